@@ -1,0 +1,1 @@
+"""Takes deliveries in: verifies each one and keeps every event exactly once."""

@@ -1,0 +1,42 @@
+"""Errors of the receiver.
+
+ReceiverError
+├── StoreUnavailable    the store cannot be written now: answered 503, the vendor retries
+└── StartError          the receiver cannot start: one line, exit 1
+"""
+
+from sqlalchemy.exc import DBAPIError
+
+
+class ReceiverError(Exception):
+    """Anything of the below."""
+
+
+class StoreUnavailable(ReceiverError):
+    """The store cannot be written now."""
+
+
+class StartError(ReceiverError):
+    """The receiver cannot start; the message says what to do."""
+
+
+_SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY",
+           "SQLITE_CANTOPEN", "SQLITE_CORRUPT", "SQLITE_NOTADB")  # fmt: skip
+_POSTGRES = ("08", "25006", "53", "57", "58")
+"""Connection, read-only, out of resources, operator, system: any row would fail."""
+
+
+def is_of_the_store(error: Exception) -> bool:
+    """Whether the store itself failed, so that no delivery of the batch can be written now.
+
+    Anything else is the fault of some row, and the other rows of its batch can be saved.
+    """
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    original = error.orig
+    if name := getattr(original, "sqlite_errorname", None):
+        return str(name).startswith(_SQLITE)
+    # Without a state the server never answered.
+    return (getattr(original, "sqlstate", None) or "08").startswith(_POSTGRES)

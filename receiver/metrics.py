@@ -1,0 +1,52 @@
+"""What Prometheus is told. Labels come from our own tables, never from a payload."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+
+class Metrics:
+    """The metrics of one application."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.deliveries = Counter(
+            "repboard_deliveries",
+            "Requests to a configured vendor, by what became of them.",
+            ["vendor", "outcome"],
+            registry=self._registry,
+        )
+        self.not_stored = Counter(
+            "repboard_deliveries_not_stored",
+            "Requests answered 503 because the store could not be written.",
+            ["vendor"],
+            registry=self._registry,
+        )
+        self.seconds = Histogram(
+            "repboard_delivery_seconds",
+            "From the first byte of a request to its answer.",
+            ["vendor"],
+            buckets=DURATIONS,
+            registry=self._registry,
+        )
+        self.commit_seconds = Histogram(
+            "repboard_commit_seconds",
+            "Time of one transaction.",
+            buckets=DURATIONS,
+            registry=self._registry,
+        )
+        self.batch_size = Histogram(
+            "repboard_batch_deliveries",
+            "Deliveries that shared one transaction.",
+            buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500),
+            registry=self._registry,
+        )
+        self.store_failures = Counter(
+            "repboard_store_failures",
+            "Transactions that failed.",
+            registry=self._registry,
+        )
+
+    def text(self) -> bytes:
+        """The metrics in Prometheus' text format."""
+        return generate_latest(self._registry)

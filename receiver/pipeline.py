@@ -1,0 +1,187 @@
+"""The way of one delivery: read → authenticate → parse → write → answer."""
+
+import ipaddress
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from time import perf_counter
+
+import structlog
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
+
+from receiver.errors import StoreUnavailable
+from receiver.metrics import Metrics
+from receiver.store import Entry, Held, Written
+from receiver.vendors.base import Claims, Incoming, Rejected, Unreadable, Vendor
+from receiver.writer import Writer
+from shared.outcomes import STATUS, Outcome
+from shared.settings import ReceiverSettings
+
+RETRY_AFTER_SEC = 30
+ANSWERS: dict[Outcome, dict[str, object]] = {
+    Outcome.ACCEPTED: {"received": True},
+    Outcome.DUPLICATE: {"duplicate": True},
+    Outcome.UNREADABLE: {"received": True, "quarantined": True},
+}
+
+log = structlog.get_logger()
+
+
+class TooLarge(Exception):
+    """The body is over the limit; `size` is what was announced or read of it, in bytes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+
+class Pipeline:
+    """Takes requests in, for any vendor."""
+
+    def __init__(self, settings: ReceiverSettings, writer: Writer, metrics: Metrics) -> None:
+        self._max_body = settings.max_body_bytes
+        self._hops = settings.trusted_proxy_hops
+        self._writer = writer
+        self._metrics = metrics
+
+    async def take(self, vendor: Vendor, request: Request) -> Response:
+        """Answer one request. Never raises for any bytes that anyone can send."""
+        started = perf_counter()
+        headers = joined(request.scope["headers"])
+        client = request.client.host if request.client else None
+        address = peer(client, headers.get("x-forwarded-for", b""), self._hops)
+        incoming = Incoming(headers, b"", address, datetime.now(UTC))
+        try:
+            body = await read_body(request, self._max_body)
+        except ClientDisconnect:
+            log.warning("delivery", vendor=vendor.slug, outcome="cut_off", remote_ip=address)
+            return Response(status_code=STATUS[Outcome.TOO_LARGE])  # nobody is there to read it
+        except TooLarge as error:
+            entry = _too_large(vendor, incoming, error.size, self._max_body)
+        else:
+            entry = judge(vendor, incoming._replace(body=body))
+        return await self._write(entry, started)
+
+    async def _write(self, entry: Entry, started: float) -> Response:
+        try:
+            written = await self._writer.write(entry)
+        except StoreUnavailable as error:
+            self._metrics.not_stored.labels(entry.vendor).inc()
+            _log(entry, "not_stored", 503, started, problem=str(error))
+            return JSONResponse(
+                {"received": False}, 503, headers={"retry-after": str(RETRY_AFTER_SEC)}
+            )
+        status = STATUS[written.outcome]
+        self._metrics.deliveries.labels(entry.vendor, written.outcome).inc()
+        self._metrics.seconds.labels(entry.vendor).observe(perf_counter() - started)
+        _log(entry, written.outcome, status, started, delivery_id=written.delivery_id)
+        return _answer(written)
+
+
+def judge(vendor: Vendor, incoming: Incoming) -> Entry:
+    """What a delivery is, before the store has been asked whether it is a duplicate."""
+    try:
+        vendor.authenticate(incoming)
+        event = vendor.parse(incoming)
+    except Rejected as refused:
+        return _kept_back(vendor, incoming, refused.outcome, refused.reason)
+    except Unreadable as unread:
+        return _kept_back(vendor, incoming, Outcome.UNREADABLE, unread.reason)
+    return Entry(
+        vendor=vendor.slug,
+        received_at=incoming.received_at,
+        claims=Claims(event.event_key, event.type),
+        outcome=Outcome.ACCEPTED,
+        reason=None,
+        remote_ip=incoming.peer,
+        body_bytes=len(incoming.body),
+        event=event,
+    )
+
+
+def _kept_back(vendor: Vendor, incoming: Incoming, outcome: Outcome, reason: str) -> Entry:
+    kept = {
+        name: incoming.headers[name].decode("utf-8", "replace")
+        for name in vendor.kept_headers
+        if name in incoming.headers
+    }
+    return Entry(
+        vendor=vendor.slug,
+        received_at=incoming.received_at,
+        claims=vendor.claims(incoming),
+        outcome=outcome,
+        reason=reason,
+        remote_ip=incoming.peer,
+        body_bytes=len(incoming.body),
+        held=Held(kept, incoming.body),
+    )
+
+
+def _too_large(vendor: Vendor, incoming: Incoming, size: int, limit: int) -> Entry:
+    return Entry(
+        vendor=vendor.slug,
+        received_at=incoming.received_at,
+        claims=vendor.claims(incoming),
+        outcome=Outcome.TOO_LARGE,
+        reason=f"The body has more than MAX_BODY_BYTES ({limit}).",
+        remote_ip=incoming.peer,
+        body_bytes=min(size, 2**31 - 1),
+    )
+
+
+def _answer(written: Written) -> Response:
+    content = ANSWERS.get(written.outcome) or {"received": False, "error": written.outcome}
+    return JSONResponse(content, STATUS[written.outcome])
+
+
+def _log(entry: Entry, outcome: str, status: int, started: float, **more: object) -> None:
+    log.info(
+        "delivery",
+        vendor=entry.vendor,
+        outcome=outcome,
+        status=status,
+        event_key=entry.claims.event_key,
+        event_type=entry.claims.event_type,
+        remote_ip=entry.remote_ip,
+        body_bytes=entry.body_bytes,
+        duration_ms=round((perf_counter() - started) * 1000, 2),
+        **more,
+    )
+
+
+def joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, bytes]:
+    """Headers by lower-case name. A repeated one is joined, so a second credential never wins."""
+    headers: dict[str, bytes] = {}
+    for name, value in raw:
+        key = name.decode("latin-1")
+        headers[key] = headers[key] + b", " + value if key in headers else value
+    return headers
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The raw body. Raises TooLarge as soon as it is known, ClientDisconnect if it breaks off."""
+    announced = request.headers.get("content-length", "")
+    if announced.isascii() and announced.isdigit() and int(announced) > limit:
+        raise TooLarge(int(announced))
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise TooLarge(len(body))
+    return bytes(body)
+
+
+def peer(client: str | None, forwarded_for: bytes, hops: int) -> str | None:
+    """The address that counts: the socket's, or behind `hops` trusted proxies the entry that the
+    outermost of them wrote, counted from the right, as anybody can write further left.
+
+    An IPv4-mapped IPv6 address is its IPv4 address; None where there is no address to trust.
+    """
+    entries = [client or "", *reversed(forwarded_for.decode("latin-1").split(","))]
+    try:
+        address = ipaddress.ip_address(entries[hops].strip())
+    except (ValueError, IndexError):
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)

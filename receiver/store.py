@@ -1,0 +1,220 @@
+"""A batch of deliveries into the store, in few statements and in the caller's transaction."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from time import perf_counter
+
+from sqlalchemy import Connection, insert, update
+from sqlalchemy.sql.dml import ReturningInsert
+
+from receiver.vendors.base import Claims, VendorEvent
+from shared.bulk import Upsert, encode, insert_rows, table_of, upsert
+from shared.models import Delivery, DeliveryHourly, Event, Heartbeat, Quarantine
+from shared.outcomes import STATUS, Outcome
+from shared.projections import project
+
+DELIVERY = (
+    "vendor",
+    "received_at",
+    "event_key",
+    "event_type",
+    "outcome",
+    "reason",
+    "status_code",
+    "duration_ms",
+    "remote_ip",
+    "body_bytes",
+)
+EVENT = (
+    "vendor",
+    "event_key",
+    "digest",
+    "type",
+    "company_id",
+    "user_id",
+    "occurred_at",
+    "received_at",
+    "payload",
+    "delivery_id",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What goes into quarantine: the body, and what is needed to verify it again."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One delivery on its way into the store. `outcome` holds unless it is a duplicate."""
+
+    vendor: str
+    received_at: datetime
+    claims: Claims
+    outcome: Outcome
+    reason: str | None
+    remote_ip: str | None
+    body_bytes: int
+    event: VendorEvent | None = None
+    held: Held | None = None
+    started: float = field(default_factory=perf_counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of an entry."""
+
+    delivery_id: int
+    outcome: Outcome
+
+
+def write_batch(connection: Connection, entries: Sequence[Entry]) -> list[Written]:
+    """Store entries and what their events change. Duplicates are decided by unique indexes."""
+    ids = _insert_deliveries(connection, entries)
+    numbered = list(zip(ids, entries, strict=True))
+    fresh = _insert_events(connection, numbered)
+    written = [
+        Written(delivery_id, _outcome(delivery_id, entry, fresh)) for delivery_id, entry in numbered
+    ]
+    _mark_duplicates(connection, written)
+    project(
+        connection,
+        (
+            fact
+            for id_, entry in numbered
+            if entry.event and id_ in fresh
+            for fact in entry.event.facts
+        ),
+    )
+    _quarantine(connection, numbered)
+    # Last, as every receiver on a Postgres waits here for the others' counts of this hour.
+    _count_by_hour(connection, entries, written)
+    return written
+
+
+def _outcome(delivery_id: int, entry: Entry, fresh: set[int]) -> Outcome:
+    repeated = entry.event is not None and delivery_id not in fresh
+    return Outcome.DUPLICATE if repeated else entry.outcome
+
+
+def _insert_deliveries(connection: Connection, entries: Sequence[Entry]) -> list[int]:
+    """The new ids, in the order of the entries: rows are inserted in order and ids count up."""
+    now = perf_counter()
+    rows = encode(
+        (
+            entry.vendor,
+            entry.received_at,
+            entry.claims.event_key,
+            entry.claims.event_type,
+            entry.outcome,
+            entry.reason,
+            STATUS[entry.outcome],
+            (now - entry.started) * 1000,
+            entry.remote_ip,
+            entry.body_bytes,
+        )
+        for entry in entries
+    )
+    return sorted(connection.scalars(_new_deliveries(connection.dialect.name), {"rows": rows}))
+
+
+@cache
+def _new_deliveries(dialect: str) -> ReturningInsert[tuple[int]]:
+    return insert_rows(dialect, Delivery, DELIVERY).returning(table_of(Delivery).c.id)
+
+
+def _insert_events(connection: Connection, numbered: Iterable[tuple[int, Entry]]) -> set[int]:
+    """The delivery ids whose event is new."""
+    rows = [
+        (
+            entry.vendor,
+            entry.event.event_key,
+            entry.event.digest,
+            entry.event.type,
+            entry.event.company_id,
+            entry.event.user_id,
+            entry.event.occurred_at,
+            entry.received_at,
+            entry.event.payload,
+            delivery_id,
+        )
+        for delivery_id, entry in numbered
+        if entry.event
+    ]
+    if not rows:
+        return set()
+    rows.sort(key=lambda row: (row[0], row[1], row[-1]))  # one order of locks for all receivers
+    return set(connection.scalars(_new_events(connection.dialect.name), {"rows": encode(rows)}))
+
+
+@cache
+def _new_events(dialect: str) -> ReturningInsert[tuple[int]]:
+    statement = insert_rows(dialect, Event, EVENT).on_conflict_do_nothing()
+    return statement.returning(table_of(Event).c.delivery_id)
+
+
+def _mark_duplicates(connection: Connection, written: Iterable[Written]) -> None:
+    ids = [one.delivery_id for one in written if one.outcome is Outcome.DUPLICATE]
+    if ids:
+        delivery = table_of(Delivery)
+        connection.execute(
+            update(delivery).where(delivery.c.id.in_(ids)).values(outcome=Outcome.DUPLICATE)
+        )
+
+
+def _quarantine(connection: Connection, numbered: Iterable[tuple[int, Entry]]) -> None:
+    rows = [
+        {
+            "delivery_id": delivery_id,
+            "vendor": entry.vendor,
+            "received_at": entry.received_at,
+            "state": "held",
+            "headers": json.dumps(dict(entry.held.headers)),
+            "body": entry.held.body,
+        }
+        for delivery_id, entry in numbered
+        if entry.held
+    ]
+    if rows:
+        connection.execute(insert(table_of(Quarantine)), rows)
+
+
+def _count_by_hour(
+    connection: Connection, entries: Iterable[Entry], written: Iterable[Written]
+) -> None:
+    counts = Counter(
+        (entry.vendor, entry.received_at.replace(minute=0, second=0, microsecond=0), one.outcome)
+        for entry, one in zip(entries, written, strict=True)
+    )
+    rows = ((*key, count) for key, count in counts.items())
+    upsert(connection, _more_in_hour(connection.dialect.name), rows, key_columns=3)
+
+
+@cache
+def _more_in_hour(dialect: str) -> Upsert:
+    columns = ("vendor", "hour", "outcome", "deliveries")
+    statement = insert_rows(dialect, DeliveryHourly, columns)
+    old = table_of(DeliveryHourly).c.deliveries
+    return statement.on_conflict_do_update(
+        index_elements=list(columns[:3]),
+        set_={"deliveries": old + statement.excluded.deliveries},
+    )
+
+
+def write_heartbeat(
+    connection: Connection, receiver: str, started_at: datetime, seen_at: datetime
+) -> None:
+    """Note that this run of a receiver is up."""
+    columns = ("receiver", "started_at", "seen_at")
+    statement = insert_rows(connection.dialect.name, Heartbeat, columns)
+    statement = statement.on_conflict_do_update(
+        index_elements=["receiver"], set_={"seen_at": statement.excluded.seen_at}
+    )
+    upsert(connection, statement, [(receiver, started_at, seen_at)], key_columns=1)

@@ -1,0 +1,17 @@
+"""The vendors, by the slug in their webhook address."""
+
+from collections.abc import Mapping
+
+from receiver.vendors import mindtickle
+from receiver.vendors.base import Adapter, Vendor
+from shared.settings import ReceiverSettings
+
+ADAPTERS: Mapping[str, Adapter] = {
+    mindtickle.SLUG: mindtickle.ADAPTER,
+}
+
+
+def configured(settings: ReceiverSettings) -> dict[str, Vendor]:
+    """The vendors that have their credential set; no other is served."""
+    made = {slug: adapter.from_settings(settings) for slug, adapter in ADAPTERS.items()}
+    return {slug: vendor for slug, vendor in made.items() if vendor is not None}

@@ -1,0 +1,174 @@
+"""What a vendor's adapter is given, and what it gives back. No I/O and no clock in here."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, NamedTuple, Protocol
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic_core import from_json
+
+from shared.outcomes import Outcome
+from shared.projections import Fact
+from shared.settings import ReceiverSettings
+
+
+class Incoming(NamedTuple):
+    """One request as it came: header names in lower case, a repeated header joined by commas."""
+
+    headers: Mapping[str, bytes]
+    body: bytes
+    peer: str | None
+    received_at: datetime
+
+
+class Rejected(Exception):
+    """Not admitted: `outcome` decides the answer, `reason` tells the admin what to do."""
+
+    def __init__(self, outcome: Outcome, reason: str) -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+        self.reason = reason
+
+
+class Unreadable(Exception):
+    """Authentic, but not understood. `reason` tells the admin what was wrong with it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class VendorEvent:
+    """One verified event. `digest` is ours, over what the vendor signed."""
+
+    event_key: str
+    digest: str
+    type: str
+    company_id: str | None
+    user_id: str | None
+    occurred_at: datetime
+    payload: str
+    facts: Sequence[Fact]
+
+
+class Claims(NamedTuple):
+    """What a delivery says of itself before anybody has verified it. For display only."""
+
+    event_key: str | None
+    event_type: str | None
+
+
+class Vendor(Protocol):
+    """One platform. Made from the settings, or not served where its credential is not set."""
+
+    slug: str
+    kept_headers: Sequence[str]
+    """The headers that are needed to verify a held delivery again."""
+
+    def authenticate(self, incoming: Incoming) -> None:
+        """Raises Rejected unless the delivery proves to come from the vendor."""
+
+    def parse(self, incoming: Incoming) -> VendorEvent:
+        """The event of an authenticated delivery. Raises Rejected or Unreadable."""
+
+    def claims(self, incoming: Incoming) -> Claims:
+        """What a refused delivery claims to be. Never raises."""
+
+
+class Adapter(NamedTuple):
+    """A row of the vendor table: how to make the vendor, and how to read its kept events."""
+
+    from_settings: Callable[[ReceiverSettings], Vendor | None]
+    facts: Callable[[str, str, datetime, str], Sequence[Fact]]
+    """(event_key, type, occurred_at, payload) of a kept event → what it says."""
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in `body`. Bounded in depth, strict UTF-8. Raises Unreadable."""
+    try:
+        value = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise Unreadable(f"The body is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise Unreadable("The body is JSON, but not an object.")
+    return value
+
+
+def complaint(error: ValidationError) -> str:
+    """Which field was wrong, in one line and without its value."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    return f"{field}: {first['msg'].removeprefix('Value error, ')}."
+
+
+def in_utc(at: datetime) -> datetime:
+    """`at` in UTC; without an offset it is taken as UTC. Raises ValueError if implausible.
+
+    Years outside 1970 to 2199 are mistakes, and break arithmetic further down.
+    """
+    try:
+        at = at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is not a plausible time") from None
+    if not 1970 <= at.year < 2200:  # noqa: PLR2004
+        raise ValueError("is not a plausible time")
+    return at
+
+
+def _as_text(value: Any) -> Any:
+    """Ids arrive as strings or numbers."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _without_nul(value: Any) -> Any:
+    """Postgres cannot store a NUL in text."""
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("should be a number")
+    return value
+
+
+def _empty_is_none(value: Any) -> Any:
+    return None if value == "" else value
+
+
+def _clip(value: Any) -> Any:
+    return value[:200] if isinstance(value, str) else value
+
+
+MAX_ID = 255
+Id = Annotated[
+    str,
+    BeforeValidator(lambda value: _without_nul(_as_text(value))),
+    StringConstraints(min_length=1, max_length=MAX_ID),
+]
+Name = Annotated[
+    str | None, BeforeValidator(lambda value: _clip(_without_nul(_empty_is_none(_as_text(value)))))
+]
+Number = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=1e9, allow_inf_nan=False)]
+Percent = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=100, allow_inf_nan=False)]
+Time = Annotated[datetime, AfterValidator(in_utc)]
+
+
+def age_complaint(at: datetime, now: datetime, past: int, future: int) -> str | None:
+    """Why a delivery signed at `at` is not admitted at `now`; tolerances in seconds."""
+    if now - at > timedelta(seconds=past):
+        return (
+            f"Signed {_seconds(now - at)} ago, more than TIMESTAMP_TOLERANCE_PAST ({past} s). "
+            "Check this machine's clock, or raise the tolerance."
+        )
+    if at - now > timedelta(seconds=future):
+        return (
+            f"Signed {_seconds(at - now)} in the future, more than TIMESTAMP_TOLERANCE_FUTURE "
+            f"({future} s). Check this machine's clock."
+        )
+    return None
+
+
+def _seconds(span: timedelta) -> str:
+    return f"{span.total_seconds():.0f} s"

@@ -1,0 +1,305 @@
+"""MindTickle: six event types, signed with HMAC-SHA256 over timestamp, colon and raw body."""
+
+import hashlib
+import hmac
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from receiver.vendors.base import (
+    MAX_ID,
+    Adapter,
+    Claims,
+    Id,
+    Incoming,
+    Name,
+    Number,
+    Percent,
+    Rejected,
+    Time,
+    Unreadable,
+    VendorEvent,
+    age_complaint,
+    complaint,
+    in_utc,
+    json_object,
+)
+from shared.outcomes import Outcome
+from shared.projections import (
+    Attempted,
+    Completed,
+    Deprovisioned,
+    Expired,
+    Fact,
+    Progressed,
+    Provisioned,
+)
+from shared.settings import ReceiverSettings
+
+SLUG = "mindtickle"
+SIGNATURE = "x-mt-webhook-signature"
+TIMESTAMP = "x-mt-webhook-timestamp"
+EVENT_ID = "x-mt-event-id"
+MILLISECONDS_FROM = 100_000_000_000
+"""The unit is not published. As seconds this would be the year 5138, so it is milliseconds."""
+
+
+class MindTickle:
+    """The adapter under one installation's secrets. Several secrets hold during a rotation."""
+
+    slug: str = SLUG
+    kept_headers: Sequence[str] = (SIGNATURE, TIMESTAMP, EVENT_ID)
+
+    def __init__(
+        self, secrets: Sequence[bytes], company_id: str | None, past: int, future: int
+    ) -> None:
+        self._secrets = secrets
+        self._company_id = company_id
+        self._past = past
+        self._future = future
+
+    def authenticate(self, incoming: Incoming) -> None:
+        signature = incoming.headers.get(SIGNATURE)
+        timestamp = incoming.headers.get(TIMESTAMP)
+        if not signature or not timestamp:
+            missing = SIGNATURE if not signature else TIMESTAMP
+            raise Rejected(
+                Outcome.MISSING_CREDENTIALS,
+                f"No {missing} header. MindTickle always sends one: somebody else called, "
+                "or a proxy removes it.",
+            )
+        expected = (sign(secret, timestamp, incoming.body) for secret in self._secrets)
+        if not any(hmac.compare_digest(one, signature) for one in expected):
+            raise Rejected(
+                Outcome.BAD_SIGNATURE,
+                "The signature fits no configured secret. If the secret was rotated, copy the new "
+                "one from Admin > Integrations into MINDTICKLE_WEBHOOK_SECRET and restart.",
+            )
+        signed_at = _signed_at(timestamp)
+        if late := age_complaint(signed_at, incoming.received_at, self._past, self._future):
+            raise Rejected(Outcome.STALE_TIMESTAMP, late)
+
+    def parse(self, incoming: Incoming) -> VendorEvent:
+        body = json_object(incoming.body)
+        company = body.get("companyId")
+        if self._company_id is not None and company != self._company_id:
+            raise Rejected(
+                Outcome.WRONG_COMPANY,
+                "The delivery is for another company than MINDTICKLE_COMPANY_ID. "
+                "Correct the setting, or the subscription's companyId.",
+            )
+        event_type = _event_type(body)
+        signed = incoming.headers[TIMESTAMP]
+        digest = hashlib.sha256(signed + b":" + incoming.body).hexdigest()
+        event_key = _event_key(incoming) or f"digest:{digest}"
+        data = _data(event_type, body)
+        occurred_at = (data.own_time() if data else None) or _signed_at(signed)
+        return VendorEvent(
+            event_key=event_key,
+            digest=digest,
+            type=event_type,
+            company_id=_short_text(company),
+            user_id=data.user_id if data else None,
+            occurred_at=occurred_at,
+            payload=incoming.body.decode(),
+            facts=(data.fact(event_key, occurred_at),) if data else (),
+        )
+
+    def claims(self, incoming: Incoming) -> Claims:
+        try:
+            claimed = json_object(incoming.body).get("event")
+        except Unreadable:
+            claimed = None
+        return Claims(_event_key(incoming), _short_text(claimed))
+
+
+def sign(secret: bytes, timestamp: bytes, body: bytes) -> bytes:
+    """The signature header of a delivery, lower-case hex."""
+    return hmac.digest(secret, timestamp + b":" + body, "sha256").hex().encode()
+
+
+def _signed_at(header: bytes) -> datetime:
+    """Epoch seconds, epoch milliseconds or ISO 8601; anything else is refused."""
+    text = header.decode("ascii", "replace")
+    try:
+        if re.fullmatch(r"[0-9]{1,16}", text):
+            number = int(text)
+            seconds = number / 1000 if number >= MILLISECONDS_FROM else number
+            return in_utc(datetime.fromtimestamp(seconds, UTC))
+        return in_utc(datetime.fromisoformat(text))
+    except (ValueError, OverflowError, OSError):
+        raise Rejected(
+            Outcome.STALE_TIMESTAMP,
+            f"The {TIMESTAMP} header is neither epoch seconds, epoch milliseconds nor ISO 8601.",
+        ) from None
+
+
+def _event_key(incoming: Incoming) -> str | None:
+    """The idempotency key; an overlong one is shortened, as no index takes it."""
+    sent = incoming.headers.get(EVENT_ID, b"").replace(b"\0", b"")
+    if len(sent) > MAX_ID:
+        return f"sha256:{hashlib.sha256(sent).hexdigest()}"
+    return sent.decode("utf-8", "replace") or None
+
+
+def _event_type(body: dict[str, Any]) -> str:
+    event_type = body.get("event")
+    if not isinstance(event_type, str) or not 0 < len(event_type) <= MAX_ID or "\0" in event_type:
+        raise Unreadable("event: should be the name of an event type.")
+    return event_type
+
+
+def _short_text(value: Any) -> str | None:
+    """An id that is only kept beside the event, if it can be kept as one."""
+    text = str(value) if isinstance(value, str | int) else ""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:MAX_ID] or None
+
+
+class _Data(BaseModel, ABC):
+    model_config = ConfigDict(alias_generator=to_camel, extra="ignore")
+
+    user_id: Id
+
+    def own_time(self) -> datetime | None:
+        """The event's time where the payload has one; else the timestamp header is its time."""
+        return None
+
+    @abstractmethod
+    def fact(self, key: str, at: datetime) -> Fact:
+        """What the event says, having happened at `at`."""
+
+
+class _Provisioned(_Data):
+    email: Name = None
+    role: Name = None
+    team_id: Name = None
+
+    def fact(self, key: str, at: datetime) -> Fact:
+        return Provisioned(SLUG, self.user_id, self.email, None, self.role, self.team_id, at)
+
+
+class _Deprovisioned(_Data):
+    email: Name = None
+    deprovisioned_at: Time | None = None
+
+    def own_time(self) -> datetime | None:
+        return self.deprovisioned_at
+
+    def fact(self, key: str, at: datetime) -> Fact:
+        return Deprovisioned(SLUG, self.user_id, self.email, at)
+
+
+class _Progressed(_Data):
+    module_id: Id
+    module_name: Name = None
+    progress_pct: Percent
+    time_spent_sec: Number | None = None
+
+    def fact(self, key: str, at: datetime) -> Fact:
+        seconds = int(self.time_spent_sec or 0)
+        return Progressed(
+            SLUG, self.user_id, self.module_id, self.module_name, self.progress_pct, seconds, at
+        )
+
+
+class _Submitted(_Data):
+    quiz_id: Id
+    quiz_name: Name = None
+    quiz_type: Name = None
+    score: Number | None = None
+    max_score: Number | None = Field(default=None, gt=0)
+    passed: bool | None = None
+
+    def fact(self, key: str, at: datetime) -> Fact:
+        practice = "practice" in (self.quiz_type or "").lower()
+        scored = self.score is not None and self.max_score is not None
+        return Attempted(
+            vendor=SLUG,
+            event_key=key,
+            user_id=self.user_id,
+            quiz_id=self.quiz_id,
+            quiz_name=self.quiz_name,
+            score=self.score,
+            max_score=self.max_score,
+            passed=self.passed,
+            graded=not practice and (scored or self.passed is not None),
+            submitted_at=at,
+        )
+
+
+class _Completed(_Data):
+    course_id: Id
+    course_name: Name = None
+    score: Number | None = None
+    completed_at: Time | None = None
+
+    def own_time(self) -> datetime | None:
+        return self.completed_at
+
+    def fact(self, key: str, at: datetime) -> Fact:
+        return Completed(SLUG, key, self.user_id, self.course_id, self.course_name, self.score, at)
+
+
+class _Expired(_Data):
+    cert_name: Id
+    expired_at: Time | None = None
+    renewal_deadline: Time | None = None
+
+    def own_time(self) -> datetime | None:
+        return self.expired_at
+
+    def fact(self, key: str, at: datetime) -> Fact:
+        return Expired(SLUG, self.user_id, self.cert_name, at, self.renewal_deadline)
+
+
+_DATA: dict[str, type[_Data]] = {
+    "course.completed": _Completed,
+    "quiz.submitted": _Submitted,
+    "user.provisioned": _Provisioned,
+    "user.deprovisioned": _Deprovisioned,
+    "module.progress": _Progressed,
+    "certification.expired": _Expired,
+}
+
+
+def _data(event_type: str, body: dict[str, Any]) -> _Data | None:
+    """The fields of a known type; None for one we do not know, which is kept all the same.
+
+    Raises Unreadable if a known type lacks a field or has a wrong one.
+    """
+    known = _DATA.get(event_type)
+    if known is None:
+        return None
+    try:
+        return known.model_validate(body.get("data"))
+    except ValidationError as error:
+        raise Unreadable(f"{event_type}: {complaint(error)}") from None
+
+
+def kept_facts(
+    event_key: str, event_type: str, occurred_at: datetime, payload: str
+) -> Sequence[Fact]:
+    """What a kept event says, for `rebuild`."""
+    data = _data(event_type, json_object(payload.encode()))
+    return (data.fact(event_key, occurred_at),) if data else ()
+
+
+def from_settings(settings: ReceiverSettings) -> MindTickle | None:
+    """The adapter, or None without a secret: then this vendor is not served."""
+    secrets = [secret.get_secret_value().encode() for secret in settings.mindtickle_webhook_secret]
+    if not secrets:
+        return None
+    return MindTickle(
+        secrets,
+        settings.mindtickle_company_id,
+        settings.timestamp_tolerance_past,
+        settings.timestamp_tolerance_future,
+    )
+
+
+ADAPTER = Adapter(from_settings, kept_facts)

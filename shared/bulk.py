@@ -1,0 +1,90 @@
+"""Many rows in one statement: the batch travels as a single JSON parameter.
+
+Multi-row VALUES binds every value by itself; a JSON array of arrays binds once, which took
+in about twice as many durable deliveries a second on both stores.
+"""
+
+import json
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, Connection, Select, bindparam, cast, func, select
+from sqlalchemy import Table as SqlTable
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import SQLModel
+
+Row = Sequence[Any]
+Upsert = sqlite.Insert | postgresql.Insert
+
+
+def table_of(model: type[SQLModel]) -> SqlTable:
+    """The Core table behind a model."""
+    return model.__table__  # type: ignore[attr-defined, no-any-return]
+
+
+def encode(rows: Iterable[Row]) -> str:
+    """Rows as one JSON text; times and dates as the stores write them, in UTC."""
+    return json.dumps(list(rows), default=_plain, ensure_ascii=False)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} cannot be stored")
+
+
+def insert_rows(dialect: str, model: type[SQLModel], columns: Sequence[str]) -> Upsert:
+    """`INSERT INTO model (columns) SELECT … FROM :rows`, to be given `on_conflict_…` if needed.
+
+    Making a statement costs more than running it on a small batch: keep it, by `dialect`.
+    """
+    table = table_of(model)
+    chosen = [table.c[name] for name in columns]
+    if dialect == "sqlite":
+        return sqlite.insert(table).from_select(columns, _from_sqlite(chosen))
+    return postgresql.insert(table).from_select(columns, _from_postgres(chosen))
+
+
+def _from_sqlite(columns: Sequence[Column[Any]]) -> Select[Any]:
+    each = func.json_each(bindparam("rows")).table_valued("key", "value")
+    values = [func.json_extract(each.c.value, f"$[{index}]") for index in range(len(columns))]
+    # Rows keep their order. SQLite also needs a clause here to tell "ON CONFLICT" from a join.
+    return select(*values).order_by(each.c.key)
+
+
+def _from_postgres(columns: Sequence[Column[Any]]) -> Select[Any]:
+    each = func.json_array_elements(cast(bindparam("rows"), JSON)).table_valued(
+        "value", with_ordinality="n"
+    )
+    values = [
+        cast(each.c.value.op("->>")(index), column.type) for index, column in enumerate(columns)
+    ]
+    return select(*values).order_by(each.c.n)
+
+
+def layers(rows: Iterable[Row], key_columns: int) -> Iterator[list[Row]]:
+    """Split rows so that no key (the first `key_columns` values) stands twice in one list.
+
+    Postgres refuses to touch a row twice in one `ON CONFLICT DO UPDATE`. Each list is sorted
+    by its key, so that receivers lock rows in one order and cannot deadlock.
+    """
+    waiting: dict[Hashable, list[Row]] = {}
+    for row in rows:
+        waiting.setdefault(tuple(row[:key_columns]), []).append(row)
+    keys = sorted(waiting)  # type: ignore[type-var]
+    depth = 0
+    while keys:
+        yield [waiting[key][depth] for key in keys]
+        depth += 1
+        keys = [key for key in keys if len(waiting[key]) > depth]
+
+
+def upsert(
+    connection: Connection, statement: Upsert, rows: Iterable[Row], key_columns: int
+) -> None:
+    """Run an upsert over rows of any order, with any repetition of keys."""
+    for layer in layers(rows, key_columns):
+        connection.execute(statement, {"rows": encode(layer)})

@@ -1,0 +1,264 @@
+"""The tables. All times are UTC; `vendor` begins every key, ids are the vendor's own."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, LargeBinary, MetaData, Text, text
+from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlmodel import Field, Index, SQLModel
+
+FAILED = "outcome NOT IN ('accepted', 'duplicate')"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC. SQLite drops offsets silently, so they are put back here."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+
+
+class Words(TypeDecorator[str]):
+    """Text that sorts and compares by code point on every store, as Python does."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(
+            Text(collation="C" if dialect.name == "postgresql" else None)
+        )
+
+
+class RowId(TypeDecorator[int]):
+    """A 64-bit key that the store counts up."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(Integer() if dialect.name == "sqlite" else BigInteger())
+
+
+class Table(SQLModel):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "%(table_name)s_%(column_0_N_name)s",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
+            "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+            "pk": "%(table_name)s_pkey",
+        }
+    )
+
+
+class Delivery(Table, table=True):
+    """One HTTP request to a configured vendor, whatever became of it."""
+
+    __table_args__ = (
+        Index("delivery_received_at", "received_at"),
+        Index("delivery_vendor_event_key", "vendor", "event_key"),
+        Index(
+            "delivery_failed",
+            "received_at",
+            sqlite_where=text(FAILED),
+            postgresql_where=text(FAILED),
+        ),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
+    vendor: str = Field(sa_type=Words)
+    received_at: datetime = Field(sa_type=UtcDateTime)
+    event_key: str | None = Field(default=None, sa_type=Words)
+    event_type: str | None = Field(default=None, sa_type=Words)
+    outcome: str = Field(sa_type=Words)
+    reason: str | None = Field(default=None, sa_type=Words)
+    status_code: int
+    duration_ms: float
+    remote_ip: str | None = Field(default=None, sa_type=Words)
+    body_bytes: int
+    replay_of: int | None = Field(default=None, sa_type=RowId)
+
+
+class Quarantine(Table, table=True):
+    """Body and the few headers needed to verify again, of a delivery that became no event."""
+
+    delivery_id: int = Field(primary_key=True, foreign_key="delivery.id", sa_type=RowId)
+    vendor: str = Field(sa_type=Words)
+    received_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    state: str = Field(default="held", sa_type=Words)
+    headers: str = Field(sa_type=Words)
+    body: bytes = Field(sa_type=LargeBinary)
+
+
+class Event(Table, table=True):
+    """One verified event. `payload` is the vendor's body as it came."""
+
+    __table_args__ = (
+        Index("event_vendor_event_key_key", "vendor", "event_key", unique=True),
+        Index("event_vendor_digest_key", "vendor", "digest", unique=True),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
+    vendor: str = Field(sa_type=Words)
+    event_key: str = Field(sa_type=Words)
+    digest: str = Field(sa_type=Words)
+    type: str = Field(sa_type=Words)
+    company_id: str | None = Field(default=None, sa_type=Words)
+    user_id: str | None = Field(default=None, sa_type=Words)
+    occurred_at: datetime = Field(sa_type=UtcDateTime)
+    received_at: datetime = Field(sa_type=UtcDateTime)
+    payload: str = Field(sa_type=Words)
+    delivery_id: int = Field(foreign_key="delivery.id", sa_type=RowId)
+
+
+class Learner(Table, table=True):
+    """A user of a vendor, as the roster events left them."""
+
+    vendor: str = Field(primary_key=True, sa_type=Words)
+    user_id: str = Field(primary_key=True, sa_type=Words)
+    email: str | None = Field(default=None, sa_type=Words)
+    name: str | None = Field(default=None, sa_type=Words)
+    role: str | None = Field(default=None, sa_type=Words)
+    team_id: str | None = Field(default=None, sa_type=Words)
+    active: bool
+    provisioned_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    deprovisioned_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class ModuleProgress(Table, table=True):
+    """How far a learner is in a module: running totals, the larger value is the later one."""
+
+    __tablename__ = "module_progress"
+
+    vendor: str = Field(primary_key=True, sa_type=Words)
+    user_id: str = Field(primary_key=True, sa_type=Words)
+    module_id: str = Field(primary_key=True, sa_type=Words)
+    module_name: str | None = Field(default=None, sa_type=Words)
+    progress_pct: float
+    time_spent_sec: int
+    updated_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class ModuleProgressDaily(Table, table=True):
+    """The largest running totals seen on a UTC day, so that a window never reads history."""
+
+    __tablename__ = "module_progress_daily"
+
+    vendor: str = Field(primary_key=True, sa_type=Words)
+    user_id: str = Field(primary_key=True, sa_type=Words)
+    module_id: str = Field(primary_key=True, sa_type=Words)
+    day: date = Field(primary_key=True, index=True)
+    progress_pct: float
+    time_spent_sec: int
+
+
+class QuizAttempt(Table, table=True):
+    """One submission of a quiz; a practice run has no score and is not graded."""
+
+    __tablename__ = "quiz_attempt"
+    __table_args__ = (
+        Index("quiz_attempt_learner", "vendor", "user_id", "quiz_id", "submitted_at"),
+        Index("quiz_attempt_submitted_at", "submitted_at"),
+    )
+
+    vendor: str = Field(primary_key=True, sa_type=Words)
+    event_key: str = Field(primary_key=True, sa_type=Words)
+    user_id: str = Field(sa_type=Words)
+    quiz_id: str = Field(sa_type=Words)
+    quiz_name: str | None = Field(default=None, sa_type=Words)
+    score: float | None = None
+    max_score: float | None = None
+    passed: bool | None = None
+    graded: bool
+    submitted_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class CourseCompletion(Table, table=True):
+    """One completion of a course; a learner who retakes it has several."""
+
+    __tablename__ = "course_completion"
+    __table_args__ = (Index("course_completion_learner", "vendor", "user_id", "completed_at"),)
+
+    vendor: str = Field(primary_key=True, sa_type=Words)
+    event_key: str = Field(primary_key=True, sa_type=Words)
+    user_id: str = Field(sa_type=Words)
+    course_id: str = Field(sa_type=Words)
+    course_name: str | None = Field(default=None, sa_type=Words)
+    score: float | None = None
+    completed_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class Certification(Table, table=True):
+    """The latest expiry of a learner's certificate."""
+
+    vendor: str = Field(primary_key=True, sa_type=Words)
+    user_id: str = Field(primary_key=True, sa_type=Words)
+    cert_name: str = Field(primary_key=True, sa_type=Words)
+    expired_at: datetime = Field(sa_type=UtcDateTime)
+    renewal_deadline: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class CoachingCase(Table, table=True):
+    """A flagged learner × quiz on its way from open to resolved."""
+
+    __tablename__ = "coaching_case"
+    __table_args__ = (Index("coaching_case_learner", "vendor", "user_id", "quiz_id"),)
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
+    vendor: str = Field(sa_type=Words)
+    user_id: str = Field(sa_type=Words)
+    quiz_id: str = Field(sa_type=Words)
+    status: str = Field(default="open", sa_type=Words)
+    owner: str | None = Field(default=None, sa_type=Words)
+    due: date | None = None
+    notes: str | None = Field(default=None, sa_type=Words)
+    outcome: str | None = Field(default=None, sa_type=Words)
+    opened_at: datetime = Field(sa_type=UtcDateTime)
+    updated_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class QuizThreshold(Table, table=True):
+    """The percentage under which one quiz counts as a low score, where it is not the default."""
+
+    __tablename__ = "quiz_threshold"
+
+    vendor: str = Field(primary_key=True, sa_type=Words)
+    quiz_id: str = Field(primary_key=True, sa_type=Words)
+    threshold_pct: float
+
+
+class AuditLog(Table, table=True):
+    """Who did what, and when."""
+
+    __tablename__ = "audit_log"
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
+    at: datetime = Field(sa_type=UtcDateTime, index=True)
+    actor: str = Field(sa_type=Words)
+    action: str = Field(sa_type=Words)
+    subject: str | None = Field(default=None, sa_type=Words)
+    detail: str | None = Field(default=None, sa_type=Words)
+
+
+class Heartbeat(Table, table=True):
+    """One run of a receiver: since when it is up, and when it last said so."""
+
+    receiver: str = Field(primary_key=True, sa_type=Words)
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    seen_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class DeliveryHourly(Table, table=True):
+    """Deliveries per vendor, hour and outcome, so that a timeline never counts deliveries."""
+
+    __tablename__ = "delivery_hourly"
+
+    vendor: str = Field(primary_key=True, sa_type=Words)
+    hour: datetime = Field(primary_key=True, sa_type=UtcDateTime)
+    outcome: str = Field(primary_key=True, sa_type=Words)
+    deliveries: int

@@ -1,0 +1,32 @@
+"""What can become of a delivery, and what the vendor is answered."""
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    MISSING_CREDENTIALS = "missing_credentials"
+    BAD_SIGNATURE = "bad_signature"
+    WRONG_CREDENTIALS = "wrong_credentials"
+    IP_NOT_ALLOWED = "ip_not_allowed"
+    STALE_TIMESTAMP = "stale_timestamp"
+    WRONG_COMPANY = "wrong_company"
+    UNREADABLE = "unreadable"
+    TOO_LARGE = "too_large"
+
+
+TAKEN = (Outcome.ACCEPTED, Outcome.DUPLICATE)
+
+STATUS = {
+    Outcome.ACCEPTED: 200,
+    Outcome.DUPLICATE: 200,
+    Outcome.MISSING_CREDENTIALS: 401,
+    Outcome.BAD_SIGNATURE: 403,
+    Outcome.WRONG_CREDENTIALS: 403,
+    Outcome.IP_NOT_ALLOWED: 403,
+    Outcome.STALE_TIMESTAMP: 403,
+    Outcome.WRONG_COMPANY: 403,
+    Outcome.UNREADABLE: 200,
+    Outcome.TOO_LARGE: 413,
+}

@@ -1,0 +1,40 @@
+"""What can be filtered by, and how far the store has come."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from shared.bulk import table_of
+from shared.models import Delivery, Event, Learner, ModuleProgress
+
+learner = table_of(Learner).c
+progress = table_of(ModuleProgress).c
+
+
+def teams(connection: Connection) -> Sequence[str]:
+    """The teams that anybody is or was in."""
+    query = select(learner.team_id).where(learner.team_id.isnot(None)).distinct()
+    return connection.scalars(query.order_by(learner.team_id)).all()
+
+
+def modules(connection: Connection) -> Sequence[Row[Any]]:
+    """The modules that anybody has begun: module_id, module_name."""
+    name = func.coalesce(func.max(progress.module_name), progress.module_id)
+    query = select(progress.module_id, name.label("module_name")).group_by(progress.module_id)
+    return connection.execute(query.order_by(name, progress.module_id)).all()
+
+
+def learners(connection: Connection) -> int:
+    """How many people are on the roster and have not left."""
+    return connection.scalar(select(func.count()).where(learner.active)) or 0
+
+
+def version(connection: Connection) -> tuple[int, int]:
+    """The newest event and delivery: as long as they stay, so does what pages show."""
+    newest = select(
+        select(func.max(table_of(Event).c.id)).scalar_subquery(),
+        select(func.max(table_of(Delivery).c.id)).scalar_subquery(),
+    )
+    event, delivery = connection.execute(newest).one()
+    return event or 0, delivery or 0

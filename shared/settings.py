@@ -1,0 +1,87 @@
+"""Settings from the environment and `.env`. A wrong one stops the start and is named."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+
+class SettingsError(Exception):
+    """One line for the person who starts the program, naming each wrong variable."""
+
+
+def _database_url(url: str) -> str:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError("is not a database URL; use sqlite:///… or postgresql://…") from None
+    if parsed.drivername == "sqlite":
+        return url
+    if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
+        return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+    raise ValueError(f"{parsed.drivername} is not supported; use sqlite:///… or postgresql://…")
+
+
+def _split(value: Any) -> Any:
+    """`a, b` → `["a", "b"]`; several secrets are valid at once while one is being rotated."""
+    return (
+        [part.strip() for part in value.split(",") if part.strip()]
+        if isinstance(value, str)
+        else value
+    )
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """What both processes need. Holds no vendor secret, so the dashboard never reads one."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    database_url: Annotated[str, AfterValidator(_database_url)] = "sqlite:///repboard.db"
+    receiver_host: str = "127.0.0.1"
+    receiver_port: Port = 8000
+    dashboard_host: str = "127.0.0.1"
+    dashboard_port: Port = 8501
+    public_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    """Where vendors reach the receiver, if that is not its own host and port."""
+    coaching_threshold_pct: Annotated[float, Field(ge=0, le=100)] = 70
+
+    @property
+    def receiver_url(self) -> str:
+        """The address to register with a vendor, without a trailing slash."""
+        own = f"http://{self.receiver_host}:{self.receiver_port}"
+        return (self.public_url or own).rstrip("/")
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read environment and `.env`. Raises SettingsError, one line for all that is wrong."""
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError("; ".join(map(_complaint, error.errors()))) from None
+
+
+class ReceiverSettings(Settings):
+    """What the receiver needs on top: credentials and limits."""
+
+    mindtickle_webhook_secret: Secrets = ()
+    mindtickle_company_id: str | None = None
+    timestamp_tolerance_past: Annotated[int, Field(ge=0)] = 86_400
+    """Seconds. A whole retry span, as it is not published whether a retry is signed anew."""
+    timestamp_tolerance_future: Annotated[int, Field(ge=0)] = 300
+    max_body_bytes: Annotated[int, Field(ge=1)] = 1_048_576
+    max_waiting_deliveries: Annotated[int, Field(ge=1)] = 2_000
+    max_waiting_bytes: Annotated[int, Field(ge=1)] = 67_108_864
+    trusted_proxy_hops: Annotated[int, Field(ge=0)] = 0
+
+
+def _complaint(error: Any) -> str:
+    variable = str(error["loc"][0]).upper()
+    return f"{variable}: {error['msg'].removeprefix('Value error, ')}"
