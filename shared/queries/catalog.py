@@ -1,12 +1,12 @@
 """What can be filtered by, and how far the store has come."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
 from shared.bulk import table_of
 from shared.models import Delivery, Event, Learner, ModuleProgress
+from shared.queries import AnyRow
 
 learner = table_of(Learner).c
 progress = table_of(ModuleProgress).c
@@ -18,7 +18,7 @@ def teams(connection: Connection) -> Sequence[str]:
     return connection.scalars(query.order_by(learner.team_id)).all()
 
 
-def modules(connection: Connection) -> Sequence[Row[Any]]:
+def modules(connection: Connection) -> Sequence[AnyRow]:
     """The modules that anybody has begun: module_id, module_name."""
     name = func.coalesce(func.max(progress.module_name), progress.module_id)
     query = select(progress.module_id, name.label("module_name")).group_by(progress.module_id)

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select, true
 
 from shared.bulk import table_of
 from shared.models import Learner, QuizAttempt, QuizThreshold
+from shared.queries import AnyRow
 
 attempt = table_of(QuizAttempt).c
 learner = table_of(Learner).c
@@ -21,7 +22,7 @@ def low_scorers(
     team_id: str | None = None,
     quiz_id: str | None = None,
     limit: int = 500,
-) -> Sequence[Row[Any]]:
+) -> Sequence[AnyRow]:
     """Learner × quiz whose latest graded attempt since `since` is under the quiz's threshold, or
     that the vendor marked as not passed. Practice runs never count; leavers are left out.
 
@@ -42,7 +43,7 @@ def low_scorers(
     return connection.execute(query).all()
 
 
-def quizzes(connection: Connection, default_threshold_pct: float) -> Sequence[Row[Any]]:
+def quizzes(connection: Connection, default_threshold_pct: float) -> Sequence[AnyRow]:
     """Every graded quiz: quiz_id, quiz_name, takers, low (how many are low at their latest)."""
     latest = _latest(default_threshold_pct).subquery()
     query = (

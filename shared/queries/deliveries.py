@@ -4,18 +4,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, case, func, select, text, true
+from sqlalchemy import ColumnElement, Connection, case, func, select, text, true
 
 from shared.bulk import table_of
 from shared.models import FAILED, Delivery, DeliveryHourly, Event
 from shared.outcomes import TAKEN
+from shared.queries import AnyRow
 
 delivery = table_of(Delivery).c
 hourly = table_of(DeliveryHourly).c
 event = table_of(Event).c
 
 
-def by_hour(connection: Connection, since: datetime, vendor: str | None) -> Sequence[Row[Any]]:
+def by_hour(connection: Connection, since: datetime, vendor: str | None) -> Sequence[AnyRow]:
     """Deliveries by hour and outcome since a full hour: hour, outcome, deliveries."""
     query = (
         select(hourly.hour, hourly.outcome, func.sum(hourly.deliveries).label("deliveries"))
@@ -26,7 +27,7 @@ def by_hour(connection: Connection, since: datetime, vendor: str | None) -> Sequ
     return connection.execute(query).all()
 
 
-def totals(connection: Connection, since: datetime, vendor: str | None) -> Row[Any]:
+def totals(connection: Connection, since: datetime, vendor: str | None) -> AnyRow:
     """How many deliveries since a full hour, and how many of them were taken: all, taken."""
     taken = case((hourly.outcome.in_(TAKEN), hourly.deliveries), else_=0)
     query = select(
@@ -42,7 +43,7 @@ def last(connection: Connection, vendor: str | None) -> datetime | None:
     return connection.scalar(query.order_by(delivery.received_at.desc()).limit(1))
 
 
-def causes(connection: Connection, since: datetime, vendor: str | None) -> Sequence[Row[Any]]:
+def causes(connection: Connection, since: datetime, vendor: str | None) -> Sequence[AnyRow]:
     """Failed deliveries grouped by outcome: outcome, reason (the latest), deliveries, first, last;
     the most frequent first."""
     failed = (
@@ -78,7 +79,7 @@ def failed(
     vendor: str | None,
     outcome: str | None = None,
     limit: int = 200,
-) -> Sequence[Row[Any]]:
+) -> Sequence[AnyRow]:
     """The latest failed deliveries: id, received_at, vendor, outcome, reason, event_type,
     event_key, remote_ip, status_code, body_bytes, and whether the event got in after all."""
     columns = ("id", "received_at", "vendor", "outcome", "reason", "event_type", "event_key",

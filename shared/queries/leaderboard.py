@@ -9,7 +9,6 @@ from sqlalchemy import (
     Connection,
     Float,
     Integer,
-    Row,
     Select,
     and_,
     case,
@@ -22,6 +21,7 @@ from sqlalchemy import (
 
 from shared.bulk import table_of
 from shared.models import Learner, ModuleProgress, ModuleProgressDaily
+from shared.queries import AnyRow
 
 METRICS = ("gained", "completed", "average", "time")
 COMPLETE_PCT = 100
@@ -42,7 +42,7 @@ class Filters(NamedTuple):
 
 def learners(
     connection: Connection, metric: str, filters: Filters, limit: int = 200
-) -> Sequence[Row[Any]]:
+) -> Sequence[AnyRow]:
     """The board of learners: rank, tied, email, name, team_id, active, and every metric.
 
     gained: percentage points over all modules; completed: modules that reached 100 %; average:
@@ -64,7 +64,7 @@ def learners(
     return connection.execute(query).all()
 
 
-def teams(connection: Connection, metric: str, filters: Filters) -> Sequence[Row[Any]]:
+def teams(connection: Connection, metric: str, filters: Filters) -> Sequence[AnyRow]:
     """The board of teams: rank by the average of a metric per active member, so that size does
     not win; members, moved (members who did anything in the window), total and average."""
     board = _board(filters).subquery()
@@ -98,7 +98,7 @@ def teams(connection: Connection, metric: str, filters: Filters) -> Sequence[Row
     return connection.execute(query).all()
 
 
-def totals(connection: Connection, filters: Filters) -> Row[Any]:
+def totals(connection: Connection, filters: Filters) -> AnyRow:
     """The figures over a board: active (people who moved), gained, completed, time."""
     board = _board(filters).subquery()
     query = select(
@@ -110,7 +110,7 @@ def totals(connection: Connection, filters: Filters) -> Row[Any]:
     return connection.execute(query).one()
 
 
-def by_day(connection: Connection, filters: Filters) -> Sequence[Row[Any]]:
+def by_day(connection: Connection, filters: Filters) -> Sequence[AnyRow]:
     """People who made progress on each UTC day of the window: day, people."""
     people = select(daily.day, daily.vendor, daily.user_id).where(*_days(filters)).distinct()
     counted = _of_people(people, daily, filters).subquery()
