@@ -1,6 +1,7 @@
 """What can be filtered by, and how far the store has come."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
@@ -28,6 +29,12 @@ def modules(connection: Connection) -> Sequence[AnyRow]:
 def learners(connection: Connection) -> int:
     """How many people are on the roster and have not left."""
     return connection.scalar(select(func.count()).where(learner.active)) or 0
+
+
+def newest_event_at(connection: Connection) -> datetime | None:
+    """When the newest event was received."""
+    event = table_of(Event).c
+    return connection.scalar(select(event.received_at).order_by(event.id.desc()).limit(1))
 
 
 def version(connection: Connection) -> tuple[int, int]:

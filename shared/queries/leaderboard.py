@@ -23,7 +23,6 @@ from shared.bulk import table_of
 from shared.models import Learner, ModuleProgress, ModuleProgressDaily
 from shared.queries import AnyRow
 
-METRICS = ("gained", "completed", "average", "time")
 COMPLETE_PCT = 100
 
 daily = table_of(ModuleProgressDaily).c
@@ -32,9 +31,10 @@ learner = table_of(Learner).c
 
 
 class Filters(NamedTuple):
-    """What a board is limited to. `since` is the first UTC day, None for all time."""
+    """What a board is limited to: UTC days from `since` to before `until`, None for no limit."""
 
     since: date | None = None
+    until: date | None = None
     team_id: str | None = None
     module_id: str | None = None
     leavers: bool = False
@@ -196,7 +196,8 @@ def _before(inside: Any, filters: Filters, total: ColumnElement[Any]) -> ColumnE
 
 def _days(filters: Filters) -> tuple[ColumnElement[bool], ...]:
     since = daily.day >= filters.since if filters.since else true()
-    return since, _is(daily.module_id, filters.module_id)
+    until = daily.day < filters.until if filters.until else true()
+    return since, until, _is(daily.module_id, filters.module_id)
 
 
 def _of_people(query: Select[Any], person: Any, filters: Filters) -> Select[Any]:

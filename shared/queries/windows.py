@@ -12,6 +12,12 @@ def first_day(window: str, today: date) -> date | None:
     return None if days is None else today - timedelta(days=days - 1)
 
 
+def previous(window: str, today: date) -> tuple[date, date] | None:
+    """The span of the same length before a window: first day, and the day after its last."""
+    first = first_day(window, today)
+    return None if first is None else (first - timedelta(days=DAYS[window]), first)
+
+
 HOURS = {"24h": 24, "7d": 7 * 24, "30d": 30 * 24}
 
 

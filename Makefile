@@ -1,0 +1,53 @@
+.PHONY: run demo test check setup lock browser
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+run: setup .env
+	$(PYTHON) -m receiver migrate
+	honcho start
+
+# The company plays into a store and under settings of its own: its history lies months back.
+demo: export DATABASE_URL := sqlite:///demo.db
+demo: export TIMESTAMP_TOLERANCE_PAST := 40000000
+demo: setup .env
+	rm -f demo.db demo.db-wal demo.db-shm
+	$(PYTHON) -m receiver migrate
+	honcho -f .demo.Procfile start
+
+test: $(VENV)/dev browser
+	$(PYTHON) -m pytest
+
+check: $(VENV)/dev
+	ruff check .
+	ruff format --check .
+	mypy
+	$(PYTHON) -m pytest tests/test_imports.py
+
+setup: $(VENV)/app
+
+$(VENV)/app: .requirements/app.txt
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+$(VENV)/dev: .requirements/dev.txt
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@ $(VENV)/app
+
+.env:
+	(umask 077; python3 -c "import secrets; print('MINDTICKLE_WEBHOOK_SECRET=' + secrets.token_hex(32))" > $@)
+
+# The browser test drives a real Chromium: the system's, or else one that Playwright fetches.
+browser: $(VENV)/dev
+	command -v chromium || command -v google-chrome || \
+	  { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -qy chromium; } || \
+	  $(PYTHON) -m playwright install chromium
+
+lock:
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+	  pyproject.toml -o .requirements/app.txt
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+	  --extra dev pyproject.toml -o .requirements/dev.txt

@@ -1,0 +1,1 @@
+"""The dashboard: leaderboards, coaching, deliveries. It reads, and holds no vendor secret."""

@@ -1,0 +1,35 @@
+"""Page config and navigation."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import components, data
+
+# A local image: with a Material symbol Streamlit asks a font host for the tab's icon.
+st.set_page_config("Repboard", page_icon=Path(__file__).parent / "icon.png", layout="wide")
+
+page = st.navigation(
+    [
+        st.Page(
+            "app_pages/leaderboard.py",
+            title="Leaderboard",
+            default=True,
+            help="Who is moving and who is not, by learner and by team.",
+        ),
+        st.Page(
+            "app_pages/coaching.py",
+            title="Coaching",
+            help="Whose latest graded quiz score is low.",
+        ),
+        st.Page(
+            "app_pages/deliveries.py",
+            title="Deliveries",
+            help="What vendors sent, what became of it, and what to do about failures.",
+        ),
+    ],
+    position="top",
+)
+if problem := data.problem():
+    components.stop_with(problem)
+page.run()

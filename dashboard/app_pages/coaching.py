@@ -1,0 +1,56 @@
+"""Coaching: who needs me today?"""
+
+import streamlit as st
+
+from dashboard import charts, components, data
+
+st.title("Coaching", anchor=False)
+components.status()
+with components.row():
+    window = components.switch("Latest try within", "since", components.WINDOWS, "30d")
+    team = components.choose("Team", "of", {team: team for team in data.teams()}, "All teams")
+    quiz = components.choose("Quiz", "quiz", data.quiz_names(), "All quizzes")
+
+COLUMNS = {
+    "learner": st.column_config.TextColumn("Learner", pinned=True),
+    "quiz": st.column_config.TextColumn("Quiz"),
+    "latest_pct": st.column_config.ProgressColumn(
+        "Latest score", format="%.0f %%", min_value=0, max_value=100
+    ),
+    "threshold_pct": st.column_config.NumberColumn("Threshold", format="%.0f %%"),
+    "best_pct": st.column_config.NumberColumn("Best", format="%.0f %%"),
+    "tries": st.column_config.NumberColumn("Tries", help="Graded attempts; practice never counts."),
+    "team_id": st.column_config.TextColumn("Team"),
+    "submitted_at": st.column_config.DatetimeColumn("When", format="distance"),
+}
+
+
+@st.fragment(run_every=components.LIVE)
+def live() -> None:
+    version = data.version()
+    if components.stop_if_new(version):
+        return
+    quizzes = data.quizzes(version)
+    if quizzes.empty:
+        components.nothing_here(
+            "No graded quiz has come in yet. Check that the subscription lists quiz.submitted."
+        )
+        return
+    zone = components.viewer_zone()
+    low = data.low_scorers(version, window, data.today(), team, quiz, zone)
+    if low.empty:
+        st.success("No latest score is under its threshold here.", icon=":material/check_circle:")
+    else:
+        st.markdown(
+            f"**{low['user_id'].nunique():,} people** are under the threshold at their latest "
+            f"graded try on **{low['quiz_id'].nunique():,} quizzes**. The lowest score comes first."
+        )
+        components.table(low, COLUMNS, "People whose latest graded score is low", "low_scorers")
+    st.subheader("Quizzes by share of takers under the threshold", anchor=False)
+    st.caption("Where most people fail, look at the quiz first.")
+    st.altair_chart(
+        charts.quizzes(quizzes), alt="Share of takers under the threshold, by quiz", key="quizzes"
+    )
+
+
+live()

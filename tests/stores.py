@@ -1,0 +1,53 @@
+"""A look into a store."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, func, select
+from sqlmodel import SQLModel
+
+from shared.bulk import table_of
+from shared.projections import READ_MODELS
+
+
+def rows(engine: Engine, model: type[SQLModel], **wanted: Any) -> Sequence[Row[Any]]:
+    """The rows whose columns have the wanted values, in the order of their keys."""
+    table = table_of(model)
+    query = select(table).filter_by(**wanted).order_by(*table.primary_key)
+    with engine.connect() as connection:
+        return connection.execute(query).all()
+
+
+def row(engine: Engine, model: type[SQLModel], **wanted: Any) -> Any:
+    """The only such row."""
+    (one,) = rows(engine, model, **wanted)
+    return one
+
+
+def count(engine: Engine, model: type[SQLModel]) -> int:
+    with engine.connect() as connection:
+        return connection.scalar(select(func.count()).select_from(table_of(model))) or 0
+
+
+def read_models(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything in the read models, by table."""
+    tables = map(table_of, READ_MODELS)
+    return {
+        table.name: [
+            tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))
+        ]
+        for table in tables
+    }
+
+
+@contextmanager
+def held(engine: Engine) -> Iterator[None]:
+    """Meanwhile nobody else can write deliveries."""
+    with engine.connect().execution_options(immediate=True) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("LOCK TABLE delivery")
+        else:
+            connection.exec_driver_sql("SELECT 1")  # begins, and so takes the write lock
+        yield
+        connection.rollback()
