@@ -1,5 +1,7 @@
 """DataFrame → chart. Knows no Streamlit."""
 
+from datetime import datetime
+
 import altair as alt
 import pandas as pd
 
@@ -28,18 +30,26 @@ def in_words(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(words=frame["outcome"].map(OUTCOMES))
 
 
-def people_by_day(frame: pd.DataFrame) -> alt.Chart:
-    """Bars: how many people made progress on each day."""
+Span = tuple[datetime, datetime]
+"""The first and the last moment that an axis shows, whether or not there is data. Without a
+zone, as all times in charts: a browser would move them to its own."""
+
+
+def people_by_day(frame: pd.DataFrame, span: Span) -> alt.Chart:
+    """Bars: how many people made progress on each UTC day."""
     chart: alt.Chart = (
         alt.Chart(frame)
         .mark_bar(cornerRadiusTopLeft=2, cornerRadiusTopRight=2)
         .encode(
             x=alt.X(
-                "utcyearmonthdate(day):T", title=None, axis=alt.Axis(format="%-d %b", tickCount=8)
+                "yearmonthdate(day):T",
+                title=None,
+                scale=alt.Scale(domain=[_moment(at) for at in span]),
+                axis=alt.Axis(format="%-d %b", tickCount=8),
             ),
             y=alt.Y("people:Q", title="People", axis=alt.Axis(tickMinStep=1)),
             tooltip=[
-                alt.Tooltip("utcyearmonthdate(day):T", title="Day (UTC)", format="%a %-d %b %Y"),
+                alt.Tooltip("yearmonthdate(day):T", title="Day (UTC)", format="%a %-d %b %Y"),
                 alt.Tooltip("people:Q", title="People"),
             ],
         )
@@ -48,7 +58,7 @@ def people_by_day(frame: pd.DataFrame) -> alt.Chart:
     return chart
 
 
-def timeline(frame: pd.DataFrame, by_hour: bool) -> alt.Chart:
+def timeline(frame: pd.DataFrame, span: Span, by_hour: bool) -> alt.Chart:
     """Stacked bars: deliveries by outcome, an hour or a day a bar."""
     order = {outcome: place for place, outcome in enumerate(OUTCOMES)}
     words = in_words(frame).assign(place=frame["outcome"].map(order))
@@ -58,7 +68,12 @@ def timeline(frame: pd.DataFrame, by_hour: bool) -> alt.Chart:
         alt.Chart(words)
         .mark_bar()
         .encode(
-            x=alt.X(f"{unit}(at):T", title=None),
+            x=alt.X(
+                f"{unit}(at):T",
+                title=None,
+                scale=alt.Scale(domain=[_moment(at) for at in span]),
+                axis=alt.Axis(format="%H:%M" if by_hour else "%-d %b", tickCount=12),
+            ),
             y=alt.Y("deliveries:Q", title="Deliveries", axis=alt.Axis(tickMinStep=1)),
             color=alt.Color(
                 "words:N",
@@ -80,6 +95,10 @@ def timeline(frame: pd.DataFrame, by_hour: bool) -> alt.Chart:
     return chart
 
 
+def _moment(at: datetime) -> alt.DateTime:
+    return alt.DateTime(year=at.year, month=at.month, date=at.day, hours=at.hour)
+
+
 def _colour(word: str) -> str:
     return COLOURS[list(OUTCOMES.values()).index(word)]
 
@@ -91,7 +110,10 @@ def quizzes(frame: pd.DataFrame) -> alt.Chart:
         .mark_bar(cornerRadiusTopRight=2, cornerRadiusBottomRight=2)
         .encode(
             x=alt.X(
-                "share:Q", title="Takers under the threshold (%)", scale=alt.Scale(domain=[0, 100])
+                "share:Q",
+                title="Takers under the threshold (%)",
+                scale=alt.Scale(domain=[0, 100]),
+                axis=alt.Axis(tickCount=5),
             ),
             y=alt.Y("quiz:N", title=None, sort="-x", axis=alt.Axis(labelLimit=260)),
             tooltip=[

@@ -1,9 +1,10 @@
 """The pieces that pages share."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from string import Template
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -29,7 +30,7 @@ curl -sS "$url" -H 'content-type: application/json' \\
 """)
 
 
-UNITS = {"gained": "%.0f pts", "completed": "%.1f", "average": "%.0f %%", "hours": "%.1f h"}
+UNITS = {"gained": "%.0f pts", "completed": "%d", "average": "%.0f %%", "hours": "%.1f h"}
 """How a metric is written, in the formats of a column."""
 
 
@@ -88,21 +89,24 @@ def learner_columns(metric: str, metrics: Mapping[str, str], frame: pd.DataFrame
         if name != metric
     }
     return {
-        "place": st.column_config.TextColumn("#", width=48, pinned=True, alignment="right"),
-        "learner": st.column_config.TextColumn("Learner", pinned=True),
+        "place": st.column_config.TextColumn("#", width=50),
+        "learner": st.column_config.TextColumn("Learner", width=260),
         "team_id": st.column_config.TextColumn("Team"),
         metric: _bar(metrics[metric], UNITS[metric], frame[metric]),
         **rest,
     }
 
 
-def team_columns(label: str, unit: str, frame: pd.DataFrame) -> dict[str, Any]:
-    """The board of teams."""
+def team_columns(metric: str, label: str, frame: pd.DataFrame) -> dict[str, Any]:
+    """The board of teams. Percentages have no total; an average of whole numbers is none."""
+    unit = UNITS[metric]
+    per_member = "%.1f" if metric == "completed" else unit
+    in_all = {"total": st.column_config.NumberColumn(f"{label}, in all", format=unit)}
     return {
-        "place": st.column_config.TextColumn("#", width=48, pinned=True, alignment="right"),
-        "team_id": st.column_config.TextColumn("Team", pinned=True),
-        "average": _bar(f"{label}, per member", unit, frame["average"]),
-        "total": st.column_config.NumberColumn(f"{label}, in all", format=unit),
+        "place": st.column_config.TextColumn("#", width=50),
+        "team_id": st.column_config.TextColumn("Team", width=200),
+        "average": _bar(f"{label}, per member", per_member, frame["average"]),
+        **(in_all if metric != "average" else {}),
         "members": st.column_config.NumberColumn("Members"),
         "moved": st.column_config.NumberColumn("Of them active"),
     }
@@ -189,7 +193,6 @@ def table(
     columns: Mapping[str, Any],
     alt: str,
     key: str,
-    height: int | Literal["auto", "content"] = "auto",
 ) -> None:
     """The columns of a frame, in this order, with their headings and formats."""
     st.dataframe(
@@ -197,7 +200,6 @@ def table(
         column_config=dict(columns),
         hide_index=True,
         placeholder="unknown",
-        height=height,
         key=key,
         alt=alt,
     )
@@ -214,6 +216,11 @@ def first_run(address: str) -> None:
     )
     st.code(CURL.substitute(url=address), language="bash", wrap_lines=True)
     st.caption("This page fills by itself as soon as something arrives.")
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is, character by character."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:&])", r"\\\1", text)
 
 
 def nothing_here(why: str) -> None:

@@ -5,7 +5,7 @@ once a second and reads the store again only when something came in.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple, ParamSpec, TypeVar
 
 import pandas as pd
@@ -177,7 +177,8 @@ def _totals(row: AnyRow) -> dict[str, float]:
 def people_by_day(version: Version, board: Board) -> pd.DataFrame:
     """day, people."""
     with _read() as connection:
-        return _frame(leaderboard.by_day(connection, board.filters()))
+        rows = leaderboard.by_day(connection, board.filters())
+    return _frame(rows, lambda frame: frame.assign(day=pd.to_datetime(frame["day"])))
 
 
 @_kept
@@ -202,6 +203,12 @@ def quizzes(version: Version) -> pd.DataFrame:
     return _frame(
         rows, lambda frame: _with_quizzes(frame).assign(share=100 * frame["low"] / frame["takers"])
     )
+
+
+def day_span(board: Board, days: pd.DataFrame) -> tuple[datetime, datetime]:
+    """The UTC days that a chart of a window shows, from midnight to midnight."""
+    first = pd.Timestamp(first_day(board.window, board.day) or days["day"].min())
+    return first, pd.Timestamp(board.day) + pd.Timedelta(days=1)
 
 
 class Arrivals(NamedTuple):
@@ -231,6 +238,17 @@ def _in_bars(frame: pd.DataFrame, window: str) -> pd.DataFrame:
     at = frame["hour"].dt.tz_localize(None)
     bars = frame.assign(at=at if window == "24h" else at.dt.normalize())
     return bars.groupby(["at", "outcome"])["deliveries"].sum().reset_index()
+
+
+def clock_span(window: str, now: datetime, zone: str) -> tuple[datetime, datetime]:
+    """The hours or days that a timeline shows, on the viewer's clock."""
+    first, last = (
+        pd.Timestamp(at).tz_convert(zone).tz_localize(None)
+        for at in (first_hour(window, now), now + timedelta(hours=1))
+    )
+    if window != "24h":
+        first, last = first.normalize(), last.normalize() + pd.Timedelta(days=1)
+    return first, last
 
 
 @_kept

@@ -12,7 +12,7 @@ with components.row():
     quiz = components.choose("Quiz", "quiz", data.quiz_names(), "All quizzes")
 
 COLUMNS = {
-    "learner": st.column_config.TextColumn("Learner", pinned=True),
+    "learner": st.column_config.TextColumn("Learner", width=260),
     "quiz": st.column_config.TextColumn("Quiz"),
     "latest_pct": st.column_config.ProgressColumn(
         "Latest score", format="%.0f %%", min_value=0, max_value=100

@@ -1,5 +1,6 @@
 """Deliveries: are we losing anything?"""
 
+import pandas as pd
 import streamlit as st
 
 from dashboard import charts, components, data
@@ -12,35 +13,39 @@ with components.row():
     window = components.switch("Window", "span", WINDOWS, "24h")
     outcome = components.choose("Outcome", "outcome", charts.FAILURES, "All failures")
 
-CAUSES = {
-    "words": st.column_config.TextColumn("Cause", pinned=True),
-    "deliveries": st.column_config.NumberColumn("Count", format="localized"),
-    "first": st.column_config.DatetimeColumn("First seen", format="distance"),
-    "last": st.column_config.DatetimeColumn("Last seen", format="distance"),
-    "reason": st.column_config.TextColumn("What to do", width="large"),
-}
 FAILED = {
-    "received_at": st.column_config.DatetimeColumn("Received", format="distance", pinned=True),
+    "received_at": st.column_config.DatetimeColumn("Received", format="distance"),
     "words": st.column_config.TextColumn("Outcome"),
+    "reason": st.column_config.TextColumn("Reason", width=360),
     "recovered": st.column_config.CheckboxColumn(
         "Got in since", help="Whether the same event was taken in by another delivery."
     ),
     "event_type": st.column_config.TextColumn("Event, as claimed"),
-    "event_key": st.column_config.TextColumn("Event id, as claimed"),
-    "reason": st.column_config.TextColumn("Reason", width="large"),
+    "event_key": st.column_config.TextColumn("Event id, as claimed", width=200),
     "status_code": st.column_config.NumberColumn("Answer", format="%d"),
     "remote_ip": st.column_config.TextColumn("From"),
     "body_bytes": st.column_config.NumberColumn("Size", format="bytes"),
 }
 
 
+def causes(frame: pd.DataFrame) -> None:
+    st.subheader("Causes", anchor=False)
+    shown = {
+        "Cause": frame["words"],
+        "Count": frame["deliveries"].map("{:,}".format),
+        "First seen": frame["first"].map(components.ago),
+        "Last seen": frame["last"].map(components.ago),
+        "What to do": frame["reason"].map(components.plain),
+    }
+    st.table(pd.DataFrame(shown), border="horizontal", hide_index=True, alt="Why deliveries failed")
+
+
 def failures(version: data.Version, zone: str) -> None:
-    causes = data.causes(version, window, data.this_hour(), zone)
-    if causes.empty:
+    found = data.causes(version, window, data.this_hour(), zone)
+    if found.empty:
         st.success("No delivery failed in this window.", icon=":material/check_circle:")
         return
-    st.subheader("Causes", anchor=False)
-    components.table(charts.in_words(causes), CAUSES, "Why deliveries failed", "causes")
+    causes(charts.in_words(found))
     st.subheader("Failed deliveries", anchor=False)
     failed = data.failed(version, window, data.this_hour(), outcome, zone)
     if failed.empty:
@@ -58,7 +63,8 @@ def live() -> None:
     components.verdict(arrivals, WINDOWS[window])
     bars = data.timeline(version, window, data.this_hour(), zone)
     if not bars.empty:
-        chart = charts.timeline(bars, by_hour=window == "24h")
+        span = data.clock_span(window, data.this_hour(), zone)
+        chart = charts.timeline(bars, span, by_hour=window == "24h")
         st.altair_chart(chart, alt="Deliveries over time, by outcome", key="timeline")
     failures(version, zone)
 

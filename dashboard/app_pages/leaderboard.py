@@ -34,7 +34,9 @@ def key_figures(version: data.Version, board: data.Board) -> None:
     }
     components.key_figures(
         [
-            components.Figure(label, form.format(now[name]), now[name], before[name] if before else None)
+            components.Figure(
+                label, form.format(now[name]), now[name], before[name] if before else None
+            )
             for name, (label, form) in shown.items()
         ]
     )
@@ -44,7 +46,7 @@ def table(version: data.Version, board: data.Board) -> None:
     if kind == "teams":
         frame = data.team_board(version, board)
         st.caption("Ranked by the average of a team's members, so that size does not win.")
-        columns = components.team_columns(METRICS[metric], components.UNITS[metric], frame)
+        columns = components.team_columns(metric, METRICS[metric], frame)
     else:
         frame = data.learner_board(version, board)
         columns = components.learner_columns(metric, METRICS, frame)
@@ -68,7 +70,7 @@ def live() -> None:
     key_figures(version, board)
     table(version, board)
     st.subheader("People making progress, by day", anchor=False)
-    chart = charts.people_by_day(days)
+    chart = charts.people_by_day(days, data.day_span(board, days))
     st.altair_chart(chart, alt="How many people made progress on each day", key="people_by_day")
 
 
