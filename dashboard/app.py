@@ -32,4 +32,7 @@ page = st.navigation(
 )
 if problem := data.problem():
     components.stop_with(problem)
+st.title(page.title, anchor=False)
+components.wait_for_first_delivery()
+components.status()
 page.run()

@@ -18,15 +18,16 @@ LIVE = "1s"
 WINDOWS = {"today": "Today", "7d": "7 days", "30d": "30 days", "90d": "90 days", "all": "All time"}
 
 CURL = Template("""\
-export MINDTICKLE_WEBHOOK_SECRET=$$(sed -n 's/^MINDTICKLE_WEBHOOK_SECRET=//p' .env)
-body='{"event":"module.progress","companyId":"demo","data":{"userId":"u-1",\
-"moduleName":"Discovery calls","moduleId":"m-1","progressPct":40,"timeSpentSec":600}}'
+secret=$$(sed -n 's/^MINDTICKLE_WEBHOOK_SECRET=//p' .env)
+company=$$(sed -n 's/^MINDTICKLE_COMPANY_ID=//p' .env)
+body='{"event": "module.progress", "companyId": "'"$${company:-demo}"'", "data": {"userId": "u-1",
+ "moduleName": "Discovery calls", "moduleId": "m-1", "progressPct": 40, "timeSpentSec": 600}}'
 at=$$(date +%s)
 signature=$$(printf '%s:%s' "$$at" "$$body" |
-  openssl dgst -sha256 -hmac "$${MINDTICKLE_WEBHOOK_SECRET%%,*}" | sed 's/^.* //')
+  openssl dgst -sha256 -hmac "$${secret%%,*}" | sed 's/^.* //')
 curl -sS "$url" -H 'content-type: application/json' \\
   -H "x-mt-event-id: first-$$at" -H "x-mt-webhook-timestamp: $$at" \\
-  -H "x-mt-webhook-signature: $$signature" --data "$$body"
+  -H "x-mt-webhook-signature: $$signature" --data-binary "$$body"
 """)
 
 
@@ -40,23 +41,28 @@ def stop_with(problem: str) -> None:
     st.stop()
 
 
-def stop_if_new(version: data.Version) -> bool:
-    """Show what to do while the store is empty; whether it is."""
-    if version == data.NOTHING_YET:
-        first_run(f"{data.receiver_url()}/webhooks/mindtickle")
-        return True
-    return False
+def wait_for_first_delivery() -> None:
+    """While the store is empty, show what to do, and nothing else until something comes."""
+    if data.version() == data.NOTHING_YET:
+        _wait()
+        st.stop()
+
+
+@st.fragment(run_every=LIVE)
+def _wait() -> None:
+    if data.version() != data.NOTHING_YET:
+        st.rerun()
+    first_run(f"{data.receiver_url()}/webhooks/mindtickle")
 
 
 @st.fragment(run_every=LIVE)
 def status() -> None:
     """The grey line under the title."""
     version = data.version()
-    if version != data.NOTHING_YET:
-        st.caption(
-            f"Last event {ago(data.last_event(version))} · {data.roster_size(version):,} learners "
-            f"on the roster · times in {viewer_zone()}"
-        )
+    st.caption(
+        f"Last event {ago(data.last_event(version))} · {data.roster_size(version):,} learners "
+        f"on the roster · times in {viewer_zone()}"
+    )
 
 
 def row() -> DeltaGenerator:
@@ -223,6 +229,8 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:&])", r"\\\1", text)
 
 
-def nothing_here(why: str) -> None:
+def nothing_here(version: data.Version, why: str) -> None:
     """Why a part is empty, and what to do."""
+    if not data.has_events(version):
+        why = "Deliveries came, but none was taken. The page Deliveries says why."
     st.info(why, icon=":material/info:")

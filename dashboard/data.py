@@ -60,6 +60,11 @@ def version() -> Version:
         return catalog.version(connection)
 
 
+def has_events(version: Version) -> bool:
+    """Whether any delivery was ever taken in."""
+    return version[0] > 0
+
+
 def today() -> date:
     """The UTC day: windows are counted in UTC days, as the daily totals are kept."""
     return datetime.now(UTC).date()

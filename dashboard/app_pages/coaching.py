@@ -4,8 +4,6 @@ import streamlit as st
 
 from dashboard import charts, components, data
 
-st.title("Coaching", anchor=False)
-components.status()
 with components.row():
     window = components.switch("Latest try within", "since", components.WINDOWS, "30d")
     team = components.choose("Team", "of", {team: team for team in data.teams()}, "All teams")
@@ -28,12 +26,11 @@ COLUMNS = {
 @st.fragment(run_every=components.LIVE)
 def live() -> None:
     version = data.version()
-    if components.stop_if_new(version):
-        return
     quizzes = data.quizzes(version)
     if quizzes.empty:
         components.nothing_here(
-            "No graded quiz has come in yet. Check that the subscription lists quiz.submitted."
+            version,
+            "No graded quiz has come in yet. Check that the subscription lists quiz.submitted.",
         )
         return
     zone = components.viewer_zone()

@@ -7,8 +7,6 @@ from dashboard import charts, components, data
 
 WINDOWS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 
-st.title("Deliveries", anchor=False)
-components.status()
 with components.row():
     window = components.switch("Window", "span", WINDOWS, "24h")
     outcome = components.choose("Outcome", "outcome", charts.FAILURES, "All failures")
@@ -49,7 +47,7 @@ def failures(version: data.Version, zone: str) -> None:
     st.subheader("Failed deliveries", anchor=False)
     failed = data.failed(version, window, data.this_hour(), outcome, zone)
     if failed.empty:
-        components.nothing_here("None of this kind in this window.")
+        components.nothing_here(version, "None of this kind in this window.")
         return
     components.table(charts.in_words(failed), FAILED, "The latest failed deliveries", "failed")
 
@@ -57,8 +55,6 @@ def failures(version: data.Version, zone: str) -> None:
 @st.fragment(run_every=components.LIVE)
 def live() -> None:
     version, zone = data.version(), components.viewer_zone()
-    if components.stop_if_new(version):
-        return
     arrivals = data.arrivals(version, window, data.this_hour())
     components.verdict(arrivals, WINDOWS[window])
     bars = data.timeline(version, window, data.this_hour(), zone)

@@ -12,8 +12,6 @@ METRICS = {
 }
 BOARDS = {"learners": "Learners", "teams": "Teams"}
 
-st.title("Leaderboard", anchor=False)
-components.status()
 with components.row():
     window = components.switch("Window", "window", components.WINDOWS, "7d")
     metric = components.switch("Metric", "metric", METRICS, "gained")
@@ -58,13 +56,11 @@ def table(version: data.Version, board: data.Board) -> None:
 @st.fragment(run_every=components.LIVE)
 def live() -> None:
     version = data.version()
-    if components.stop_if_new(version):
-        return
     board = data.Board(metric, window, data.today(), team, module, leavers)
     days = data.people_by_day(version, board)
     if days.empty:
         components.nothing_here(
-            "Nobody made progress here. Choose a longer window or fewer filters."
+            version, "Nobody made progress here. Choose a longer window or fewer filters."
         )
         return
     key_figures(version, board)

@@ -1,0 +1,73 @@
+"""Pages on a store of a few hand-made people."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from sqlalchemy import Engine
+from streamlit.testing.v1 import AppTest
+
+from receiver.pipeline import judge
+from receiver.store import write_batch
+from receiver.vendors.base import Incoming
+from receiver.vendors.mindtickle import MindTickle
+from tests import playing
+
+ROOT = Path(__file__).parents[2]
+Send = Callable[..., None]
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture
+def send(store: Engine) -> Send:
+    """`send("module.progress", {…}, days_ago=2)`: take an event in as the receiver does."""
+    vendor = MindTickle([playing.SECRET.encode()], None, past=10**9, future=300)
+
+    def send(
+        event_type: str, data: object, days_ago: float = 0, secret: str = playing.SECRET
+    ) -> None:
+        now = datetime.now(UTC)
+        body = playing.body_of(event_type, data)
+        headers = playing.signed(body, now - timedelta(days=days_ago), playing.new_id(), secret)
+        encoded = {name: value.encode() for name, value in headers.items()}
+        entry = judge(vendor, Incoming(encoded, body, "192.0.2.7", now))
+        with store.connect().execution_options(immediate=True) as connection, connection.begin():
+            write_batch(connection, [entry])
+
+    return send
+
+
+@pytest.fixture
+def open_page(store_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Open:
+    """`open_page("coaching")`: the page as a browser would be sent it, on this test's store."""
+    monkeypatch.setenv("DATABASE_URL", store_url)
+    monkeypatch.chdir(tmp_path)  # no .env of whoever runs the tests
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+    def open_page(name: str = "leaderboard", **query: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=30)
+        app.query_params.update(query)
+        app.run()
+        if name != "leaderboard":
+            app.switch_page(f"app_pages/{name}.py").run()
+        assert not app.exception, app.exception
+        return app
+
+    return open_page
+
+
+def provision(send: Send, user_id: str, email: str, team: str) -> None:
+    send("user.provisioned", {"userId": user_id, "email": email, "role": "rep", "teamId": team}, 40)
+
+
+@pytest.fixture
+def company(send: Send) -> None:
+    """Dana and Paul in west, Ines in east; Dana leads, the other two are tied."""
+    provision(send, "u-1", "dana@acme.example", "west")
+    provision(send, "u-2", "ines@acme.example", "east")
+    provision(send, "u-3", "paul@acme.example", "west")
+    for user_id, pct in (("u-1", 90), ("u-2", 60), ("u-3", 60)):
+        send("module.progress", playing.progress(user_id, progressPct=pct), days_ago=1)
