@@ -9,9 +9,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from receiver import logs
 from receiver.app import create_app
-from receiver.errors import StartError
+from receiver.errors import ReceiverError, StartError
 from receiver.rebuild import rebuild as rebuild_read_models
-from receiver.simulator import Plan, SimulatorError, Summary
+from receiver.simulator import Plan, Summary
 from receiver.simulator import simulate as run_simulation
 from receiver.vendors import configured
 from shared.database import is_current, open_engine
@@ -111,7 +111,7 @@ def main() -> None:
     """Run a command; anything wrong is one line on standard error and a non-zero exit."""
     try:
         cli()
-    except (SettingsError, StartError, SimulatorError) as error:
+    except (SettingsError, ReceiverError) as error:
         _fail(str(error))
     except SQLAlchemyError as error:
         original = getattr(error, "orig", None) or error

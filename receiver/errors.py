@@ -2,7 +2,8 @@
 
 ReceiverError
 ├── StoreUnavailable    the store cannot be written now: answered 503, the vendor retries
-└── StartError          the receiver cannot start: one line, exit 1
+├── StartError          the receiver cannot start: one line, exit 1
+└── SimulatorError      a play cannot start: one line, exit 1
 """
 
 from sqlalchemy.exc import DBAPIError
@@ -18,6 +19,10 @@ class StoreUnavailable(ReceiverError):
 
 class StartError(ReceiverError):
     """The receiver cannot start; the message says what to do."""
+
+
+class SimulatorError(ReceiverError):
+    """A play cannot start; the message says what to do."""
 
 
 _SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY",

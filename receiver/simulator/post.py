@@ -1,43 +1,20 @@
-# ruff: noqa: S311
-"""Events → signed deliveries, a share of them gone wrong → HTTP.
+# ruff: noqa: S311 (the dice decide what goes wrong in a play, and guard nothing)
+"""Events → signed deliveries, a share of them gone wrong. Without I/O."""
 
-The dice (S311) decide what goes wrong in a play, and guard nothing.
-"""
-
-import asyncio
 import heapq
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
-from http import HTTPStatus
 from itertools import count
 from random import Random
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 from uuid import UUID
-from zlib import crc32
 
-import httpx
-
-from receiver.errors import ReceiverError
 from receiver.vendors.mindtickle import EVENT_ID, SIGNATURE, SLUG, TIMESTAMP, sign
-
-LANES = 32
-REPORT_EVERY = 500
-BACKOFF_SEC = (0.5, 1.0, 2.0)
-TIMEOUT_SEC = 15.0
-CATCH_UP_SEC = 1.0
-START_WAIT_SEC = 30.0
-START_POLL_SEC = 0.25
 
 RETRY_AFTER_MIN = (5, 20, 80, 440)
 """Minutes from the first attempt to each retry, as the vendor does it (VENDORS.md)."""
-
-
-class SimulatorError(ReceiverError):
-    """The play cannot start; one line that says what to do."""
 
 
 class Event(NamedTuple):
@@ -214,137 +191,3 @@ class Post:
 
 def _new_id(dice: Random) -> str:
     return str(UUID(int=dice.getrandbits(128), version=4))
-
-
-class Summary(NamedTuple):
-    """What became of the deliveries. `sent` is the sum of the others."""
-
-    sent: int = 0
-    accepted: int = 0
-    duplicates: int = 0
-    refused: int = 0
-    """Answered 4xx, or acknowledged but held back because it could not be read."""
-    failed: int = 0
-    """No answer or a 5xx, after some tries."""
-
-
-class Deliverer:
-    """Sends deliveries to one receiver and counts the answers. Use as an async context."""
-
-    def __init__(
-        self, url: str, path: str, on_progress: Callable[[Summary], object] | None = None
-    ) -> None:
-        self.summary = Summary()
-        self._path = path
-        self._on_progress = on_progress
-        # A proxy from the environment would seldom know the way to a receiver on this machine.
-        self._client = httpx.AsyncClient(base_url=url, trust_env=False, timeout=TIMEOUT_SEC)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._client.aclose()
-
-    async def wait_for_receiver(self, patience: float = START_WAIT_SEC) -> None:
-        """Return once the receiver answers. Raises SimulatorError after `patience` seconds."""
-        give_up = asyncio.get_running_loop().time() + patience
-        while not await self._is_up():
-            if asyncio.get_running_loop().time() >= give_up:
-                raise SimulatorError(
-                    f"No receiver answers at {self._client.base_url}: start it with "
-                    "`python -m receiver serve`, or correct the address."
-                )
-            await asyncio.sleep(START_POLL_SEC)
-
-    async def _is_up(self) -> bool:
-        try:
-            return (await self._client.get("/healthz")).is_success
-        except httpx.UnsupportedProtocol:
-            raise SimulatorError(
-                f"{self._client.base_url} is no address of a receiver; use http://… or https://…"
-            ) from None
-        except httpx.RequestError:
-            return False
-
-    async def send_all(self, deliveries: Iterable[Delivery]) -> None:
-        """Send as fast as the receiver takes them."""
-        async with self._lanes() as put:
-            for delivery in deliveries:
-                await put(delivery)
-
-    async def send_paced(
-        self, deliveries: Iterator[Delivery], rate: float, duration: float | None
-    ) -> None:
-        """Send `rate` deliveries a second; each is taken from `deliveries` when its turn comes.
-
-        After `duration` seconds what `deliveries` still has is sent at once.
-        """
-        loop = asyncio.get_running_loop()
-        due = loop.time()
-        end = float("inf") if duration is None else due + duration
-        async with self._lanes() as put:
-            while True:
-                await asyncio.sleep(min(due, end) - loop.time())
-                delivery = next(deliveries, None)
-                if delivery is None:
-                    return
-                await put(delivery)
-                # After a standstill of the receiver the rate holds again, without a long rush.
-                due = max(due + 1 / rate, loop.time() - CATCH_UP_SEC)
-
-    @asynccontextmanager
-    async def _lanes(self) -> AsyncIterator[Callable[[Delivery], Awaitable[None]]]:
-        """Sending side by side. The attempts of one event share a lane, and so keep their order."""
-        lanes: list[asyncio.Queue[Delivery | None]] = [asyncio.Queue(2) for _ in range(LANES)]
-
-        def put(delivery: Delivery) -> Awaitable[None]:
-            return lanes[crc32(delivery.event_id.encode()) % LANES].put(delivery)
-
-        async with asyncio.TaskGroup() as group:
-            for lane in lanes:
-                group.create_task(self._drive(lane))
-            yield put
-            for lane in lanes:
-                await lane.put(None)
-
-    async def _drive(self, lane: asyncio.Queue[Delivery | None]) -> None:
-        while (delivery := await lane.get()) is not None:
-            self._count(await self._answer(delivery))
-
-    async def _answer(self, delivery: Delivery) -> httpx.Response | None:
-        """The receiver's answer; None if it has none, or a 5xx, each time."""
-        for pause in (*BACKOFF_SEC, None):
-            try:
-                answer = await self._client.post(
-                    self._path, content=delivery.body, headers=delivery.headers
-                )
-            except httpx.RequestError:
-                answer = None
-            if answer is not None and not answer.is_server_error:
-                return answer
-            if pause is not None:
-                await asyncio.sleep(pause)
-        return None
-
-    def _count(self, answer: httpx.Response | None) -> None:
-        kind = _kind(answer)
-        counted = {"sent": self.summary.sent + 1, kind: getattr(self.summary, kind) + 1}
-        self.summary = self.summary._replace(**counted)
-        if self._on_progress and self.summary.sent % REPORT_EVERY == 0:
-            self._on_progress(self.summary)
-
-
-def _kind(answer: httpx.Response | None) -> str:
-    if answer is None:
-        return "failed"
-    if answer.status_code != HTTPStatus.OK:
-        return "refused"
-    if b'"duplicate"' in answer.content:
-        return "duplicates"
-    return "refused" if b'"quarantined"' in answer.content else "accepted"

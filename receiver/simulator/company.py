@@ -1,13 +1,8 @@
-# ruff: noqa: S311
-"""A company to play with: teams, learners, modules, quizzes, hires and leavers, over months.
+# ruff: noqa: S311 (dice with a seed: they guard nothing)
+"""A company: teams, learners, modules, quizzes, hires and leavers, over months."""
 
-It lives by dice (S311: they guard nothing) with a seed: one plan from one start always tells the
-same story. What people do comes out as events, without I/O; deliverer.py signs and sends them.
-"""
-
-import asyncio
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
@@ -15,110 +10,9 @@ from operator import attrgetter
 from random import Random
 from typing import NamedTuple
 
-import httpx
+from receiver.simulator.post import Event
 
-from receiver.deliverer import (
-    Deliverer,
-    Delivery,
-    Event,
-    MindTickleWire,
-    Post,
-    SimulatorError,
-    Summary,
-)
-
-__all__ = ["Plan", "Play", "SimulatorError", "Summary", "simulate"]
-
-FOREVER = datetime.max.replace(tzinfo=UTC)
 DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to play, and where to send it."""
-
-    url: str
-    secret: str = field(repr=False)
-    company_id: str = "demo"
-    seed: int = 7
-    learners: int = 120
-    rate: float = 5.0
-    """Deliveries a second, once the history is told."""
-    backfill_days: int = 90
-    duration: float | None = None
-    """Seconds to go on after the history; None is without end."""
-    faults: float = 0.06
-    """Share of the events around which something goes wrong, 0 to 1."""
-
-
-def simulate(
-    plan: Plan,
-    on_progress: Callable[[Summary], object] | None = None,
-    start: datetime | None = None,
-) -> Summary:
-    """Send the history before `start` (default: now), then go on live for `plan.duration`.
-
-    `on_progress` is called after every 500 deliveries. Raises SimulatorError if no receiver
-    answers at `plan.url`.
-    """
-    return asyncio.run(_simulate(plan, on_progress, start or datetime.now(UTC)))
-
-
-async def _simulate(
-    plan: Plan, on_progress: Callable[[Summary], object] | None, start: datetime
-) -> Summary:
-    play = Play(plan, start)
-    try:
-        deliverer = Deliverer(plan.url, MindTickleWire.path, on_progress)
-    except httpx.InvalidURL as error:
-        raise SimulatorError(f"{plan.url} is no address of a receiver: {error}") from None
-    async with deliverer:
-        await deliverer.wait_for_receiver()
-        await deliverer.send_all(play.history())
-        if plan.duration != 0:
-            until = None if plan.duration is None else _now() + timedelta(seconds=plan.duration)
-            await deliverer.send_paced(play.live(_now, until), plan.rate, plan.duration)
-    return deliverer.summary
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-class Play:
-    """The deliveries of a plan: first its history, then what happens live."""
-
-    def __init__(self, plan: Plan, start: datetime) -> None:
-        start = start.astimezone(UTC).replace(microsecond=0)
-        self._company = Company(plan.seed, plan.learners, start, plan.backfill_days)
-        # A later play of the same plan must not send the ids of an earlier one: all would count
-        # as duplicates.
-        seed = f"{plan.seed} {start.isoformat()}"
-        self._post = Post(MindTickleWire(plan.secret, plan.company_id), plan.faults, seed)
-
-    def history(self) -> Iterator[Delivery]:
-        """The backfill up to the start, in order of time. To be taken once, before `live`."""
-        end = self._company.end
-        for event in self._company.history():
-            self._post.add(event, until=end)
-            yield from self._post.due(event.at)
-        yield from self._post.due(end)
-
-    def live(
-        self, now: Callable[[], datetime], until: datetime | None = None
-    ) -> Iterator[Delivery]:
-        """Goes on where the history ended, until `until` or without end.
-
-        `now` is asked for the time whenever a delivery is taken.
-        """
-        until = until or FOREVER
-        while (at := now()) < until:
-            delivery = next(self._post.due(at), None)
-            if delivery is None:
-                self._post.add(self._company.live_event(at), until)
-                delivery = next(self._post.due(at))
-            yield delivery
-        yield from self._post.due(until)
 
 
 class Module(NamedTuple):

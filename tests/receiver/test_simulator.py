@@ -1,0 +1,328 @@
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count, islice
+from typing import Any
+
+import pytest
+
+from receiver.simulator import Plan, Play
+from receiver.simulator.company import HARD_QUIZ, SLIPPING_TEAM
+from receiver.simulator.post import Delivery, Fault
+from receiver.vendors.base import Incoming, Rejected, Unreadable, VendorEvent
+from receiver.vendors.mindtickle import EVENT_ID, SIGNATURE, TIMESTAMP, MindTickle
+
+START = datetime(2025, 6, 20, 13, 30, tzinfo=UTC)
+PLAN = Plan(url="http://127.0.0.1:8000", secret="s3cret")
+WINDOW = timedelta(days=PLAN.backfill_days)
+ADAPTER = MindTickle([b"s3cret"], "demo", past=2 * 86_400 * 90, future=300)
+
+
+def history(plan: Plan = PLAN) -> list[Delivery]:
+    return list(Play(plan, START).history())
+
+
+@pytest.fixture(scope="module")
+def told() -> list[Delivery]:
+    """A history with as much going wrong as is usual."""
+    return history()
+
+
+@pytest.fixture(scope="module")
+def calm() -> list[Delivery]:
+    """A history in which nothing goes wrong, so that every event comes at its own time."""
+    return history(Plan(url=PLAN.url, secret=PLAN.secret, faults=0))
+
+
+@pytest.fixture(scope="module")
+def troubled() -> list[Delivery]:
+    """A history in which something goes wrong around every event."""
+    return history(Plan(url=PLAN.url, secret=PLAN.secret, faults=1))
+
+
+def received(delivery: Delivery) -> VendorEvent:
+    headers = {name: value.encode() for name, value in delivery.headers.items()}
+    incoming = Incoming(headers, delivery.body, "127.0.0.1", START)
+    ADAPTER.authenticate(incoming)
+    return ADAPTER.parse(incoming)
+
+
+def verdict(delivery: Delivery) -> str:
+    try:
+        received(delivery)
+    except Rejected as refused:
+        return refused.outcome
+    except Unreadable:
+        return "unreadable"
+    return "accepted"
+
+
+def good(deliveries: list[Delivery]) -> Iterator[Delivery]:
+    return (one for one in deliveries if one.fault is None)
+
+
+def happened(deliveries: list[Delivery]) -> Iterator[tuple[datetime, str, dict[str, Any]]]:
+    for one in good(deliveries):
+        body = json.loads(one.body)
+        yield one.at, body["event"], body["data"]
+
+
+def graded(deliveries: list[Delivery]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """The graded submissions of each learner × quiz, in order."""
+    attempts = defaultdict(list)
+    for _, kind, data in happened(deliveries):
+        if kind == "quiz.submitted" and data["quizType"] == "graded":
+            attempts[data["userId"], data["quizId"]].append(data)
+    return attempts
+
+
+def ticking(step: timedelta, after: datetime = START) -> Any:
+    ticks = count(1)
+    return lambda: after + step * next(ticks)
+
+
+def live(plan: Plan, how_many: int) -> list[Delivery]:
+    play = Play(plan, START)
+    for _ in play.history():
+        pass
+    return list(islice(play.live(ticking(timedelta(milliseconds=200))), how_many))
+
+
+def test_the_same_seed_gives_the_same_deliveries(told: list[Delivery]) -> None:
+    assert history() == told
+
+
+def test_another_seed_gives_other_deliveries(told: list[Delivery]) -> None:
+    other = history(Plan(url=PLAN.url, secret=PLAN.secret, seed=8))
+    assert [one.body for one in other] != [one.body for one in told]
+
+
+def test_a_later_start_gives_other_event_ids(told: list[Delivery]) -> None:
+    later = Play(PLAN, START + timedelta(hours=1)).history()
+    assert not {one.event_id for one in later} & {one.event_id for one in told}
+
+
+def test_the_story_is_the_same_whatever_goes_wrong_around_it(
+    told: list[Delivery], troubled: list[Delivery]
+) -> None:
+    assert {one.event_id for one in good(told)} == {one.event_id for one in good(troubled)}
+
+
+def test_every_good_delivery_verifies_and_parses(troubled: list[Delivery]) -> None:
+    assert {verdict(one) for one in good(troubled)} == {"accepted"}
+
+
+def test_an_event_is_known_by_the_id_it_was_posted_with(told: list[Delivery]) -> None:
+    assert all(received(one).event_key == one.event_id for one in good(told))
+
+
+def test_no_two_events_share_a_digest(told: list[Delivery]) -> None:
+    digests = [received(one).digest for one in good(told)]
+    assert len(set(digests)) == len(digests)
+
+
+def test_ninety_days_of_a_hundred_and_twenty_learners_are_a_few_thousand_deliveries(
+    told: list[Delivery],
+) -> None:
+    assert 5_000 < len(told) < 10_000
+
+
+def test_a_history_has_every_event_type(told: list[Delivery]) -> None:
+    assert {kind for _, kind, _ in happened(told)} == {
+        "course.completed",
+        "quiz.submitted",
+        "user.provisioned",
+        "user.deprovisioned",
+        "module.progress",
+        "certification.expired",
+    }
+
+
+def test_times_lie_within_the_backfill_and_in_order(told: list[Delivery]) -> None:
+    times = [one.at for one in told]
+    assert times == sorted(times)
+    assert times[0] >= START - WINDOW
+    assert times[-1] <= START
+
+
+def test_the_timestamp_header_is_the_events_own_time(told: list[Delivery]) -> None:
+    assert all(int(one.headers[TIMESTAMP]) == int(one.at.timestamp()) for one in good(told))
+
+
+def test_weekdays_are_busier_than_weekends(calm: list[Delivery]) -> None:
+    by_weekday = Counter(one.at.weekday() for one in calm)
+    assert min(by_weekday[day] for day in range(5)) > 3 * max(by_weekday[5], by_weekday[6])
+
+
+def test_practice_has_no_score(calm: list[Delivery]) -> None:
+    practice = [data for _, _, data in happened(calm) if data.get("quizType") == "practice"]
+    assert practice
+    assert not any({"score", "maxScore", "passed"} & data.keys() for data in practice)
+
+
+def test_people_who_fail_retake_and_mostly_improve(calm: list[Delivery]) -> None:
+    retaken = [
+        tries for tries in graded(calm).values() if len(tries) > 1 and not tries[0]["passed"]
+    ]
+    better = [tries for tries in retaken if tries[1]["score"] > tries[0]["score"]]
+    assert len(retaken) > 20
+    assert len(better) > len(retaken) / 2
+
+
+def test_most_people_fail_the_hard_quiz_at_first(calm: list[Delivery]) -> None:
+    first = [tries[0] for (_, quiz), tries in graded(calm).items() if quiz == HARD_QUIZ.id]
+    assert sum(not data["passed"] for data in first) > len(first) / 2
+
+
+def test_a_course_is_completed_again_under_a_new_event_id(calm: list[Delivery]) -> None:
+    completions = Counter(
+        (data["userId"], data["courseId"])
+        for _, kind, data in happened(calm)
+        if kind == "course.completed"
+    )
+    assert max(completions.values()) > 1
+
+
+def test_progress_never_goes_down(calm: list[Delivery]) -> None:
+    totals: dict[tuple[str, str], tuple[int, int]] = {}
+    for _, kind, data in happened(calm):
+        if kind == "module.progress":
+            key, now = (
+                (data["userId"], data["moduleId"]),
+                (data["progressPct"], data["timeSpentSec"]),
+            )
+            before = totals.get(key, (0, 0))
+            assert now[0] > before[0]
+            assert now[1] >= before[1]
+            totals[key] = now
+
+
+def test_some_are_hired_on_the_way(calm: list[Delivery]) -> None:
+    joined = [at for at, kind, _ in happened(calm) if kind == "user.provisioned"]
+    assert any(at > START - WINDOW + timedelta(days=1) for at in joined)
+
+
+def test_nobody_sends_anything_before_being_hired(calm: list[Delivery]) -> None:
+    joined = {data["userId"]: at for at, kind, data in happened(calm) if kind == "user.provisioned"}
+    assert all(at >= joined.get(data["userId"], at) for at, _, data in happened(calm))
+
+
+def test_nobody_sends_anything_after_leaving(troubled: list[Delivery]) -> None:
+    left = {data["userId"]: at for at, kind, data in happened(troubled) if "reason" in data}
+    assert left
+    assert all(at <= left.get(data["userId"], at) for at, _, data in happened(troubled))
+
+
+def test_one_or_two_learners_are_unknown_to_the_roster(calm: list[Delivery]) -> None:
+    seen = {data["userId"] for _, _, data in happened(calm)}
+    known = {data["userId"] for _, kind, data in happened(calm) if kind == "user.provisioned"}
+    assert len(seen - known) in (1, 2)
+
+
+def test_no_two_people_share_an_address(calm: list[Delivery]) -> None:
+    emails = [data["email"] for _, kind, data in happened(calm) if kind == "user.provisioned"]
+    assert len(set(emails)) == len(emails)
+
+
+def test_one_team_slips_in_the_last_two_weeks(calm: list[Delivery]) -> None:
+    team = {data["userId"] for _, _, data in happened(calm) if data.get("teamId") == SLIPPING_TEAM}
+    weeks = Counter(
+        (START - at).days // 14 for at, _, data in happened(calm) if data["userId"] in team
+    )
+    assert weeks[0] < weeks[1] / 2
+
+
+def test_every_kind_of_fault_occurs_in_a_history(told: list[Delivery]) -> None:
+    assert {one.fault for one in told} == {None, *Fault}
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (Fault.DUPLICATE, "accepted"),
+        (Fault.LATE_RETRY, "accepted"),
+        (Fault.REFUSED_FIRST, "bad_signature"),
+        (Fault.FORGED, "bad_signature"),
+        (Fault.BROKEN_BODY, "unreadable"),
+        (Fault.NO_SIGNATURE, "missing_credentials"),
+        (Fault.UNKNOWN_TYPE, "accepted"),
+    ],
+)
+def test_a_fault_is_what_it_says(troubled: list[Delivery], fault: Fault, expected: str) -> None:
+    assert {verdict(one) for one in troubled if one.fault is fault} == {expected}
+
+
+def test_every_wrongly_signed_attempt_of_a_real_event_is_followed_by_a_good_one(
+    troubled: list[Delivery],
+) -> None:
+    good_at = {one.event_id: one.at for one in good(troubled)}
+    refused = [one for one in troubled if one.fault is Fault.REFUSED_FIRST]
+    assert refused
+    assert all(good_at[one.event_id] > one.at for one in refused)
+
+
+def test_a_duplicate_is_the_same_request_again(troubled: list[Delivery]) -> None:
+    first = {one.event_id: one for one in good(troubled)}
+    repeated = [one for one in troubled if one.fault is Fault.DUPLICATE]
+    assert all(one.body == first[one.event_id].body for one in repeated)
+    assert all(one.headers == first[one.event_id].headers for one in repeated)
+
+
+def test_a_late_retry_is_signed_anew(troubled: list[Delivery]) -> None:
+    first = {one.event_id: one for one in good(troubled)}
+    retries = [one for one in troubled if one.fault is Fault.LATE_RETRY]
+    assert all(one.body == first[one.event_id].body for one in retries)
+    assert all(one.headers[SIGNATURE] != first[one.event_id].headers[SIGNATURE] for one in retries)
+
+
+def test_nothing_goes_wrong_where_no_faults_are_wanted(calm: list[Delivery]) -> None:
+    assert {one.fault for one in calm} == {None}
+
+
+def test_the_event_id_is_in_the_header(told: list[Delivery]) -> None:
+    assert all(one.headers[EVENT_ID] == one.event_id for one in told)
+
+
+def test_without_a_backfill_only_the_roster_is_told() -> None:
+    plan = Plan(url=PLAN.url, secret=PLAN.secret, backfill_days=0, faults=0)
+    assert {kind for _, kind, _ in happened(history(plan))} == {"user.provisioned"}
+
+
+@pytest.mark.parametrize("days", [0, 1, 2, 7])
+@pytest.mark.parametrize("learners", [1, 2, 25])
+def test_small_companies_and_short_histories_stay_in_their_window(days: int, learners: int) -> None:
+    plan = Plan(url=PLAN.url, secret=PLAN.secret, backfill_days=days, learners=learners, faults=1)
+    for delivery in history(plan):
+        assert START - timedelta(days=days) <= delivery.at <= START
+
+
+def test_live_goes_on_from_the_history() -> None:
+    plan = Plan(url=PLAN.url, secret=PLAN.secret, learners=30, faults=0)
+    totals: dict[tuple[str, str], int] = {}
+    for _, kind, data in happened(history(plan) + live(plan, 500)):
+        if kind == "module.progress":
+            key = (data["userId"], data["moduleId"])
+            assert data["progressPct"] > totals.get(key, 0)
+            totals[key] = data["progressPct"]
+
+
+def test_live_never_dries_up() -> None:
+    plan = Plan(url=PLAN.url, secret=PLAN.secret, learners=3, backfill_days=0)
+    last = live(plan, 5_000)[-200:]
+    assert {"module.progress", "quiz.submitted"} <= {kind for _, kind, _ in happened(last)}
+
+
+def test_live_deliveries_are_signed_now() -> None:
+    first = live(PLAN, 1)[0]
+    assert first.headers[TIMESTAMP] == str(int(START.timestamp()))
+
+
+def test_live_ends_in_time_and_loses_no_event() -> None:
+    plan = Plan(url=PLAN.url, secret=PLAN.secret, learners=30, backfill_days=0, faults=1)
+    until = START + timedelta(hours=1)
+    deliveries = list(Play(plan, START).live(ticking(timedelta(seconds=2)), until))
+    refused = {one.event_id for one in deliveries if one.fault is Fault.REFUSED_FIRST}
+    assert refused
+    assert refused <= {one.event_id for one in good(deliveries)}
+    assert max(one.at for one in deliveries) <= until
