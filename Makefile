@@ -42,10 +42,12 @@ $(VENV)/dev: .requirements/dev.txt
 
 # The browser test drives a real Chromium: the system's, or else one that Playwright fetches.
 browser: $(VENV)/dev
-	command -v chromium || command -v google-chrome || \
-	  { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -qy chromium; } || \
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && apt-get update -q && \
+	    apt-get install -qy --no-install-recommends chromium curl openssl; } || \
 	  $(PYTHON) -m playwright install chromium
 
+# Pins and hashes of everything, without any address to download from.
 lock:
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 	  pyproject.toml -o .requirements/app.txt
