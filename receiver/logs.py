@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 
 def _json(line: object, **_: object) -> bytes:
-    return to_json(line)
+    return to_json(line, ensure_ascii=True)  # U+009B starts an escape and U+2028 a line, too
 
 
 def configure() -> None:

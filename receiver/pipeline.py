@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from time import perf_counter
 
 import structlog
@@ -179,9 +180,13 @@ def peer(client: str | None, forwarded_for: bytes, hops: int) -> str | None:
     An IPv4-mapped IPv6 address is its IPv4 address; None where there is no address to trust.
     """
     entries = [client or "", *reversed(forwarded_for.decode("latin-1").split(","))]
+    return _address(entries[hops].strip()) if hops < len(entries) else None
+
+
+@lru_cache(maxsize=1024)
+def _address(text: str) -> str | None:
     try:
-        address = ipaddress.ip_address(entries[hops].strip())
-    except (ValueError, IndexError):
+        address = ipaddress.ip_address(text)
+    except ValueError:
         return None
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address)
+    return str(getattr(address, "ipv4_mapped", None) or address)

@@ -87,7 +87,7 @@ class MindTickle:
     def parse(self, incoming: Incoming) -> VendorEvent:
         body = json_object(incoming.body)
         company = body.get("companyId")
-        if self._company_id is not None and company != self._company_id:
+        if self._company_id is not None and _short_text(company) != self._company_id:
             raise Rejected(
                 Outcome.WRONG_COMPANY,
                 "The delivery is for another company than MINDTICKLE_COMPANY_ID. "

@@ -1,0 +1,46 @@
+"""`python -m dashboard`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+from tests.running import environment, free_port, until
+
+
+def start(folder: Path, **settings: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "dashboard"],
+        env=environment(**settings),
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(tmp_path: Path) -> None:
+    _, errors = start(tmp_path, DASHBOARD_PORT="many").communicate(timeout=30)
+    assert errors.startswith("DASHBOARD_PORT: ")
+    assert errors.count("\n") == 1
+
+
+def test_the_dashboard_runs_without_the_vendors_secrets(tmp_path: Path) -> None:
+    port = str(free_port())
+    process = start(tmp_path, DASHBOARD_PORT=port, MINDTICKLE_WEBHOOK_SECRET="whsec-hidden")
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/_stcore/health").is_success
+        except httpx.TransportError:
+            return False
+
+    try:
+        until(answers)
+        running = Path(f"/proc/{process.pid}/environ").read_bytes()
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+    assert f"DASHBOARD_PORT={port}".encode() in running
+    assert b"whsec-hidden" not in running
