@@ -57,12 +57,12 @@ def _from_sqlite(columns: Sequence[Column[Any]]) -> Select[Any]:
 
 def _from_postgres(columns: Sequence[Column[Any]]) -> Select[Any]:
     each = func.json_array_elements(cast(bindparam("rows"), JSON)).table_valued(
-        "value", with_ordinality="n"
+        "value", with_ordinality="ordinality"
     )
     values = [
         cast(each.c.value.op("->>")(index), column.type) for index, column in enumerate(columns)
     ]
-    return select(*values).order_by(each.c.n)
+    return select(*values).order_by(each.c.ordinality)
 
 
 def layers(rows: Iterable[Row], key_columns: int) -> Iterator[list[Row]]:

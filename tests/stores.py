@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, select
+from sqlalchemy import Connection, Engine, Row, create_engine, func, select
 from sqlmodel import SQLModel
 
 from shared.bulk import table_of
@@ -51,3 +51,22 @@ def held(engine: Engine) -> Iterator[None]:
             connection.exec_driver_sql("SELECT 1")  # begins, and so takes the write lock
         yield
         connection.rollback()
+
+
+@contextmanager
+def unreachable(store: Engine) -> Iterator[None]:
+    """Meanwhile the store cannot be written by anybody else; afterwards it can."""
+    if store.dialect.name == "sqlite":
+        with held(store):
+            yield
+        return
+    name = store.url.database
+    server = create_engine(store.url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        connection.exec_driver_sql(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        )
+        yield
+        connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    server.dispose()

@@ -352,20 +352,20 @@ def test_an_id_may_arrive_as_a_number() -> None:
      int("9" * 400)],
 )  # fmt: skip
 def test_a_progress_that_is_no_percentage_is_not_understood(progress: Any) -> None:
-    with pytest.raises(Unreadable, match="module.progress: progressPct"):
+    with pytest.raises(Unreadable, match=r"module\.progress: progressPct"):
         parsed(playing.body_of("module.progress", playing.progress(progressPct=progress)))
 
 
 @pytest.mark.parametrize("seconds", [-1, 1e10, True, "long", []])
 def test_a_time_spent_that_is_no_plausible_number_is_not_understood(seconds: Any) -> None:
-    with pytest.raises(Unreadable, match="module.progress: timeSpentSec"):
+    with pytest.raises(Unreadable, match=r"module\.progress: timeSpentSec"):
         parsed(playing.body_of("module.progress", playing.progress(timeSpentSec=seconds)))
 
 
 @pytest.mark.parametrize("maximum", [0, -20, True])
 def test_a_quiz_out_of_nothing_is_not_understood(maximum: Any) -> None:
     quiz = {"userId": "u-1", "quizId": "q-1", "score": 1, "maxScore": maximum}
-    with pytest.raises(Unreadable, match="quiz.submitted: maxScore"):
+    with pytest.raises(Unreadable, match=r"quiz\.submitted: maxScore"):
         parsed(playing.body_of("quiz.submitted", quiz))
 
 

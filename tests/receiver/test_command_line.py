@@ -1,0 +1,106 @@
+"""`python -m receiver …`: a clear line and a non-zero exit for whatever is wrong."""
+
+import socket
+from pathlib import Path
+
+import pytest
+import typer
+from sqlalchemy import Engine
+from typer.testing import CliRunner
+
+from receiver.__main__ import cli
+from shared.models import AuditLog
+from tests.conftest import FreshStore
+from tests.running import command
+from tests.stores import row
+
+SECRET = "whsec-hidden"
+
+
+def complaint(*arguments: str, folder: Path, **settings: str) -> str:
+    """The one line that a failing command says."""
+    ended = command(*arguments, folder=folder, **settings)
+    assert ended.returncode != 0
+    assert ended.stdout == ""
+    assert SECRET not in ended.stderr
+    (line,) = ended.stderr.splitlines()
+    return line
+
+
+def test_serve_with_a_wrong_setting_says_which_and_ends(tmp_path: Path) -> None:
+    line = complaint(
+        "serve", folder=tmp_path, MINDTICKLE_WEBHOOK_SECRET=SECRET, RECEIVER_PORT="http"
+    )
+    assert line.startswith("RECEIVER_PORT: ")
+
+
+def test_serve_without_a_secret_says_so_and_ends(tmp_path: Path) -> None:
+    assert complaint("serve", folder=tmp_path).startswith("MINDTICKLE_WEBHOOK_SECRET: ")
+
+
+def test_serve_on_a_store_that_is_not_migrated_says_what_to_run(
+    empty_store_url: str, tmp_path: Path
+) -> None:
+    line = complaint(
+        "serve", folder=tmp_path, DATABASE_URL=empty_store_url, MINDTICKLE_WEBHOOK_SECRET=SECRET
+    )
+    assert "python -m receiver migrate" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("migrate", "sqlite:////nowhere/at/all.db"),
+        ("serve", f"postgresql://me:{SECRET}@127.0.0.1:1/nowhere"),
+    ],
+)
+def test_a_store_that_cannot_be_reached_is_told_in_one_line(
+    name: str, url: str, tmp_path: Path
+) -> None:
+    line = complaint(name, folder=tmp_path, DATABASE_URL=url, MINDTICKLE_WEBHOOK_SECRET=SECRET)
+    assert line.startswith("DATABASE_URL: ")
+
+
+def test_serve_on_a_port_in_use_says_which_and_ends(
+    fresh_store: FreshStore, tmp_path: Path
+) -> None:
+    with fresh_store("sqlite") as url, socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        ended = command(
+            "serve",
+            folder=tmp_path,
+            DATABASE_URL=url,
+            RECEIVER_PORT=port,
+            MINDTICKLE_WEBHOOK_SECRET=SECRET,
+        )
+    said = ended.stdout + ended.stderr
+    assert ended.returncode != 0
+    assert port in said
+    assert "Traceback" not in said
+
+
+def test_rebuild_says_from_how_many_events_and_notes_it_in_the_audit_log(
+    store: Engine, store_url: str, tmp_path: Path
+) -> None:
+    ended = command("rebuild", folder=tmp_path, DATABASE_URL=store_url)
+    assert (ended.returncode, ended.stdout) == (0, "Rebuilt from 0 events.\n")
+    note = row(store, AuditLog)
+    assert (note.action, note.detail) == ("rebuild", "0 events")
+
+
+def test_each_command_explains_itself() -> None:
+    names = typer.main.get_group(cli).commands
+    assert {"serve", "migrate", "rebuild", "simulate"} <= set(names)
+    for name in names:
+        shown = CliRunner().invoke(cli, [name, "--help"])
+        assert shown.exit_code == 0
+        assert f"{name} [OPTIONS]" in shown.stdout
+
+
+def test_an_unknown_option_is_refused_without_a_traceback(tmp_path: Path) -> None:
+    ended = command("serve", "--port", "1", folder=tmp_path)
+    assert ended.returncode != 0
+    assert "--port" in ended.stderr
+    assert "Traceback" not in ended.stderr

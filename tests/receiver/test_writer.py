@@ -1,0 +1,164 @@
+"""Group commit: what shares a transaction, what fails alone, what is too much."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from receiver.errors import StoreUnavailable
+from receiver.metrics import Metrics
+from receiver.pipeline import judge
+from receiver.store import Entry, Written
+from receiver.vendors.base import Claims, Incoming
+from receiver.vendors.mindtickle import MindTickle
+from receiver.writer import Writer
+from shared.models import Delivery, Event, ModuleProgress
+from shared.outcomes import Outcome
+from tests import playing
+from tests.load import Load
+from tests.receiver.test_mindtickle import NOW
+from tests.running import Receiver, until
+from tests.stores import count, held, rows
+
+
+def entry(key: str, user: str = "u-1") -> Entry:
+    body = playing.body_of("module.progress", playing.progress(user, note=key))
+    headers = {
+        name: value.encode() for name, value in playing.signed(body, NOW, event_id=key).items()
+    }
+    vendor = MindTickle([playing.SECRET.encode()], playing.COMPANY, past=0, future=0)
+    return judge(vendor, Incoming(headers, body, "127.0.0.1", NOW))
+
+
+def written(
+    engine: Engine, entries: Iterable[Entry], metrics: Metrics
+) -> Sequence[Written | BaseException]:
+    """What a writer tells about entries that all wait before it begins."""
+
+    async def run() -> list[Written | BaseException]:
+        writer = Writer(engine, metrics, max_deliveries=1000, max_bytes=10_000_000)
+        waiting = [asyncio.ensure_future(writer.write(one)) for one in entries]
+        await asyncio.sleep(0)  # each has taken its place
+        writer.start()
+        try:
+            return await asyncio.gather(*waiting, return_exceptions=True)
+        finally:
+            writer.close()
+
+    return asyncio.run(run())
+
+
+def transactions(metrics: Metrics) -> int:
+    (line,) = [
+        one for one in metrics.text().decode().splitlines()
+        if one.startswith("repboard_commit_seconds_count ")
+    ]  # fmt: skip
+    return int(float(line.split()[1]))
+
+
+def keys(engine: Engine) -> list[str]:
+    return sorted(one.event_key for one in rows(engine, Event))
+
+
+def test_deliveries_that_wait_together_share_one_transaction(store: Engine) -> None:
+    metrics = Metrics()
+    entries = [entry(f"evt-{n:03}", user=f"u-{n % 7}") for n in range(300)]
+    results = written(store, entries, metrics)
+    assert {one.outcome for one in results if isinstance(one, Written)} == {Outcome.ACCEPTED}
+    assert transactions(metrics) == 1
+    assert keys(store) == [f"evt-{n:03}" for n in range(300)]
+    assert count(store, ModuleProgress) == 7
+
+
+def test_each_delivery_of_a_shared_transaction_is_told_its_own_row_and_outcome(
+    store: Engine,
+) -> None:
+    names = ["a", "b", "a", "c", "b", "a"]
+    results: Any = written(store, map(entry, names), Metrics())
+    by_id = {one.id: one for one in rows(store, Delivery)}
+    assert [by_id[one.delivery_id].event_key for one in results] == names
+    assert [by_id[one.delivery_id].outcome for one in results] == [one.outcome for one in results]
+    assert [one.outcome.value for one in results] == [
+        "accepted", "accepted", "duplicate", "accepted", "duplicate", "duplicate",
+    ]  # fmt: skip
+
+
+def poisoned(by: str) -> Entry:
+    good = entry("poisoned")
+    assert good.event
+    surrogate = replace(good.event, payload="\ud800")
+    return {
+        "no vendor, where one must be": replace(good, vendor=None),  # type: ignore[arg-type]
+        "a text that is no Unicode": replace(good, event=surrogate),
+        "something no store can hold": replace(good, reason=object()),  # type: ignore[arg-type]
+        "an outcome nobody knows": replace(good, outcome="?"),  # type: ignore[arg-type]
+    }[by]
+
+
+@pytest.mark.parametrize(
+    "by",
+    ["no vendor, where one must be", "a text that is no Unicode", "something no store can hold",
+     "an outcome nobody knows"],
+)  # fmt: skip
+def test_a_poisoned_delivery_fails_alone_and_its_neighbours_are_committed(
+    store: Engine, by: str
+) -> None:
+    entries = [entry("before"), poisoned(by), entry("after")]
+    before, failed, after = written(store, entries, Metrics())
+    assert isinstance(failed, StoreUnavailable)
+    assert [getattr(one, "outcome", None) for one in (before, after)] == [Outcome.ACCEPTED] * 2
+    assert keys(store) == ["after", "before"]
+    assert count(store, Delivery) == 2
+
+
+def test_a_nul_that_got_past_an_adapter_fails_alone_on_a_store_that_refuses_it(
+    store: Engine,
+) -> None:
+    good = entry("nul")
+    assert good.event
+    bad = replace(good, event=replace(good.event, payload="\0"), claims=Claims("nul", "x"))
+    failed, fine = written(store, [bad, entry("fine")], Metrics())
+    assert isinstance(fine, Written)
+    assert isinstance(failed, StoreUnavailable) is (store.dialect.name == "postgresql")
+
+
+# Under more than it can write
+
+
+@pytest.fixture
+def narrow(store_url: str, tmp_path: Path) -> Iterator[Receiver]:
+    """A receiver in which only one delivery may wait."""
+    with Receiver(store_url, tmp_path, MAX_WAITING_DELIVERIES="1") as running:
+        yield running
+
+
+def test_when_too_many_wait_the_next_is_answered_503_at_once_with_a_time_to_retry(
+    narrow: Receiver,
+) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        with held(narrow.engine):
+            both = [pool.submit(narrow.deliver, "badge.earned", {"n": n}) for n in range(2)]
+            (refused,), (waiting,) = wait(both, return_when=FIRST_COMPLETED)
+        assert waiting.result().json() == {"received": True}
+    answer = refused.result()
+    assert (answer.status_code, answer.json()) == (503, {"received": False})
+    assert int(answer.headers["retry-after"]) > 0
+    assert narrow.deliver("badge.earned", {"n": 2}).json() == {"received": True}
+    assert narrow.metric('repboard_deliveries_not_stored_total{vendor="mindtickle"}') == 1
+    assert count(narrow.engine, Delivery) == 2
+
+
+def test_what_was_answered_before_a_graceful_stop_under_load_is_in_the_store(
+    receiver: Receiver,
+) -> None:
+    with Load(receiver.url) as load:
+        until(lambda: len(load.acknowledged) > 100)
+        code = receiver.stop()
+    assert code == 0
+    assert len(load.acknowledged) > 100
+    assert load.acknowledged <= set(keys(receiver.engine))

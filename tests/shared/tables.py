@@ -1,0 +1,99 @@
+"""Small tables, written down by hand."""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import Engine, insert
+from sqlmodel import SQLModel
+
+from shared.bulk import table_of
+from shared.models import (
+    Delivery,
+    DeliveryHourly,
+    Event,
+    Learner,
+    ModuleProgress,
+    ModuleProgressDaily,
+    QuizAttempt,
+)
+
+V = "mindtickle"
+NOON = datetime(2025, 11, 22, 12, tzinfo=UTC)
+
+
+def add(engine: Engine, model: type[SQLModel], rows: Iterable[dict[str, Any]]) -> None:
+    with engine.begin() as connection:
+        connection.execute(insert(table_of(model)), list(rows))
+
+
+def people(engine: Engine, *rows: tuple[str, str | None]) -> None:
+    """(user_id, team_id); a user id with a minus before it has left."""
+    add(
+        engine,
+        Learner,
+        (
+            {"vendor": V, "user_id": user.lstrip("-"), "email": f"{user.lstrip('-')}@x.com",
+             "team_id": team, "active": not user.startswith("-")}
+            for user, team in rows
+        ),
+    )  # fmt: skip
+
+
+def progress(engine: Engine, *rows: tuple[str, str, date, float, int]) -> None:
+    """(user_id, module_id, day, progress_pct, time_spent_sec) of each day, in order of days."""
+    add(
+        engine,
+        ModuleProgressDaily,
+        (
+            {"vendor": V, "user_id": user, "module_id": module, "day": day,
+             "progress_pct": pct, "time_spent_sec": seconds}
+            for user, module, day, pct, seconds in rows
+        ),
+    )  # fmt: skip
+    latest = {(user, module): (day, pct, seconds) for user, module, day, pct, seconds in rows}
+    add(
+        engine,
+        ModuleProgress,
+        (
+            {"vendor": V, "user_id": user, "module_id": module, "module_name": module.upper(),
+             "progress_pct": pct, "time_spent_sec": seconds,
+             "updated_at": datetime(day.year, day.month, day.day, tzinfo=UTC)}
+            for (user, module), (day, pct, seconds) in latest.items()
+        ),
+    )  # fmt: skip
+
+
+def attempts(engine: Engine, *rows: dict[str, Any]) -> None:
+    """Graded attempts of u-1 at q-1 out of 10 points unless a row says otherwise."""
+    usual = {"vendor": V, "user_id": "u-1", "quiz_id": "q-1", "quiz_name": "Pricing", "score": 5,
+             "max_score": 10, "passed": None, "graded": True, "submitted_at": NOON}  # fmt: skip
+    add(engine, QuizAttempt, (usual | {"event_key": f"e-{n}"} | row for n, row in enumerate(rows)))
+
+
+def deliveries(engine: Engine, *rows: dict[str, Any]) -> None:
+    usual = {"vendor": V, "received_at": NOON, "event_key": None, "event_type": "module.progress",
+             "outcome": "accepted", "reason": None, "status_code": 200, "duration_ms": 1.0,
+             "remote_ip": "127.0.0.1", "body_bytes": 10}  # fmt: skip
+    add(engine, Delivery, (usual | {"id": n} | row for n, row in enumerate(rows, start=1)))
+
+
+def event(engine: Engine, key: str, delivery_id: int) -> None:
+    add(
+        engine,
+        Event,
+        [{"vendor": V, "event_key": key, "digest": key, "type": "module.progress",
+          "occurred_at": NOON, "received_at": NOON, "payload": "{}", "delivery_id": delivery_id}],
+    )  # fmt: skip
+
+
+def hours(engine: Engine, *rows: tuple[datetime, str, int]) -> None:
+    """(hour, outcome, deliveries)."""
+    add(
+        engine,
+        DeliveryHourly,
+        (
+            {"vendor": V, "hour": hour, "outcome": outcome, "deliveries": deliveries}
+            for hour, outcome, deliveries in rows
+        ),
+    )

@@ -1,0 +1,332 @@
+"""The read models against a slow fold in plain Python, and a few cases worked out by hand."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, Engine
+
+from receiver.rebuild import rebuild
+from receiver.store import Entry, write_batch
+from receiver.vendors.base import Claims, Incoming, VendorEvent
+from receiver.vendors.mindtickle import EVENT_ID, TIMESTAMP, MindTickle
+from shared.bulk import table_of
+from shared.models import Delivery, Event, Learner, ModuleProgress, ModuleProgressDaily
+from shared.outcomes import Outcome
+from shared.projections import (
+    READ_MODELS,
+    Attempted,
+    Completed,
+    Deprovisioned,
+    Expired,
+    Fact,
+    Progressed,
+    Provisioned,
+    project,
+)
+from tests import playing
+from tests.stores import read_models
+
+MONDAY = datetime(2025, 11, 17, 22, 0, tzinfo=UTC)
+TUESDAY, WEDNESDAY = MONDAY + timedelta(days=1), MONDAY + timedelta(days=2)
+V = "mindtickle"
+
+quick = settings(
+    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+)
+
+
+# The reference: what the read models are of a set of facts, by definition
+
+
+def reference(facts: Iterable[Fact]) -> dict[str, list[tuple[Any, ...]]]:
+    by_kind: dict[type, set[Any]] = {}
+    for fact in facts:
+        by_kind.setdefault(type(fact), set()).add(fact)
+    roster = by_kind.get(Provisioned, set()) | by_kind.get(Deprovisioned, set())
+    progress = by_kind.get(Progressed, set())
+    return {
+        "learner": [a_learner(group) for group in keyed(roster, 2)],
+        "module_progress": [a_progress(group) for group in keyed(progress, 3)],
+        "module_progress_daily": [a_day(group) for group in keyed(map(on_its_day, progress), 4)],
+        "quiz_attempt": sorted(tuple(one) for one in by_kind.get(Attempted, ())),
+        "course_completion": sorted(tuple(one) for one in by_kind.get(Completed, ())),
+        "certification": [an_expiry(group) for group in keyed(by_kind.get(Expired, ()), 3)],
+    }
+
+
+def keyed(facts: Iterable[Any], columns: int) -> Iterator[list[Any]]:
+    def key(fact: Any) -> Any:
+        return tuple(fact[:columns])
+
+    for _, group in groupby(sorted(facts, key=key), key):
+        yield list(group)
+
+
+def words(*values: str | None) -> tuple[str, ...]:
+    return tuple(value or "" for value in values)
+
+
+def a_learner(facts: list[Any]) -> tuple[Any, ...]:
+    joined = [fact for fact in facts if isinstance(fact, Provisioned)]
+    left = [fact for fact in facts if isinstance(fact, Deprovisioned)]
+    left_at = max((fact.deprovisioned_at for fact in left), default=None)
+    if not joined:
+        last = max(left, key=lambda fact: (fact.deprovisioned_at, *words(fact.email)))
+        return (*facts[0][:2], last.email, None, None, None, False, None, left_at)
+    new = max(joined, key=lambda fact: (fact.provisioned_at, *words(*fact[2:6])))
+    active = left_at is None or new.provisioned_at > left_at
+    return (*new[:6], active, new.provisioned_at, left_at)
+
+
+def a_progress(facts: list[Progressed]) -> tuple[Any, ...]:
+    new = max(facts, key=lambda fact: (fact.updated_at, *words(fact.module_name)))
+    pct = max(fact.progress_pct for fact in facts)
+    seconds = max(fact.time_spent_sec for fact in facts)
+    return (*new[:4], pct, seconds, new.updated_at)
+
+
+def on_its_day(fact: Progressed) -> tuple[Any, ...]:
+    return (*fact[:3], fact.updated_at.date(), fact.progress_pct, fact.time_spent_sec)
+
+
+def a_day(facts: list[tuple[Any, ...]]) -> tuple[Any, ...]:
+    return (*facts[0][:4], max(fact[4] for fact in facts), max(fact[5] for fact in facts))
+
+
+def an_expiry(facts: list[Expired]) -> tuple[Any, ...]:
+    never = datetime.min.replace(tzinfo=UTC)
+    return tuple(max(facts, key=lambda fact: (fact.expired_at, fact.renewal_deadline or never)))
+
+
+# Facts that often meet: few people, few moments, many ties
+
+people = st.sampled_from(["u-1", "u-2", "ü-3"])
+names = st.none() | st.sampled_from(["a", "B", "é", "🚀", "\ufffd"])
+moments = st.sampled_from(
+    [MONDAY + timedelta(hours=hours, microseconds=us) for hours in (0, 1, 2, 49) for us in (0, 1)]
+)
+percents = st.sampled_from([0.0, 33.3, 33.4, 100.0])
+facts = st.one_of(
+    st.builds(Provisioned, st.just(V), people, names, names, names, names, moments),
+    st.builds(Deprovisioned, st.just(V), people, names, moments),
+    st.builds(
+        Progressed, st.just(V), people, st.sampled_from(["m-1", "m-2"]), names, percents,
+        st.integers(0, 3), moments,
+    ),
+    st.builds(Expired, st.just(V), people, st.just("expert"), moments, st.none() | moments),
+)  # fmt: skip
+once = st.one_of(  # an event key stands for one event, so it is made from the content
+    st.builds(
+        lambda user, quiz, score, at: Attempted(
+            V, f"{user}{quiz}{score}{at}", user, quiz, None, score, 10, None, score > 0, at
+        ),
+        people, st.sampled_from(["q-1", "q-2"]), percents, moments,
+    ),
+    st.builds(
+        lambda user, at: Completed(V, f"{user}{at}", user, "c-1", "Basics", None, at),
+        people, moments,
+    ),
+)  # fmt: skip
+
+
+@st.composite
+def shuffled_batches(draw: st.DrawFn, things: st.SearchStrategy[Any]) -> list[list[Any]]:
+    """Each thing at least once, some repeatedly, in any order and cut anywhere."""
+    distinct = draw(st.lists(things, min_size=1, max_size=30))
+    again = draw(st.lists(st.sampled_from(distinct), max_size=15))
+    order = draw(st.permutations([*distinct, *again]))
+    cuts = sorted(draw(st.lists(st.integers(0, len(order)), max_size=5)))
+    return [order[a:b] for a, b in zip([0, *cuts], [*cuts, len(order)], strict=True)]
+
+
+@quick
+@given(batches=shuffled_batches(facts | once))
+def test_any_order_repetition_and_batching_of_facts_gives_the_same_tables(
+    store: Engine, batches: list[list[Fact]]
+) -> None:
+    with store.connect() as connection, connection.begin() as transaction:
+        for batch in batches:
+            project(connection, batch)
+        assert read_models(connection) == reference(fact for batch in batches for fact in batch)
+        transaction.rollback()
+
+
+# The same from deliveries, through the event table
+
+bodies = st.one_of(
+    st.builds(
+        lambda **data: ("user.provisioned", data),
+        userId=people, email=names, role=names, teamId=names,
+    ),
+    st.builds(
+        lambda at, **data: ("user.deprovisioned", data | {"deprovisionedAt": at}),
+        userId=people, email=names, at=moments.map(datetime.isoformat),
+    ),
+    st.builds(
+        lambda **data: ("module.progress", data),
+        userId=people, moduleId=st.just("m-1"), moduleName=names, progressPct=percents,
+        timeSpentSec=st.integers(0, 3),
+    ),
+    st.builds(
+        lambda **data: ("quiz.submitted", data),
+        userId=people, quizId=st.just("q-1"), score=percents, maxScore=st.just(100),
+    ),
+    st.builds(
+        lambda at, **data: ("course.completed", data | {"completedAt": at}),
+        userId=people, courseId=st.just("c-1"), at=moments.map(datetime.isoformat),
+    ),
+    st.builds(
+        lambda at, **data: ("certification.expired", data | {"expiredAt": at}),
+        userId=people, certName=st.just("expert"), at=moments.map(datetime.isoformat),
+    ),
+)  # fmt: skip
+deliveries = st.tuples(bodies, moments.map(datetime.isoformat))
+
+
+def event_of(delivery: tuple[tuple[str, dict[str, Any]], str]) -> VendorEvent:
+    (event_type, data), signed_at = delivery
+    key = f"{event_type} {sorted(data.items(), key=str)} {signed_at}"
+    headers = {EVENT_ID: key.encode(), TIMESTAMP: signed_at.encode()}
+    body = playing.body_of(event_type, data)
+    return MindTickle([b"x"], "acme", 0, 0).parse(Incoming(headers, body, None, MONDAY))
+
+
+def entry_of(event: VendorEvent) -> Entry:
+    claims = Claims(event.event_key, event.type)
+    return Entry(V, WEDNESDAY, claims, Outcome.ACCEPTED, None, None, 1, event)
+
+
+def empty(connection: Connection) -> None:
+    for model in (*READ_MODELS, Event, Delivery):
+        connection.execute(table_of(model).delete())
+
+
+@quick
+@given(batches=shuffled_batches(deliveries.map(event_of)))
+def test_any_order_repetition_and_batching_of_deliveries_gives_what_a_rebuild_gives(
+    store: Engine, batches: list[list[VendorEvent]]
+) -> None:
+    with store.begin() as connection:
+        empty(connection)
+        for batch in filter(None, batches):
+            write_batch(connection, [entry_of(event) for event in batch])
+        live = read_models(connection)
+    rebuild(store)
+    with store.connect() as connection:
+        rebuilt = read_models(connection)
+    assert live == reference(fact for batch in batches for event in batch for fact in event.facts)
+    assert rebuilt == live
+
+
+# Worked out by hand
+
+
+@pytest.fixture
+def connection(store: Engine) -> Iterator[Connection]:
+    with store.begin() as connection:
+        yield connection
+
+
+def fold(connection: Connection, *facts: Fact) -> None:
+    for fact in facts:
+        project(connection, [fact])
+
+
+def only(connection: Connection, model: type[Any]) -> Any:
+    return connection.execute(table_of(model).select()).one()
+
+
+def joined(at: datetime, email: str | None = "dana@x.com", team: str | None = "west") -> Fact:
+    return Provisioned(V, "u-1", email, None, "rep", team, at)
+
+
+def left(at: datetime, email: str | None = "old@x.com") -> Fact:
+    return Deprovisioned(V, "u-1", email, at)
+
+
+def moved(pct: float, seconds: int, at: datetime, name: str | None = "Discovery") -> Fact:
+    return Progressed(V, "u-1", "m-1", name, pct, seconds, at)
+
+
+def test_a_late_retry_never_lowers_progress(connection: Connection) -> None:
+    fold(connection, moved(80, 900, TUESDAY), moved(40, 300, MONDAY))
+    progress = only(connection, ModuleProgress)
+    assert (progress.progress_pct, progress.time_spent_sec) == (80, 900)
+    assert progress.updated_at == TUESDAY
+
+
+def test_a_lower_total_of_a_later_time_does_not_lower_progress_either(
+    connection: Connection,
+) -> None:
+    fold(connection, moved(80, 300, MONDAY), moved(40, 900, TUESDAY))
+    progress = only(connection, ModuleProgress)
+    assert (progress.progress_pct, progress.time_spent_sec) == (80, 900)
+
+
+def test_the_name_of_a_module_is_that_of_its_latest_event(connection: Connection) -> None:
+    fold(connection, moved(1, 1, TUESDAY, "New name"), moved(90, 900, MONDAY, "Old name"))
+    assert only(connection, ModuleProgress).module_name == "New name"
+
+
+def test_each_utc_day_keeps_its_own_largest_totals(connection: Connection) -> None:
+    before_midnight = MONDAY.replace(hour=23, minute=59, second=59)
+    after_midnight = before_midnight + timedelta(seconds=1)
+    fold(connection, moved(50, 500, before_midnight), moved(30, 300, before_midnight))
+    fold(connection, moved(70, 700, after_midnight))
+    days = connection.execute(table_of(ModuleProgressDaily).select().order_by("day")).all()
+    assert [tuple(day[3:]) for day in days] == [
+        (before_midnight.date(), 50, 500),
+        (after_midnight.date(), 70, 700),
+    ]
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_of_a_start_and_an_end_at_one_moment_the_end_wins(
+    connection: Connection, swapped: bool
+) -> None:
+    both: Sequence[Fact] = (joined(MONDAY), left(MONDAY))
+    fold(connection, *(reversed(both) if swapped else both))
+    assert only(connection, Learner).active is False
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_somebody_hired_again_after_leaving_is_active(
+    connection: Connection, swapped: bool
+) -> None:
+    both: Sequence[Fact] = (left(MONDAY), joined(TUESDAY))
+    fold(connection, *(reversed(both) if swapped else both))
+    learner = only(connection, Learner)
+    assert learner.active is True
+    assert (learner.deprovisioned_at, learner.provisioned_at) == (MONDAY, TUESDAY)
+
+
+def test_a_late_retry_of_the_hiring_does_not_bring_a_leaver_back(connection: Connection) -> None:
+    fold(connection, left(TUESDAY), joined(MONDAY))
+    assert only(connection, Learner).active is False
+
+
+def test_a_late_retry_of_an_older_hiring_does_not_undo_a_change_of_team(
+    connection: Connection,
+) -> None:
+    fold(connection, joined(TUESDAY, team="east"), joined(MONDAY, team="west"))
+    assert only(connection, Learner).team_id == "east"
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_email_of_a_leaver_gives_way_to_that_of_a_hiring(
+    connection: Connection, swapped: bool
+) -> None:
+    both: Sequence[Fact] = (joined(MONDAY, "dana@x.com"), left(TUESDAY, "other@x.com"))
+    fold(connection, *(reversed(both) if swapped else both))
+    assert only(connection, Learner).email == "dana@x.com"
+
+
+def test_the_email_of_a_leaver_counts_where_no_hiring_was_seen(connection: Connection) -> None:
+    fold(connection, left(TUESDAY, "new@x.com"), left(MONDAY, "old@x.com"))
+    learner = only(connection, Learner)
+    assert (learner.email, learner.active) == ("new@x.com", False)

@@ -1,0 +1,146 @@
+"""Settings from the environment: what is taken, and how a wrong one is told."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from shared.settings import ReceiverSettings, Settings, SettingsError
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing set, and no `.env`."""
+    monkeypatch.chdir(tmp_path)
+    for name in ReceiverSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_without_any_setting_the_defaults_serve_this_machine_only() -> None:
+    settings = ReceiverSettings.load()
+    assert settings.database_url == "sqlite:///repboard.db"
+    assert (settings.receiver_host, settings.receiver_port) == ("127.0.0.1", 8000)
+    assert (settings.dashboard_host, settings.dashboard_port) == ("127.0.0.1", 8501)
+    assert settings.mindtickle_webhook_secret == ()
+    assert settings.max_body_bytes == 1024 * 1024
+    assert settings.trusted_proxy_hops == 0
+    assert settings.timestamp_tolerance_past == 24 * 3600
+    assert settings.timestamp_tolerance_future == 5 * 60
+    assert settings.coaching_threshold_pct == 70
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DATABASE_URL", "not a url"),
+        ("DATABASE_URL", "mysql://user:hunter2@host/db"),
+        ("DATABASE_URL", "postgresql+asyncpg://user:hunter2@host/db"),
+        ("RECEIVER_PORT", "0"),
+        ("RECEIVER_PORT", "65536"),
+        ("RECEIVER_PORT", "http"),
+        ("DASHBOARD_PORT", "-1"),
+        ("PUBLIC_URL", "hooks.example.com"),
+        ("COACHING_THRESHOLD_PCT", "101"),
+        ("COACHING_THRESHOLD_PCT", "nan"),
+        ("COACHING_THRESHOLD_PCT", "seventy"),
+        ("TIMESTAMP_TOLERANCE_PAST", "-1"),
+        ("TIMESTAMP_TOLERANCE_FUTURE", "soon"),
+        ("MAX_BODY_BYTES", "0"),
+        ("MAX_WAITING_DELIVERIES", "0"),
+        ("MAX_WAITING_BYTES", "much"),
+        ("TRUSTED_PROXY_HOPS", "-1"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv("MINDTICKLE_WEBHOOK_SECRET", "whsec-hidden")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as wrong:
+        ReceiverSettings.load()
+    line = str(wrong.value)
+    assert line.startswith(f"{variable}: ")
+    assert "\n" not in line
+    assert "hunter2" not in line
+    assert "whsec-hidden" not in line
+
+
+def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECEIVER_PORT", "x")
+    monkeypatch.setenv("MAX_BODY_BYTES", "y")
+    with pytest.raises(SettingsError, match=r"^RECEIVER_PORT: .*; MAX_BODY_BYTES: "):
+        ReceiverSettings.load()
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_a_postgres_url_of_any_usual_spelling_uses_our_driver_and_keeps_the_password(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"{scheme}://me:p%40ss@db.example:5433/reps?sslmode=require")
+    assert Settings.load().database_url == (
+        "postgresql+psycopg://me:p%40ss@db.example:5433/reps?sslmode=require"
+    )
+
+
+@pytest.mark.parametrize("url", ["sqlite:///reps.db", "sqlite:////var/lib/reps.db"])
+def test_a_sqlite_url_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    assert Settings.load().database_url == url
+
+
+@pytest.mark.parametrize(
+    ("value", "secrets"),
+    [
+        ("one", ["one"]),
+        ("one,two", ["one", "two"]),
+        (" one , two ,", ["one", "two"]),
+        ("", []),
+        (",", []),
+        ('["one"]', ['["one"]']),
+        ("12345", ["12345"]),
+    ],
+)
+def test_several_secrets_are_separated_by_commas(
+    monkeypatch: pytest.MonkeyPatch, value: str, secrets: list[str]
+) -> None:
+    monkeypatch.setenv("MINDTICKLE_WEBHOOK_SECRET", value)
+    found = ReceiverSettings.load().mindtickle_webhook_secret
+    assert [secret.get_secret_value() for secret in found] == secrets
+
+
+def test_a_secret_is_not_shown_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINDTICKLE_WEBHOOK_SECRET", "whsec-hidden")
+    settings = ReceiverSettings.load()
+    shown = itertools.chain(
+        (repr(settings), str(settings)), map(str, settings.model_dump().items())
+    )
+    assert not any("whsec-hidden" in text for text in shown)
+
+
+def test_the_settings_of_the_dashboard_hold_no_secret_of_a_vendor() -> None:
+    assert not [name for name in Settings.model_fields if "secret" in name or "token" in name]
+
+
+def test_an_env_file_is_read_and_the_environment_goes_before_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("RECEIVER_PORT=9001\nDASHBOARD_PORT=9002\nUNKNOWN=1\n")
+    monkeypatch.setenv("RECEIVER_PORT", "9003")
+    settings = Settings.load()
+    assert (settings.receiver_port, settings.dashboard_port) == (9003, 9002)
+
+
+@pytest.mark.parametrize(
+    ("public", "shown"),
+    [
+        (None, "http://127.0.0.1:8000"),
+        ("", "http://127.0.0.1:8000"),
+        ("https://hooks.example.com/", "https://hooks.example.com"),
+    ],
+)
+def test_the_address_to_register_is_the_public_one_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, public: str | None, shown: str
+) -> None:
+    if public is not None:
+        monkeypatch.setenv("PUBLIC_URL", public)
+    assert Settings.load().receiver_url == shown
