@@ -62,6 +62,7 @@ class Delivery(Table, table=True):
     __table_args__ = (
         Index("delivery_received_at", "received_at"),
         Index("delivery_vendor_event_key", "vendor", "event_key"),
+        Index("delivery_vendor_outcome", "vendor", "outcome", "received_at"),
         Index(
             "delivery_failed",
             "received_at",
@@ -85,7 +86,14 @@ class Delivery(Table, table=True):
 
 
 class Quarantine(Table, table=True):
-    """Body and the few headers needed to verify again, of a delivery that became no event."""
+    """Body and the few headers needed to verify again, of a delivery that became no event.
+
+    `kind` says what goes first when there is too much of it: `junk`, then `well_formed` (only the
+    credential was wrong), then `authentic` (only not understood). `state` is `held`, `replayed`
+    (it became an event) or `discarded` (the vendor's own retry did).
+    """
+
+    __table_args__ = (Index("quarantine_vendor_state", "vendor", "state", "kind", "delivery_id"),)
 
     delivery_id: int = Field(primary_key=True, foreign_key="delivery.id", sa_type=RowId)
     vendor: str = Field(sa_type=Words)
@@ -93,6 +101,43 @@ class Quarantine(Table, table=True):
     state: str = Field(default="held", sa_type=Words)
     headers: str = Field(sa_type=Words)
     body: bytes = Field(sa_type=LargeBinary)
+    kind: str = Field(default="junk", sa_type=Words)
+
+
+class QuarantineTotal(Table, table=True):
+    """What a vendor's quarantine holds, and what was dropped from it to stay within its caps."""
+
+    __tablename__ = "quarantine_total"
+
+    vendor: str = Field(primary_key=True, sa_type=Words)
+    kind: str = Field(primary_key=True, sa_type=Words)
+    held: int
+    held_bytes: int = Field(sa_type=BigInteger)
+    dropped: int
+    dropped_bytes: int = Field(sa_type=BigInteger)
+
+
+class ReplayRequest(Table, table=True):
+    """Somebody asks for held deliveries to be verified again; a receiver carries it out.
+
+    `state` is `requested`, `running`, `done` or `failed`; the counts are of held deliveries.
+    """
+
+    __tablename__ = "replay_request"
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
+    vendor: str = Field(sa_type=Words)
+    outcome: str | None = Field(default=None, sa_type=Words)
+    since: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    dry_run: bool
+    requested_by: str = Field(sa_type=Words)
+    requested_at: datetime = Field(sa_type=UtcDateTime)
+    state: str = Field(default="requested", sa_type=Words, index=True)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    taken: int = 0
+    already_delivered: int = 0
+    still_refused: int = 0
+    problem: str | None = Field(default=None, sa_type=Words)
 
 
 class Event(Table, table=True):
@@ -113,7 +158,8 @@ class Event(Table, table=True):
     occurred_at: datetime = Field(sa_type=UtcDateTime)
     received_at: datetime = Field(sa_type=UtcDateTime)
     payload: str = Field(sa_type=Words)
-    delivery_id: int = Field(foreign_key="delivery.id", sa_type=RowId)
+    delivery_id: int = Field(sa_type=RowId)
+    """No foreign key: events stay, deliveries go by age."""
 
 
 class Learner(Table, table=True):

@@ -1,6 +1,6 @@
 """Settings from the environment and `.env`. A wrong one stops the start and is named."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -34,6 +34,12 @@ def _split(value: Any) -> Any:
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Delays = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=604_800)], ...],
+    NoDecode,
+    BeforeValidator(_split),
+    Field(min_length=1),
+]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -51,6 +57,12 @@ class Settings(BaseSettings):
     dashboard_port: Port = 8501
     public_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
     """Where vendors reach the receiver, if that is not its own host and port."""
+    mindtickle_retry_delays: Delays = (300, 900, 3600, 21_600)
+    """Seconds before each retry, as MindTickle's guide publishes them."""
+    mindtickle_retry_reading: Literal["gaps", "offsets"] = "gaps"
+    """Whether a delay counts from the attempt before, or from the first."""
+    mindtickle_suspend_after: Annotated[int, Field(ge=60)] = 86_400
+    """Seconds in which every delivery fails until MindTickle suspends the webhook."""
     coaching_threshold_pct: Annotated[float, Field(ge=0, le=100)] = 70
 
     @property

@@ -1,8 +1,10 @@
 """The schema, the way to it, and times through it."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,21 @@ def test_two_processes_may_migrate_one_store_at_once(empty_store_url: str, tmp_p
     assert [process.returncode for process in both] == [0, 0], errors
     engine = open_engine(empty_store_url)
     assert differences(engine) == []
+    engine.dispose()
+
+
+def test_opening_a_new_sqlite_store_waits_for_another_process_that_is_writing(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "new.db"
+    engine = open_engine(f"sqlite:///{path}")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(1) as pool:
+        opened = pool.submit(engine.connect)
+        wait([opened], timeout=0.3)
+        other.close()
+        opened.result().close()
     engine.dispose()
 
 

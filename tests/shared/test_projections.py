@@ -273,6 +273,17 @@ def test_the_name_of_a_module_is_that_of_its_latest_event(connection: Connection
     assert only(connection, ModuleProgress).module_name == "New name"
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_of_two_names_or_teams_at_one_moment_the_same_one_wins_in_either_order(
+    connection: Connection, swapped: bool
+) -> None:
+    both = ("Aa", "Zz")
+    for word in reversed(both) if swapped else both:
+        fold(connection, moved(40, 1, MONDAY, word), joined(MONDAY, team=word))
+    assert only(connection, ModuleProgress).module_name == "Zz"
+    assert only(connection, Learner).team_id == "Zz"
+
+
 def test_each_utc_day_keeps_its_own_largest_totals(connection: Connection) -> None:
     before_midnight = MONDAY.replace(hour=23, minute=59, second=59)
     after_midnight = before_midnight + timedelta(seconds=1)

@@ -1,0 +1,210 @@
+"""Where the attempts of one event stand on the vendor's schedule. Pure functions, no clock.
+
+A vendor tells nobody how far its retries have come. But we know its schedule and when each
+attempt reached us, so we know what comes next, and when the last chance is.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import accumulate
+from typing import Literal, NamedTuple, Self
+
+NOTHING = timedelta(0)
+DRIFT = 0.1
+"""How far an attempt may be off its time, as a share of the wait before it …"""
+SLACK = timedelta(minutes=1)
+"""… and on top, for clocks and queues."""
+
+Reading = Literal["gaps", "offsets"]
+
+
+class Schedule(NamedTuple):
+    """When attempts are due, counted from the first; the first is at zero."""
+
+    offsets: tuple[timedelta, ...]
+
+    @classmethod
+    def of(cls, delays_sec: Sequence[int], reading: Reading) -> Self:
+        """From published delays in seconds, read as the gap before each retry or as the time
+        since the first attempt. MindTickle's guide does not say which it means."""
+        times = accumulate(delays_sec) if reading == "gaps" else delays_sec
+        return cls((NOTHING, *(timedelta(seconds=sec) for sec in times)))
+
+    @property
+    def span(self) -> timedelta:
+        """From the first attempt to the last."""
+        return self.offsets[-1]
+
+    def tolerance(self, step: int) -> timedelta:
+        """How late the attempt at `step` may be and still be that attempt."""
+        return SLACK + DRIFT * (self.offsets[step] - self.offsets[max(0, step - 1)])
+
+
+class Attempt(NamedTuple):
+    """One delivery of an event; `taken` if it got in, by the vendor or by replay."""
+
+    at: datetime
+    taken: bool
+
+
+class State(StrEnum):
+    RECOVERED = "recovered"
+    WAITING = "waiting"
+    OVERDUE = "overdue"
+    GIVEN_UP = "given_up"
+
+
+class Chain(NamedTuple):
+    """The attempts of one event, on its vendor's schedule."""
+
+    state: State
+    attempt: int
+    """Which attempt the latest was, from 1."""
+    of: int
+    missed: int
+    """How many came before the first that reached us."""
+    next_due: datetime | None
+    last_chance: datetime | None
+
+
+def chain(
+    attempts: Sequence[Attempt],
+    schedule: Schedule,
+    now: datetime,
+    occurred_at: datetime | None = None,
+) -> Chain:
+    """Where a chain of one or more attempts, oldest first, stands at `now`.
+
+    `occurred_at` is the event's own time, where the payload has one: a first sighting that comes
+    one of the schedule's steps later was not the first attempt.
+    """
+    missed = _missed(attempts[0].at, occurred_at, schedule)
+    start = attempts[0].at - schedule.offsets[missed]
+    step = _step(attempts[-1].at - start, schedule)
+    seen = Chain(State.RECOVERED, step + 1, len(schedule.offsets), missed, None, None)
+    if any(attempt.taken for attempt in attempts):
+        return seen
+    # A retry is due after the attempt before it, so drift adds up: count from the latest one.
+    start = attempts[-1].at - schedule.offsets[step]
+    last_chance = start + schedule.span
+    coming = _coming(start, step, schedule, now)
+    if coming is None:
+        return seen._replace(state=State.GIVEN_UP, last_chance=last_chance)
+    return seen._replace(
+        state=State.WAITING if coming == step + 1 else State.OVERDUE,
+        next_due=start + schedule.offsets[coming],
+        last_chance=last_chance,
+    )
+
+
+def _missed(first: datetime, occurred_at: datetime | None, schedule: Schedule) -> int:
+    """Which step the first sighting was, judged by how late it came; 0 if that fits none."""
+    if occurred_at is None:
+        return 0
+    late = first - occurred_at
+    steps = range(1, len(schedule.offsets))
+    fitting = (step for step in steps if _fits(late - schedule.offsets[step], step, schedule))
+    return next(fitting, 0)
+
+
+def _fits(off: timedelta, step: int, schedule: Schedule) -> bool:
+    return abs(off) <= schedule.tolerance(step)
+
+
+def _step(elapsed: timedelta, schedule: Schedule) -> int:
+    """The last step that was due by then, or nearly."""
+    due = (
+        step
+        for step, offset in enumerate(schedule.offsets)
+        if offset <= elapsed + schedule.tolerance(step)
+    )
+    return max(due, default=0)
+
+
+def _coming(start: datetime, step: int, schedule: Schedule, now: datetime) -> int | None:
+    """The next step that can still come, or None after the last."""
+    later = range(step + 1, len(schedule.offsets))
+    return next(
+        (one for one in later if now <= start + schedule.offsets[one] + schedule.tolerance(one)),
+        None,
+    )
+
+
+class Forecast(NamedTuple):
+    """What will be lost, and when, if nothing is done."""
+
+    waiting: int
+    """Events that still have a retry coming."""
+    lost: int
+    """Events that have none left."""
+    first_loss: datetime | None
+    losing: int
+    """How many have their last chance by a quarter of an hour after the first loss."""
+
+
+TOGETHER = timedelta(minutes=15)
+
+
+def forecast(chains: Sequence[Chain]) -> Forecast:
+    """What becomes of chains that are not recovered."""
+    chances = sorted(
+        one.last_chance
+        for one in chains
+        if one.state in (State.WAITING, State.OVERDUE) and one.last_chance
+    )
+    lost = sum(one.state is State.GIVEN_UP for one in chains)
+    if not chances:
+        return Forecast(0, lost, None, 0)
+    losing = sum(chance <= chances[0] + TOGETHER for chance in chances)
+    return Forecast(len(chances), lost, chances[0], losing)
+
+
+class Suspension(NamedTuple):
+    """How near a vendor is to stopping, since every delivery fails."""
+
+    since: datetime
+    at: datetime
+    share: float
+    """Of the time until then, how much has passed; 1 and more: probably suspended."""
+
+
+def suspension(
+    failing_since: datetime | None, suspend_after: timedelta | None, now: datetime
+) -> Suspension | None:
+    """The clock since the first delivery after which none was taken; None if it does not run."""
+    if failing_since is None or suspend_after is None:
+        return None
+    return Suspension(
+        failing_since, failing_since + suspend_after, (now - failing_since) / suspend_after
+    )
+
+
+HOUR = timedelta(hours=1)
+UNUSUAL = 10
+"""Deliveries that should have come. If they come at random, 10 stay away by chance once in
+22,000 times (e to the power of -10)."""
+
+Rhythm = Mapping[tuple[int, int], float]
+"""Usual deliveries an hour, by UTC weekday (Monday is 0) and hour."""
+
+
+class Silence(NamedTuple):
+    """Nothing came for far longer than is usual at this time of the week."""
+
+    since: datetime
+    expected: float
+    """How many deliveries usually come in that time."""
+
+
+def silence(last: datetime | None, rhythm: Rhythm, now: datetime) -> Silence | None:
+    """Whether a vendor is unusually quiet since its last delivery."""
+    if last is None or now <= last:
+        return None
+    expected, at = 0.0, last
+    while at < now:
+        full_hour = at.replace(minute=0, second=0, microsecond=0) + HOUR
+        until = min(full_hour, now)
+        expected += rhythm.get((at.weekday(), at.hour), 0.0) * ((until - at) / HOUR)
+        at = until
+    return Silence(last, expected) if expected >= UNUSUAL else None

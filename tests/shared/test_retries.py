@@ -1,0 +1,171 @@
+"""Attempt histories, and the state each must give, on a clock that the test moves."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from shared.retries import (
+    Attempt,
+    Chain,
+    Schedule,
+    State,
+    chain,
+    forecast,
+    silence,
+    suspension,
+)
+
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)  # a Tuesday
+GAPS = Schedule.of((300, 900, 3600, 21_600), "gaps")
+OFFSETS = Schedule.of((300, 900, 3600, 21_600), "offsets")
+EXPONENTIAL = Schedule.of((20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600), "gaps")
+THRICE = Schedule.of((300, 300, 300), "gaps")
+
+
+def after(minutes: float) -> datetime:
+    return NOON + timedelta(minutes=minutes)
+
+
+def refused(*minutes: float) -> list[Attempt]:
+    return [Attempt(after(minute), taken=False) for minute in minutes]
+
+
+def test_the_two_readings_of_the_published_delays() -> None:
+    minutes = [[at.total_seconds() / 60 for at in one.offsets] for one in (GAPS, OFFSETS)]
+    assert minutes == [[0, 5, 20, 80, 440], [0, 5, 15, 60, 360]]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "seen", "now", "state", "attempt", "next_due", "last_chance"),
+    [
+        (GAPS, [0], 1, State.WAITING, 1, 5, 440),
+        (GAPS, [0, 5], 6, State.WAITING, 2, 20, 440),
+        (GAPS, [0, 5, 20], 30, State.WAITING, 3, 80, 440),
+        (GAPS, [0, 5, 20, 80], 100, State.WAITING, 4, 440, 440),
+        (GAPS, [0, 5, 20, 80, 440], 441, State.GIVEN_UP, 5, None, 440),
+        # Seen at its first and third attempt: the second never reached us.
+        (GAPS, [0, 20], 21, State.WAITING, 3, 80, 440),
+        # The retry after 5 minutes stayed away, but later ones may come.
+        (GAPS, [0], 10, State.OVERDUE, 1, 20, 440),
+        (GAPS, [0], 300, State.OVERDUE, 1, 440, 440),
+        (GAPS, [0], 600, State.GIVEN_UP, 1, None, 440),
+        # Two seconds late each time: the next counts from the latest attempt.
+        (GAPS, [0, 5.5, 21], 22, State.WAITING, 3, 81, 441),
+        # The same attempt twice.
+        (GAPS, [0, 0.1], 1, State.WAITING, 1, 5.1, 440.1),
+        (OFFSETS, [0], 1, State.WAITING, 1, 5, 360),
+        (OFFSETS, [0, 5, 15], 30, State.WAITING, 3, 60, 360),
+        (OFFSETS, [0, 5, 15, 60, 360], 361, State.GIVEN_UP, 5, None, 360),
+        (THRICE, [0, 5], 6, State.WAITING, 2, 10, 15),
+        (THRICE, [0, 5, 10, 15], 16, State.GIVEN_UP, 4, None, 15),
+        (EXPONENTIAL, [0, 1 / 3, 1], 1.1, State.WAITING, 3, 7 / 3, 205),
+    ],
+)
+def test_a_chain_stands_where_its_attempts_and_the_clock_put_it(
+    schedule: Schedule,
+    seen: list[float],
+    now: float,
+    state: State,
+    attempt: int,
+    next_due: float | None,
+    last_chance: float,
+) -> None:
+    found = chain(refused(*seen), schedule, after(now))
+    due = None if next_due is None else after(next_due)
+    assert found == Chain(state, attempt, len(schedule.offsets), 0, due, after(last_chance))
+
+
+def test_one_taken_attempt_recovers_a_chain() -> None:
+    found = chain([*refused(0, 5), Attempt(after(20), taken=True)], GAPS, after(21))
+    assert found == Chain(State.RECOVERED, 3, 5, 0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("late", "missed"), [(0, 0), (5, 1), (20.5, 2), (80, 3), (440, 4), (50, 0)]
+)
+def test_a_first_sighting_late_by_a_step_was_a_later_attempt(late: float, missed: int) -> None:
+    found = chain(refused(late), GAPS, after(late), occurred_at=NOON)
+    assert (found.missed, found.attempt) == (missed, missed + 1)
+
+
+def test_a_late_first_sighting_keeps_the_chances_of_its_true_place() -> None:
+    found = chain(refused(80), GAPS, after(81), occurred_at=NOON)
+    assert (found.next_due, found.last_chance) == (after(440), after(440))
+
+
+attempts = some.lists(
+    some.tuples(some.integers(0, 30_000), some.booleans()), min_size=1, max_size=12
+).map(lambda drawn: [Attempt(NOON + timedelta(seconds=at), taken) for at, taken in sorted(drawn)])
+schedules = some.sampled_from([GAPS, OFFSETS, THRICE, EXPONENTIAL])
+
+
+@given(attempts, schedules, some.integers(0, 60_000), some.integers(0, 60_000))
+def test_a_recovered_chain_stays_recovered(
+    seen: list[Attempt], schedule: Schedule, first: int, later: int
+) -> None:
+    for upto in range(1, len(seen) + 1):
+        if chain(seen[:upto], schedule, seen[upto - 1].at).state is State.RECOVERED:
+            now = seen[-1].at + timedelta(seconds=first + later)
+            assert chain(seen, schedule, now).state is State.RECOVERED
+
+
+@given(attempts, schedules, some.integers(0, 60_000))
+def test_what_is_due_is_never_past_the_last_chance(
+    seen: list[Attempt], schedule: Schedule, later: int
+) -> None:
+    found = chain(seen, schedule, seen[-1].at + timedelta(seconds=later))
+    assert 1 <= found.attempt <= found.of
+    if found.next_due:
+        assert found.last_chance is not None
+        assert found.next_due <= found.last_chance
+
+
+def test_the_forecast_says_when_the_first_are_lost_and_how_many_with_them() -> None:
+    at = after(100)
+    chains = [
+        chain(refused(0, 5, 20, 80), GAPS, at),
+        chain(refused(10, 15, 30, 90), GAPS, at),
+        chain(refused(95), GAPS, at),
+        chain(refused(-500), GAPS, at),
+        chain([Attempt(after(0), taken=True)], GAPS, at),
+    ]
+    assert forecast(chains) == (3, 1, after(440), 2)
+
+
+def test_without_unrecovered_chains_nothing_is_lost() -> None:
+    assert forecast([]) == (0, 0, None, 0)
+
+
+@pytest.mark.parametrize(("hours", "share"), [(0, 0), (12, 0.5), (18, 0.75), (24, 1), (30, 1.25)])
+def test_the_suspension_clock_runs_while_every_delivery_fails(hours: float, share: float) -> None:
+    found = suspension(NOON, timedelta(hours=24), after(60 * hours))
+    assert found is not None
+    assert (found.at, found.share) == (after(24 * 60), share)
+
+
+def test_the_suspension_clock_stands_still_while_deliveries_are_taken() -> None:
+    assert suspension(None, timedelta(hours=24), NOON) is None
+
+
+OFFICE = {(weekday, hour): 6.0 for weekday in range(5) for hour in range(8, 18)}
+
+
+def test_an_hour_without_deliveries_is_no_silence_where_six_an_hour_are_usual() -> None:
+    assert silence(NOON, OFFICE, after(60)) is None
+
+
+def test_two_hours_are_a_silence_by_day() -> None:
+    found = silence(NOON, OFFICE, after(120))
+    assert found == (NOON, 12)
+
+
+def test_a_night_is_no_silence_where_nothing_comes_by_night() -> None:
+    evening = NOON.replace(hour=18)
+    assert silence(evening, OFFICE, evening + timedelta(hours=14)) is None
+
+
+def test_a_weekend_is_no_silence_where_nothing_comes_on_weekends() -> None:
+    friday = NOON.replace(day=13, hour=18)
+    assert silence(friday, OFFICE, friday + timedelta(hours=62)) is None
