@@ -16,7 +16,7 @@ from shared.settings import ReceiverSettings
 
 def create_app(settings: ReceiverSettings) -> FastAPI:
     """The receiver for `settings`, on a store that has the newest schema."""
-    engine = open_engine(settings.database_url)
+    engine = open_engine(settings.database_url, impatient=True)
     metrics = Metrics()
     writer = Writer(engine, metrics, settings.max_waiting_deliveries, settings.max_waiting_bytes)
     pipeline = Pipeline(settings, writer, metrics)
@@ -29,7 +29,9 @@ def create_app(settings: ReceiverSettings) -> FastAPI:
         writer.close()
         engine.dispose()
 
-    app = FastAPI(title="Repboard receiver", lifespan=lifespan, openapi_url=None)
+    app = FastAPI(
+        title="Repboard receiver", lifespan=lifespan, openapi_url=None, redirect_slashes=False
+    )
 
     async def receive(request: Request) -> Response:
         vendor = vendors.get(request.path_params["slug"])

@@ -27,8 +27,8 @@ class SimulatorError(ReceiverError):
 
 _SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY",
            "SQLITE_CANTOPEN", "SQLITE_CORRUPT", "SQLITE_NOTADB")  # fmt: skip
-_POSTGRES = ("08", "25006", "53", "57", "58")
-"""Connection, read-only, out of resources, operator, system: any row would fail."""
+_POSTGRES = ("08", "25006", "53", "55P03", "57", "58")
+"""Connection, read-only, out of resources, locked, operator, system: any row would fail."""
 
 
 def is_of_the_store(error: Exception) -> bool:

@@ -17,8 +17,11 @@ BUSY_TIMEOUT_SEC = 5
 MIGRATION_LOCK = 7_411_052_001
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str, *, impatient: bool = False) -> Engine:
     """An engine for `url`, as `Settings.database_url` gives it. Nothing is connected yet.
+
+    An impatient one gives up on a lock after BUSY_TIMEOUT_SEC on Postgres too, as SQLite always
+    does: a vendor waits for its answer.
 
     A connection with the execution option `immediate=True` takes SQLite's write lock when
     it begins: a transaction that reads first and locks later can fail in the middle.
@@ -31,7 +34,10 @@ def open_engine(url: str) -> Engine:
     return create_engine(
         url,
         pool_pre_ping=True,
-        connect_args={"options": "-c timezone=UTC", "connect_timeout": BUSY_TIMEOUT_SEC},
+        connect_args={
+            "options": f"-c timezone=UTC -c lock_timeout={BUSY_TIMEOUT_SEC if impatient else 0}s",
+            "connect_timeout": BUSY_TIMEOUT_SEC,
+        },
     )
 
 

@@ -228,7 +228,10 @@ class CourseCompletion(Table, table=True):
     """One completion of a course; a learner who retakes it has several."""
 
     __tablename__ = "course_completion"
-    __table_args__ = (Index("course_completion_learner", "vendor", "user_id", "completed_at"),)
+    __table_args__ = (
+        Index("course_completion_learner", "vendor", "user_id", "completed_at"),
+        Index("course_completion_completed_at", "completed_at"),
+    )
 
     vendor: str = Field(primary_key=True, sa_type=Words)
     event_key: str = Field(primary_key=True, sa_type=Words)

@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     """Whether a delay counts from the attempt before, or from the first."""
     mindtickle_suspend_after: Annotated[int, Field(ge=60)] = 86_400
     """Seconds in which every delivery fails until MindTickle suspends the webhook."""
+    timestamp_tolerance_past: Annotated[int, Field(ge=0)] = 86_400
+    """Seconds. A whole retry span, as it is not published whether a retry is signed anew."""
+    timestamp_tolerance_future: Annotated[int, Field(ge=0)] = 300
     coaching_threshold_pct: Annotated[float, Field(ge=0, le=100)] = 70
 
     @property
@@ -85,9 +88,6 @@ class ReceiverSettings(Settings):
 
     mindtickle_webhook_secret: Secrets = ()
     mindtickle_company_id: str | None = None
-    timestamp_tolerance_past: Annotated[int, Field(ge=0)] = 86_400
-    """Seconds. A whole retry span, as it is not published whether a retry is signed anew."""
-    timestamp_tolerance_future: Annotated[int, Field(ge=0)] = 300
     max_body_bytes: Annotated[int, Field(ge=1)] = 1_048_576
     max_waiting_deliveries: Annotated[int, Field(ge=1)] = 2_000
     max_waiting_bytes: Annotated[int, Field(ge=1)] = 67_108_864

@@ -44,33 +44,35 @@ def last(connection: Connection, vendor: str | None) -> datetime | None:
 
 
 def causes(connection: Connection, since: datetime, vendor: str | None) -> Sequence[AnyRow]:
-    """Failed deliveries grouped by outcome: outcome, reason (the latest), deliveries, first, last;
-    the most frequent first."""
-    failed = (
-        select(
-            delivery.outcome,
-            delivery.reason,
-            delivery.received_at,
-            func.row_number()
-            .over(partition_by=delivery.outcome, order_by=delivery.received_at.desc())
-            .label("newest_first"),
-        )
-        .where(text(FAILED), delivery.received_at >= since, _of(delivery.vendor, vendor))
-        .subquery()
-    )
-    newest = case((failed.c.newest_first == 1, failed.c.reason))
+    """Failed deliveries since a full hour, by outcome: outcome, reason (the latest), deliveries,
+    first, last; the most frequent first. Counts come from the roll-up, the rest by index."""
+    deliveries = func.sum(hourly.deliveries)
     query = (
         select(
-            failed.c.outcome,
-            func.max(newest).label("reason"),
-            func.count().label("deliveries"),
-            func.min(failed.c.received_at).label("first"),
-            func.max(failed.c.received_at).label("last"),
+            hourly.outcome,
+            _edge(delivery.reason, since, vendor, newest=True).label("reason"),
+            deliveries.label("deliveries"),
+            _edge(delivery.received_at, since, vendor, newest=False).label("first"),
+            _edge(delivery.received_at, since, vendor, newest=True).label("last"),
         )
-        .group_by(failed.c.outcome)
-        .order_by(func.count().desc(), failed.c.outcome)
+        .where(hourly.hour >= since, hourly.outcome.not_in(TAKEN), _of(hourly.vendor, vendor))
+        .group_by(hourly.outcome)
+        .order_by(deliveries.desc(), hourly.outcome)
     )
     return connection.execute(query).all()
+
+
+def _edge(column: Any, since: datetime, vendor: str | None, *, newest: bool) -> Any:
+    """A column of the newest or oldest delivery of an outcome."""
+    order = delivery.received_at.desc() if newest else delivery.received_at
+    return (
+        select(column)
+        .where(delivery.outcome == hourly.outcome, delivery.received_at >= since)
+        .where(_of(delivery.vendor, vendor))
+        .order_by(order)
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 def failed(

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
@@ -13,9 +14,10 @@ from sqlalchemy import text
 from receiver.pipeline import peer
 from shared.models import Delivery, DeliveryHourly, Event, Learner, ModuleProgress, Quarantine
 from tests import playing
+from tests.conftest import FreshStore
 from tests.playing import body_of, new_id, progress, signed
 from tests.running import Receiver
-from tests.stores import row, rows, unreachable
+from tests.stores import held, row, rows, unreachable
 
 UNREADABLE = {"received": True, "quarantined": True}
 
@@ -441,3 +443,16 @@ def test_while_the_store_cannot_be_written_a_delivery_is_answered_503_and_its_re
         ("not_stored", 503),
         ("accepted", 200),
     ]
+
+
+def test_a_trailing_slash_is_another_address(lasting_receiver: Receiver) -> None:
+    assert lasting_receiver.client.post("/webhooks/mindtickle/").status_code == 404
+
+
+def test_a_delivery_does_not_wait_for_ever_for_a_lock_on_postgres(
+    fresh_store: FreshStore, tmp_path: Path
+) -> None:
+    with fresh_store("postgres") as url, Receiver(url, tmp_path) as receiver:
+        with held(receiver.engine):
+            assert receiver.deliver("badge.earned", {}, new_id()).status_code == 503
+        assert receiver.deliver("badge.earned", {}, new_id()).status_code == 200

@@ -1,5 +1,6 @@
 """Small tables, written down by hand."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import Any
@@ -71,11 +72,34 @@ def attempts(engine: Engine, *rows: dict[str, Any]) -> None:
     add(engine, QuizAttempt, (usual | {"event_key": f"e-{n}"} | row for n, row in enumerate(rows)))
 
 
+def full_hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
 def deliveries(engine: Engine, *rows: dict[str, Any]) -> None:
+    """Deliveries, and their counts by hour as the receiver keeps them."""
     usual = {"vendor": V, "received_at": NOON, "event_key": None, "event_type": "module.progress",
              "outcome": "accepted", "reason": None, "status_code": 200, "duration_ms": 1.0,
              "remote_ip": "127.0.0.1", "body_bytes": 10}  # fmt: skip
-    add(engine, Delivery, (usual | {"id": n} | row for n, row in enumerate(rows, start=1)))
+    rows = tuple(usual | {"id": n} | row for n, row in enumerate(rows, start=1))
+    add(engine, Delivery, rows)
+    counts = Counter(
+        (
+            row["vendor"],
+            row["received_at"].replace(minute=0, second=0, microsecond=0),
+            row["outcome"],
+        )
+        for row in rows
+        if row.get("replay_of") is None
+    )
+    add(
+        engine,
+        DeliveryHourly,
+        (
+            {"vendor": vendor, "hour": hour, "outcome": outcome, "deliveries": count}
+            for (vendor, hour, outcome), count in counts.items()
+        ),
+    )
 
 
 def event(engine: Engine, key: str, delivery_id: int) -> None:

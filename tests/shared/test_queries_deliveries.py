@@ -54,7 +54,6 @@ def test_accepted_and_repeated_deliveries_are_taken_and_all_others_are_not(
 
 
 def test_another_vendor_has_deliveries_of_its_own(store: Engine, connection: Connection) -> None:
-    tables.hours(store, (NOON, "bad_signature", 10))
     tables.deliveries(store, {"outcome": "bad_signature"})
     assert deliveries.by_hour(connection, SINCE, "lessonly") == []
     assert tuple(deliveries.totals(connection, SINCE, "lessonly")) == (0, 0)

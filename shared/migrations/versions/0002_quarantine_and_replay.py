@@ -13,6 +13,7 @@ TIME = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     op.create_index("delivery_vendor_outcome", "delivery", ["vendor", "outcome", "received_at"])
+    op.create_index("course_completion_completed_at", "course_completion", ["completed_at"])
     with op.batch_alter_table("quarantine") as quarantine:
         quarantine.add_column(sa.Column("kind", WORDS, nullable=False, server_default="junk"))
     with op.batch_alter_table("quarantine") as quarantine:

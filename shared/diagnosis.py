@@ -1,0 +1,318 @@
+"""What is wrong with a vendor's deliveries, told from what is in the store. Pure functions.
+
+Each finding has evidence, a cure, and what happens if nothing is done. The symptoms and cures
+are those that MindTickle's guide and its users' practice know.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from shared.outcomes import Outcome
+from shared.retries import Forecast, Silence, Suspension
+from shared.vendors import VendorFacts
+
+
+class Severity(StrEnum):
+    LOSING = "losing"
+    """Events are being lost, or will be."""
+    WARNING = "warning"
+    """Something is on its way to fail, or is missing."""
+    NOTE = "note"
+    """Worth knowing; nothing to do."""
+
+
+class Failures(NamedTuple):
+    """Deliveries of one outcome in the window looked at."""
+
+    deliveries: int
+    first: datetime
+    last: datetime
+
+
+class Failing(NamedTuple):
+    """Every delivery since `since` failed."""
+
+    since: datetime
+    deliveries: int
+    bad_signature: int
+
+
+class Kept(NamedTuple):
+    """What the read models tell of a vendor's events."""
+
+    events: int
+    """Any events at all; counted no further than a few hundred."""
+    provisioned: bool
+    duplicates: int
+    retakes: int
+    """Learners who completed one course more than once."""
+    practice: int
+    """Quiz submissions without a grade."""
+
+
+class Lag(NamedTuple):
+    """Between signing and arrival of the latest deliveries; below zero is signed in the future."""
+
+    least: timedelta
+    median: timedelta
+
+
+class Evidence(NamedTuple):
+    """All that findings are drawn from."""
+
+    vendor: VendorFacts
+    failures: Mapping[Outcome, Failures]
+    failing: Failing | None
+    forecast: Forecast
+    suspension: Suspension | None
+    silence: Silence | None
+    kept: Kept
+    lag: Lag | None
+    tolerance_past: timedelta
+    tolerance_future: timedelta
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong or worth knowing."""
+
+    kind: str
+    severity: Severity
+    title: str
+    evidence: str
+    cure: str
+    otherwise: str
+    """What happens if nothing is done."""
+    outcome: Outcome | None = None
+    """Deliveries of this outcome are the evidence, where there are any."""
+
+
+def diagnose(evidence: Evidence) -> list[Finding]:
+    """Everything that is recognised, the most urgent first."""
+    found = [finding for rule in _RULES for finding in rule(evidence)]
+    return sorted(found, key=lambda finding: list(Severity).index(finding.severity))
+
+
+LOST = "Events whose last retry passes are lost unless you replay them from quarantine."
+NEARLY = 0.25
+"""Of a tolerance, how much a clock may be off before somebody is told."""
+ENOUGH = 20
+"""Events from which on a missing type is no accident."""
+MOSTLY = 0.8
+
+
+def _rotated_secret(evidence: Evidence) -> Iterator[Finding]:
+    refused = evidence.failures.get(Outcome.BAD_SIGNATURE)
+    failing = evidence.failing
+    if refused and failing and failing.bad_signature >= MOSTLY * failing.deliveries:
+        yield Finding(
+            "rotated-secret",
+            Severity.LOSING,
+            "The signing secret was probably rotated",
+            f"Every delivery since then fails, {failing.bad_signature:,} with a wrong signature.",
+            "Copy the new secret from Admin > Integrations into MINDTICKLE_WEBHOOK_SECRET, beside "
+            "the old one, restart the receiver, then replay.",
+            LOST,
+            Outcome.BAD_SIGNATURE,
+        )
+    elif refused:
+        yield Finding(
+            "forged",
+            Severity.NOTE,
+            "Some deliveries have a wrong signature, others are taken",
+            f"{refused.deliveries:,} were refused while others were taken.",
+            "If they are the vendor's, two secrets are in use: list both. Else somebody else "
+            "calls the address: nothing to do.",
+            "Nothing, if they are not the vendor's.",
+            Outcome.BAD_SIGNATURE,
+        )
+
+
+def _suspension(evidence: Evidence) -> Iterator[Finding]:
+    clock = evidence.suspension
+    if clock is None or clock.share < 0.5:  # noqa: PLR2004 (warnings at 50, 75 and 90 %)
+        return
+    if clock.share >= 1:
+        yield Finding(
+            "suspended",
+            Severity.LOSING,
+            f"{evidence.vendor.name} has probably suspended the webhook",
+            "Every delivery failed for longer than the vendor puts up with.",
+            evidence.vendor.reactivate,
+            "Nothing will be delivered until somebody re-activates the webhook.",
+        )
+        return
+    passed = next(step for step in (90, 75, 50) if clock.share >= step / 100)
+    yield Finding(
+        "suspension-near",
+        Severity.LOSING,
+        f"{evidence.vendor.name} will suspend the webhook",
+        f"More than {passed} % of the time until then has passed with every delivery failing.",
+        "Mend what makes deliveries fail: one that is taken stops the clock.",
+        "The webhook stays off until somebody re-activates it.",
+    )
+
+
+def _silence(evidence: Evidence) -> Iterator[Finding]:
+    quiet, clock = evidence.silence, evidence.suspension
+    if quiet is None:
+        return
+    suspended = clock is not None and clock.share >= 1
+    yield Finding(
+        "silence",
+        Severity.LOSING if suspended else Severity.WARNING,
+        f"Nothing comes from {evidence.vendor.name}",
+        f"About {quiet.expected:,.0f} deliveries are usual in the time since the last one.",
+        evidence.vendor.reactivate
+        if suspended
+        else "Deliveries were taken before, so this is no suspension: check that the address can "
+        "be reached from outside, and that the subscription is still there.",
+        "What the vendor cannot deliver is lost after its last retry.",
+    )
+
+
+def _missing_subscription(evidence: Evidence) -> Iterator[Finding]:
+    if evidence.kept.events >= ENOUGH and not evidence.kept.provisioned:
+        yield Finding(
+            "missing-subscription",
+            Severity.WARNING,
+            "user.provisioned never arrives",
+            "Other events come, but nobody was ever put on the roster.",
+            "Add user.provisioned to the events of the subscription.",
+            "Learners show without team and e-mail, and leavers stay on the boards.",
+        )
+
+
+def _clock_skew(evidence: Evidence) -> Iterator[Finding]:
+    lag = evidence.lag
+    stale = evidence.failures.get(Outcome.STALE_TIMESTAMP)
+    if lag and -lag.median > NEARLY * evidence.tolerance_future:
+        shown = f"The latest deliveries were signed {_seconds(-lag.median)} in the future."
+    elif lag and lag.least > NEARLY * evidence.tolerance_past:
+        shown = f"Even the quickest of the latest took {_seconds(lag.least)} from signing to us."
+    elif stale:
+        shown = f"{stale.deliveries:,} deliveries were refused for their time."
+    else:
+        return
+    yield Finding(
+        "clock-skew",
+        Severity.LOSING if stale else Severity.WARNING,
+        "This machine's clock and the vendor's drift apart",
+        shown,
+        "Set this machine's clock by NTP; until then raise TIMESTAMP_TOLERANCE_PAST or _FUTURE.",
+        "Beyond the tolerance every delivery is refused.",
+        Outcome.STALE_TIMESTAMP if stale else None,
+    )
+
+
+def _seconds(span: timedelta) -> str:
+    return f"{span.total_seconds():,.0f} s"
+
+
+class _Refusal(NamedTuple):
+    kind: str
+    severity: Severity
+    title: str
+    cure: str
+    otherwise: str
+
+
+_REFUSALS = {
+    Outcome.WRONG_COMPANY: _Refusal(
+        "wrong-company",
+        Severity.LOSING,
+        "Deliveries are for another company",
+        "Correct MINDTICKLE_COMPANY_ID, or the companyId of the subscription, then replay.",
+        LOST,
+    ),
+    Outcome.IP_NOT_ALLOWED: _Refusal(
+        "address-not-allowed",
+        Severity.LOSING,
+        "Well-formed deliveries come from an address outside the allowlist",
+        "If the vendor has a new address, add it to the allowlist, then replay.",
+        LOST,
+    ),
+    Outcome.WRONG_CREDENTIALS: _Refusal(
+        "wrong-credentials",
+        Severity.LOSING,
+        "Deliveries present a credential that is not configured",
+        "Copy the vendor's current value into the settings, then replay.",
+        LOST,
+    ),
+    Outcome.MISSING_CREDENTIALS: _Refusal(
+        "missing-credentials",
+        Severity.NOTE,
+        "Requests come without any credential",
+        "The vendor always sends one: it is somebody else, or a proxy that removes headers.",
+        "Nothing, if they are not the vendor's.",
+    ),
+    Outcome.UNREADABLE: _Refusal(
+        "unreadable",
+        Severity.WARNING,
+        "Authentic deliveries could not be understood",
+        "See their reasons. If the vendor has changed its format, update Repboard, then replay.",
+        "They stay in quarantine; the vendor does not send them again.",
+    ),
+    Outcome.TOO_LARGE: _Refusal(
+        "too-large",
+        Severity.WARNING,
+        "Bodies are larger than MAX_BODY_BYTES",
+        "If they are the vendor's, raise MAX_BODY_BYTES before the last retry: the bodies are not "
+        "kept.",
+        LOST,
+    ),
+}
+
+
+def _refusals(evidence: Evidence) -> Iterator[Finding]:
+    for outcome, refusal in _REFUSALS.items():
+        if failures := evidence.failures.get(outcome):
+            yield Finding(
+                refusal.kind,
+                refusal.severity,
+                refusal.title,
+                f"{failures.deliveries:,} deliveries.",
+                refusal.cure,
+                refusal.otherwise,
+                outcome,
+            )
+
+
+def _repeats(evidence: Evidence) -> Iterator[Finding]:
+    kept = evidence.kept
+    if kept.duplicates or kept.retakes:
+        yield Finding(
+            "repeats",
+            Severity.NOTE,
+            "Redeliveries and retakes",
+            f"{kept.duplicates:,} deliveries repeated an event and were not counted again; "
+            f"{kept.retakes:,} learners completed a course more than once and count as retakes.",
+            "Nothing to do: events are told apart by their id.",
+            "Nothing.",
+            Outcome.DUPLICATE if kept.duplicates else None,
+        )
+
+
+def _practice(evidence: Evidence) -> Iterator[Finding]:
+    if evidence.kept.practice:
+        yield Finding(
+            "practice",
+            Severity.NOTE,
+            "Practice quizzes have no score",
+            f"{evidence.kept.practice:,} submissions were practice runs.",
+            "Nothing to do: they are shown as such and never count as low scores.",
+            "Nothing.",
+        )
+
+
+_RULES: Sequence[Callable[[Evidence], Iterator[Finding]]] = (
+    _suspension,
+    _rotated_secret,
+    _clock_skew,
+    _silence,
+    _missing_subscription,
+    _refusals,
+    _repeats,
+    _practice,
+)

@@ -1,0 +1,162 @@
+"""Each thing that goes wrong is recognised from its evidence, and from nothing less."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.diagnosis import (
+    Evidence,
+    Failing,
+    Failures,
+    Finding,
+    Kept,
+    Lag,
+    Severity,
+    diagnose,
+)
+from shared.outcomes import Outcome
+from shared.retries import Forecast, Silence, suspension
+from shared.settings import Settings
+from shared.vendors import vendor_facts
+
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+HEALTHY = Evidence(
+    vendor=vendor_facts(Settings(_env_file=None))["mindtickle"],
+    failures={},
+    failing=None,
+    forecast=Forecast(0, 0, None, 0),
+    suspension=None,
+    silence=None,
+    kept=Kept(events=200, provisioned=True, duplicates=0, retakes=0, practice=0),
+    lag=Lag(timedelta(seconds=1), timedelta(seconds=2)),
+    tolerance_past=DAY,
+    tolerance_future=timedelta(seconds=300),
+)
+
+
+def failures(count: int = 3) -> Failures:
+    return Failures(count, NOON, NOON + timedelta(hours=1))
+
+
+def found(**evidence: Any) -> dict[str, Finding]:
+    return {finding.kind: finding for finding in diagnose(HEALTHY._replace(**evidence))}
+
+
+def failing(share: float) -> dict[str, Any]:
+    """Every delivery fails, for a share of the time until the vendor suspends."""
+    return {
+        "failing": Failing(NOON, 10, 10),
+        "suspension": suspension(NOON, DAY, NOON + share * DAY),
+        "failures": {Outcome.BAD_SIGNATURE: failures(10)},
+    }
+
+
+def test_a_healthy_vendor_has_no_findings() -> None:
+    assert found() == {}
+
+
+def test_a_rotated_secret_is_told_from_now_failing_signatures() -> None:
+    finding = found(**failing(0.1))["rotated-secret"]
+    assert finding.severity is Severity.LOSING
+    assert "MINDTICKLE_WEBHOOK_SECRET" in finding.cure
+    assert finding.outcome is Outcome.BAD_SIGNATURE
+
+
+def test_wrong_signatures_beside_taken_deliveries_are_no_rotation() -> None:
+    seen = found(failures={Outcome.BAD_SIGNATURE: failures()})
+    assert "rotated-secret" not in seen
+    assert seen["forged"].severity is Severity.NOTE
+
+
+@pytest.mark.parametrize(("share", "passed"), [(0.5, "50 %"), (0.8, "75 %"), (0.95, "90 %")])
+def test_the_suspension_is_announced_at_half_three_quarters_and_nine_tenths(
+    share: float, passed: str
+) -> None:
+    assert passed in found(**failing(share))["suspension-near"].evidence
+
+
+def test_before_half_the_time_no_suspension_is_announced() -> None:
+    assert "suspension-near" not in found(**failing(0.49))
+
+
+def test_after_the_time_the_webhook_is_probably_suspended() -> None:
+    seen = found(**failing(1.1))
+    assert "re-activate" in seen["suspended"].cure
+    assert "suspension-near" not in seen
+
+
+def test_a_silence_while_deliveries_were_taken_is_no_suspension() -> None:
+    finding = found(silence=Silence(NOON, 40.2))["silence"]
+    assert finding.severity is Severity.WARNING
+    assert "no suspension" in finding.cure
+    assert "40 deliveries" in finding.evidence
+
+
+def test_a_silence_after_the_suspension_time_says_to_reactivate() -> None:
+    finding = found(**failing(1.5) | {"silence": Silence(NOON, 40)})["silence"]
+    assert finding.severity is Severity.LOSING
+    assert "re-activate" in finding.cure
+
+
+def test_a_roster_that_never_came_is_a_missing_subscription() -> None:
+    kept = HEALTHY.kept._replace(provisioned=False)
+    assert "user.provisioned" in found(kept=kept)["missing-subscription"].cure
+    assert found(kept=kept._replace(events=5)) == {}
+
+
+def test_a_clock_that_creeps_towards_the_future_tolerance_is_told_before_anything_fails() -> None:
+    early = Lag(timedelta(seconds=-120), timedelta(seconds=-80))
+    assert found(lag=early)["clock-skew"].severity is Severity.WARNING
+    assert found(lag=Lag(timedelta(seconds=-120), timedelta(seconds=-70))) == {}
+
+
+def test_a_clock_that_creeps_towards_the_past_tolerance_is_judged_by_the_quickest() -> None:
+    slow = Lag(timedelta(seconds=100), timedelta(seconds=110))
+    assert found(lag=slow) == {}
+    assert "clock-skew" in found(lag=slow, tolerance_past=timedelta(seconds=300))
+
+
+def test_refused_timestamps_are_a_clock_that_already_loses() -> None:
+    finding = found(failures={Outcome.STALE_TIMESTAMP: failures()})["clock-skew"]
+    assert finding.severity is Severity.LOSING
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind"),
+    [
+        (Outcome.WRONG_COMPANY, "wrong-company"),
+        (Outcome.IP_NOT_ALLOWED, "address-not-allowed"),
+        (Outcome.WRONG_CREDENTIALS, "wrong-credentials"),
+        (Outcome.MISSING_CREDENTIALS, "missing-credentials"),
+        (Outcome.UNREADABLE, "unreadable"),
+        (Outcome.TOO_LARGE, "too-large"),
+    ],
+)
+def test_every_refusal_has_a_cure_and_says_what_happens_otherwise(
+    outcome: Outcome, kind: str
+) -> None:
+    finding = found(failures={outcome: failures()})[kind]
+    assert finding.outcome is outcome
+    assert finding.cure
+    assert finding.otherwise
+
+
+def test_redeliveries_and_retakes_are_told_apart() -> None:
+    kept = HEALTHY.kept._replace(duplicates=12, retakes=3)
+    finding = found(kept=kept)["repeats"]
+    assert finding.severity is Severity.NOTE
+    assert "12 deliveries" in finding.evidence
+    assert "3 learners" in finding.evidence
+
+
+def test_practice_quizzes_without_a_score_are_a_note() -> None:
+    assert found(kept=HEALTHY.kept._replace(practice=7))["practice"].severity is Severity.NOTE
+
+
+def test_the_most_urgent_stands_first() -> None:
+    kept = HEALTHY.kept._replace(provisioned=False, practice=1)
+    severities = [one.severity for one in diagnose(HEALTHY._replace(kept=kept, **failing(0.9)))]
+    assert severities == sorted(severities, key=list(Severity).index)
+    assert severities[0] is Severity.LOSING
