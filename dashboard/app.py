@@ -4,7 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import components, data
+from dashboard import components
+from dashboard.data import store
 
 # A local image: with a Material symbol Streamlit asks a font host for the tab's icon.
 st.set_page_config("Repboard", page_icon=Path(__file__).parent / "icon.png", layout="wide")
@@ -30,7 +31,7 @@ page = st.navigation(
     ],
     position="top",
 )
-if problem := data.problem():
+if problem := store.problem():
     components.stop_with(problem)
 st.title(page.title, anchor=False)
 components.wait_for_first_delivery()

@@ -30,6 +30,9 @@ def in_words(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(words=frame["outcome"].map(OUTCOMES))
 
 
+MOMENT = "%a %-d %b %H:%M"
+DAY = "%a %-d %b"
+
 Span = tuple[datetime, datetime]
 """The first and the last moment that an axis shows, whether or not there is data. Without a
 zone, as all times in charts: a browser would move them to its own."""
@@ -58,22 +61,26 @@ def people_by_day(frame: pd.DataFrame, span: Span) -> alt.Chart:
     return chart
 
 
-def timeline(frame: pd.DataFrame, span: Span, by_hour: bool) -> alt.Chart:
-    """Stacked bars: deliveries by outcome, an hour or a day a bar."""
+def timeline(
+    frame: pd.DataFrame, bands: pd.DataFrame, span: Span, by_hour: bool
+) -> alt.LayerChart | alt.FacetChart:
+    """Stacked bars: deliveries by outcome, an hour or a day a bar, with grey bands where no
+    receiver was up. A brush over it is the selection `brush`."""
     order = {outcome: place for place, outcome in enumerate(OUTCOMES)}
     words = in_words(frame).assign(place=frame["outcome"].map(order))
     unit = "yearmonthdatehours" if by_hour else "yearmonthdate"
     shown = [word for outcome, word in OUTCOMES.items() if outcome in set(frame["outcome"])]
-    chart: alt.Chart = (
+    time = alt.X(
+        f"{unit}(at):T",
+        title=None,
+        scale=alt.Scale(domain=[_moment(at) for at in span]),
+        axis=alt.Axis(format="%H:%M" if by_hour else "%-d %b", tickCount=12),
+    )
+    bars = (
         alt.Chart(words)
         .mark_bar()
         .encode(
-            x=alt.X(
-                f"{unit}(at):T",
-                title=None,
-                scale=alt.Scale(domain=[_moment(at) for at in span]),
-                axis=alt.Axis(format="%H:%M" if by_hour else "%-d %b", tickCount=12),
-            ),
+            x=time,
             y=alt.Y("deliveries:Q", title="Deliveries", axis=alt.Axis(tickMinStep=1)),
             color=alt.Color(
                 "words:N",
@@ -90,7 +97,52 @@ def timeline(frame: pd.DataFrame, span: Span, by_hour: bool) -> alt.Chart:
                 alt.Tooltip("deliveries:Q", title="Deliveries", format=","),
             ],
         )
-        .properties(height=240)
+        .add_params(alt.selection_interval(name="brush", encodings=["x"]))
+    )
+    return alt.layer(*_down(bands), bars).properties(height=240)
+
+
+def _down(bands: pd.DataFrame) -> list[alt.Chart]:
+    """A band for each time that no receiver was up, and the words for it."""
+    if bands.empty:
+        return []
+    band = alt.Chart(bands).encode(x="begin:T", x2="end:T")
+    tooltip = [
+        alt.Tooltip("begin:T", title="No receiver from", format=MOMENT),
+        alt.Tooltip("end:T", title="to", format=MOMENT),
+    ]
+    return [
+        band.mark_rect(opacity=0.25, color="#7a868c").encode(tooltip=tooltip),
+        band.mark_text(align="left", baseline="top", dx=4, y=4, color="#7a868c").encode(
+            text=alt.value("no receiver")
+        ),
+    ]
+
+
+def attempts(frame: pd.DataFrame) -> alt.Chart:
+    """The attempts of one event and those still due, on one line of time."""
+    shapes = {"refused": "cross", "taken": "circle", "due": "diamond"}
+    colours = {"refused": "#d1495b", "taken": "#0b7a75", "due": "#8a979d"}
+    chart: alt.Chart = (
+        alt.Chart(frame)
+        .mark_point(filled=True, size=160)
+        .encode(
+            x=alt.X("at:T", title=None, axis=alt.Axis(format="%-d %b %H:%M", tickCount=6)),
+            color=alt.Color(
+                "what:N",
+                title=None,
+                scale=alt.Scale(domain=list(colours), range=list(colours.values())),
+                legend=alt.Legend(orient="top"),
+            ),
+            shape=alt.Shape(
+                "what:N", scale=alt.Scale(domain=list(shapes), range=list(shapes.values()))
+            ),
+            tooltip=[
+                alt.Tooltip("at:T", title="At", format="%a %-d %b %H:%M:%S"),
+                alt.Tooltip("what:N", title="Attempt"),
+            ],
+        )
+        .properties(height=70)
     )
     return chart
 

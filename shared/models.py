@@ -120,7 +120,8 @@ class QuarantineTotal(Table, table=True):
 class ReplayRequest(Table, table=True):
     """Somebody asks for held deliveries to be verified again; a receiver carries it out.
 
-    `state` is `requested`, `running`, `done` or `failed`; the counts are of held deliveries.
+    `state` is `requested`, `running`, `done` or `failed`; the counts are of held deliveries, and
+    grow while it runs. `seen_at` is when its receiver last said that it is at work on it.
     """
 
     __tablename__ = "replay_request"
@@ -133,6 +134,7 @@ class ReplayRequest(Table, table=True):
     requested_by: str = Field(sa_type=Words)
     requested_at: datetime = Field(sa_type=UtcDateTime)
     state: str = Field(default="requested", sa_type=Words, index=True)
+    seen_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     taken: int = 0
     already_delivered: int = 0
@@ -146,6 +148,7 @@ class Event(Table, table=True):
     __table_args__ = (
         Index("event_vendor_event_key_key", "vendor", "event_key", unique=True),
         Index("event_vendor_digest_key", "vendor", "digest", unique=True),
+        Index("event_learner", "vendor", "user_id", "occurred_at"),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=RowId)

@@ -16,6 +16,27 @@ class Outcome(StrEnum):
     TOO_LARGE = "too_large"
 
 
+class Kind(StrEnum):
+    """What a delivery that is held back may be worth, the least first."""
+
+    JUNK = "junk"
+    """Nothing that today's vendor would have sent."""
+    WELL_FORMED = "well_formed"
+    """Only its credential, time, address or company is wrong: a setting of ours may be at fault."""
+    AUTHENTIC = "authentic"
+    """The vendor's for certain, but not understood."""
+
+
+class HeldState(StrEnum):
+    """What became of a delivery that was held back."""
+
+    HELD = "held"
+    REPLAYED = "replayed"
+    """A replay made an event of it."""
+    DISCARDED = "discarded"
+    """Its event was there already when it was replayed: the vendor's own retry had brought it."""
+
+
 TAKEN = (Outcome.ACCEPTED, Outcome.DUPLICATE)
 
 STATUS = {

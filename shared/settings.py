@@ -92,6 +92,11 @@ class ReceiverSettings(Settings):
     max_waiting_deliveries: Annotated[int, Field(ge=1)] = 2_000
     max_waiting_bytes: Annotated[int, Field(ge=1)] = 67_108_864
     trusted_proxy_hops: Annotated[int, Field(ge=0)] = 0
+    quarantine_max_deliveries: Annotated[int, Field(ge=0)] = 20_000
+    quarantine_max_bytes: Annotated[int, Field(ge=0)] = 268_435_456
+    """Per vendor, of bodies and kept headers."""
+    retention_days: Annotated[int, Field(ge=0, le=36_500)] = 90
+    """Deliveries and quarantine go after so many days; 0 keeps them for ever."""
 
 
 def _complaint(error: Any) -> str:

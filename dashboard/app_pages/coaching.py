@@ -2,11 +2,13 @@
 
 import streamlit as st
 
-from dashboard import charts, components, data
+from dashboard import charts, components
+from dashboard.data import coaching as data
+from dashboard.data import store
 
 with components.row():
     window = components.switch("Latest try within", "since", components.WINDOWS, "30d")
-    team = components.choose("Team", "of", {team: team for team in data.teams()}, "All teams")
+    team = components.choose("Team", "of", {team: team for team in store.teams()}, "All teams")
     quiz = components.choose("Quiz", "quiz", data.quiz_names(), "All quizzes")
 
 COLUMNS = {
@@ -25,7 +27,7 @@ COLUMNS = {
 
 @st.fragment(run_every=components.LIVE)
 def live() -> None:
-    version = data.version()
+    version = store.version()
     quizzes = data.quizzes(version)
     if quizzes.empty:
         components.nothing_here(
@@ -34,7 +36,7 @@ def live() -> None:
         )
         return
     zone = components.viewer_zone()
-    low = data.low_scorers(version, window, data.today(), team, quiz, zone)
+    low = data.low_scorers(version, window, store.today(), team, quiz, zone)
     if low.empty:
         st.success("No latest score is under its threshold here.", icon=":material/check_circle:")
     else:

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from dashboard import charts, components, data
+from dashboard import charts, components
+from dashboard.data import leaderboard as data
+from dashboard.data import store
 
 METRICS = {
     "gained": "Progress gained",
@@ -17,12 +19,12 @@ with components.row():
     metric = components.switch("Metric", "metric", METRICS, "gained")
 with components.row():
     kind = components.switch("Board", "board", BOARDS, "learners")
-    team = components.choose("Team", "team", {team: team for team in data.teams()}, "All teams")
-    module = components.choose("Module", "module", data.modules(), "All modules")
+    team = components.choose("Team", "team", {team: team for team in store.teams()}, "All teams")
+    module = components.choose("Module", "module", store.modules(), "All modules")
     leavers = st.toggle("With leavers", key="leavers", bind="query-params")
 
 
-def key_figures(version: data.Version, board: data.Board) -> None:
+def key_figures(version: store.Version, board: data.Board) -> None:
     now, before = data.key_figures(version, board)
     shown = {
         "active": ("Active learners", "{:,.0f}"),
@@ -40,7 +42,7 @@ def key_figures(version: data.Version, board: data.Board) -> None:
     )
 
 
-def table(version: data.Version, board: data.Board) -> None:
+def table(version: store.Version, board: data.Board) -> None:
     if kind == "teams":
         frame = data.team_board(version, board)
         st.caption("Ranked by the average of a team's members, so that size does not win.")
@@ -55,8 +57,8 @@ def table(version: data.Version, board: data.Board) -> None:
 
 @st.fragment(run_every=components.LIVE)
 def live() -> None:
-    version = data.version()
-    board = data.Board(metric, window, data.today(), team, module, leavers)
+    version = store.version()
+    board = data.Board(metric, window, store.today(), team, module, leavers)
     days = data.people_by_day(version, board)
     if days.empty:
         components.nothing_here(

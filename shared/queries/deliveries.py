@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, case, func, select, text, true
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, text, true
 
 from shared.bulk import table_of
-from shared.models import FAILED, Delivery, DeliveryHourly, Event
+from shared.models import FAILED, Delivery, DeliveryHourly, Event, Learner, Quarantine
 from shared.outcomes import TAKEN
 from shared.queries import AnyRow
 
 delivery = table_of(Delivery).c
 hourly = table_of(DeliveryHourly).c
 event = table_of(Event).c
+learner = table_of(Learner).c
+held = table_of(Quarantine).c
 
 
 def by_hour(connection: Connection, since: datetime, vendor: str | None) -> Sequence[AnyRow]:
@@ -75,30 +77,90 @@ def _edge(column: Any, since: datetime, vendor: str | None, *, newest: bool) -> 
     )
 
 
-def failed(
-    connection: Connection,
-    since: datetime,
-    vendor: str | None,
-    outcome: str | None = None,
-    limit: int = 200,
-) -> Sequence[AnyRow]:
-    """The latest failed deliveries: id, received_at, vendor, outcome, reason, event_type,
-    event_key, remote_ip, status_code, body_bytes, and whether the event got in after all."""
+class Search(NamedTuple):
+    """What a list of deliveries is limited to; times are moments, None means any."""
+
+    since: datetime
+    until: datetime | None = None
+    vendor: str | None = None
+    outcome: str | None = None
+    failed: bool = True
+    words: str | None = None
+    """An event id, a learner's id or e-mail address, an address, a type, or words of a reason."""
+
+
+def search(connection: Connection, wanted: Search, limit: int = 200) -> Sequence[AnyRow]:
+    """The latest deliveries: id, received_at, vendor, outcome, reason, event_type, event_key,
+    remote_ip, status_code, body_bytes, replay_of, and whether the event got in at all."""
     columns = ("id", "received_at", "vendor", "outcome", "reason", "event_type", "event_key",
-               "remote_ip", "status_code", "body_bytes")  # fmt: skip
-    came_later = (
-        select(event.id)
-        .where(event.vendor == delivery.vendor, event.event_key == delivery.event_key)
-        .exists()
-    )
+               "remote_ip", "status_code", "body_bytes", "replay_of")  # fmt: skip
     query = (
-        select(*(delivery[name] for name in columns), came_later.label("recovered"))
-        .where(text(FAILED), delivery.received_at >= since, _of(delivery.vendor, vendor))
-        .where(_of(delivery.outcome, outcome))
+        select(*(delivery[name] for name in columns), _got_in().label("recovered"))
+        .where(delivery.received_at >= wanted.since, _of(delivery.vendor, wanted.vendor))
+        .where(delivery.received_at < wanted.until if wanted.until else true())
+        .where(text(FAILED) if wanted.failed else true(), _of(delivery.outcome, wanted.outcome))
+        .where(_says(wanted.words.strip()) if wanted.words else true())
         .order_by(delivery.received_at.desc(), delivery.id.desc())
         .limit(limit)
     )
     return connection.execute(query).all()
+
+
+def _got_in() -> ColumnElement[bool]:
+    return (
+        select(event.id)
+        .where(event.vendor == delivery.vendor, event.event_key == delivery.event_key)
+        .exists()
+    )
+
+
+def _says(words: str) -> ColumnElement[bool]:
+    of_learner = (
+        select(event.event_key)
+        .join(
+            table_of(Learner),
+            and_(learner.vendor == event.vendor, learner.user_id == event.user_id),
+            isouter=True,
+        )
+        .where(or_(event.user_id == words, func.lower(learner.email) == words.lower()))
+    )
+    return or_(
+        delivery.event_key == words,
+        delivery.remote_ip == words,
+        delivery.event_type == words,
+        delivery.reason.icontains(words, autoescape=True),
+        delivery.event_key.in_(of_learner),
+    )
+
+
+def detail(connection: Connection, delivery_id: int) -> AnyRow | None:
+    """One delivery with what is kept of it: all its columns; headers, body, state and kind, if it
+    is in quarantine; payload, occurred_at and user_id, if its event got in."""
+    query = (
+        select(
+            *delivery,
+            held.headers,
+            held.body,
+            held.state,
+            held.kind,
+            event.payload,
+            event.occurred_at,
+            event.user_id,
+        )
+        .join(table_of(Quarantine), held.delivery_id == delivery.id, isouter=True)
+        .join(
+            table_of(Event),
+            and_(event.vendor == delivery.vendor, event.event_key == delivery.event_key),
+            isouter=True,
+        )
+        .where(delivery.id == delivery_id)
+    )
+    return connection.execute(query).one_or_none()
+
+
+def vendors(connection: Connection) -> Sequence[str]:
+    """The vendors that anything ever came for."""
+    return connection.scalars(select(hourly.vendor).distinct().order_by(hourly.vendor)).all()
 
 
 def _of(column: Any, wanted: str | None) -> ColumnElement[bool]:

@@ -69,8 +69,11 @@ def unrecovered_chains(
 
 
 def _failing(connection: Connection, vendor: str) -> Failing | None:
+    """A few are needed: one stranger's request between two good deliveries is no failure."""
     row = failures.failing_since(connection, vendor)
-    return Failing(row.since, row.deliveries, row.bad_signature) if row else None
+    if row is None or row.deliveries < FEW:
+        return None
+    return Failing(row.since, row.deliveries, row.bad_signature)
 
 
 def _failures(connection: Connection, vendor: str, since: datetime) -> Mapping[Outcome, Failures]:

@@ -94,7 +94,7 @@ def _is(outcome: Outcome) -> ColumnElement[int]:
 
 def rhythm(connection: Connection, vendor: str, now: datetime) -> Rhythm:
     """Usual deliveries an hour by UTC weekday and hour, over the last four weeks or as many as
-    there are."""
+    there are. Nothing is usual before a whole week has been seen."""
     since = now - timedelta(weeks=RHYTHM_WEEKS)
     query = (
         select(hourly.hour, func.sum(hourly.deliveries).label("deliveries"))
@@ -102,9 +102,9 @@ def rhythm(connection: Connection, vendor: str, now: datetime) -> Rhythm:
         .group_by(hourly.hour)
     )
     rows = connection.execute(query).all()
-    if not rows:
+    weeks = (now - min((row.hour for row in rows), default=now)) / timedelta(weeks=1)
+    if weeks < 1:
         return {}
-    weeks = max(1.0, (now - min(row.hour for row in rows)) / timedelta(weeks=1))
     usual: dict[tuple[int, int], float] = {}
     for row in rows:
         at = (row.hour.weekday(), row.hour.hour)

@@ -13,6 +13,7 @@ TIME = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     op.create_index("delivery_vendor_outcome", "delivery", ["vendor", "outcome", "received_at"])
+    op.create_index("event_learner", "event", ["vendor", "user_id", "occurred_at"])
     op.create_index("course_completion_completed_at", "course_completion", ["completed_at"])
     with op.batch_alter_table("quarantine") as quarantine:
         quarantine.add_column(sa.Column("kind", WORDS, nullable=False, server_default="junk"))
@@ -32,7 +33,7 @@ def upgrade() -> None:
     )
     op.execute(
         "INSERT INTO quarantine_total "
-        "SELECT vendor, kind, count(*), coalesce(sum(length(body)), 0), 0, 0 "
+        "SELECT vendor, kind, count(*), sum(length(body) + length(headers)), 0, 0 "
         "FROM quarantine WHERE state = 'held' GROUP BY vendor, kind"
     )
     op.create_table(
@@ -45,6 +46,7 @@ def upgrade() -> None:
         sa.Column("requested_by", WORDS, nullable=False),
         sa.Column("requested_at", TIME, nullable=False),
         sa.Column("state", WORDS, nullable=False),
+        sa.Column("seen_at", TIME),
         sa.Column("finished_at", TIME),
         sa.Column("taken", sa.Integer, nullable=False),
         sa.Column("already_delivered", sa.Integer, nullable=False),

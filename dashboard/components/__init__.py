@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import data
+from dashboard.data import store
 
 LIVE = "1s"
 """How often live parts look for news; the store is read again only when there is some."""
@@ -43,24 +43,24 @@ def stop_with(problem: str) -> None:
 
 def wait_for_first_delivery() -> None:
     """While the store is empty, show what to do, and nothing else until something comes."""
-    if data.version() == data.NOTHING_YET:
+    if store.version() == store.NOTHING_YET:
         _wait()
         st.stop()
 
 
 @st.fragment(run_every=LIVE)
 def _wait() -> None:
-    if data.version() != data.NOTHING_YET:
+    if store.version() != store.NOTHING_YET:
         st.rerun()
-    first_run(f"{data.receiver_url()}/webhooks/mindtickle")
+    first_run(f"{store.receiver_url()}/webhooks/mindtickle")
 
 
 @st.fragment(run_every=LIVE)
 def status() -> None:
     """The grey line under the title."""
-    version = data.version()
+    version = store.version()
     st.caption(
-        f"Last event {ago(data.last_event(version))} · {data.roster_size(version):,} learners "
+        f"Last event {ago(store.last_event(version))} · {store.roster_size(version):,} learners "
         f"on the roster · times in {viewer_zone()}"
     )
 
@@ -68,23 +68,6 @@ def status() -> None:
 def row() -> DeltaGenerator:
     """A row of filters."""
     return st.container(horizontal=True, vertical_alignment="center")
-
-
-def verdict(arrivals: data.Arrivals, window: str) -> None:
-    """Whether anything is being lost, in one sentence."""
-    failed = arrivals.everything - arrivals.taken
-    if not arrivals.everything:
-        st.warning(f"Quiet: nothing came in the last {window}.", icon=":material/bedtime:")
-        return
-    share = 100 * arrivals.taken / arrivals.everything
-    said = (
-        f"Last delivery {ago(arrivals.last)}; {share:.1f} % of {arrivals.everything:,} taken in "
-        f"the last {window}"
-    )
-    if failed:
-        st.warning(f"{said}, {failed:,} failed.", icon=":material/warning:")
-    else:
-        st.success(f"All good. {said}.", icon=":material/check_circle:")
 
 
 def learner_columns(metric: str, metrics: Mapping[str, str], frame: pd.DataFrame) -> dict[str, Any]:
@@ -211,6 +194,33 @@ def table(
     )
 
 
+def brushed(key: str) -> tuple[float, float] | None:
+    """The part of a chart's time axis that is brushed, in milliseconds; None if there is none."""
+    chart = st.session_state.get(key)
+    ranges = list(chart["selection"].get("brush", {}).values()) if chart else []
+    return (ranges[0][0], ranges[0][1]) if ranges else None
+
+
+def csv(frame: pd.DataFrame, name: str) -> None:
+    """A button that downloads what is on screen. A spreadsheet runs no formula of a payload."""
+    words = frame.select_dtypes(include=["object", "string"]).columns
+    safe = frame.assign(**{column: frame[column].map(_no_formula) for column in words})
+    st.download_button(
+        "CSV",
+        safe.to_csv(index=False),
+        f"{name}.csv",
+        "text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        key=f"csv_{name}",
+    )
+
+
+def _no_formula(value: Any) -> Any:
+    """OWASP: a cell that begins with one of these is run as a formula."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r\n" and value else value
+
+
 def first_run(address: str) -> None:
     """What to do while nothing has come in yet."""
     st.subheader("Waiting for the first delivery", anchor=False)
@@ -229,8 +239,8 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:&])", r"\\\1", text)
 
 
-def nothing_here(version: data.Version, why: str) -> None:
+def nothing_here(version: store.Version, why: str) -> None:
     """Why a part is empty, and what to do."""
-    if not data.has_events(version):
+    if not store.has_events(version):
         why = "Deliveries came, but none was taken. The page Deliveries says why."
     st.info(why, icon=":material/info:")

@@ -1,0 +1,1 @@
+"""Queries → DataFrames, one file a page: the only package with connections and caches."""

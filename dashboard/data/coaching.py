@@ -1,0 +1,47 @@
+"""What the coaching page shows."""
+
+from datetime import UTC, date, datetime
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.data.store import Version, framed, kept, local, read, settings, version, with_people
+from shared.queries import coaching
+from shared.queries.windows import first_day
+
+
+@kept
+def low_scorers(
+    version: Version, window: str, day: date, team: str | None, quiz: str | None, zone: str
+) -> pd.DataFrame:
+    """learner, quiz, latest_pct, best_pct, threshold_pct, tries, team_id, submitted_at."""
+    first = first_day(window, day)
+    since = datetime.combine(first, datetime.min.time(), UTC) if first else None
+    with read() as connection:
+        rows = coaching.low_scorers(
+            connection, settings().coaching_threshold_pct, since, team, quiz
+        )
+    return framed(
+        rows, lambda frame: local(_with_quizzes(with_people(frame)), zone, "submitted_at")
+    )
+
+
+@kept
+def quizzes(version: Version) -> pd.DataFrame:
+    """quiz_id, quiz, takers, low, and share: percent of the takers that are low."""
+    with read() as connection:
+        rows = coaching.quizzes(connection, settings().coaching_threshold_pct)
+    return framed(
+        rows, lambda frame: _with_quizzes(frame).assign(share=100 * frame["low"] / frame["takers"])
+    )
+
+
+@st.cache_data(ttl="30s", show_spinner=False)
+def quiz_names() -> dict[str, str]:
+    """Names of graded quizzes by id."""
+    frame = quizzes(version())
+    return dict(zip(frame["quiz_id"], frame["quiz"], strict=True)) if len(frame) else {}
+
+
+def _with_quizzes(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(quiz=frame["quiz_name"].fillna(frame["quiz_id"]))

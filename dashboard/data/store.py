@@ -1,0 +1,117 @@
+"""The store as pages see it: connection, caches, and what every page asks.
+
+Everything cached is keyed by `version`, which moves with every delivery: a page asks for it
+once a second and reads the store again only when something came in.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from typing import ParamSpec, TypeVar
+
+import pandas as pd
+import streamlit as st
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from shared.database import is_current, open_engine
+from shared.queries import AnyRow, catalog
+from shared.settings import Settings
+
+Version = tuple[int, int]
+NOTHING_YET: Version = (0, 0)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def kept(read: Callable[P, R]) -> Callable[P, R]:
+    """A read that is cached for one version of the store, bounded in time and number."""
+    return st.cache_data(ttl="10m", max_entries=200, show_spinner=False)(read)
+
+
+@st.cache_resource
+def settings() -> Settings:
+    return Settings.load()
+
+
+@st.cache_resource
+def _engine() -> Engine:
+    return open_engine(settings().database_url)
+
+
+def read() -> Connection:
+    return _engine().connect()
+
+
+def problem() -> str | None:
+    """Why the store cannot be read, with what to do; None if it can."""
+    try:
+        current = is_current(_engine())
+    except SQLAlchemyError:
+        return "The store cannot be reached. Check DATABASE_URL and that the database is running."
+    return None if current else "The store has no current schema. Run `python -m receiver migrate`."
+
+
+@st.cache_data(ttl=1, show_spinner=False)
+def version() -> Version:
+    """The newest event and delivery."""
+    with read() as connection:
+        return catalog.version(connection)
+
+
+def has_events(version: Version) -> bool:
+    """Whether any delivery was ever taken in."""
+    return version[0] > 0
+
+
+def today() -> date:
+    """The UTC day: windows are counted in UTC days, as the daily totals are kept."""
+    return datetime.now(UTC).date()
+
+
+def receiver_url() -> str:
+    return settings().receiver_url
+
+
+@st.cache_data(ttl="30s", show_spinner=False)
+def teams() -> list[str]:
+    with read() as connection:
+        return list(catalog.teams(connection))
+
+
+@st.cache_data(ttl="30s", show_spinner=False)
+def modules() -> dict[str, str]:
+    """Module names by id."""
+    with read() as connection:
+        return {row.module_id: row.module_name for row in catalog.modules(connection)}
+
+
+@kept
+def last_event(version: Version) -> datetime | None:
+    with read() as connection:
+        return catalog.newest_event_at(connection)
+
+
+@kept
+def roster_size(version: Version) -> int:
+    with read() as connection:
+        return catalog.learners(connection)
+
+
+def framed(
+    rows: Sequence[AnyRow], shape: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
+) -> pd.DataFrame:
+    """Rows as a DataFrame, put into shape; without rows an empty one."""
+    return shape(pd.DataFrame(rows)) if rows else pd.DataFrame()
+
+
+def with_people(frame: pd.DataFrame) -> pd.DataFrame:
+    """A person is shown by name or e-mail; who is on no roster, as unknown with the id."""
+    unknown = "unknown (" + frame["user_id"] + ")"
+    return frame.assign(learner=frame["name"].fillna(frame["email"]).fillna(unknown))
+
+
+def local(frame: pd.DataFrame, zone: str, *columns: str) -> pd.DataFrame:
+    """Times on the viewer's clock."""
+    return frame.assign(
+        **{name: pd.to_datetime(frame[name], utc=True).dt.tz_convert(zone) for name in columns}
+    )
