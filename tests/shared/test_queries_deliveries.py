@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from shared.queries import catalog, deliveries
+from shared.queries.deliveries import Search
 from shared.queries.windows import first_hour
 from tests.shared import tables
 from tests.shared.tables import NOON, V
@@ -58,7 +59,7 @@ def test_another_vendor_has_deliveries_of_its_own(store: Engine, connection: Con
     assert deliveries.by_hour(connection, SINCE, "lessonly") == []
     assert tuple(deliveries.totals(connection, SINCE, "lessonly")) == (0, 0)
     assert deliveries.causes(connection, SINCE, "lessonly") == []
-    assert deliveries.failed(connection, SINCE, "lessonly") == []
+    assert deliveries.search(connection, Search(SINCE, vendor="lessonly")) == []
     assert deliveries.last(connection, "lessonly") is None
 
 
@@ -114,7 +115,7 @@ def test_the_failed_list_says_of_each_whether_its_event_came_in_after_all(
         {"outcome": "bad_signature", "event_key": "old", "received_at": OLD},
     )
     tables.event(store, "came-later", delivery_id=4)
-    rows = deliveries.failed(connection, SINCE, None)
+    rows = deliveries.search(connection, Search(SINCE))
     assert [(row.id, row.status_code, row.event_key, bool(row.recovered)) for row in rows] == [
         (3, 413, None, False),
         (2, 403, "never-came", False),
@@ -131,9 +132,9 @@ def test_the_failed_list_can_be_limited_to_an_outcome_and_a_length_the_latest_fi
         {"outcome": "bad_signature"},
         {"outcome": "unreadable"},
     )
-    of_one = deliveries.failed(connection, SINCE, None, outcome="bad_signature")
+    of_one = deliveries.search(connection, Search(SINCE, outcome="bad_signature"))
     assert [row.id for row in of_one] == [1, 2]
-    assert [row.id for row in deliveries.failed(connection, SINCE, None, limit=1)] == [1]
+    assert [row.id for row in deliveries.search(connection, Search(SINCE), limit=1)] == [1]
 
 
 def test_the_version_of_the_store_moves_with_every_event_and_delivery(

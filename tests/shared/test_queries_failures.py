@@ -1,0 +1,177 @@
+"""What failed and has not come back."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Connection, Engine
+
+from shared.queries import evidence, failures
+from shared.queries.deliveries import Search, search
+from shared.retries import State
+from shared.settings import Settings
+from shared.vendors import vendor_facts
+from tests.shared import tables
+from tests.shared.tables import NOON, V
+
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+MINDTICKLE = vendor_facts(Settings(_env_file=None))[V]
+BAD = {"outcome": "bad_signature", "status_code": 403}
+
+
+@pytest.fixture
+def connection(store: Engine) -> Iterator[Connection]:
+    with store.connect() as connection:
+        yield connection
+
+
+def test_a_refused_event_that_never_got_in_is_unrecovered_with_its_first_and_last_attempt(
+    store: Engine, connection: Connection
+) -> None:
+    tables.deliveries(
+        store,
+        BAD | {"event_key": "e-1"},
+        BAD | {"event_key": "e-1", "received_at": NOON + 5 * MINUTE},
+        BAD | {"event_key": "e-2"},
+        BAD | {"event_key": None},
+        {"outcome": "unreadable", "event_key": "e-3"},
+    )
+    tables.event(store, "e-2", 3)
+    (row,) = failures.unrecovered(connection, V, NOON - HOUR)
+    assert (row.event_key, row.attempts, row.first, row.last) == (
+        "e-1",
+        2,
+        NOON,
+        NOON + 5 * MINUTE,
+    )
+
+
+def test_chains_stand_in_the_order_of_their_last_chance_and_the_lost_come_last(
+    store: Engine, connection: Connection
+) -> None:
+    tables.deliveries(
+        store,
+        BAD | {"event_key": "new", "received_at": NOON},
+        BAD | {"event_key": "old", "received_at": NOON - 2 * HOUR},
+        BAD | {"event_key": "lost", "received_at": NOON - 8 * HOUR},
+    )
+    found = evidence.unrecovered_chains(connection, MINDTICKLE, NOON - 24 * HOUR, NOON + MINUTE)
+    assert [(row.event_key, chain.state) for row, chain in found] == [
+        ("old", State.OVERDUE),
+        ("new", State.WAITING),
+        ("lost", State.GIVEN_UP),
+    ]
+
+
+def test_the_clock_runs_since_the_first_failure_after_the_last_2xx(
+    store: Engine, connection: Connection
+) -> None:
+    tables.deliveries(
+        store,
+        BAD | {"received_at": NOON - 2 * HOUR},
+        {"outcome": "duplicate", "received_at": NOON - HOUR},
+        BAD | {"received_at": NOON},
+        {"outcome": "stale_timestamp", "received_at": NOON + HOUR},
+    )
+    found = failures.failing_since(connection, V)
+    assert found is not None
+    assert tuple(found) == (NOON, 2, 1)
+
+
+def test_the_clock_stands_while_the_latest_delivery_was_answered_2xx(
+    store: Engine, connection: Connection
+) -> None:
+    tables.deliveries(store, BAD, {"outcome": "unreadable", "received_at": NOON + HOUR})
+    assert failures.failing_since(connection, V) is None
+
+
+def test_a_replay_does_not_stop_the_clock(store: Engine, connection: Connection) -> None:
+    tables.deliveries(store, BAD | {"replay_of": None})
+    tables.add(
+        store,
+        tables.Delivery,
+        [
+            {
+                "id": 2,
+                "vendor": V,
+                "received_at": NOON + HOUR,
+                "outcome": "accepted",
+                "status_code": 200,
+                "duration_ms": 1.0,
+                "body_bytes": 1,
+                "replay_of": 1,
+            }
+        ],
+    )
+    found = failures.failing_since(connection, V)
+    assert found is not None
+    assert found.since == NOON
+
+
+def test_the_rhythm_is_the_average_of_the_same_hour_of_the_week(
+    store: Engine, connection: Connection
+) -> None:
+    week = timedelta(weeks=1)
+    tables.hours(
+        store,
+        (NOON - 2 * week, "accepted", 30),
+        (NOON - week, "accepted", 8),
+        (NOON - week, "bad_signature", 2),
+        (NOON - 2 * week + HOUR, "accepted", 4),
+    )
+    usual = failures.rhythm(connection, V, NOON)
+    assert usual == {(NOON.weekday(), 12): 20, (NOON.weekday(), 13): 2}
+
+
+def test_before_a_whole_week_nothing_is_usual(store: Engine, connection: Connection) -> None:
+    tables.hours(store, (NOON - timedelta(days=6), "accepted", 100))
+    assert failures.rhythm(connection, V, NOON) == {}
+
+
+def test_a_few_failures_are_needed_before_everything_counts_as_failing(
+    store: Engine, connection: Connection
+) -> None:
+    tables.deliveries(store, *([BAD] * 4))
+    gathered = evidence.gather(
+        connection, MINDTICKLE, NOON - HOUR, NOON + HOUR, Settings(_env_file=None)
+    )
+    assert gathered.failing is None
+    assert gathered.suspension is None
+
+
+def test_everything_failing_starts_the_suspension_clock_and_the_forecast(
+    store: Engine, connection: Connection
+) -> None:
+    tables.deliveries(store, *(BAD | {"event_key": f"e-{n}"} for n in range(5)))
+    gathered = evidence.gather(
+        connection, MINDTICKLE, NOON - HOUR, NOON + 12 * HOUR, Settings(_env_file=None)
+    )
+    assert gathered.suspension is not None
+    assert gathered.suspension.share == 0.5
+    assert gathered.forecast.lost == 5
+
+
+def test_a_search_in_a_part_of_the_window_finds_only_what_came_then(
+    store: Engine, connection: Connection
+) -> None:
+    tables.deliveries(store, BAD, BAD | {"received_at": NOON + 2 * HOUR})
+    found = search(connection, Search(NOON + HOUR, NOON + 3 * HOUR))
+    assert [row.id for row in found] == [2]
+
+
+def test_a_search_for_words_of_a_reason_takes_them_literally(
+    store: Engine, connection: Connection
+) -> None:
+    tables.deliveries(store, BAD | {"reason": "100 % wrong"}, BAD | {"reason": "1000 wrong"})
+    assert [row.id for row in search(connection, Search(NOON, words="100 %"))] == [1]
+
+
+def test_a_search_for_all_finds_the_taken_too(store: Engine, connection: Connection) -> None:
+    tables.deliveries(store, BAD, {"event_key": "e-1"})
+    tables.event(store, "e-1", 2)
+    found = search(connection, Search(NOON, failed=False))
+    assert {(row.outcome, bool(row.recovered)) for row in found} == {
+        ("bad_signature", False),
+        ("accepted", True),
+    }
