@@ -2,19 +2,24 @@
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
+# The programs read .env themselves. Honcho would let it override what is set here, and reads
+# quotes and signs in a value in a way of its own.
+HONCHO := $(VENV)/bin/honcho -e /dev/null
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 run: setup .env
 	$(PYTHON) -m receiver migrate
-	honcho start
+	$(HONCHO) start
 
 # The company plays into a store and under settings of its own: its history lies months back.
 demo: export DATABASE_URL := sqlite:///demo.db
 demo: export TIMESTAMP_TOLERANCE_PAST := 40000000
 demo: setup .env
+	@$(PYTHON) -c "import socket; socket.create_server(('127.0.0.1', $(or $(RECEIVER_PORT),8000)))" \
+	  2>/dev/null || { echo "Port $(or $(RECEIVER_PORT),8000) is taken: stop what runs there first."; exit 1; }
 	rm -f demo.db demo.db-wal demo.db-shm
 	$(PYTHON) -m receiver migrate
-	honcho -f .demo.Procfile start
+	$(HONCHO) -f .demo.Procfile start
 
 test: $(VENV)/dev browser
 	$(PYTHON) -m pytest

@@ -26,6 +26,9 @@ def main() -> None:
     command = [sys.executable, "-m", "streamlit", "run", str(APP)]
     command += ["--server.address", settings.dashboard_host]
     command += ["--server.port", str(settings.dashboard_port)]
+    # Started in another folder, Streamlit does not find .streamlit/config.toml.
+    command += ["--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    command += ["--client.showErrorDetails", "none", "--client.disableDataExport", "true"]
     os.execv(sys.executable, command)  # noqa: S606 (our own command, no shell)
 
 

@@ -15,7 +15,7 @@ class SettingsError(Exception):
 def _database_url(url: str) -> str:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ValueError("is not a database URL; use sqlite:///… or postgresql://…") from None
     if parsed.drivername == "sqlite":
         return url
@@ -33,6 +33,7 @@ def _split(value: Any) -> Any:
     )
 
 
+TEN_YEARS_SEC = 315_360_000
 Port = Annotated[int, Field(ge=1, le=65535)]
 Delays = Annotated[
     tuple[Annotated[int, Field(ge=1, le=604_800)], ...],
@@ -63,9 +64,9 @@ class Settings(BaseSettings):
     """Whether a delay counts from the attempt before, or from the first."""
     mindtickle_suspend_after: Annotated[int, Field(ge=60)] = 86_400
     """Seconds in which every delivery fails until MindTickle suspends the webhook."""
-    timestamp_tolerance_past: Annotated[int, Field(ge=0)] = 86_400
+    timestamp_tolerance_past: Annotated[int, Field(ge=0, le=TEN_YEARS_SEC)] = 86_400
     """Seconds. A whole retry span, as it is not published whether a retry is signed anew."""
-    timestamp_tolerance_future: Annotated[int, Field(ge=0)] = 300
+    timestamp_tolerance_future: Annotated[int, Field(ge=0, le=TEN_YEARS_SEC)] = 300
     coaching_threshold_pct: Annotated[float, Field(ge=0, le=100)] = 70
 
     @property

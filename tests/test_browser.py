@@ -47,9 +47,9 @@ class Installation:
         migrate(open_engine(settings["DATABASE_URL"]))
         bin_folder = str(Path(sys.executable).parent)
         self._processes = subprocess.Popen(
-            [sys.executable, "-m", "honcho", "-e", str(folder / ".env"), "start"],
+            [sys.executable, "-m", "honcho", "-e", os.devnull, "start"],
             cwd=ROOT,
-            env=environment() | {"PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"},
+            env=environment(**settings) | {"PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"},
             stdout=(folder / "log").open("wb"),
             stderr=subprocess.STDOUT,
         )

@@ -37,14 +37,17 @@ def live() -> None:
         return
     zone = components.viewer_zone()
     low = data.low_scorers(version, window, store.today(), team, quiz, zone)
+    counts = data.low_counts(version, window, store.today(), team, quiz)
     if low.empty:
         st.success("No latest score is under its threshold here.", icon=":material/check_circle:")
     else:
         st.markdown(
-            f"**{low['user_id'].nunique():,} people** are under the threshold at their latest "
-            f"graded try on **{low['quiz_id'].nunique():,} quizzes**. The lowest score comes first."
+            f"**{counts.people:,} people** are under the threshold at their latest graded try on "
+            f"**{counts.quizzes:,} quizzes**. The lowest score comes first."
         )
         components.table(low, COLUMNS, "People whose latest graded score is low", "low_scorers")
+        components.cut_off(len(low), counts.items)
+        components.csv(low[list(COLUMNS)], "coaching")
     st.subheader("Quizzes by share of takers under the threshold", anchor=False)
     st.caption("Where most people fail, look at the quiz first.")
     st.altair_chart(

@@ -43,16 +43,19 @@ def key_figures(version: store.Version, board: data.Board) -> None:
 
 
 def table(version: store.Version, board: data.Board) -> None:
-    if kind == "teams":
-        frame = data.team_board(version, board)
+    teams = kind == "teams"
+    frame = (data.team_board if teams else data.learner_board)(version, board)
+    if frame.empty:
+        components.nothing_here(version, "Nobody here is on the roster of a team.")
+        return
+    if teams:
         st.caption("Ranked by the average of a team's members, so that size does not win.")
         columns = components.team_columns(metric, METRICS[metric], frame)
     else:
-        frame = data.learner_board(version, board)
         columns = components.learner_columns(metric, METRICS, frame)
-    components.table(
-        frame, columns, f"{BOARDS[kind]} by {METRICS[metric].lower()}", f"board_{kind}"
-    )
+        components.cut_off(len(frame), int(frame["of"].iloc[0]))
+    components.table(frame, columns, f"{BOARDS[kind]} by {METRICS[metric]}", f"board_{kind}")
+    components.csv(frame[list(columns)], kind)
 
 
 @st.fragment(run_every=components.LIVE)

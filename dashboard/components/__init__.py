@@ -36,9 +36,16 @@ UNITS = {"gained": "%.0f pts", "completed": "%d", "average": "%.0f %%", "hours":
 
 
 def stop_with(problem: str) -> None:
-    """Say what is wrong and what to do, and show nothing else."""
-    st.error(problem, icon=":material/database_off:")
+    """Say what is wrong and what to do, and show nothing else until it is mended."""
+    _problem(problem)
     st.stop()
+
+
+@st.fragment(run_every="5s")
+def _problem(problem: str) -> None:
+    if store.problem() is None:
+        st.rerun()
+    st.error(problem, icon=":material/database_off:")
 
 
 def wait_for_first_delivery() -> None:
@@ -199,6 +206,12 @@ def brushed(key: str) -> tuple[float, float] | None:
     chart = st.session_state.get(key)
     ranges = list(chart["selection"].get("brush", {}).values()) if chart else []
     return (ranges[0][0], ranges[0][1]) if ranges else None
+
+
+def cut_off(shown: int, there: int) -> None:
+    """Say so where a table does not show all."""
+    if shown < there:
+        st.caption(f"The first {shown:,} of {there:,}.")
 
 
 def csv(frame: pd.DataFrame, name: str) -> None:

@@ -1,6 +1,7 @@
 """What the coaching page shows."""
 
 from datetime import UTC, date, datetime
+from typing import NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -15,8 +16,7 @@ def low_scorers(
     version: Version, window: str, day: date, team: str | None, quiz: str | None, zone: str
 ) -> pd.DataFrame:
     """learner, quiz, latest_pct, best_pct, threshold_pct, tries, team_id, submitted_at."""
-    first = first_day(window, day)
-    since = datetime.combine(first, datetime.min.time(), UTC) if first else None
+    since = _since(window, day)
     with read() as connection:
         rows = coaching.low_scorers(
             connection, settings().coaching_threshold_pct, since, team, quiz
@@ -24,6 +24,31 @@ def low_scorers(
     return framed(
         rows, lambda frame: local(_with_quizzes(with_people(frame)), zone, "submitted_at")
     )
+
+
+class LowCounts(NamedTuple):
+    """How many items there are in all, of how many people on how many quizzes."""
+
+    items: int
+    people: int
+    quizzes: int
+
+
+@kept
+def low_counts(
+    version: Version, window: str, day: date, team: str | None, quiz: str | None
+) -> LowCounts:
+    with read() as connection:
+        return LowCounts(
+            *coaching.low_counts(
+                connection, settings().coaching_threshold_pct, _since(window, day), team, quiz
+            )
+        )
+
+
+def _since(window: str, day: date) -> datetime | None:
+    first = first_day(window, day)
+    return datetime.combine(first, datetime.min.time(), UTC) if first else None
 
 
 @kept
@@ -44,4 +69,7 @@ def quiz_names() -> dict[str, str]:
 
 
 def _with_quizzes(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.assign(quiz=frame["quiz_name"].fillna(frame["quiz_id"]))
+    """Quizzes by name; of two with one name, each with its id."""
+    names = frame["quiz_name"].fillna(frame["quiz_id"])
+    ids = frame["quiz_id"].groupby(names).transform("nunique")
+    return frame.assign(quiz=names.where(ids == 1, names + " (" + frame["quiz_id"] + ")"))

@@ -4,7 +4,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Float,
+    Numeric,
+    Select,
+    and_,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+    true,
+)
 
 from shared.bulk import table_of
 from shared.models import Learner, QuizAttempt, QuizThreshold
@@ -29,18 +42,47 @@ def low_scorers(
     Rows: vendor, user_id, email, name, team_id, quiz_id, quiz_name, latest_pct, best_pct (None
     without a score), tries, passed, threshold_pct, submitted_at; the lowest score first.
     """
-    latest = _latest(default_threshold_pct).subquery()
+    low = _low(default_threshold_pct, since, team_id, quiz_id).subquery()
     query = (
+        select(low)
+        .order_by(func.coalesce(low.c.latest_pct, 0), low.c.submitted_at.desc())
+        .order_by(low.c.vendor, low.c.user_id, low.c.quiz_id)
+        .limit(limit)
+    )
+    return connection.execute(query).all()
+
+
+def low_counts(
+    connection: Connection,
+    default_threshold_pct: float,
+    since: datetime | None = None,
+    team_id: str | None = None,
+    quiz_id: str | None = None,
+) -> AnyRow:
+    """How many there are without a limit: items, people, quizzes."""
+    low = _low(default_threshold_pct, since, team_id, quiz_id).subquery()
+    items = select(func.count()).select_from(low).scalar_subquery()
+    people = select(low.c.vendor, low.c.user_id).distinct().subquery()
+    quizzes = select(low.c.vendor, low.c.quiz_id).distinct().subquery()
+    query = select(
+        items.label("items"),
+        select(func.count()).select_from(people).scalar_subquery().label("people"),
+        select(func.count()).select_from(quizzes).scalar_subquery().label("quizzes"),
+    )
+    return connection.execute(query).one()
+
+
+def _low(
+    default_threshold_pct: float, since: datetime | None, team_id: str | None, quiz_id: str | None
+) -> Select[Any]:
+    latest = _latest(default_threshold_pct).subquery()
+    return (
         select(latest)
         .where(_is_low(latest.c), or_(latest.c.active, latest.c.active.is_(None)))
         .where(latest.c.submitted_at >= since if since else true())
         .where(latest.c.team_id == team_id if team_id else true())
         .where(latest.c.quiz_id == quiz_id if quiz_id else true())
-        .order_by(func.coalesce(latest.c.latest_pct, 0), latest.c.submitted_at.desc())
-        .order_by(latest.c.vendor, latest.c.user_id, latest.c.quiz_id)
-        .limit(limit)
     )
-    return connection.execute(query).all()
 
 
 def quizzes(connection: Connection, default_threshold_pct: float) -> Sequence[AnyRow]:
@@ -97,7 +139,9 @@ def _latest(default_threshold_pct: float) -> Select[Any]:
 
 
 def _ranked() -> Select[Any]:
-    pct = 100 * attempt.score / attempt.max_score
+    # Rounded, so that the noise of binary fractions puts nobody under a threshold.
+    exact = cast(100 * attempt.score / attempt.max_score, Numeric)
+    pct = cast(func.round(exact, 6), Float)
     of_learner: Any = (attempt.vendor, attempt.user_id, attempt.quiz_id)
     newest: Any = (attempt.submitted_at.desc(), attempt.event_key.desc())
     return select(

@@ -5,10 +5,12 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     Float,
     Integer,
+    Numeric,
     Select,
     and_,
     case,
@@ -43,7 +45,8 @@ class Filters(NamedTuple):
 def learners(
     connection: Connection, metric: str, filters: Filters, limit: int = 200
 ) -> Sequence[AnyRow]:
-    """The board of learners: rank, tied, email, name, team_id, active, and every metric.
+    """The board of learners: rank, tied, email, name, team_id, active, and every metric; `of` is
+    how many there are without the limit.
 
     gained: percentage points over all modules; completed: modules that reached 100 %; average:
     percent over the modules begun, as of now; time: seconds. Ranks are competition ranks
@@ -55,6 +58,7 @@ def learners(
         select(
             func.rank().over(order_by=value.desc()).label("rank"),
             (func.count().over(partition_by=value) > 1).label("tied"),
+            func.count().over().label("of"),
             *board.c,
         )
         .order_by(value.desc(), func.coalesce(board.c.email, board.c.user_id))
@@ -65,37 +69,45 @@ def learners(
 
 
 def teams(connection: Connection, metric: str, filters: Filters) -> Sequence[AnyRow]:
-    """The board of teams: rank by the average of a metric per active member, so that size does
-    not win; members, moved (members who did anything in the window), total and average."""
+    """The board of teams, those where nobody moved included: rank by the average of a metric per
+    active member, so that size does not win; members, moved (members who did anything in the
+    window), total and average."""
     board = _board(filters).subquery()
-    members = (
-        select(learner.vendor, learner.team_id, func.count().label("members"))
-        .where(true() if filters.leavers else learner.active)
-        .group_by(learner.vendor, learner.team_id)
-        .subquery()
-    )
-    total = func.sum(board.c[metric])
+    members = _members(filters).subquery()
+    moved = func.count(board.c.user_id)
+    total = func.coalesce(cast(func.sum(board.c[metric]), Float), 0.0)
     # An average progress does not add up: its mean is over those who have begun anything.
-    heads = func.count() if metric == "average" else func.max(members.c.members)
-    average = cast(total, Float) / heads
+    heads = func.nullif(moved, 0) if metric == "average" else func.max(members.c.members)
+    average = _exact(func.coalesce(total / heads, 0.0))
     query = (
         select(
             func.rank().over(order_by=average.desc()).label("rank"),
             (func.count().over(partition_by=average) > 1).label("tied"),
-            board.c.team_id,
+            members.c.team_id,
             func.max(members.c.members).label("members"),
-            func.count().label("moved"),
-            cast(total, Float).label("total"),
+            moved.label("moved"),
+            total.label("total"),
             average.label("average"),
         )
-        .join(
+        .join_from(
             members,
+            board,
             and_(members.c.vendor == board.c.vendor, members.c.team_id == board.c.team_id),
+            isouter=True,
         )
-        .group_by(board.c.vendor, board.c.team_id)
-        .order_by(average.desc(), board.c.team_id, board.c.vendor)
+        .group_by(members.c.vendor, members.c.team_id)
+        .order_by(average.desc(), members.c.team_id, members.c.vendor)
     )
     return connection.execute(query).all()
+
+
+def _members(filters: Filters) -> Select[Any]:
+    return (
+        select(learner.vendor, learner.team_id, func.count().label("members"))
+        .where(true() if filters.leavers else learner.active)
+        .where(learner.team_id.isnot(None), _is(learner.team_id, filters.team_id))
+        .group_by(learner.vendor, learner.team_id)
+    )
 
 
 def totals(connection: Connection, filters: Filters) -> AnyRow:
@@ -154,10 +166,10 @@ def _moved(filters: Filters) -> Select[Any]:
     return select(
         pairs.c.vendor,
         pairs.c.user_id,
-        func.sum(_rise(pairs.c.pct, begun)).label("gained"),
+        _exact(func.sum(_rise(pairs.c.pct, begun))).label("gained"),
         cast(func.sum(case((finished, 1), else_=0)), Integer).label("completed"),
         cast(
-            func.sum(_rise(pairs.c.seconds, func.coalesce(pairs.c.seconds_before, 0))), Integer
+            func.sum(_rise(pairs.c.seconds, func.coalesce(pairs.c.seconds_before, 0))), BigInteger
         ).label("time"),
     ).group_by(pairs.c.vendor, pairs.c.user_id)
 
@@ -217,6 +229,12 @@ def _is(column: Any, wanted: str | None) -> ColumnElement[bool]:
 
 def _same_person(one: Any, other: Any) -> ColumnElement[bool]:
     return and_(one.vendor == other.vendor, one.user_id == other.user_id)
+
+
+def _exact(value: Any) -> ColumnElement[Any]:
+    """Without the noise of binary fractions, so that equal figures are ties."""
+    rounded: ColumnElement[Any] = cast(func.round(cast(value, Numeric), 6), Float)
+    return rounded
 
 
 def _rise(end: Any, start: Any) -> ColumnElement[Any]:

@@ -56,3 +56,11 @@ def test_the_default_threshold_is_a_setting(
 @pytest.mark.usefixtures("company")
 def test_without_graded_quizzes_the_subscription_is_named(open_page: Open) -> None:
     assert "quiz.submitted" in open_page("coaching").info[0].value
+
+
+@pytest.mark.usefixtures("company")
+def test_two_quizzes_with_one_name_are_told_apart(open_page: Open, send: Send) -> None:
+    for quiz_id in ("q-1", "q-2"):
+        send("quiz.submitted", quiz("u-1", 4, quiz_id, quizName="Pricing"))
+    listed = open_page("coaching").dataframe[0].value
+    assert sorted(listed["quiz"]) == ["Pricing (q-1)", "Pricing (q-2)"]

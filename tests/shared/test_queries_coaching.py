@@ -165,3 +165,24 @@ def test_each_graded_quiz_tells_its_takers_and_how_many_are_low(
         for row in coaching.quizzes(connection, 70)
     ]
     assert quizzes == [("q-2", "Closing", 1, 0), ("q-1", "Pricing", 2, 1)]
+
+
+def test_a_score_on_the_threshold_is_not_under_it_for_the_noise_of_fractions(
+    store: Engine, connection: Connection
+) -> None:
+    attempts(store, {"score": 0.57, "max_score": 1})
+    assert low(connection, default=57) == []
+
+
+def test_the_counts_are_of_all_even_where_the_list_is_cut_off(
+    store: Engine, connection: Connection
+) -> None:
+    attempts(
+        store,
+        {"user_id": "a", "quiz_id": "q-1"},
+        {"user_id": "a", "quiz_id": "q-2"},
+        {"user_id": "b", "quiz_id": "q-1"},
+        {"user_id": "c", "score": 9},
+    )
+    assert len(coaching.low_scorers(connection, 70, limit=1)) == 1
+    assert tuple(coaching.low_counts(connection, 70)) == (3, 2, 2)

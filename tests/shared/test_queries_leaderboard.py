@@ -258,3 +258,37 @@ def test_filters_offer_every_team_and_every_module_that_was_begun(
     assert catalog.teams(connection) == ["east", "gone", "west"]
     assert [tuple(row) for row in catalog.modules(connection)] == [("m-1", "M-1"), ("m-2", "M-2")]
     assert catalog.learners(connection) == 3
+
+
+def test_equal_gains_in_fractions_are_ties(store: Engine, connection: Connection) -> None:
+    progress(
+        store,
+        ("a", "m-1", TODAY, 10.1, 0),
+        ("a", "m-2", TODAY, 20.2, 0),
+        ("b", "m-1", TODAY, 30.3, 0),
+    )
+    assert ranks(connection, "gained") == [(1, "a", 30.3), (1, "b", 30.3)]
+
+
+def test_a_team_where_nobody_moved_stands_last_with_nothing(
+    store: Engine, connection: Connection
+) -> None:
+    people(store, ("a", "west"), ("b", "idle"))
+    progress(store, ("a", "m-1", TODAY, 50, 0))
+    board = leaderboard.teams(connection, "gained", WEEK)
+    assert [(row.rank, row.team_id, row.moved, row.average) for row in board] == [
+        (1, "west", 1, 50),
+        (2, "idle", 0, 0),
+    ]
+
+
+def test_more_time_than_fits_into_32_bits_adds_up(store: Engine, connection: Connection) -> None:
+    longest = 1_000_000_000
+    progress(store, *(("a", f"m-{n}", TODAY, 1, longest) for n in range(3)))
+    assert ranks(connection, "time") == [(1, "a", 3 * longest)]
+
+
+def test_a_cut_off_board_says_how_many_there_are(store: Engine, connection: Connection) -> None:
+    progress(store, *((user, "m-1", TODAY, 10, 0) for user in "abc"))
+    board = leaderboard.learners(connection, "gained", WEEK, limit=2)
+    assert [row.of for row in board] == [3, 3]

@@ -49,6 +49,10 @@ def test_without_any_setting_the_defaults_serve_this_machine_only() -> None:
         ("MAX_WAITING_DELIVERIES", "0"),
         ("MAX_WAITING_BYTES", "much"),
         ("TRUSTED_PROXY_HOPS", "-1"),
+        ("QUARANTINE_MAX_DELIVERIES", "-1"),
+        ("QUARANTINE_MAX_BYTES", "1 GB"),
+        ("RETENTION_DAYS", "-1"),
+        ("RETENTION_DAYS", "40000"),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_names_the_variable(
