@@ -18,7 +18,7 @@ class Metrics:
         )
         self.not_stored = Counter(
             "repboard_deliveries_not_stored",
-            "Requests answered 503 because the store could not be written.",
+            "Requests answered 503: no store to write to, or no whole body.",
             ["vendor"],
             registry=self._registry,
         )

@@ -9,14 +9,14 @@ from time import perf_counter
 import structlog
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
-from starlette.requests import ClientDisconnect
 
 from receiver.errors import StoreUnavailable
 from receiver.metrics import Metrics
+from receiver.reading import BodyReader, CutOff, TooLarge
 from receiver.store import Entry, Held, Written
 from receiver.vendors.base import Claims, Incoming, Rejected, Unreadable, Vendor
 from receiver.writer import Writer
-from shared.outcomes import STATUS, Outcome
+from shared.outcomes import STATUS, Kind, Outcome
 from shared.settings import ReceiverSettings
 
 RETRY_AFTER_SEC = 30
@@ -29,19 +29,12 @@ ANSWERS: dict[Outcome, dict[str, object]] = {
 log = structlog.get_logger()
 
 
-class TooLarge(Exception):
-    """The body is over the limit; `size` is what was announced or read of it, in bytes."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(size)
-        self.size = size
-
-
 class Pipeline:
     """Takes requests in, for any vendor."""
 
     def __init__(self, settings: ReceiverSettings, writer: Writer, metrics: Metrics) -> None:
         self._max_body = settings.max_body_bytes
+        self._reader = BodyReader(settings.max_body_bytes, settings.max_waiting_bytes)
         self._hops = settings.trusted_proxy_hops
         self._writer = writer
         self._metrics = metrics
@@ -54,15 +47,23 @@ class Pipeline:
         address = peer(client, headers.get("x-forwarded-for", b""), self._hops)
         incoming = Incoming(headers, b"", address, datetime.now(UTC))
         try:
-            body = await read_body(request, self._max_body)
-        except ClientDisconnect:
-            log.warning("delivery", vendor=vendor.slug, outcome="cut_off", remote_ip=address)
-            return Response(status_code=STATUS[Outcome.TOO_LARGE])  # nobody is there to read it
+            body = await self._reader.read(request)
+        except (CutOff, StoreUnavailable) as error:
+            return self._unread(vendor, address, error)
         except TooLarge as error:
             entry = _too_large(vendor, incoming, error.size, self._max_body)
         else:
             entry = judge(vendor, incoming._replace(body=body))
         return await self._write(entry, started)
+
+    def _unread(self, vendor: Vendor, address: str | None, error: Exception) -> Response:
+        """There is nothing to keep: the vendor must send it again."""
+        self._metrics.not_stored.labels(vendor.slug).inc()
+        outcome = "cut_off" if isinstance(error, CutOff) else "not_stored"
+        log.warning("delivery", vendor=vendor.slug, outcome=outcome, status=503, remote_ip=address)
+        answer = _later()
+        answer.headers["connection"] = "close"  # what is left of the body is no next request
+        return answer
 
     async def _write(self, entry: Entry, started: float) -> Response:
         try:
@@ -70,9 +71,7 @@ class Pipeline:
         except StoreUnavailable as error:
             self._metrics.not_stored.labels(entry.vendor).inc()
             _log(entry, "not_stored", 503, started, problem=str(error))
-            return JSONResponse(
-                {"received": False}, 503, headers={"retry-after": str(RETRY_AFTER_SEC)}
-            )
+            return _later()
         status = STATUS[written.outcome]
         self._metrics.deliveries.labels(entry.vendor, written.outcome).inc()
         self._metrics.seconds.labels(entry.vendor).observe(perf_counter() - started)
@@ -115,8 +114,24 @@ def _kept_back(vendor: Vendor, incoming: Incoming, outcome: Outcome, reason: str
         reason=reason,
         remote_ip=incoming.peer,
         body_bytes=len(incoming.body),
-        held=Held(kept, incoming.body),
+        held=Held(kept, incoming.body, _kind(vendor, incoming, outcome)),
     )
+
+
+def _kind(vendor: Vendor, incoming: Incoming, outcome: Outcome) -> Kind:
+    """What it may be worth: if it reads like the vendor's, our own settings may be at fault."""
+    if outcome is Outcome.UNREADABLE:
+        return Kind.AUTHENTIC
+    if outcome is Outcome.MISSING_CREDENTIALS:
+        return Kind.JUNK
+    try:
+        vendor.parse(incoming)
+    except Rejected as refused:
+        only_the_company = refused.outcome is Outcome.WRONG_COMPANY
+        return Kind.WELL_FORMED if only_the_company else Kind.JUNK
+    except Unreadable:
+        return Kind.JUNK
+    return Kind.WELL_FORMED
 
 
 def _too_large(vendor: Vendor, incoming: Incoming, size: int, limit: int) -> Entry:
@@ -129,6 +144,10 @@ def _too_large(vendor: Vendor, incoming: Incoming, size: int, limit: int) -> Ent
         remote_ip=incoming.peer,
         body_bytes=min(size, 2**31 - 1),
     )
+
+
+def _later() -> Response:
+    return JSONResponse({"received": False}, 503, headers={"retry-after": str(RETRY_AFTER_SEC)})
 
 
 def _answer(written: Written) -> Response:
@@ -158,19 +177,6 @@ def joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, bytes]:
         key = name.decode("latin-1")
         headers[key] = headers[key] + b", " + value if key in headers else value
     return headers
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """The raw body. Raises TooLarge as soon as it is known, ClientDisconnect if it breaks off."""
-    announced = request.headers.get("content-length", "")
-    if announced.isascii() and announced.isdigit() and int(announced) > limit:
-        raise TooLarge(int(announced))
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise TooLarge(len(body))
-    return bytes(body)
 
 
 def peer(client: str | None, forwarded_for: bytes, hops: int) -> str | None:

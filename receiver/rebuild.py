@@ -1,17 +1,17 @@
 """Derive the read models anew from the events, in one transaction."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Engine, Row, select
 from sqlmodel import SQLModel
 
+from receiver.audit import note
 from receiver.vendors import ADAPTERS
 from receiver.vendors.base import Unreadable
-from shared.bulk import insert_rows, table_of, upsert
-from shared.models import AuditLog, Event
+from shared.bulk import table_of
+from shared.models import Event
 from shared.projections import READ_MODELS, Fact, clear, project
 
 BATCH = 10_000
@@ -22,7 +22,8 @@ log = structlog.get_logger()
 def rebuild(engine: Engine, on_progress: Callable[[int], None] = lambda _: None) -> int:
     """Empty the read models and fold every event into them again.
 
-    Receivers wait meanwhile and readers go on seeing the old tables. `on_progress` is given
+    Readers go on seeing the old tables. Receivers cannot write meanwhile: they answer 503 after a
+    few seconds, and the vendors try again. `on_progress` is given
     the number of events so far. Returns that number.
     """
     done = 0
@@ -36,7 +37,7 @@ def rebuild(engine: Engine, on_progress: Callable[[int], None] = lambda _: None)
             project(connection, (fact for event in events for fact in _facts(event)))
             done += len(events)
             on_progress(done)
-        _note(connection, done)
+        note(connection, "command line", "rebuild", None, f"{done} events")
     return done
 
 
@@ -66,10 +67,3 @@ def _facts(event: Row[*tuple[Any, ...]]) -> Sequence[Fact]:
     except Unreadable as error:
         log.warning("event_not_understood", event_id=event.id, reason=error.reason)
         return ()
-
-
-def _note(connection: Connection, events: int) -> None:
-    columns = ("at", "actor", "action", "detail")
-    statement = insert_rows(connection.dialect.name, AuditLog, columns)
-    row = (datetime.now(UTC), "command line", "rebuild", f"{events} events")
-    upsert(connection, statement, [row], key_columns=1)

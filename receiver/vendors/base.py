@@ -1,5 +1,6 @@
 """What a vendor's adapter is given, and what it gives back. No I/O and no clock in here."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -137,19 +138,21 @@ def _empty_is_none(value: Any) -> Any:
     return None if value == "" else value
 
 
-def _clip(value: Any) -> Any:
-    return value[:200] if isinstance(value, str) else value
+def _clean(value: Any) -> Any:
+    """A name in one line of bounded length, without signs that turn the text around it."""
+    return (
+        _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", value[:200]) if isinstance(value, str) else value
+    )
 
 
 MAX_ID = 255
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 Id = Annotated[
     str,
     BeforeValidator(lambda value: _without_nul(_as_text(value))),
     StringConstraints(min_length=1, max_length=MAX_ID),
 ]
-Name = Annotated[
-    str | None, BeforeValidator(lambda value: _clip(_without_nul(_empty_is_none(_as_text(value)))))
-]
+Name = Annotated[str | None, BeforeValidator(lambda value: _clean(_empty_is_none(_as_text(value))))]
 Number = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=1e9, allow_inf_nan=False)]
 Percent = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=100, allow_inf_nan=False)]
 Time = Annotated[datetime, AfterValidator(in_utc)]

@@ -86,6 +86,7 @@ class MindTickle:
 
     def parse(self, incoming: Incoming) -> VendorEvent:
         body = json_object(incoming.body)
+        event_type = _event_type(body)  # first: what names no event is nobody's delivery
         company = body.get("companyId")
         if self._company_id is not None and _short_text(company) != self._company_id:
             raise Rejected(
@@ -93,7 +94,6 @@ class MindTickle:
                 "The delivery is for another company than MINDTICKLE_COMPANY_ID. "
                 "Correct the setting, or the subscription's companyId.",
             )
-        event_type = _event_type(body)
         signed = incoming.headers[TIMESTAMP]
         digest = hashlib.sha256(signed + b":" + incoming.body).hexdigest()
         event_key = _event_key(incoming) or f"digest:{digest}"
@@ -212,7 +212,7 @@ class _Submitted(_Data):
     quiz_name: Name = None
     quiz_type: Name = None
     score: Number | None = None
-    max_score: Number | None = Field(default=None, gt=0)
+    max_score: Number | None = Field(default=None, ge=0.01)
     passed: bool | None = None
 
     def fact(self, key: str, at: datetime) -> Fact:

@@ -1,8 +1,10 @@
 """What a delivery is answered, and what is kept of it, over real HTTP on both stores."""
 
 import json
+import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +18,7 @@ from shared.models import Delivery, DeliveryHourly, Event, Learner, ModuleProgre
 from tests import playing
 from tests.conftest import FreshStore
 from tests.playing import body_of, new_id, progress, signed
-from tests.running import Receiver
+from tests.running import Receiver, until
 from tests.stores import held, row, rows, unreachable
 
 UNREADABLE = {"received": True, "quarantined": True}
@@ -456,3 +458,41 @@ def test_a_delivery_does_not_wait_for_ever_for_a_lock_on_postgres(
         with held(receiver.engine):
             assert receiver.deliver("badge.earned", {}, new_id()).status_code == 503
         assert receiver.deliver("badge.earned", {}, new_id()).status_code == 200
+
+
+def test_a_body_that_is_dropped_by_an_unknown_upgrade_is_to_be_sent_again(
+    lasting_receiver: Receiver,
+) -> None:
+    body = body_of("badge.earned", {"n": new_id()})
+    headers = signed(body, datetime.now(UTC), new_id())
+    upgrade = {"connection": "upgrade, http2-settings", "upgrade": "h2c", "http2-settings": "AAMA"}
+    answer = lasting_receiver.post(body, headers | upgrade)
+    assert (answer.status_code, answer.json()) == (503, {"received": False})
+    assert lasting_receiver.post(body, headers).json() == {"received": True}
+
+
+def test_bodies_that_are_never_finished_cannot_fill_the_memory(
+    fresh_store: FreshStore, tmp_path: Path
+) -> None:
+    with (
+        fresh_store("sqlite") as url,
+        Receiver(url, tmp_path, MAX_WAITING_BYTES="300000") as receiver,
+        ExitStack() as opened,
+    ):
+        for _ in range(2):
+            slow = opened.enter_context(socket.create_connection(("127.0.0.1", receiver.port)))
+            slow.sendall(b"POST /webhooks/mindtickle HTTP/1.1\r\nhost: x\r\n")
+            slow.sendall(b"content-length: 200000\r\n\r\n" + b"x" * 190_000)
+            opened.callback(slow.close)
+        until(
+            lambda: receiver.metric('repboard_deliveries_not_stored_total{vendor="mindtickle"}') > 0
+        )
+        answer = slow.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+
+
+def test_a_length_beyond_all_numbers_is_too_large(lasting_receiver: Receiver) -> None:
+    with socket.create_connection(("127.0.0.1", lasting_receiver.port)) as raw:
+        raw.sendall(b"POST /webhooks/mindtickle HTTP/1.1\r\nhost: x\r\n")
+        raw.sendall(b"content-length: 999999999999999999\r\n\r\n")
+        assert raw.recv(4096).startswith(b"HTTP/1.1 413 ")
