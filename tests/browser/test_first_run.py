@@ -1,7 +1,6 @@
 """Receiver and dashboard started as a user starts them, seen through a real Chromium."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,22 +10,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from receiver.vendors.mindtickle import sign
 from shared.database import migrate, open_engine
 from tests import playing
 from tests.running import ROOT, environment, free_port, until
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 
 
 class Installation:
@@ -76,21 +65,6 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
         yield running
     finally:
         running.stop()
-
-
-@pytest.fixture
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as running:
-        yield running
-
-
-@pytest.fixture
-def page(playwright: Playwright) -> Iterator[Page]:
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-    page = browser.new_page(viewport={"width": 1360, "height": 1000})
-    page.set_default_timeout(30_000)
-    yield page
-    browser.close()
 
 
 def post(installation: Installation, body: bytes, at: str) -> httpx.Response:
