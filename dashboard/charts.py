@@ -142,7 +142,7 @@ def attempts(frame: pd.DataFrame) -> alt.Chart:
                 alt.Tooltip("what:N", title="Attempt"),
             ],
         )
-        .properties(height=70)
+        .properties(height=130)
     )
     return chart
 

@@ -53,7 +53,7 @@ def head() -> None:
 def listed(kind: str) -> None:
     version = store.version()
     wanted = data.window_search(window, outcome, words, failed=kind == "failed" and not outcome)
-    found = data.found(version, data.between(wanted, components.brushed("timeline"), zone), zone)
+    found = data.found(version, data.between(wanted, components.brushed("timeline")), zone)
     if found.empty:
         components.nothing_here(version, "No such delivery in this window.")
         return

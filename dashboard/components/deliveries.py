@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
@@ -154,8 +155,12 @@ def _finding(finding: Finding) -> None:
         rows = {"Evidence": finding.evidence, "Cure": finding.cure, "Otherwise": finding.otherwise}
         st.table({name: plain(words) for name, words in rows.items()}, border="horizontal")
         if finding.outcome:
-            word = charts.OUTCOMES[finding.outcome]
-            st.caption(f"The deliveries behind it: view Deliveries, outcome “{word}”.")
+            view = {
+                "view": "Deliveries",
+                "which": "All",
+                "outcome": charts.OUTCOMES[finding.outcome],
+            }
+            st.link_button("The deliveries behind it", f"?{urlencode(view)}", type="tertiary")
 
 
 def chains(vendors: Sequence[VendorFacts], window: str, zone: str) -> None:
@@ -223,7 +228,7 @@ def _close() -> None:
     st.query_params.pop("delivery", None)
 
 
-@st.dialog("Delivery", width="large", position="right", on_dismiss=_close)
+@st.dialog("Delivery", width="medium", position="right", on_dismiss=_close)
 def _dialog(version: store.Version, row: Any) -> None:
     st.subheader(f"{charts.OUTCOMES[row.outcome]}, answered {row.status_code}", anchor=False)
     if row.reason:

@@ -202,15 +202,11 @@ def window_search(window: str, outcome: str | None, words: str, *, failed: bool)
     return Search(since, None, None, outcome, failed, words or None)
 
 
-def between(wanted: Search, moments: tuple[float, float] | None, zone: str) -> Search:
-    """The same search limited to a brushed part of the timeline: two moments of the viewer's
-    clock, in milliseconds as a browser counts them."""
+def between(wanted: Search, moments: tuple[float, float] | None) -> Search:
+    """The same search limited to a brushed part of the timeline, in milliseconds since 1970."""
     if moments is None:
         return wanted
-    since, until = (
-        pd.Timestamp(moment, unit="ms").tz_localize(zone).tz_convert(UTC).to_pydatetime()
-        for moment in moments
-    )
+    since, until = (datetime.fromtimestamp(moment / 1000, UTC) for moment in moments)
     return wanted._replace(since=since, until=until)
 
 

@@ -1,0 +1,72 @@
+"""A real Chromium."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Page, Playwright, sync_playwright
+
+from tests.conftest import FreshStore
+from tests.running import ROOT, environment, free_port, until
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+@pytest.fixture
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture
+def page(playwright: Playwright) -> Iterator[Page]:
+    """A page in a zone far from UTC, as most viewers' is."""
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+    page = browser.new_page(viewport={"width": 1360, "height": 1000}, timezone_id="Asia/Tokyo")
+    page.set_default_timeout(30_000)
+    yield page
+    browser.close()
+
+
+@pytest.fixture
+def browsed_store(fresh_store: FreshStore) -> Iterator[str]:
+    with fresh_store("sqlite") as url:
+        yield url
+
+
+@pytest.fixture
+def dashboard(browsed_store: str) -> Iterator[str]:
+    """The dashboard's address. It is given no secret at all."""
+    port = str(free_port())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dashboard"],
+        env=environment(DATABASE_URL=browsed_store, DASHBOARD_PORT=port),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{url}/_stcore/health").is_success
+        except httpx.TransportError:
+            return False
+
+    try:
+        until(answers)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=30)

@@ -1,0 +1,53 @@
+"""The list of deliveries, by mouse."""
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import FloatRect, Locator, Page, expect
+
+from tests import playing
+from tests.running import Receiver
+
+TABLE = "[data-testid=stDataFrame]"
+
+
+def place(element: Locator) -> FloatRect:
+    expect(element).to_be_visible()
+    box = element.bounding_box()
+    assert box is not None
+    return box
+
+
+def brush(page: Page, begin: float, end: float) -> None:
+    """Drag over a part of the timeline, as shares of its width."""
+    box = place(page.locator("[data-testid=stVegaLiteChart]").first)
+    height = box["y"] + 0.6 * box["height"]
+    page.mouse.move(box["x"] + begin * box["width"], height)
+    page.mouse.down()
+    page.mouse.move(box["x"] + end * box["width"], height, steps=10)
+    page.mouse.up()
+
+
+def test_a_brush_over_the_timeline_limits_the_list_and_a_row_opens_its_delivery(
+    browsed_store: str, dashboard: str, page: Page, tmp_path: Path
+) -> None:
+    with Receiver(browsed_store, tmp_path) as receiver:
+        assert receiver.deliver("module.progress", playing.progress()).status_code == 200
+        refused = receiver.post(b"{}", {"x-mt-event-id": "evt-of-nobody"})
+        assert refused.status_code == 401
+        page.goto(f"{dashboard}/deliveries?view=Deliveries")
+        expect(page.locator(TABLE)).to_be_visible()
+        page.wait_for_timeout(1500)  # until the chart has been drawn for good
+
+        brush(page, 0.2, 0.6)
+        expect(page.get_by_text("No such delivery in this window.")).to_be_visible()
+        brush(page, 0.9, 0.995)
+        expect(page.locator(TABLE)).to_be_visible()
+
+        row = place(page.locator(TABLE))
+        page.mouse.click(row["x"] + 35, row["y"] + 52)
+        expect(page.get_by_text("No credentials, answered 401")).to_be_visible()
+        expect(page).to_have_url(re.compile("delivery=2"))
+        page.keyboard.press("Escape")
+        expect(page.get_by_text("No credentials, answered 401")).not_to_be_visible()
+        expect(page).not_to_have_url(re.compile("delivery="))

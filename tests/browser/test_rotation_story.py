@@ -1,0 +1,60 @@
+"""An admin mends a rotated secret by clicking, and nothing is lost."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from shared.models import AuditLog, Event
+from tests import playing, stores
+from tests.running import Receiver
+
+OLD, NEW = "the-old-secret", "the-new-secret"
+EVENTS = 6
+
+
+def deliver(receiver: Receiver, number: int, secret: str) -> httpx.Response:
+    """The event of one learner, with the same event id each time; signed anew."""
+    body = playing.body_of("module.progress", playing.progress(f"u-{number}", progressPct=50))
+    return receiver.post(body, playing.signed(body, datetime.now(UTC), f"evt-{number}", secret))
+
+
+def test_a_rotated_secret_is_seen_mended_and_replayed_by_clicking(
+    browsed_store: str, dashboard: str, page: Page, tmp_path: Path
+) -> None:
+    with Receiver(browsed_store, tmp_path, MINDTICKLE_WEBHOOK_SECRET=OLD) as receiver:
+        assert deliver(receiver, 0, OLD).status_code == 200
+        for number in range(1, EVENTS + 1):
+            assert deliver(receiver, number, NEW).status_code == 403
+
+        page.goto(f"{dashboard}/deliveries")
+        expect(page.get_by_text("every delivery has failed")).to_be_visible()
+        verdict = page.get_by_text("every delivery has failed")
+        expect(verdict).to_contain_text("The signing secret was probably rotated")
+        expect(verdict).to_contain_text(f"{EVENTS} of {EVENTS} waiting events")
+        expect(page.get_by_text("Copy the new secret from Admin > Integrations")).to_be_visible()
+        assert receiver.stop() == 0
+
+    both = f"{OLD},{NEW}"
+    with Receiver(browsed_store, tmp_path, MINDTICKLE_WEBHOOK_SECRET=both) as receiver:
+        page.get_by_text("Quarantine", exact=True).click()
+        page.get_by_role("button", name="Dry run").click()
+        expect(page.get_by_text(f"{EVENTS} would pass")).to_be_visible()
+        assert stores.count(receiver.engine, Event) == 1
+
+        page.get_by_role("button", name="Replay", exact=True).click()
+        expect(page.get_by_text(f"{EVENTS} taken in")).to_be_visible()
+
+        page.get_by_role("link", name="Leaderboard").click()
+        figure = page.locator("[data-testid=stMetric]").filter(has_text="Progress gained")
+        expect(figure).to_contain_text(f"{50 * (EVENTS + 1)} pts")
+
+        assert deliver(receiver, 1, NEW).json() == {"duplicate": True}
+        assert stores.count(receiver.engine, Event) == EVENTS + 1
+        page.get_by_role("link", name="Deliveries").click()
+        expect(page.get_by_text(f"{EVENTS} failed.")).to_be_visible()
+        page.get_by_text("Attempt chains", exact=True).click()
+        expect(page.get_by_text("Every refused event has got in since.")).to_be_visible()
+        done = [row.action for row in stores.rows(receiver.engine, AuditLog)]
+        assert done == ["replay dry run", "replay"]
