@@ -1,8 +1,10 @@
-"""The command line: `python -m receiver serve|migrate|simulate|rebuild`."""
+"""The command line: `python -m receiver serve|migrate|simulate|replay|rebuild|prune`."""
 
 import gc
+import re
 import signal
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -11,14 +13,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from receiver import logs
 from receiver.app import create_app
-from receiver.errors import ReceiverError, StartError
+from receiver.errors import ReceiverError, ReplayError, StartError
+from receiver.prune import prune as remove_old
+from receiver.quarantine import HELD_BACK
+from receiver.quarantine import replay as verify_again
 from receiver.rebuild import rebuild as rebuild_read_models
-from receiver.simulator import Plan, Summary
+from receiver.simulator import Plan, Scenario, Summary, scenario_named
 from receiver.simulator import simulate as run_simulation
 from receiver.vendors import configured
 from shared.database import is_current, open_engine
 from shared.database import migrate as upgrade
 from shared.settings import ReceiverSettings, SettingsError
+from shared.vendors import vendor_facts
 
 DRAIN_SEC = 20
 GC_THRESHOLD = 20_000
@@ -44,6 +50,7 @@ def serve() -> None:
         port=settings.receiver_port,
         loop="uvloop",
         http="httptools",
+        ws="none",
         access_log=False,
         log_config=None,
         server_header=False,
@@ -55,6 +62,10 @@ def serve() -> None:
 def _check(settings: ReceiverSettings) -> None:
     if not configured(settings):
         raise StartError("MINDTICKLE_WEBHOOK_SECRET: is not set, so no vendor could be served.")
+    _check_schema(settings)
+
+
+def _check_schema(settings: ReceiverSettings) -> None:
     if not is_current(open_engine(settings.database_url)):
         raise StartError("The store has no current schema: run `python -m receiver migrate`.")
 
@@ -75,6 +86,70 @@ def rebuild() -> None:
 
 
 @cli.command()
+def replay(
+    vendor: Annotated[str, typer.Option(help="The slug in the webhook address: mindtickle.")],
+    since: Annotated[
+        str | None,
+        typer.Option(help="Only what arrived since: 2026-03-01T00:00:00Z, or 45m, 2h, 3d ago."),
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option(help=f"Only what was refused as: {', '.join(HELD_BACK)}.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would become of them.")
+    ] = False,
+) -> None:
+    """Verify held deliveries again under today's settings, and take in what passes."""
+    logs.configure()
+    settings = ReceiverSettings.load()
+    arrived_since = None if since is None else moment(since, datetime.now(UTC))
+    _check(settings)
+    become = verify_again(
+        open_engine(settings.database_url),
+        configured(settings),
+        vendor,
+        since=arrived_since,
+        outcome=reason,
+        dry_run=dry_run,
+    )
+    typer.echo(f"{'Dry run: ' if dry_run else ''}{become.in_words()}")
+
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """`45m`, `2h`, `3d` before `now`, or ISO 8601, without an offset in UTC."""
+    try:
+        if ago := re.fullmatch(r"([0-9]+)([mhd])", text):
+            return now - timedelta(**{UNITS[ago[2]]: int(ago[1])})
+        at = datetime.fromisoformat(text)
+        return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ReplayError(
+            f"--since: {text!r} is no time; use 2026-03-01T00:00:00Z, or 45m, 2h, 3d ago."
+        ) from None
+
+
+@cli.command()
+def prune(
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, max=36_500, help="Keep so many days. Default: RETENTION_DAYS."),
+    ] = None,
+) -> None:
+    """Remove old deliveries and what is held of them. Events and roll-ups stay."""
+    settings = ReceiverSettings.load()
+    _check_schema(settings)
+    days = settings.retention_days if days is None else days
+    if not days:
+        typer.echo("Nothing removed: RETENTION_DAYS is 0, which keeps deliveries for ever.")
+        return
+    removed = remove_old(open_engine(settings.database_url), days)
+    typer.echo(f"Removed {removed.in_words()}.")
+
+
+@cli.command()
 def simulate(
     url: Annotated[str | None, typer.Option(help="The receiver. Default: this machine's.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed plays the same company.")] = 7,
@@ -88,14 +163,23 @@ def simulate(
     faults: Annotated[
         float, typer.Option(min=0, max=1, help="Share of repeated, refused and broken ones.")
     ] = 0.06,
+    scenario: Annotated[
+        str | None,
+        typer.Option(help=f"What is the matter with the live part: {', '.join(Scenario)}."),
+    ] = None,
 ) -> None:
     """Play a company: signed MindTickle deliveries over HTTP, a few of them wrong."""
+    wanted = None if scenario is None else scenario_named(scenario)
     settings = ReceiverSettings.load()
     if not settings.mindtickle_webhook_secret:
         raise StartError("MINDTICKLE_WEBHOOK_SECRET: is not set, so nothing can be signed.")
+    mindtickle = vendor_facts(settings)["mindtickle"]
     plan = Plan(
         url=url or f"http://{settings.receiver_host}:{settings.receiver_port}",
         secret=settings.mindtickle_webhook_secret[0].get_secret_value(),
+        retry_after=mindtickle.schedule.offsets[1:],
+        suspend_after=mindtickle.suspend_after,
+        tolerance_future=timedelta(seconds=settings.timestamp_tolerance_future),
         company_id=settings.mindtickle_company_id or "demo",
         seed=seed,
         learners=learners,
@@ -103,6 +187,7 @@ def simulate(
         backfill_days=backfill_days,
         duration=duration,
         faults=faults,
+        scenario=wanted,
     )
     typer.echo(
         _in_words(run_simulation(plan, lambda so_far: typer.echo(_in_words(so_far), err=True)))

@@ -110,8 +110,8 @@ def _rotated_secret(evidence: Evidence) -> Iterator[Finding]:
             "rotated-secret",
             Severity.LOSING,
             "The signing secret was probably rotated",
-            f"The latest {failing.deliveries:,} deliveries all failed, {failing.bad_signature:,} of "
-            "them with a wrong signature.",
+            f"The latest {failing.deliveries:,} deliveries all failed, "
+            f"{failing.bad_signature:,} of them with a wrong signature.",
             "Copy the new secret from Admin > Integrations into MINDTICKLE_WEBHOOK_SECRET, beside "
             "the old one, restart the receiver, then replay.",
             LOST,

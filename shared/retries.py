@@ -14,7 +14,7 @@ NOTHING = timedelta(0)
 DRIFT = 0.1
 """How far an attempt may be off its time, as a share of the wait before it …"""
 SLACK = timedelta(minutes=1)
-"""… and on top, for clocks and queues."""
+"""… and on top, for clocks and queues; never more than half of that wait."""
 
 Reading = Literal["gaps", "offsets"]
 
@@ -38,7 +38,8 @@ class Schedule(NamedTuple):
 
     def tolerance(self, step: int) -> timedelta:
         """How late the attempt at `step` may be and still be that attempt."""
-        return SLACK + DRIFT * (self.offsets[step] - self.offsets[max(0, step - 1)])
+        wait = self.offsets[step] - self.offsets[max(0, step - 1)]
+        return min(SLACK, wait / 2) + DRIFT * wait
 
 
 class Attempt(NamedTuple):

@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     """Seconds before each retry, as MindTickle's guide publishes them."""
     mindtickle_retry_reading: Literal["gaps", "offsets"] = "gaps"
     """Whether a delay counts from the attempt before, or from the first."""
-    mindtickle_suspend_after: Annotated[int, Field(ge=60)] = 86_400
+    mindtickle_suspend_after: Annotated[int, Field(ge=60, le=TEN_YEARS_SEC)] = 86_400
     """Seconds in which every delivery fails until MindTickle suspends the webhook."""
     timestamp_tolerance_past: Annotated[int, Field(ge=0, le=TEN_YEARS_SEC)] = 86_400
     """Seconds. A whole retry span, as it is not published whether a retry is signed anew."""

@@ -379,7 +379,7 @@ class Company:
         return timedelta(days=self._dice.randint(least, most))
 
     def _practised(self, learner: Learner, quiz: Quiz, at: datetime) -> Event:
-        return Event(at, "quiz.submitted", _quiz_data(learner, quiz, "practice"))
+        return Event(at, "quiz.submitted", quiz_data(learner.user_id, quiz, "practice"))
 
     def _submitted(self, learner: Learner, quiz: Quiz, at: datetime) -> Event:
         score = round(quiz.max_score * self._share_right(learner, quiz, at))
@@ -387,7 +387,7 @@ class Company:
         tries = learner.tries[quiz.id] = learner.tries.get(quiz.id, 0) + 1
         if not passed and tries < MAX_TRIES and self._chance(0.8):
             learner.tasks.append(Task(at + self._days(2, 6), quiz))
-        data = _quiz_data(learner, quiz, "graded")
+        data = quiz_data(learner.user_id, quiz, "graded")
         data |= {"score": score, "maxScore": quiz.max_score, "passed": passed}
         return Event(at, "quiz.submitted", data)
 
@@ -402,17 +402,7 @@ class Company:
         score = min(100, round(62 + 34 * learner.skill + self._dice.gauss(0, 6)))
         if self._chance(0.1):
             learner.tasks.append(Task(at + self._days(10, 30), course))
-        return Event(
-            at,
-            "course.completed",
-            {
-                "userId": learner.user_id,
-                "courseName": course.name,
-                "courseId": course.id,
-                "score": score,
-                "completedAt": _iso(at),
-            },
-        )
+        return Event(at, "course.completed", completed_data(learner.user_id, course, score, at))
 
     def _provisioned(self, learner: Learner) -> Event:
         return Event(
@@ -452,9 +442,21 @@ class Company:
         )
 
 
-def _quiz_data(learner: Learner, quiz: Quiz, quiz_type: str) -> dict[str, str | int | bool]:
+def completed_data(user_id: str, course: Course, score: int, at: datetime) -> dict[str, str | int]:
+    """The data of a completed course."""
     return {
-        "userId": learner.user_id,
+        "userId": user_id,
+        "courseName": course.name,
+        "courseId": course.id,
+        "score": score,
+        "completedAt": _iso(at),
+    }
+
+
+def quiz_data(user_id: str, quiz: Quiz, quiz_type: str) -> dict[str, str | int | bool]:
+    """The data of a submitted quiz, still without a score."""
+    return {
+        "userId": user_id,
         "quizName": quiz.name,
         "quizId": quiz.id,
         "quizType": quiz_type,

@@ -41,6 +41,8 @@ class Deliverer:
         self, url: str, path: str, on_progress: Callable[[Summary], object] | None = None
     ) -> None:
         self.summary = Summary()
+        self.taken: set[str] = set()
+        """Events that need no retry any more, of those that would be retried."""
         self._url = url
         self._path = path
         self._on_progress = on_progress
@@ -92,9 +94,10 @@ class Deliverer:
                 await put(delivery)
 
     async def send_paced(
-        self, deliveries: Iterator[Delivery], rate: float, duration: float | None
+        self, deliveries: Iterator[Delivery | None], rate: float, duration: float | None
     ) -> None:
-        """Send `rate` deliveries a second; each is taken from `deliveries` when its turn comes.
+        """Send `rate` deliveries a second; each is taken from `deliveries` when its turn comes,
+        and None lets the turn pass.
 
         After `duration` seconds what `deliveries` still has is sent at once.
         """
@@ -102,14 +105,12 @@ class Deliverer:
         due = loop.time()
         end = float("inf") if duration is None else due + duration
         async with self._lanes() as put:
-            while True:
-                await asyncio.sleep(min(due, end) - loop.time())
-                delivery = next(deliveries, None)
-                if delivery is None:
-                    return
-                await put(delivery)
+            for delivery in deliveries:
+                if delivery is not None:
+                    await put(delivery)
                 # After a standstill of the receiver the rate holds again, without a long rush.
                 due = max(due + 1 / rate, loop.time() - CATCH_UP_SEC)
+                await asyncio.sleep(min(due, end) - loop.time())
 
     @asynccontextmanager
     async def _lanes(self) -> AsyncIterator[Callable[[Delivery], Awaitable[None]]]:
@@ -128,7 +129,10 @@ class Deliverer:
 
     async def _drive(self, client: httpx.AsyncClient, lane: asyncio.Queue[Delivery | None]) -> None:
         while (delivery := await lane.get()) is not None:
-            self._count(await self._answer(client, delivery))
+            answer = await self._answer(client, delivery)
+            self._count(answer)
+            if delivery.retried and answer is not None and answer.is_success:
+                self.taken.add(delivery.event_id)
 
     async def _answer(self, client: httpx.AsyncClient, delivery: Delivery) -> httpx.Response | None:
         """The receiver's answer; None if it has none, or a 5xx, each time."""

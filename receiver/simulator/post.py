@@ -3,8 +3,8 @@
 
 import heapq
 import json
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Callable, Container, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import count
 from random import Random
@@ -13,8 +13,7 @@ from uuid import UUID
 
 from receiver.vendors.mindtickle import EVENT_ID, SIGNATURE, SLUG, TIMESTAMP, sign
 
-RETRY_AFTER_MIN = (5, 20, 80, 440)
-"""Minutes from the first attempt to each retry, as the vendor does it (VENDORS.md)."""
+ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
 class Event(NamedTuple):
@@ -54,6 +53,8 @@ class Delivery(NamedTuple):
     headers: dict[str, str]
     body: bytes
     fault: Fault | None = None
+    retried: bool = False
+    """Whether the vendor sends it on its schedule until one attempt is taken."""
 
 
 class MindTickleWire:
@@ -61,9 +62,16 @@ class MindTickleWire:
 
     path = f"/webhooks/{SLUG}"
 
-    def __init__(self, secret: str, company_id: str) -> None:
+    def __init__(
+        self,
+        secret: str,
+        company_id: str,
+        ahead: Callable[[datetime], timedelta] = lambda _: timedelta(0),
+    ) -> None:
+        """`ahead` is how fast the clock that signs is, at a time."""
         self._secret = secret.encode()
         self._company_id = company_id
+        self._ahead = ahead
 
     def body(self, event_type: str, data: dict[str, Any]) -> bytes:
         """The JSON body of an event."""
@@ -79,7 +87,7 @@ class MindTickleWire:
         return self._delivery(at, event_id, body, self._secret + b"-of-somebody-else")
 
     def _delivery(self, at: datetime, event_id: str, body: bytes, secret: bytes) -> Delivery:
-        timestamp = str(int(at.timestamp()))
+        timestamp = str(int((at + self._ahead(at)).timestamp()))
         headers = {
             "content-type": "application/json",
             EVENT_ID: event_id,
@@ -96,53 +104,73 @@ class Post:
     whatever else is wrong is an extra delivery.
     """
 
-    def __init__(self, wire: MindTickleWire, share: float, seed: str) -> None:
+    def __init__(
+        self,
+        wire: MindTickleWire,
+        share: float,
+        seed: str,
+        retry_after: Sequence[timedelta],
+        *,
+        retried: bool = False,
+        beside: Sequence[Fault] = (),
+        arriving_from: datetime = ALWAYS,
+    ) -> None:
+        """`retry_after` counts from the first attempt. With `retried` an event keeps coming until
+        it is taken; `beside` comes on top of each; before `arriving_from` all is lost on the way.
+        """
         self._wire = wire
         self._share = share
         # Ids have dice of their own, so that an event keeps its id whatever goes wrong around it.
         self._ids = Random(f"{seed} ids")
         self._dice = Random(f"{seed} faults")
+        self._retry_after = retry_after
+        self._retried = retried
+        self._beside = beside
+        self._arriving_from = arriving_from
         self._serial = count()
         self._waiting: list[tuple[datetime, int, Delivery]] = []
 
     def add(self, event: Event, until: datetime) -> None:
-        """Post an event. At least one delivery is due at once, none comes after `until`."""
-        good = self._wire.signed(
-            event.at, _new_id(self._ids), self._wire.body(event.type, event.data)
-        )
-        fault = self._fault()
-        if fault is Fault.REFUSED_FIRST:
-            deliveries = self._refused_first(good, until)
-        else:
-            deliveries = [good, *([] if fault is None else [self._extra(fault, good, event)])]
-        for delivery in deliveries:
-            if delivery.at <= until:
+        """Post an event. No delivery of it comes after `until`."""
+        for delivery in self._deliveries(event, until):
+            if self._arriving_from <= delivery.at <= until:
                 heapq.heappush(self._waiting, (delivery.at, next(self._serial), delivery))
 
-    def due(self, at: datetime) -> Iterator[Delivery]:
-        """What is to be sent by `at`, in order of time."""
+    def _deliveries(self, event: Event, until: datetime) -> Iterator[Delivery]:
+        event_id, body = _new_id(self._ids), self._wire.body(event.type, event.data)
+        fault = self._fault() if event.at >= self._arriving_from else None
+        moments = [event.at, *(event.at + after for after in self._retry_after)]
+        wrong = self._wrong_attempts(moments, until) if fault is Fault.REFUSED_FIRST else 0
+        for at in moments[:wrong]:
+            refused = self._wire.signed_wrongly(at, event_id, body)
+            yield refused._replace(fault=Fault.REFUSED_FIRST)
+        for at in moments[wrong : None if self._retried else wrong + 1]:
+            good = self._wire.signed(at, event_id, body)._replace(retried=self._retried)
+            yield good
+            if at == moments[wrong]:
+                yield from self._extras(fault, good, event)
+
+    def _wrong_attempts(self, moments: Sequence[datetime], until: datetime) -> int:
+        """How many attempts are under a wrong secret: one or two, none if no good one follows."""
+        wrong = min(self._dice.choice((1, 1, 2)), len(moments) - 1)
+        return wrong if moments[wrong] <= until else 0
+
+    def _extras(self, fault: Fault | None, good: Delivery, event: Event) -> Iterator[Delivery]:
+        for extra in (*self._beside, fault):
+            if extra not in (None, Fault.REFUSED_FIRST):
+                yield self._extra(extra, good, event)
+
+    def due(self, at: datetime, taken: Container[str] = ()) -> Iterator[Delivery]:
+        """What is to be sent by `at`, in order of time; of events that are taken no retries."""
         while self._waiting and self._waiting[0][0] <= at:
-            yield heapq.heappop(self._waiting)[-1]
+            delivery = heapq.heappop(self._waiting)[-1]
+            if not (delivery.retried and delivery.event_id in taken):
+                yield delivery
 
     def _fault(self) -> Fault | None:
         if self._dice.random() >= self._share:
             return None
         return self._dice.choices(list(FAULT_WEIGHTS), list(FAULT_WEIGHTS.values()))[0]
-
-    def _refused_first(self, good: Delivery, until: datetime) -> list[Delivery]:
-        """One or two attempts under a wrong secret, then the good one."""
-        wrong = self._dice.choice((1, 1, 2))
-        gaps = (0, *RETRY_AFTER_MIN)[: wrong + 1]
-        moments = [good.at + timedelta(minutes=gap) for gap in gaps]
-        if moments[-1] > until:
-            return [good]
-        refused = [
-            self._wire.signed_wrongly(at, good.event_id, good.body)._replace(
-                fault=Fault.REFUSED_FIRST
-            )
-            for at in moments[:-1]
-        ]
-        return [*refused, self._wire.signed(moments[-1], good.event_id, good.body)]
 
     def _extra(self, fault: Fault, good: Delivery, event: Event) -> Delivery:
         make: dict[Fault, Callable[[Delivery, Event], Delivery]] = {
@@ -153,13 +181,13 @@ class Post:
             Fault.NO_SIGNATURE: self._no_signature,
             Fault.UNKNOWN_TYPE: self._unknown_type,
         }
-        return make[fault](good, event)._replace(fault=fault)
+        return make[fault](good, event)._replace(fault=fault, retried=False)
 
     def _duplicate(self, good: Delivery, _event: Event) -> Delivery:
         return good._replace(at=good.at + timedelta(seconds=self._dice.randint(1, 90)))
 
     def _late_retry(self, good: Delivery, _event: Event) -> Delivery:
-        late = good.at + timedelta(minutes=self._dice.choice(RETRY_AFTER_MIN))
+        late = good.at + self._dice.choice(self._retry_after)
         return self._wire.signed(late, good.event_id, good.body)
 
     def _forged(self, good: Delivery, _event: Event) -> Delivery:

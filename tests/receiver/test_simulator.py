@@ -1,6 +1,7 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count, islice
 from typing import Any
@@ -14,7 +15,8 @@ from receiver.vendors.base import Incoming, Rejected, Unreadable, VendorEvent
 from receiver.vendors.mindtickle import EVENT_ID, SIGNATURE, TIMESTAMP, MindTickle
 
 START = datetime(2025, 6, 20, 13, 30, tzinfo=UTC)
-PLAN = Plan(url="http://127.0.0.1:8000", secret="s3cret")
+RETRY_AFTER = tuple(timedelta(minutes=minutes) for minutes in (5, 20, 80, 440))
+PLAN = Plan("http://127.0.0.1:8000", "s3cret", RETRY_AFTER)
 WINDOW = timedelta(days=PLAN.backfill_days)
 ADAPTER = MindTickle([b"s3cret"], "demo", past=2 * 86_400 * 90, future=300)
 
@@ -32,13 +34,13 @@ def told() -> list[Delivery]:
 @pytest.fixture(scope="module")
 def calm() -> list[Delivery]:
     """A history in which nothing goes wrong, so that every event comes at its own time."""
-    return history(Plan(url=PLAN.url, secret=PLAN.secret, faults=0))
+    return history(replace(PLAN, faults=0))
 
 
 @pytest.fixture(scope="module")
 def troubled() -> list[Delivery]:
     """A history in which something goes wrong around every event."""
-    return history(Plan(url=PLAN.url, secret=PLAN.secret, faults=1))
+    return history(replace(PLAN, faults=1))
 
 
 def received(delivery: Delivery) -> VendorEvent:
@@ -94,7 +96,7 @@ def test_the_same_seed_gives_the_same_deliveries(told: list[Delivery]) -> None:
 
 
 def test_another_seed_gives_other_deliveries(told: list[Delivery]) -> None:
-    other = history(Plan(url=PLAN.url, secret=PLAN.secret, seed=8))
+    other = history(replace(PLAN, seed=8))
     assert [one.body for one in other] != [one.body for one in told]
 
 
@@ -285,20 +287,20 @@ def test_the_event_id_is_in_the_header(told: list[Delivery]) -> None:
 
 
 def test_without_a_backfill_only_the_roster_is_told() -> None:
-    plan = Plan(url=PLAN.url, secret=PLAN.secret, backfill_days=0, faults=0)
+    plan = replace(PLAN, backfill_days=0, faults=0)
     assert {kind for _, kind, _ in happened(history(plan))} == {"user.provisioned"}
 
 
 @pytest.mark.parametrize("days", [0, 1, 2, 7])
 @pytest.mark.parametrize("learners", [1, 2, 25])
 def test_small_companies_and_short_histories_stay_in_their_window(days: int, learners: int) -> None:
-    plan = Plan(url=PLAN.url, secret=PLAN.secret, backfill_days=days, learners=learners, faults=1)
+    plan = replace(PLAN, backfill_days=days, learners=learners, faults=1)
     for delivery in history(plan):
         assert START - timedelta(days=days) <= delivery.at <= START
 
 
 def test_live_goes_on_from_the_history() -> None:
-    plan = Plan(url=PLAN.url, secret=PLAN.secret, learners=30, faults=0)
+    plan = replace(PLAN, learners=30, faults=0)
     totals: dict[tuple[str, str], int] = {}
     for _, kind, data in happened(history(plan) + live(plan, 500)):
         if kind == "module.progress":
@@ -308,7 +310,7 @@ def test_live_goes_on_from_the_history() -> None:
 
 
 def test_live_never_dries_up() -> None:
-    plan = Plan(url=PLAN.url, secret=PLAN.secret, learners=3, backfill_days=0)
+    plan = replace(PLAN, learners=3, backfill_days=0)
     last = live(plan, 5_000)[-200:]
     assert {"module.progress", "quiz.submitted"} <= {kind for _, kind, _ in happened(last)}
 
@@ -319,7 +321,7 @@ def test_live_deliveries_are_signed_now() -> None:
 
 
 def test_live_ends_in_time_and_loses_no_event() -> None:
-    plan = Plan(url=PLAN.url, secret=PLAN.secret, learners=30, backfill_days=0, faults=1)
+    plan = replace(PLAN, learners=30, backfill_days=0, faults=1)
     until = START + timedelta(hours=1)
     deliveries = list(Play(plan, START).live(ticking(timedelta(seconds=2)), until))
     refused = {one.event_id for one in deliveries if one.fault is Fault.REFUSED_FIRST}

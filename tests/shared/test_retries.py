@@ -90,6 +90,12 @@ def test_a_first_sighting_late_by_a_step_was_a_later_attempt(late: float, missed
     assert (found.missed, found.attempt) == (missed, missed + 1)
 
 
+def test_on_a_quick_schedule_an_event_in_time_is_no_later_attempt() -> None:
+    quick = Schedule.of((5, 15, 60), "gaps")
+    at = NOON + timedelta(seconds=1)
+    assert chain([Attempt(at, taken=False)], quick, at, occurred_at=NOON).missed == 0
+
+
 def test_a_late_first_sighting_keeps_the_chances_of_its_true_place() -> None:
     found = chain(refused(80), GAPS, after(81), occurred_at=NOON)
     assert (found.next_due, found.last_chance) == (after(440), after(440))
