@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, HTTPException, Request, Response
 
+from receiver.chores import Chores
 from receiver.errors import StoreUnavailable
+from receiver.held import Caps
 from receiver.metrics import Metrics
 from receiver.pipeline import Pipeline
 from receiver.vendors import configured
@@ -18,14 +20,20 @@ def create_app(settings: ReceiverSettings) -> FastAPI:
     """The receiver for `settings`, on a store that has the newest schema."""
     engine = open_engine(settings.database_url, impatient=True)
     metrics = Metrics()
-    writer = Writer(engine, metrics, settings.max_waiting_deliveries, settings.max_waiting_bytes)
+    caps = Caps(settings.quarantine_max_deliveries, settings.quarantine_max_bytes)
+    writer = Writer(
+        engine, metrics, settings.max_waiting_deliveries, settings.max_waiting_bytes, caps
+    )
     pipeline = Pipeline(settings, writer, metrics)
     vendors = configured(settings)
+    chores = Chores(engine, vendors, settings.retention_days)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         writer.start()
+        chores.start()
         yield
+        chores.close()
         writer.close()
         engine.dispose()
 

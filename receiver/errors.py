@@ -3,6 +3,8 @@
 ReceiverError
 ├── StoreUnavailable    the store cannot be written now: answered 503, the vendor retries
 ├── StartError          the receiver cannot start: one line, exit 1
+├── ReplayError         a replay cannot be done: one line, exit 1, or the request's `problem`
+├── Stopping            a long task breaks off between two transactions, as the receiver stops
 └── SimulatorError      a play cannot start: one line, exit 1
 """
 
@@ -19,6 +21,14 @@ class StoreUnavailable(ReceiverError):
 
 class StartError(ReceiverError):
     """The receiver cannot start; the message says what to do."""
+
+
+class ReplayError(ReceiverError):
+    """A replay cannot be done as it was asked for; the message says what would do."""
+
+
+class Stopping(ReceiverError):
+    """The receiver stops, and a long task with it; what it has committed stays."""
 
 
 class SimulatorError(ReceiverError):
@@ -45,3 +55,9 @@ def is_of_the_store(error: Exception) -> bool:
         return str(name).startswith(_SQLITE)
     # Without a state the server never answered.
     return (getattr(original, "sqlstate", None) or "08").startswith(_POSTGRES)
+
+
+def first_line(error: Exception) -> str:
+    """What the driver says, without the statement and its parameters: those are payload."""
+    original = getattr(error, "orig", None) or error
+    return f"{type(original).__name__}: {str(original).splitlines()[0] if str(original) else ''}"

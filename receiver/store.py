@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from time import perf_counter
+from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, update
 from sqlalchemy.sql.dml import ReturningInsert
 
+from receiver.held import Arrival, Caps, keep
 from receiver.vendors.base import Claims, VendorEvent
 from shared.bulk import Upsert, encode, insert_rows, table_of, upsert
-from shared.models import Delivery, DeliveryHourly, Event, Heartbeat, Quarantine
-from shared.outcomes import STATUS, Outcome
+from shared.models import Delivery, DeliveryHourly, Event, Heartbeat
+from shared.outcomes import STATUS, Kind, Outcome
 from shared.projections import project
 
 DELIVERY = (
@@ -28,6 +30,7 @@ DELIVERY = (
     "duration_ms",
     "remote_ip",
     "body_bytes",
+    "replay_of",
 )
 EVENT = (
     "vendor",
@@ -49,11 +52,22 @@ class Held:
 
     headers: Mapping[str, str]
     body: bytes
+    kind: Kind
+
+
+class Replay(NamedTuple):
+    """That an entry is a delivery of earlier, verified again: which one, and when that was."""
+
+    of: int
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One delivery on its way into the store. `outcome` holds unless it is a duplicate."""
+    """One delivery on its way into the store. `outcome` holds unless it is a duplicate.
+
+    `received_at` is when the vendor's request came, in a replay too: an event keeps its time.
+    """
 
     vendor: str
     received_at: datetime
@@ -64,6 +78,7 @@ class Entry:
     body_bytes: int
     event: VendorEvent | None = None
     held: Held | None = None
+    replay: Replay | None = None
     started: float = field(default_factory=perf_counter)
 
 
@@ -75,8 +90,13 @@ class Written:
     outcome: Outcome
 
 
-def write_batch(connection: Connection, entries: Sequence[Entry]) -> list[Written]:
-    """Store entries and what their events change. Duplicates are decided by unique indexes."""
+def write_batch(
+    connection: Connection, entries: Sequence[Entry], caps: Caps | None = None
+) -> list[Written]:
+    """Store entries and what their events change. Duplicates are decided by unique indexes.
+
+    `caps` bound what is held of each vendor.
+    """
     ids = _insert_deliveries(connection, entries)
     numbered = list(zip(ids, entries, strict=True))
     fresh = _insert_events(connection, numbered)
@@ -93,7 +113,7 @@ def write_batch(connection: Connection, entries: Sequence[Entry]) -> list[Writte
             for fact in entry.event.facts
         ),
     )
-    _quarantine(connection, numbered)
+    keep(connection, _arrivals(numbered), caps or Caps())
     # Last, as every receiver on a Postgres waits here for the others' counts of this hour.
     _count_by_hour(connection, entries, written)
     return written
@@ -110,7 +130,7 @@ def _insert_deliveries(connection: Connection, entries: Sequence[Entry]) -> list
     rows = encode(
         (
             entry.vendor,
-            entry.received_at,
+            entry.replay.at if entry.replay else entry.received_at,
             entry.claims.event_key,
             entry.claims.event_type,
             entry.outcome,
@@ -119,6 +139,7 @@ def _insert_deliveries(connection: Connection, entries: Sequence[Entry]) -> list
             (now - entry.started) * 1000,
             entry.remote_ip,
             entry.body_bytes,
+            entry.replay.of if entry.replay else None,
         )
         for entry in entries
     )
@@ -169,29 +190,29 @@ def _mark_duplicates(connection: Connection, written: Iterable[Written]) -> None
         )
 
 
-def _quarantine(connection: Connection, numbered: Iterable[tuple[int, Entry]]) -> None:
-    rows = [
-        {
-            "delivery_id": delivery_id,
-            "vendor": entry.vendor,
-            "received_at": entry.received_at,
-            "state": "held",
-            "headers": json.dumps(dict(entry.held.headers)),
-            "body": entry.held.body,
-        }
+def _arrivals(numbered: Iterable[tuple[int, Entry]]) -> list[Arrival]:
+    return [
+        Arrival(
+            delivery_id,
+            entry.vendor,
+            entry.received_at,
+            entry.held.kind,
+            json.dumps(dict(entry.held.headers)),
+            entry.held.body,
+        )
         for delivery_id, entry in numbered
         if entry.held
     ]
-    if rows:
-        connection.execute(insert(table_of(Quarantine)), rows)
 
 
 def _count_by_hour(
     connection: Connection, entries: Iterable[Entry], written: Iterable[Written]
 ) -> None:
+    # What vendors sent: a replay is a request that was counted when it came.
     counts = Counter(
         (entry.vendor, entry.received_at.replace(minute=0, second=0, microsecond=0), one.outcome)
         for entry, one in zip(entries, written, strict=True)
+        if not entry.replay
     )
     rows = ((*key, count) for key, count in counts.items())
     upsert(connection, _more_in_hour(connection.dialect.name), rows, key_columns=3)

@@ -17,7 +17,8 @@ from typing import NamedTuple
 import structlog
 from sqlalchemy import Engine
 
-from receiver.errors import StoreUnavailable, is_of_the_store
+from receiver.errors import StoreUnavailable, first_line, is_of_the_store
+from receiver.held import Caps
 from receiver.metrics import Metrics
 from receiver.store import Entry, Written, write_batch, write_heartbeat
 
@@ -38,12 +39,18 @@ class Writer:
     """The only writer of deliveries in this process."""
 
     def __init__(
-        self, engine: Engine, metrics: Metrics, max_deliveries: int, max_bytes: int
+        self,
+        engine: Engine,
+        metrics: Metrics,
+        max_deliveries: int,
+        max_bytes: int,
+        caps: Caps | None = None,
     ) -> None:
         self._engine = engine
         self._metrics = metrics
         self._max_deliveries = max_deliveries
         self._max_bytes = max_bytes
+        self._caps = caps
         self._deliveries = 0
         self._bytes = 0
         self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
@@ -124,7 +131,7 @@ class Writer:
             self._engine.connect().execution_options(immediate=True) as connection,
             connection.begin(),
         ):
-            results = write_batch(connection, entries) if entries else []
+            results = write_batch(connection, entries, self._caps) if entries else []
             if beat:
                 write_heartbeat(connection, self._name, self._started_at, now)
         if beat:
@@ -136,7 +143,7 @@ class Writer:
         """A failed batch: all fail if the store is down, else each is tried by itself, so that
         one poisoned row never costs its neighbours."""
         self._metrics.store_failures.inc()
-        log.error("commit_failed", deliveries=len(batch), error=_first_line(error))
+        log.error("commit_failed", deliveries=len(batch), error=first_line(error))
         if is_of_the_store(error) or len(batch) <= 1:
             failed = StoreUnavailable("the store cannot be written")
             _tell(batch, [failed] * len(batch))
@@ -147,12 +154,6 @@ class Writer:
 
 def _asks(batch: Sequence[Waiting]) -> bool:
     return any(one.entry is None for one in batch)
-
-
-def _first_line(error: Exception) -> str:
-    """What the driver says, without the statement and its parameters: those are payload."""
-    original = getattr(error, "orig", None) or error
-    return f"{type(original).__name__}: {str(original).splitlines()[0] if str(original) else ''}"
 
 
 def _tell(batch: Sequence[Waiting], results: Sequence[Written | StoreUnavailable | None]) -> None:

@@ -127,6 +127,13 @@ def store_url(request: pytest.FixtureRequest, fresh_store: FreshStore) -> Iterat
         yield engine.url.render_as_string(hide_password=False)
 
 
+@pytest.fixture
+def sqlite_url(fresh_store: FreshStore) -> Iterator[str]:
+    """The DATABASE_URL of a fresh, migrated SQLite store, where the kind does not matter."""
+    with fresh_store("sqlite") as url:
+        yield url
+
+
 @pytest.fixture(params=STORES)
 def empty_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The DATABASE_URL of a store without any table."""

@@ -1,6 +1,8 @@
 """`python -m receiver …`: a clear line and a non-zero exit for whatever is wrong."""
 
 import socket
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,10 @@ import typer
 from sqlalchemy import Engine
 from typer.testing import CliRunner
 
-from receiver.__main__ import cli
+from receiver.__main__ import cli, moment
 from shared.models import AuditLog
 from tests.conftest import FreshStore
+from tests.holding import V
 from tests.running import command
 from tests.stores import row
 
@@ -92,7 +95,7 @@ def test_rebuild_says_from_how_many_events_and_notes_it_in_the_audit_log(
 
 def test_each_command_explains_itself() -> None:
     names = typer.main.get_group(cli).commands
-    assert {"serve", "migrate", "rebuild", "simulate"} <= set(names)
+    assert {"serve", "migrate", "rebuild", "simulate", "replay", "prune"} <= set(names)
     for name in names:
         shown = CliRunner().invoke(cli, [name, "--help"])
         assert shown.exit_code == 0
@@ -104,3 +107,49 @@ def test_an_unknown_option_is_refused_without_a_traceback(tmp_path: Path) -> Non
     assert ended.returncode != 0
     assert "--port" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--vendor", "nobody"], "Vendor 'nobody' is not served here: use mindtickle."),
+        (["--vendor", V, "--reason", "bad"], "No delivery is held as 'bad': use "),
+        (["--vendor", V, "--since", "yesterday"], "--since: 'yesterday' is no time; use "),
+        (["--vendor", V, "--since", "9999999999d"], "--since: '9999999999d' is no time; use "),
+        (["--vendor", V, "--since", "0001-01-01T00:00:00+10:00"], "--since: "),
+    ],
+)
+def test_a_wrong_option_of_replay_is_told_in_one_line(
+    sqlite_url: str, tmp_path: Path, arguments: Sequence[str], said: str
+) -> None:
+    ended = command(
+        "replay", *arguments,
+        folder=tmp_path, DATABASE_URL=sqlite_url, MINDTICKLE_WEBHOOK_SECRET=SECRET,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (1, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(said)
+
+
+def test_without_a_secret_nothing_can_be_replayed(sqlite_url: str, tmp_path: Path) -> None:
+    ended = command("replay", "--vendor", V, folder=tmp_path, DATABASE_URL=sqlite_url)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("MINDTICKLE_WEBHOOK_SECRET: ")
+
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("45m", NOW - timedelta(minutes=45)),
+        ("2h", NOW - timedelta(hours=2)),
+        ("3d", NOW - timedelta(days=3)),
+        ("2026-03-01T00:00:00Z", datetime(2026, 3, 1, tzinfo=UTC)),
+        ("2026-03-01T02:00:00+02:00", datetime(2026, 3, 1, tzinfo=UTC)),
+        ("2026-03-01", datetime(2026, 3, 1, tzinfo=UTC)),
+    ],
+)
+def test_since_is_a_moment_or_a_time_ago(text: str, at: datetime) -> None:
+    assert moment(text, NOW) == at

@@ -1,0 +1,15 @@
+"""Who did what: one row of `audit_log` for each thing that somebody did to the store."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, insert
+
+from shared.bulk import table_of
+from shared.models import AuditLog
+
+
+def note(connection: Connection, actor: str, action: str, subject: str | None, detail: str) -> None:
+    """Write it down, as of now, in the caller's transaction."""
+    row = {"at": datetime.now(UTC), "actor": actor, "action": action,
+           "subject": subject, "detail": detail}  # fmt: skip
+    connection.execute(insert(table_of(AuditLog)), [row])

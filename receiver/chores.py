@@ -1,0 +1,71 @@
+"""What a running receiver does besides taking deliveries in, in a thread of its own.
+
+Every second it looks for a replay that somebody asked for; once a day it prunes. Each does its
+work in small transactions with a pause between them, so that deliveries do not wait for it.
+"""
+
+import threading
+from collections.abc import Mapping
+from time import monotonic
+
+import structlog
+from sqlalchemy import Engine
+
+from receiver.errors import Stopping, first_line
+from receiver.prune import prune
+from receiver.replay_requests import carry_out_next
+from receiver.vendors.base import Vendor
+
+POLL_SEC = 1.0
+AFTER_FAILURE_SEC = 5.0
+PRUNE_EVERY_SEC = 86_400.0
+PAUSE_SEC = 0.05
+
+log = structlog.get_logger()
+
+
+class Chores:
+    """The thread. `retention_days` 0 keeps deliveries for ever."""
+
+    def __init__(self, engine: Engine, vendors: Mapping[str, Vendor], retention_days: int) -> None:
+        self._engine = engine
+        self._vendors = vendors
+        self._retention_days = retention_days
+        self._prune_at = monotonic()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="chores")
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Break off after the transaction that is under way, and wait for that."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self._stopping.wait(pause):
+            try:
+                pause = POLL_SEC
+                self._prune()
+                if carry_out_next(self._engine, self._vendors, self._pause):
+                    pause = 0.0  # perhaps there is another
+            except Stopping:
+                return
+            except Exception as error:  # the thread must outlive any failure of the store
+                log.error("chore_failed", error=first_line(error))
+                pause = AFTER_FAILURE_SEC
+
+    def _prune(self) -> None:
+        if not self._retention_days or monotonic() < self._prune_at:
+            return
+        removed = prune(self._engine, self._retention_days, actor="receiver", stopping=self._pause)
+        self._prune_at = monotonic() + PRUNE_EVERY_SEC
+        if removed.deliveries:
+            log.info("pruned", days=self._retention_days, **removed._asdict())
+
+    def _pause(self) -> bool:
+        """Between two transactions; whether to break off."""
+        return self._stopping.wait(PAUSE_SEC)

@@ -1,0 +1,89 @@
+"""Deliveries that are held back, and what the store says of them."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, select
+
+from receiver.held import TOTALS, Caps, size_of
+from receiver.pipeline import judge
+from receiver.store import Entry, Held, Written, write_batch
+from receiver.vendors.base import Claims, Incoming
+from receiver.vendors.mindtickle import MindTickle
+from shared.bulk import table_of
+from shared.models import Quarantine, QuarantineTotal
+from shared.outcomes import Kind, Outcome
+from tests import playing
+
+V = "mindtickle"
+ARRIVAL = datetime(2025, 9, 1, 12, tzinfo=UTC)
+"""When deliveries came that are replayed months later."""
+HEADERS = {"x-mt-event-id": "e"}
+HEADERS_SIZE = len('{"x-mt-event-id": "e"}')
+
+
+def vendor(*secrets: str, company: str | None = playing.COMPANY, past: int = 600) -> MindTickle:
+    """MindTickle under these settings."""
+    return MindTickle([one.encode() for one in secrets], company, past=past, future=300)
+
+
+def incoming(
+    key: str,
+    secret: str,
+    user: str = "u-1",
+    at: datetime = ARRIVAL,
+    age: timedelta = timedelta(0),
+    **data: Any,
+) -> Incoming:
+    """Progress of a learner, signed `age` before it arrives."""
+    body = playing.body_of("module.progress", playing.progress(user, note=key) | data)
+    return of_body(body, key, secret, at, age)
+
+
+def of_body(
+    body: bytes, key: str, secret: str, at: datetime = ARRIVAL, age: timedelta = timedelta(0)
+) -> Incoming:
+    headers = playing.signed(body, at - age, key, secret)
+    return Incoming({name: value.encode() for name, value in headers.items()}, body, "::1", at)
+
+
+def take(
+    engine: Engine, deliveries: Iterable[Incoming], under: MindTickle, caps: Caps | None = None
+) -> list[Written]:
+    """Take deliveries in as a receiver with these settings did."""
+    entries = [judge(under, one) for one in deliveries]
+    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+        return write_batch(connection, entries, caps)
+
+
+def held_entry(kind: Kind, size: int) -> Entry:
+    """One that is held back under a kind; `size` in bytes is that of body and headers."""
+    body = b"x" * (size - HEADERS_SIZE)
+    held = Held(HEADERS, body, kind)
+    return Entry(V, ARRIVAL, Claims(None, None), Outcome.BAD_SIGNATURE, "no", None, size, held=held)
+
+
+def totals(connection: Connection) -> dict[str, tuple[int, ...]]:
+    """By kind: held, held_bytes, dropped, dropped_bytes; only those that are not all zero."""
+    table = table_of(QuarantineTotal)
+    rows = connection.execute(select(*(table.c[name] for name in TOTALS)))
+    return {row.kind: tuple(row)[2:] for row in rows if any(tuple(row)[2:])}
+
+
+def recount(connection: Connection) -> dict[str, tuple[int, int]]:
+    """By kind: how many are held and their bytes, counted in the table itself."""
+    row = table_of(Quarantine).c
+    query = (
+        select(row.kind, func.count(), func.sum(size_of(row)))
+        .where(row.state == "held")
+        .group_by(row.kind)
+    )
+    return {kind: (count, int(size)) for kind, count, size in connection.execute(query)}
+
+
+def assert_totals_are_exact(engine: Engine) -> None:
+    with engine.connect() as connection:
+        counted = recount(connection)
+        said = {kind: row[:2] for kind, row in totals(connection).items() if any(row[:2])}
+    assert said == counted
