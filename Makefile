@@ -1,4 +1,4 @@
-.PHONY: run demo test check setup lock browser
+.PHONY: run demo test check flood setup lock browser
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -29,6 +29,9 @@ check: $(VENV)/dev
 	ruff format --check .
 	mypy
 	$(PYTHON) -m pytest tests/test_imports.py
+
+flood: $(VENV)/dev
+	$(PYTHON) -m tests.flood
 
 setup: $(VENV)/app
 

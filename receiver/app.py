@@ -47,8 +47,8 @@ def create_app(settings: ReceiverSettings) -> FastAPI:
             raise HTTPException(404)
         return await pipeline.take(vendor, request)
 
-    # A plain route: the raw body leaves nothing to inject or validate, and without FastAPI's
-    # dependency machinery an empty endpoint answered 1.9 times as many requests.
+    # A plain route: a raw body leaves nothing to inject or validate, so FastAPI's machinery for
+    # that would only cost time at each delivery.
     app.add_route("/webhooks/{slug}", receive, methods=["POST"])
 
     @app.get("/healthz")
