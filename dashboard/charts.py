@@ -19,8 +19,6 @@ OUTCOMES = {
 }
 """The words for outcomes, in the order that charts stack them."""
 
-FAILURES = {key: word for key, word in OUTCOMES.items() if key not in ("accepted", "duplicate")}
-
 COLOURS = ["#0b7a75", "#8fb8b5", "#d1495b", "#b5533c", "#e8a33d", "#7b5ea7", "#5b8def", "#3f88c5",
            "#c06c84", "#6c7a80"]  # fmt: skip
 

@@ -55,6 +55,14 @@ def until(done: Callable[[], bool], seconds: float = START_SEC) -> None:
         time.sleep(0.02)
 
 
+def is_up(*urls: str) -> bool:
+    """Whether something answers at each of these addresses."""
+    try:
+        return all(httpx.get(url).is_success for url in urls)
+    except httpx.TransportError:
+        return False
+
+
 class Receiver:
     """`python -m receiver serve` on a free port. Killed at the end if it still runs."""
 

@@ -5,12 +5,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-import httpx
 import pytest
 from playwright.sync_api import Page, Playwright, sync_playwright
 
 from tests.conftest import FreshStore
-from tests.running import ROOT, environment, free_port, until
+from tests.running import ROOT, environment, free_port, is_up, until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = (
@@ -58,14 +57,8 @@ def dashboard(browsed_store: str) -> Iterator[str]:
     )
     url = f"http://127.0.0.1:{port}"
 
-    def answers() -> bool:
-        try:
-            return httpx.get(f"{url}/_stcore/health").is_success
-        except httpx.TransportError:
-            return False
-
     try:
-        until(answers)
+        until(lambda: is_up(f"{url}/_stcore/health"))
         yield url
     finally:
         process.terminate()

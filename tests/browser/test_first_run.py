@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from receiver.vendors.mindtickle import sign
 from shared.database import migrate, open_engine
 from tests import playing
-from tests.running import ROOT, environment, free_port, until
+from tests.running import ROOT, environment, free_port, is_up, until
 
 
 class Installation:
@@ -44,13 +44,7 @@ class Installation:
         )
 
     def answers(self) -> bool:
-        try:
-            return all(
-                httpx.get(url).is_success
-                for url in (f"{self.receiver}/healthz", f"{self.dashboard}/_stcore/health")
-            )
-        except httpx.TransportError:
-            return False
+        return is_up(f"{self.receiver}/healthz", f"{self.dashboard}/_stcore/health")
 
     def stop(self) -> None:
         self._processes.send_signal(signal.SIGTERM)

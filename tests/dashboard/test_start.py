@@ -4,9 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
-
-from tests.running import environment, free_port, until
+from tests.running import environment, free_port, is_up, until
 
 
 def start(folder: Path, **settings: str) -> subprocess.Popen[str]:
@@ -30,14 +28,8 @@ def test_the_dashboard_runs_without_the_vendors_secrets(tmp_path: Path) -> None:
     port = str(free_port())
     process = start(tmp_path, DASHBOARD_PORT=port, MINDTICKLE_WEBHOOK_SECRET="whsec-hidden")
 
-    def answers() -> bool:
-        try:
-            return httpx.get(f"http://127.0.0.1:{port}/_stcore/health").is_success
-        except httpx.TransportError:
-            return False
-
     try:
-        until(answers)
+        until(lambda: is_up(f"http://127.0.0.1:{port}/_stcore/health"))
         running = Path(f"/proc/{process.pid}/environ").read_bytes()
     finally:
         process.terminate()
