@@ -21,7 +21,7 @@ from receiver.rebuild import rebuild as rebuild_read_models
 from receiver.simulator import Plan, Scenario, Summary, scenario_named
 from receiver.simulator import simulate as run_simulation
 from receiver.vendors import configured
-from shared.database import is_current, open_engine
+from shared.database import is_current, open_engine, rebuild_is_due
 from shared.database import migrate as upgrade
 from shared.settings import ReceiverSettings, SettingsError
 from shared.vendors import vendor_facts
@@ -72,8 +72,13 @@ def _check_schema(settings: ReceiverSettings) -> None:
 
 @cli.command()
 def migrate() -> None:
-    """Bring the store to the newest schema."""
-    upgrade(open_engine(ReceiverSettings.load().database_url))
+    """Bring the store to the newest schema, and what is derived from events with it."""
+    engine = open_engine(ReceiverSettings.load().database_url)
+    upgrade(engine)
+    with engine.connect() as connection:
+        due = rebuild_is_due(connection)
+    if due:
+        rebuild()
 
 
 @cli.command()

@@ -5,14 +5,15 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Engine, Row, select
-from sqlmodel import SQLModel
 
 from receiver.audit import note
 from receiver.vendors import ADAPTERS
 from receiver.vendors.base import Unreadable
+from shared import standings
 from shared.bulk import table_of
-from shared.models import Event
-from shared.projections import READ_MODELS, Fact, clear, project
+from shared.database import hold_write_lock
+from shared.models import Event, RebuildDue
+from shared.projections import Fact, clear, refold
 
 BATCH = 10_000
 
@@ -28,15 +29,14 @@ def rebuild(engine: Engine, on_progress: Callable[[int], None] = lambda _: None)
     """
     done = 0
     with engine.connect().execution_options(immediate=True) as connection, connection.begin():
-        if engine.dialect.name == "postgresql":
-            locked: Sequence[type[SQLModel]] = (Event, *READ_MODELS)
-            tables = ", ".join(table_of(model).name for model in locked)
-            connection.exec_driver_sql(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")
+        hold_write_lock(connection)
         clear(connection)
         for events in _batches(connection):
-            project(connection, (fact for event in events for fact in _facts(event)))
+            refold(connection, [fact for event in events for fact in _facts(event)])
             done += len(events)
             on_progress(done)
+        standings.make_all(connection)
+        connection.execute(table_of(RebuildDue).delete())
         note(connection, "command line", "rebuild", None, f"{done} events")
     return done
 

@@ -15,6 +15,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 from receiver.held import Arrival, Caps, keep
 from receiver.vendors.base import Claims, VendorEvent
 from shared.bulk import Upsert, encode, insert_rows, table_of, upsert
+from shared.database import hold_write_lock
 from shared.models import Delivery, DeliveryHourly, Event, Heartbeat
 from shared.outcomes import STATUS, Kind, Outcome
 from shared.projections import project
@@ -97,6 +98,7 @@ def write_batch(
 
     `caps` bound what is held of each vendor.
     """
+    hold_write_lock(connection)
     ids = _insert_deliveries(connection, entries)
     numbered = list(zip(ids, entries, strict=True))
     fresh = _insert_events(connection, numbered)
@@ -114,7 +116,6 @@ def write_batch(
         ),
     )
     keep(connection, _arrivals(numbered), caps or Caps())
-    # Last, as every receiver on a Postgres waits here for the others' counts of this hour.
     _count_by_hour(connection, entries, written)
     return written
 
@@ -171,7 +172,6 @@ def _insert_events(connection: Connection, numbered: Iterable[tuple[int, Entry]]
     ]
     if not rows:
         return set()
-    rows.sort(key=lambda row: (row[0], row[1], row[-1]))  # one order of locks for all receivers
     return set(connection.scalars(_new_events(connection.dialect.name), {"rows": encode(rows)}))
 
 

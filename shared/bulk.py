@@ -43,14 +43,26 @@ def insert_rows(dialect: str, model: type[SQLModel], columns: Sequence[str]) -> 
     """
     table = table_of(model)
     chosen = [table.c[name] for name in columns]
-    if dialect == "sqlite":
-        return sqlite.insert(table).from_select(columns, _from_sqlite(chosen))
-    return postgresql.insert(table).from_select(columns, _from_postgres(chosen))
+    return insert_into(dialect, model).from_select(columns, given(dialect, chosen))
+
+
+def insert_into(dialect: str, model: type[SQLModel]) -> Upsert:
+    """`INSERT INTO model`, to which `from_select` and `on_conflict_…` are added."""
+    make = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    return make(table_of(model))
+
+
+def given(dialect: str, columns: Sequence[Column[Any]]) -> Select[Any]:
+    """`SELECT … FROM :rows` with these columns, for statements that compute from rows."""
+    return (_from_sqlite if dialect == "sqlite" else _from_postgres)(columns)
 
 
 def _from_sqlite(columns: Sequence[Column[Any]]) -> Select[Any]:
     each = func.json_each(bindparam("rows")).table_valued("key", "value")
-    values = [func.json_extract(each.c.value, f"$[{index}]") for index in range(len(columns))]
+    values = [
+        func.json_extract(each.c.value, f"$[{index}]").label(column.name)
+        for index, column in enumerate(columns)
+    ]
     # Rows keep their order. SQLite also needs a clause here to tell "ON CONFLICT" from a join.
     return select(*values).order_by(each.c.key)
 
@@ -60,7 +72,8 @@ def _from_postgres(columns: Sequence[Column[Any]]) -> Select[Any]:
         "value", with_ordinality="ordinality"
     )
     values = [
-        cast(each.c.value.op("->>")(index), column.type) for index, column in enumerate(columns)
+        cast(each.c.value.op("->>")(index), column.type).label(column.name)
+        for index, column in enumerate(columns)
     ]
     return select(*values).order_by(each.c.ordinality)
 

@@ -9,12 +9,16 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, select
 from sqlmodel import create_engine
+
+from shared.bulk import table_of
+from shared.models import RebuildDue
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_SEC = 5
 MIGRATION_LOCK = 7_411_052_001
+WRITE_LOCK = 7_411_052_002
 
 
 def open_engine(url: str, *, impatient: bool = False) -> Engine:
@@ -67,6 +71,17 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
+def hold_write_lock(connection: Connection) -> None:
+    """One transaction at a time writes events and read models, whatever the number of receivers:
+    SQLite works so by itself, Postgres by this. Read models then see all that came before, ids
+    are committed in their order, and no two writers can deadlock.
+
+    Raises OperationalError if an impatient engine has waited too long.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
+
+
 def migrate(engine: Engine, revision: str = "head") -> None:
     """Bring the schema to `revision`. Safe to run from several processes at once."""
     with engine.connect().execution_options(immediate=True) as connection, connection.begin():
@@ -78,10 +93,17 @@ def migrate(engine: Engine, revision: str = "head") -> None:
 
 
 def is_current(engine: Engine) -> bool:
-    """Whether the store has the newest schema."""
+    """Whether the store has the newest schema, and read models that fit it."""
     with engine.connect() as connection:
         applied = MigrationContext.configure(connection).get_current_heads()
-    return set(applied) == set(ScriptDirectory.from_config(_config()).get_heads())
+        newest = ScriptDirectory.from_config(_config()).get_heads()
+        return set(applied) == set(newest) and not rebuild_is_due(connection)
+
+
+def rebuild_is_due(connection: Connection) -> bool:
+    """Whether a migration changed what read models hold since they were last made."""
+    due = table_of(RebuildDue).c.revision
+    return connection.scalar(select(due).limit(1)) is not None
 
 
 def _config() -> Config:

@@ -8,6 +8,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import Field, Index, SQLModel
 
 FAILED = "outcome NOT IN ('accepted', 'duplicate')"
+ACTIVE = "status IN ('open', 'in_progress')"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -166,7 +167,12 @@ class Event(Table, table=True):
 
 
 class Learner(Table, table=True):
-    """A user of a vendor, as the roster events left them."""
+    """A user of a vendor: everybody that any event told of.
+
+    `person` is the same for one person at several vendors: the e-mail address in lower case, or
+    vendor and id where there is none. `active` is false for whom a roster event let go, and true
+    for whom none ever named. `identified_at` is when a vendor without a roster last named them.
+    """
 
     vendor: str = Field(primary_key=True, sa_type=Words)
     user_id: str = Field(primary_key=True, sa_type=Words)
@@ -177,6 +183,44 @@ class Learner(Table, table=True):
     active: bool
     provisioned_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     deprovisioned_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    identified_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    person: str = Field(sa_type=Words, index=True)
+
+
+class RosterChange(Table, table=True):
+    """Somebody joined or changed role or team (`kind` is `joined`), or left (`left`)."""
+
+    __tablename__ = "roster_change"
+
+    vendor: str = Field(primary_key=True, sa_type=Words)
+    user_id: str = Field(primary_key=True, sa_type=Words)
+    changed_at: datetime = Field(primary_key=True, sa_type=UtcDateTime)
+    kind: str = Field(primary_key=True, sa_type=Words)
+    role: str | None = Field(default=None, sa_type=Words)
+    team_id: str | None = Field(default=None, sa_type=Words)
+    reason: str | None = Field(default=None, sa_type=Words)
+
+
+class Module(Table, table=True):
+    """A module that anybody has begun, by the latest name that it was given."""
+
+    vendor: str = Field(primary_key=True, sa_type=Words)
+    module_id: str = Field(primary_key=True, sa_type=Words)
+    module_name: str | None = Field(default=None, sa_type=Words)
+    named_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class Quiz(Table, table=True):
+    """A quiz that anybody has taken, as its latest submission describes it.
+
+    `retake_pct` is the vendor's own threshold: under it a learner must retake.
+    """
+
+    vendor: str = Field(primary_key=True, sa_type=Words)
+    quiz_id: str = Field(primary_key=True, sa_type=Words)
+    quiz_name: str | None = Field(default=None, sa_type=Words)
+    retake_pct: float | None = None
+    named_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class ModuleProgress(Table, table=True):
@@ -206,6 +250,41 @@ class ModuleProgressDaily(Table, table=True):
     time_spent_sec: int
 
 
+class ModuleStanding(Table, table=True):
+    """How far a learner was in a module at the end of a quarter hour in which they moved.
+
+    Every midnight of every time zone begins a quarter hour, so a window on any viewer's clock
+    begins between two of these rows. `slot` is the begin of the quarter hour.
+    """
+
+    __tablename__ = "module_standing"
+
+    vendor: str = Field(primary_key=True, sa_type=Words)
+    user_id: str = Field(primary_key=True, sa_type=Words)
+    module_id: str = Field(primary_key=True, sa_type=Words)
+    slot: datetime = Field(primary_key=True, sa_type=UtcDateTime)
+    progress_pct: float
+    time_spent_sec: int
+
+
+class LearnerStanding(Table, table=True):
+    """The same over all modules of a learner: a window costs two look-ups, however long it is.
+
+    `points` are the percentage points of all modules together, `modules` counts those begun,
+    `completed` those at 100 %.
+    """
+
+    __tablename__ = "learner_standing"
+
+    vendor: str = Field(primary_key=True, sa_type=Words)
+    user_id: str = Field(primary_key=True, sa_type=Words)
+    slot: datetime = Field(primary_key=True, sa_type=UtcDateTime)
+    points: float
+    modules: int
+    completed: int
+    time_spent_sec: int = Field(sa_type=BigInteger)
+
+
 class QuizAttempt(Table, table=True):
     """One submission of a quiz; a practice run has no score and is not graded."""
 
@@ -227,8 +306,31 @@ class QuizAttempt(Table, table=True):
     submitted_at: datetime = Field(sa_type=UtcDateTime)
 
 
+class QuizStanding(Table, table=True):
+    """Where a learner stands at a quiz. Scores are percent of graded attempts; `submitted_at` and
+    `passed` are those of the latest. Practice runs are only counted."""
+
+    __tablename__ = "quiz_standing"
+    __table_args__ = (Index("quiz_standing_quiz", "vendor", "quiz_id", "latest_pct"),)
+
+    vendor: str = Field(primary_key=True, sa_type=Words)
+    user_id: str = Field(primary_key=True, sa_type=Words)
+    quiz_id: str = Field(primary_key=True, sa_type=Words)
+    tries: int
+    practice_runs: int
+    first_pct: float | None = None
+    previous_pct: float | None = None
+    latest_pct: float | None = None
+    best_pct: float | None = None
+    passed: bool | None = None
+    submitted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
 class CourseCompletion(Table, table=True):
-    """One completion of a course; a learner who retakes it has several."""
+    """One completion of a course; a learner who retakes it has several.
+
+    `report_url` is where the vendor shows the learner's answers, if it told a web address.
+    """
 
     __tablename__ = "course_completion"
     __table_args__ = (
@@ -243,6 +345,7 @@ class CourseCompletion(Table, table=True):
     course_name: str | None = Field(default=None, sa_type=Words)
     score: float | None = None
     completed_at: datetime = Field(sa_type=UtcDateTime)
+    report_url: str | None = Field(default=None, sa_type=Words)
 
 
 class Certification(Table, table=True):
@@ -256,10 +359,26 @@ class Certification(Table, table=True):
 
 
 class CoachingCase(Table, table=True):
-    """A flagged learner × quiz on its way from open to resolved."""
+    """One round of coaching of a learner at a quiz. A new fail after its end opens a new round.
+
+    `status` is `open`, `in_progress`, `resolved` or `dismissed`; `outcome` says how it ended.
+    `flagged_pct` is the score it began with, `passed_pct` the one it ended with. `version` counts
+    up with every change, so that nobody overwrites what they have not seen.
+    """
 
     __tablename__ = "coaching_case"
-    __table_args__ = (Index("coaching_case_learner", "vendor", "user_id", "quiz_id"),)
+    __table_args__ = (
+        Index("coaching_case_learner", "vendor", "user_id", "quiz_id"),
+        Index(
+            "coaching_case_active",
+            "vendor",
+            "user_id",
+            "quiz_id",
+            unique=True,
+            sqlite_where=text(ACTIVE),
+            postgresql_where=text(ACTIVE),
+        ),
+    )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
     vendor: str = Field(sa_type=Words)
@@ -271,7 +390,14 @@ class CoachingCase(Table, table=True):
     notes: str | None = Field(default=None, sa_type=Words)
     outcome: str | None = Field(default=None, sa_type=Words)
     opened_at: datetime = Field(sa_type=UtcDateTime)
+    opened_by: str = Field(sa_type=Words)
+    flagged_pct: float | None = None
     updated_at: datetime = Field(sa_type=UtcDateTime)
+    updated_by: str = Field(sa_type=Words)
+    closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    passed_pct: float | None = None
+    passed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    version: int = 1
 
 
 class QuizThreshold(Table, table=True):
@@ -285,9 +411,10 @@ class QuizThreshold(Table, table=True):
 
 
 class AuditLog(Table, table=True):
-    """Who did what, and when."""
+    """Who did what, and when. `subject` is what it was done to, as `case 12`."""
 
     __tablename__ = "audit_log"
+    __table_args__ = (Index("audit_log_subject", "subject", "id"),)
 
     id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
     at: datetime = Field(sa_type=UtcDateTime, index=True)
@@ -295,6 +422,14 @@ class AuditLog(Table, table=True):
     action: str = Field(sa_type=Words)
     subject: str | None = Field(default=None, sa_type=Words)
     detail: str | None = Field(default=None, sa_type=Words)
+
+
+class RebuildDue(Table, table=True):
+    """A row stands here from a migration that changed read models until `rebuild` has run."""
+
+    __tablename__ = "rebuild_due"
+
+    revision: str = Field(primary_key=True, sa_type=Words)
 
 
 class Heartbeat(Table, table=True):

@@ -1,8 +1,9 @@
 """Event → read models: a fold that does not care about order.
 
 Progress merges by the larger value, a roster change by the later event time (a tie:
-deprovisioned wins), an attempt or completion by its event key. Late retries, duplicates,
-replays and `rebuild` therefore all give the same tables.
+deprovisioned wins), an attempt or completion by its event key. Standings are made from those
+(`shared.standings`). Late retries, duplicates, replays and `rebuild` therefore all give the same
+tables.
 """
 
 from collections import defaultdict
@@ -14,21 +15,34 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, tuple_
 from sqlmodel import SQLModel
 
+from shared import standings
 from shared.bulk import Row, Upsert, insert_rows, table_of, upsert
 from shared.models import (
     Certification,
     CourseCompletion,
     Learner,
+    LearnerStanding,
+    Module,
     ModuleProgress,
     ModuleProgressDaily,
+    ModuleStanding,
+    Quiz,
     QuizAttempt,
+    QuizStanding,
+    RosterChange,
 )
 
 READ_MODELS: Sequence[type[SQLModel]] = (
     Learner,
+    RosterChange,
+    Module,
     ModuleProgress,
     ModuleProgressDaily,
+    ModuleStanding,
+    LearnerStanding,
+    Quiz,
     QuizAttempt,
+    QuizStanding,
     CourseCompletion,
     Certification,
 )
@@ -53,6 +67,17 @@ class Deprovisioned(NamedTuple):
     user_id: str
     email: str | None
     deprovisioned_at: datetime
+    reason: str | None = None
+
+
+class Identified(NamedTuple):
+    """Who a learner is, told by a vendor that sends no roster."""
+
+    vendor: str
+    user_id: str
+    email: str | None
+    name: str | None
+    identified_at: datetime
 
 
 class Progressed(NamedTuple):
@@ -68,7 +93,7 @@ class Progressed(NamedTuple):
 
 
 class Attempted(NamedTuple):
-    """A quiz was submitted."""
+    """A quiz was submitted. Under `retake_pct` the vendor itself wants it taken again."""
 
     vendor: str
     event_key: str
@@ -80,6 +105,7 @@ class Attempted(NamedTuple):
     passed: bool | None
     graded: bool
     submitted_at: datetime
+    retake_pct: float | None = None
 
 
 class Completed(NamedTuple):
@@ -92,6 +118,7 @@ class Completed(NamedTuple):
     course_name: str | None
     score: float | None
     completed_at: datetime
+    report_url: str | None = None
 
 
 class Expired(NamedTuple):
@@ -104,17 +131,45 @@ class Expired(NamedTuple):
     renewal_deadline: datetime | None
 
 
-Fact = Provisioned | Deprovisioned | Progressed | Attempted | Completed | Expired
+Fact = Provisioned | Deprovisioned | Identified | Progressed | Attempted | Completed | Expired
+
+
+def person_of(vendor: str, user_id: str, email: str | None) -> str:
+    """The same for one person at several vendors: by e-mail, compared without case and
+    surrounding space. Nobody is merged without one: vendor and id, and a space, which no
+    e-mail has, stand in for it."""
+    address = (email or "").strip().lower()
+    is_address = "@" in address and not any(map(str.isspace, address))
+    return address if is_address else f"{vendor} {user_id}"
 
 
 def project(connection: Connection, facts: Iterable[Fact]) -> None:
-    """Fold facts into the read models, in the caller's transaction.
+    """Fold facts into the read models and their standings, in the caller's transaction."""
+    facts = list(facts)
+    _fold(connection, facts)
+    standings.follow(
+        connection,
+        progress=_totals(facts),
+        attempts=((*fact[:1], *fact[2:4]) for fact in facts if isinstance(fact, Attempted)),
+    )
 
-    The tables are written in one order, so that two receivers cannot deadlock.
-    """
+
+def refold(connection: Connection, facts: Iterable[Fact]) -> None:
+    """The same for `rebuild`, which then makes all standings in one go: `standings.make_all`."""
+    facts = list(facts)
+    _fold(connection, facts)
+    standings.mark(connection, _totals(facts))
+
+
+def _totals(facts: Iterable[Fact]) -> Iterable[Row]:
+    return (fact[:3] + fact[4:] for fact in facts if isinstance(fact, Progressed))
+
+
+def _fold(connection: Connection, facts: Iterable[Fact]) -> None:
     by_kind: dict[type, list[Any]] = defaultdict(list)
     for fact in facts:
         by_kind[type(fact)].append(fact)
+    _write_seen(connection, {(fact.vendor, fact.user_id) for fact in facts})
     for kind, write in _WRITERS.items():
         if rows := by_kind.get(kind):
             write(connection, rows)
@@ -126,19 +181,36 @@ def clear(connection: Connection) -> None:
         connection.execute(table_of(model).delete())
 
 
+def _write_seen(connection: Connection, people: set[tuple[str, str]]) -> None:
+    # Whoever an event tells of is a learner, so that no board has to look for the unlisted.
+    rows = ((*who, person_of(*who, None), True) for who in people)
+    upsert(connection, _seen(connection.dialect.name), rows, key_columns=2)
+
+
+@cache
+def _seen(dialect: str) -> Upsert:
+    columns = ("vendor", "user_id", "person", "active")
+    return insert_rows(dialect, Learner, columns).on_conflict_do_nothing()
+
+
 def _write_provisioned(connection: Connection, facts: list[Provisioned]) -> None:
-    statement = _provision(connection.dialect.name)
-    upsert(connection, statement, ((*fact, True) for fact in facts), key_columns=2)
+    rows = ((*fact, person_of(*fact[:3]), True) for fact in facts)
+    upsert(connection, _provision(connection.dialect.name), rows, key_columns=2)
+    changes = (
+        (fact.vendor, fact.user_id, fact.provisioned_at, "joined", fact.role, fact.team_id, None)
+        for fact in facts
+    )
+    upsert(connection, _roster_change(connection.dialect.name), changes, key_columns=4)
 
 
 @cache
 def _provision(dialect: str) -> Upsert:
     old = table_of(Learner).c
-    statement = insert_rows(dialect, Learner, (*Provisioned._fields, "active"))
+    statement = insert_rows(dialect, Learner, (*Provisioned._fields, "person", "active"))
     new = statement.excluded
     profile = ("email", "name", "role", "team_id")
     newer = or_(old.provisioned_at.is_(None), _after(new, old, by=("provisioned_at", *profile)))
-    taken = {name: case((newer, new[name]), else_=old[name]) for name in profile}
+    taken = {name: case((newer, new[name]), else_=old[name]) for name in (*profile, "person")}
     joined = case((newer, new.provisioned_at), else_=old.provisioned_at)
     return statement.on_conflict_do_update(
         index_elements=["vendor", "user_id"],
@@ -147,36 +219,80 @@ def _provision(dialect: str) -> Upsert:
 
 
 def _write_deprovisioned(connection: Connection, facts: list[Deprovisioned]) -> None:
-    statement = _deprovision(connection.dialect.name)
-    upsert(connection, statement, ((*fact, False) for fact in facts), key_columns=2)
+    rows = ((*fact[:4], person_of(*fact[:3]), False) for fact in facts)
+    upsert(connection, _deprovision(connection.dialect.name), rows, key_columns=2)
+    changes = (
+        (fact.vendor, fact.user_id, fact.deprovisioned_at, "left", None, None, fact.reason)
+        for fact in facts
+    )
+    upsert(connection, _roster_change(connection.dialect.name), changes, key_columns=4)
 
 
 @cache
 def _deprovision(dialect: str) -> Upsert:
     old = table_of(Learner).c
-    statement = insert_rows(dialect, Learner, (*Deprovisioned._fields, "active"))
+    columns = (*Deprovisioned._fields[:4], "person", "active")
+    statement = insert_rows(dialect, Learner, columns)
     new = statement.excluded
     later = or_(old.deprovisioned_at.is_(None), new.deprovisioned_at > old.deprovisioned_at)
     left = case((later, new.deprovisioned_at), else_=old.deprovisioned_at)
-    # The e-mail of a leaver counts only while no provisioning has told a better one.
-    newer = and_(old.provisioned_at.is_(None), _after(new, old, by=("deprovisioned_at", "email")))
+    # The e-mail of a leaver counts only while nobody else has told a better one.
+    newer = and_(
+        old.provisioned_at.is_(None),
+        old.identified_at.is_(None),
+        or_(old.deprovisioned_at.is_(None), _after(new, old, by=("deprovisioned_at", "email"))),
+    )
+    taken = {name: case((newer, new[name]), else_=old[name]) for name in ("email", "person")}
     return statement.on_conflict_do_update(
         index_elements=["vendor", "user_id"],
-        set_={
-            "email": case((newer, new.email), else_=old.email),
-            "deprovisioned_at": left,
-            "active": _is_active(old.provisioned_at, left),
-        },
+        set_=taken | {"deprovisioned_at": left, "active": _is_active(old.provisioned_at, left)},
     )
 
 
 def _is_active(joined: Any, left: Any) -> ColumnElement[bool]:
-    return and_(joined.isnot(None), or_(left.is_(None), joined > left))
+    return or_(left.is_(None), and_(joined.isnot(None), joined > left))
+
+
+@cache
+def _roster_change(dialect: str) -> Upsert:
+    columns = ("vendor", "user_id", "changed_at", "kind", "role", "team_id", "reason")
+    statement = insert_rows(dialect, RosterChange, columns)
+    told = columns[4:]
+    greater = _after(statement.excluded, table_of(RosterChange).c, by=("changed_at", *told))
+    return statement.on_conflict_do_update(
+        index_elements=list(columns[:4]),
+        set_={name: statement.excluded[name] for name in told},
+        where=greater,
+    )
+
+
+def _write_identified(connection: Connection, facts: list[Identified]) -> None:
+    rows = ((*fact, person_of(*fact[:3]), True) for fact in facts)
+    upsert(connection, _identify(connection.dialect.name), rows, key_columns=2)
+
+
+@cache
+def _identify(dialect: str) -> Upsert:
+    old = table_of(Learner).c
+    statement = insert_rows(dialect, Learner, (*Identified._fields, "person", "active"))
+    new = statement.excluded
+    later = _after(new, old, by=("identified_at", "email", "name"))
+    newer = and_(old.provisioned_at.is_(None), or_(old.identified_at.is_(None), later))
+    at = or_(old.identified_at.is_(None), new.identified_at > old.identified_at)
+    taken = {
+        name: case((newer, new[name]), else_=old[name]) for name in ("email", "name", "person")
+    }
+    return statement.on_conflict_do_update(
+        index_elements=["vendor", "user_id"],
+        set_=taken | {"identified_at": case((at, new.identified_at), else_=old.identified_at)},
+    )
 
 
 def _write_progress(connection: Connection, facts: list[Progressed]) -> None:
     dialect = connection.dialect.name
     upsert(connection, _progress(dialect), facts, key_columns=3)
+    named = ((fact.vendor, *fact[2:4], fact.updated_at) for fact in facts if fact.module_name)
+    upsert(connection, _module(dialect), _newest(named), key_columns=2)
     upsert(connection, _daily(dialect), map(_of_the_day, facts), key_columns=4)
 
 
@@ -193,6 +309,18 @@ def _progress(dialect: str) -> Upsert:
             "updated_at": _larger(new.updated_at, old.updated_at),
             **_larger_totals(new, old),
         },
+    )
+
+
+@cache
+def _module(dialect: str) -> Upsert:
+    old = table_of(Module).c
+    statement = insert_rows(dialect, Module, ("vendor", "module_id", "module_name", "named_at"))
+    new = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=["vendor", "module_id"],
+        set_={"module_name": new.module_name, "named_at": new.named_at},
+        where=_after(new, old, by=("named_at", "module_name")),
     )
 
 
@@ -237,7 +365,35 @@ def _expiry(dialect: str) -> Upsert:
 
 
 def _write_attempts(connection: Connection, facts: list[Attempted]) -> None:
-    upsert(connection, _once(connection.dialect.name, QuizAttempt), facts, key_columns=2)
+    dialect = connection.dialect.name
+    upsert(connection, _once(dialect, QuizAttempt), (fact[:-1] for fact in facts), key_columns=2)
+    named = (
+        (fact.vendor, fact.quiz_id, fact.quiz_name, fact.retake_pct, fact.submitted_at)
+        for fact in facts
+        if fact.quiz_name
+    )
+    upsert(connection, _quiz(dialect), _newest(named), key_columns=2)
+
+
+@cache
+def _quiz(dialect: str) -> Upsert:
+    old = table_of(Quiz).c
+    columns = ("vendor", "quiz_id", "quiz_name", "retake_pct", "named_at")
+    statement = insert_rows(dialect, Quiz, columns)
+    new = statement.excluded
+    later = or_(
+        _after(new, old, by=("named_at", "quiz_name")),
+        and_(
+            new.named_at == old.named_at,
+            new.quiz_name == old.quiz_name,
+            func.coalesce(new.retake_pct, -1) > func.coalesce(old.retake_pct, -1),
+        ),
+    )
+    return statement.on_conflict_do_update(
+        index_elements=["vendor", "quiz_id"],
+        set_={name: new[name] for name in columns[2:]},
+        where=later,
+    )
 
 
 def _write_completions(connection: Connection, facts: list[Completed]) -> None:
@@ -248,6 +404,13 @@ def _write_completions(connection: Connection, facts: list[Completed]) -> None:
 def _once(dialect: str, model: type[SQLModel]) -> Upsert:
     columns = table_of(model).columns.keys()
     return insert_rows(dialect, model, columns).on_conflict_do_nothing()
+
+
+def _newest(named: Iterable[Row]) -> Iterable[Row]:
+    """Of many names for one thing (vendor, id, name, …, time) the one that will win: there are
+    few modules and quizzes, and many events of each in a batch."""
+    by_time = sorted(named, key=lambda row: (row[-1], *((word is not None, word) for word in row)))
+    return {tuple(row[:2]): row for row in by_time}.values()
 
 
 def _larger(new: Any, old: Any) -> ColumnElement[Any]:
@@ -273,6 +436,7 @@ def _after(new: Any, old: Any, by: tuple[str, ...]) -> ColumnElement[bool]:
 _WRITERS: dict[type, Any] = {
     Provisioned: _write_provisioned,
     Deprovisioned: _write_deprovisioned,
+    Identified: _write_identified,
     Progressed: _write_progress,
     Attempted: _write_attempts,
     Completed: _write_completions,

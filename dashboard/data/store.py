@@ -24,11 +24,7 @@ R = TypeVar("R")
 
 
 def kept(read: Callable[P, R]) -> Callable[P, R]:
-    """A read that is cached for one version of the store, bounded in time and number.
-
-    Not for long: of two receivers on one Postgres the one with the lower ids may commit last,
-    and that does not move the version.
-    """
+    """A read that is cached for one version of the store, bounded in time and number."""
     return st.cache_data(ttl="15s", max_entries=200, show_spinner=False)(read)
 
 

@@ -185,13 +185,14 @@ class _Provisioned(_Data):
 
 class _Deprovisioned(_Data):
     email: Name = None
+    reason: Name = None
     deprovisioned_at: Time | None = None
 
     def own_time(self) -> datetime | None:
         return self.deprovisioned_at
 
     def fact(self, key: str, at: datetime) -> Fact:
-        return Deprovisioned(SLUG, self.user_id, self.email, at)
+        return Deprovisioned(SLUG, self.user_id, self.email, at, self.reason)
 
 
 class _Progressed(_Data):

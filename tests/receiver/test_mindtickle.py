@@ -246,7 +246,8 @@ def at(hour: int, minute: int = 0, day: int = 22, month: int = 11) -> datetime:
         ),
         (
             "user.deprovisioned",
-            Deprovisioned("mindtickle", "u-1042", "dana.reyes@example.com", at(8, 20)),
+            Deprovisioned("mindtickle", "u-1042", "dana.reyes@example.com", at(8, 20),
+                          "left the company"),
         ),
         (
             "module.progress",

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import Engine, insert
@@ -13,14 +13,19 @@ from shared.models import (
     Delivery,
     DeliveryHourly,
     Event,
-    Learner,
-    ModuleProgress,
-    ModuleProgressDaily,
-    QuizAttempt,
+)
+from shared.projections import (
+    Attempted,
+    Deprovisioned,
+    Fact,
+    Progressed,
+    Provisioned,
+    project,
 )
 
 V = "mindtickle"
 NOON = datetime(2025, 11, 22, 12, tzinfo=UTC)
+LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 def add(engine: Engine, model: type[SQLModel], rows: Iterable[dict[str, Any]]) -> None:
@@ -28,48 +33,40 @@ def add(engine: Engine, model: type[SQLModel], rows: Iterable[dict[str, Any]]) -
         connection.execute(insert(table_of(model)), list(rows))
 
 
+def fold(engine: Engine, facts: Iterable[Fact]) -> None:
+    with engine.begin() as connection:
+        project(connection, facts)
+
+
 def people(engine: Engine, *rows: tuple[str, str | None]) -> None:
     """(user_id, team_id); a user id with a minus before it has left."""
-    add(
-        engine,
-        Learner,
-        (
-            {"vendor": V, "user_id": user.lstrip("-"), "email": f"{user.lstrip('-')}@x.com",
-             "team_id": team, "active": not user.startswith("-")}
-            for user, team in rows
-        ),
-    )  # fmt: skip
+    for name, team in rows:
+        user = name.lstrip("-")
+        fold(engine, [Provisioned(V, user, f"{user}@x.com", None, None, team, LONG_AGO)])
+        if name != user:
+            fold(engine, [Deprovisioned(V, user, None, LONG_AGO + timedelta(days=1))])
 
 
 def progress(engine: Engine, *rows: tuple[str, str, date, float, int]) -> None:
-    """(user_id, module_id, day, progress_pct, time_spent_sec) of each day, in order of days."""
-    add(
+    """(user_id, module_id, day, progress_pct, time_spent_sec), as of noon of the day."""
+    fold(
         engine,
-        ModuleProgressDaily,
-        (
-            {"vendor": V, "user_id": user, "module_id": module, "day": day,
-             "progress_pct": pct, "time_spent_sec": seconds}
+        [
+            Progressed(V, user, module, module.upper(), pct, seconds, noon(day))
             for user, module, day, pct, seconds in rows
-        ),
-    )  # fmt: skip
-    latest = {(user, module): (day, pct, seconds) for user, module, day, pct, seconds in rows}
-    add(
-        engine,
-        ModuleProgress,
-        (
-            {"vendor": V, "user_id": user, "module_id": module, "module_name": module.upper(),
-             "progress_pct": pct, "time_spent_sec": seconds,
-             "updated_at": datetime(day.year, day.month, day.day, tzinfo=UTC)}
-            for (user, module), (day, pct, seconds) in latest.items()
-        ),
-    )  # fmt: skip
+        ],
+    )
+
+
+def noon(day: date) -> datetime:
+    return datetime.combine(day, time(12), UTC)
 
 
 def attempts(engine: Engine, *rows: dict[str, Any]) -> None:
     """Graded attempts of u-1 at q-1 out of 10 points unless a row says otherwise."""
     usual = {"vendor": V, "user_id": "u-1", "quiz_id": "q-1", "quiz_name": "Pricing", "score": 5,
              "max_score": 10, "passed": None, "graded": True, "submitted_at": NOON}  # fmt: skip
-    add(engine, QuizAttempt, (usual | {"event_key": f"e-{n}"} | row for n, row in enumerate(rows)))
+    fold(engine, [Attempted(**(usual | {"event_key": f"e-{n}"} | r)) for n, r in enumerate(rows)])
 
 
 def full_hour(at: datetime) -> datetime:

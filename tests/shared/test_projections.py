@@ -24,8 +24,10 @@ from shared.projections import (
     Deprovisioned,
     Expired,
     Fact,
+    Identified,
     Progressed,
     Provisioned,
+    person_of,
     project,
 )
 from tests import playing
@@ -47,16 +49,109 @@ def reference(facts: Iterable[Fact]) -> dict[str, list[tuple[Any, ...]]]:
     by_kind: dict[type, set[Any]] = {}
     for fact in facts:
         by_kind.setdefault(type(fact), set()).add(fact)
-    roster = by_kind.get(Provisioned, set()) | by_kind.get(Deprovisioned, set())
+    everything = [fact for kind in by_kind.values() for fact in kind]
     progress = by_kind.get(Progressed, set())
+    attempts = by_kind.get(Attempted, set())
+    marks = {(*fact[:3], a_slot(fact.updated_at)) for fact in progress}
     return {
-        "learner": [a_learner(group) for group in keyed(roster, 2)],
+        "learner": [a_learner(group) for group in people_in(everything)],
+        "roster_change": sorted(
+            [
+                (*one[:2], one.provisioned_at, "joined", *one[4:6], None)
+                for one in latest_change(by_kind.get(Provisioned, ()))
+            ]
+            + [
+                (*one[:2], one.deprovisioned_at, "left", None, None, one.reason)
+                for one in latest_change(by_kind.get(Deprovisioned, ()))
+            ]
+        ),
+        "module": names_of((f.vendor, f.module_id, f.module_name, f.updated_at) for f in progress),
         "module_progress": [a_progress(group) for group in keyed(progress, 3)],
         "module_progress_daily": [a_day(group) for group in keyed(map(on_its_day, progress), 4)],
-        "quiz_attempt": sorted(tuple(one) for one in by_kind.get(Attempted, ())),
+        "module_standing": [a_standing(key, progress) for key in sorted(marks)],
+        "learner_standing": [
+            all_modules(key, progress) for key in sorted({(*key[:2], key[3]) for key in marks})
+        ],
+        "quiz": names_of(
+            (f.vendor, f.quiz_id, f.quiz_name, f.retake_pct, f.submitted_at) for f in attempts
+        ),
+        "quiz_attempt": sorted(tuple(one)[:-1] for one in attempts),
+        "quiz_standing": [
+            at_a_quiz([one for one in attempts if (one.vendor, one.user_id, one.quiz_id) == key])
+            for key in sorted({(one.vendor, one.user_id, one.quiz_id) for one in attempts})
+        ],
         "course_completion": sorted(tuple(one) for one in by_kind.get(Completed, ())),
         "certification": [an_expiry(group) for group in keyed(by_kind.get(Expired, ()), 3)],
     }
+
+
+def people_in(facts: Iterable[Any]) -> Iterator[list[Any]]:
+    def who(fact: Any) -> Any:
+        return fact.vendor, fact.user_id
+
+    for _, group in groupby(sorted(facts, key=who), who):
+        yield list(group)
+
+
+def latest_change(facts: Iterable[Any]) -> list[Any]:
+    """Of several changes of a person at one moment the one with the greatest words."""
+    told = {Provisioned: (4, 5), Deprovisioned: (4,)}
+
+    def at(fact: Any) -> Any:
+        return getattr(fact, "provisioned_at", None) or fact.deprovisioned_at
+
+    best: dict[Any, Any] = {}
+    for fact in sorted(facts, key=lambda one: words(*(one[n] for n in told[type(one)]))):
+        best[fact.vendor, fact.user_id, at(fact)] = fact
+    return list(best.values())
+
+
+def names_of(named: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    best: dict[Any, Any] = {}
+
+    def order(row: Any) -> Any:
+        return row[-1], row[2], *(-1 if value is None else value for value in row[3:-1])
+
+    for row in sorted((row for row in named if row[2]), key=order):
+        best[row[:2]] = row
+    return sorted(best.values())
+
+
+def a_slot(at: datetime) -> datetime:
+    return at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0)
+
+
+def a_standing(key: tuple[Any, ...], progress: Iterable[Progressed]) -> tuple[Any, ...]:
+    until = [fact for fact in progress if fact[:3] == key[:3] and a_slot(fact.updated_at) <= key[3]]
+    return (*key, max(f.progress_pct for f in until), max(f.time_spent_sec for f in until))
+
+
+def all_modules(key: tuple[Any, ...], progress: Iterable[Progressed]) -> tuple[Any, ...]:
+    until = [fact for fact in progress if fact[:2] == key[:2] and a_slot(fact.updated_at) <= key[2]]
+    modules = [a_standing((*key[:2], m, key[2]), until) for m in {fact.module_id for fact in until}]
+    points = round(sum(row[4] for row in modules), 6)
+    return (
+        *key, points, len(modules), sum(row[4] == 100 for row in modules),
+        sum(row[5] for row in modules),
+    )  # fmt: skip
+
+
+def at_a_quiz(attempts: list[Attempted]) -> tuple[Any, ...]:
+    graded = sorted(
+        (one for one in attempts if one.graded), key=lambda one: (one.submitted_at, one.event_key)
+    )
+    pcts = [
+        None if one.score is None else round(100 * one.score / (one.max_score or 0), 6)
+        for one in graded
+    ]
+    scored = [pct for pct in pcts if pct is not None]
+    last = graded[-1] if graded else None
+    return (
+        *attempts[0][:1], *attempts[0][2:4], len(graded), len(attempts) - len(graded),
+        pcts[0] if pcts else None, pcts[-2] if len(pcts) > 1 else None,
+        pcts[-1] if pcts else None, max(scored, default=None),
+        last.passed if last else None, last.submitted_at if last else None,
+    )  # fmt: skip
 
 
 def keyed(facts: Iterable[Any], columns: int) -> Iterator[list[Any]]:
@@ -74,13 +169,23 @@ def words(*values: str | None) -> tuple[str, ...]:
 def a_learner(facts: list[Any]) -> tuple[Any, ...]:
     joined = [fact for fact in facts if isinstance(fact, Provisioned)]
     left = [fact for fact in facts if isinstance(fact, Deprovisioned)]
+    told = [fact for fact in facts if isinstance(fact, Identified)]
     left_at = max((fact.deprovisioned_at for fact in left), default=None)
-    if not joined:
-        last = max(left, key=lambda fact: (fact.deprovisioned_at, *words(fact.email)))
-        return (*facts[0][:2], last.email, None, None, None, False, None, left_at)
-    new = max(joined, key=lambda fact: (fact.provisioned_at, *words(*fact[2:6])))
-    active = left_at is None or new.provisioned_at > left_at
-    return (*new[:6], active, new.provisioned_at, left_at)
+    told_at = max((fact.identified_at for fact in told), default=None)
+    joined_at = max((fact.provisioned_at for fact in joined), default=None)
+    email = name = role = team = None
+    if joined:
+        new = max(joined, key=lambda fact: (fact.provisioned_at, *words(*fact[2:6])))
+        email, name, role, team = new[2:6]
+    elif told:
+        email, name = max(told, key=lambda fact: (fact.identified_at, *words(*fact[2:4])))[2:4]
+    elif left:
+        email = max(left, key=lambda fact: (fact.deprovisioned_at, *words(fact.email))).email
+    active = left_at is None or (joined_at is not None and joined_at > left_at)
+    who = facts[0].vendor, facts[0].user_id
+    return (
+        *who, email, name, role, team, active, joined_at, left_at, told_at, person_of(*who, email)
+    )  # fmt: skip
 
 
 def a_progress(facts: list[Progressed]) -> tuple[Any, ...]:
@@ -108,12 +213,18 @@ def an_expiry(facts: list[Expired]) -> tuple[Any, ...]:
 people = st.sampled_from(["u-1", "u-2", "ü-3"])
 names = st.none() | st.sampled_from(["a", "B", "é", "🚀", "\ufffd"])
 moments = st.sampled_from(
-    [MONDAY + timedelta(hours=hours, microseconds=us) for hours in (0, 1, 2, 49) for us in (0, 1)]
+    [
+        MONDAY + timedelta(minutes=minutes, microseconds=us)
+        for minutes in (0, 14, 15, 120, 49 * 60)
+        for us in (0, 1)
+    ]
 )
 percents = st.sampled_from([0.0, 33.3, 33.4, 100.0])
+emails = st.sampled_from([None, "a@x.com", " A@x.com", "no address"])
 facts = st.one_of(
-    st.builds(Provisioned, st.just(V), people, names, names, names, names, moments),
-    st.builds(Deprovisioned, st.just(V), people, names, moments),
+    st.builds(Provisioned, st.just(V), people, emails, names, names, names, moments),
+    st.builds(Deprovisioned, st.just(V), people, emails, moments, names),
+    st.builds(Identified, st.just(V), people, emails, names, moments),
     st.builds(
         Progressed, st.just(V), people, st.sampled_from(["m-1", "m-2"]), names, percents,
         st.integers(0, 3), moments,
@@ -122,10 +233,12 @@ facts = st.one_of(
 )  # fmt: skip
 once = st.one_of(  # an event key stands for one event, so it is made from the content
     st.builds(
-        lambda user, quiz, score, at: Attempted(
-            V, f"{user}{quiz}{score}{at}", user, quiz, None, score, 10, None, score > 0, at
+        lambda user, quiz, name, score, passed, at, retake: Attempted(
+            V, f"{user}{quiz}{name}{score}{passed}{at}{retake}", user, quiz, name, score, 7, passed,
+            score > 0, at, retake,
         ),
-        people, st.sampled_from(["q-1", "q-2"]), percents, moments,
+        people, st.sampled_from(["q-1", "q-2"]), names, percents, st.none() | st.booleans(),
+        moments, st.none() | percents,
     ),
     st.builds(
         lambda user, at: Completed(V, f"{user}{at}", user, "c-1", "Basics", None, at),
