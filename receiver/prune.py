@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, exists, select
 
-from receiver.audit import note
 from receiver.errors import Stopping
 from receiver.held import size_of
 from receiver.quarantine import breathe, no_longer_held
+from shared.audit import note
 from shared.bulk import table_of
 from shared.models import Delivery, Quarantine
 from shared.outcomes import HeldState

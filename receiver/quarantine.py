@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import structlog
 from sqlalchemy import Connection, Engine, Row, Select, func, or_, select, update
 
-from receiver.audit import note
 from receiver.errors import ReplayError, Stopping, first_line, is_of_the_store
 from receiver.held import Change, add_to_totals, size_of
 from receiver.pipeline import judge
 from receiver.store import Entry, Replay, write_batch
 from receiver.vendors.base import Incoming, Vendor
+from shared.audit import note
 from shared.bulk import table_of
 from shared.models import Delivery, Event, Quarantine
 from shared.outcomes import HeldState, Outcome

@@ -6,10 +6,10 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Engine, Row, select
 
-from receiver.audit import note
 from receiver.vendors import ADAPTERS
 from receiver.vendors.base import Unreadable
 from shared import standings
+from shared.audit import note
 from shared.bulk import table_of
 from shared.database import hold_write_lock
 from shared.models import Event, RebuildDue

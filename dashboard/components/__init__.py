@@ -50,14 +50,14 @@ def _problem(problem: str) -> None:
 
 def wait_for_first_delivery() -> None:
     """While the store is empty, show what to do, and nothing else until something comes."""
-    if store.version() == store.NOTHING_YET:
+    if store.is_empty(store.version()):
         _wait()
         st.stop()
 
 
 @st.fragment(run_every=LIVE)
 def _wait() -> None:
-    if store.version() != store.NOTHING_YET:
+    if not store.is_empty(store.version()):
         st.rerun()
     first_run(f"{store.receiver_url()}/webhooks/mindtickle")
 

@@ -8,7 +8,16 @@ import pandas as pd
 import streamlit as st
 from sqlalchemy import Connection
 
-from dashboard.data.store import Version, framed, kept, local, read, settings
+from dashboard.data.store import (
+    Version,
+    actor,
+    framed,
+    kept,
+    local,
+    read,
+    settings,
+    write,
+)
 from shared.diagnosis import Evidence
 from shared.outages import Outage, Run, outages
 from shared.queries import AnyRow, deliveries, failures, quarantine
@@ -192,8 +201,8 @@ def requests(vendor: str) -> Sequence[AnyRow]:
 
 def ask_for_replay(vendor: str, outcome: str | None, *, dry_run: bool) -> None:
     """Write down that somebody wants a replay; a receiver, which has the secrets, does it."""
-    with read().execution_options(immediate=True) as connection, connection.begin():
-        quarantine.ask_for_replay(connection, vendor, outcome, "dashboard", dry_run=dry_run)
+    with write() as connection:
+        quarantine.ask_for_replay(connection, vendor, outcome, actor(), dry_run=dry_run)
 
 
 def window_search(window: str, outcome: str | None, words: str, *, failed: bool) -> Search:

@@ -1,12 +1,13 @@
 """The store as pages see it: connection, caches, and what every page asks.
 
-Everything cached is keyed by `version`, which moves with every delivery: a page asks for it
-once a second and reads the store again only when something came in.
+Everything cached is keyed by `version`, which moves with every delivery and with everything that
+somebody does on a page: a page asks for it once a second and reads the store again only then.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeAlias, TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -17,8 +18,7 @@ from shared.database import is_current, open_engine
 from shared.queries import AnyRow, catalog
 from shared.settings import Settings
 
-Version = tuple[int, int]
-NOTHING_YET: Version = (0, 0)
+Version: TypeAlias = catalog.Version
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -42,6 +42,18 @@ def read() -> Connection:
     return _engine().connect()
 
 
+@contextmanager
+def write() -> Iterator[Connection]:
+    """A transaction for what somebody does on a page."""
+    with read().execution_options(immediate=True) as connection, connection.begin():
+        yield connection
+
+
+def actor() -> str:
+    """Who is at the page, for the audit log."""
+    return "dashboard"
+
+
 def problem() -> str | None:
     """Why the store cannot be read, with what to do; None if it can."""
     try:
@@ -53,14 +65,19 @@ def problem() -> str | None:
 
 @st.cache_data(ttl=1, show_spinner=False)
 def version() -> Version:
-    """The newest event and delivery."""
+    """How far the store has come."""
     with read() as connection:
         return catalog.version(connection)
 
 
 def has_events(version: Version) -> bool:
     """Whether any delivery was ever taken in."""
-    return version[0] > 0
+    return version.event > 0
+
+
+def is_empty(version: Version) -> bool:
+    """Whether nothing ever came."""
+    return version.event == version.delivery == 0
 
 
 def today() -> date:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
 from shared.bulk import table_of
-from shared.models import Delivery, Event, Learner, ModuleProgress
+from shared.models import AuditLog, Delivery, Event, Learner, ModuleProgress
 from shared.queries import AnyRow
 
 learner = table_of(Learner).c
@@ -37,11 +38,21 @@ def newest_event_at(connection: Connection) -> datetime | None:
     return connection.scalar(select(event.received_at).order_by(event.id.desc()).limit(1))
 
 
-def version(connection: Connection) -> tuple[int, int]:
-    """The newest event and delivery: as long as they stay, so does what pages show."""
+class Version(NamedTuple):
+    """The newest event, delivery and entry of the audit log, 0 for none: as long as they stay, so
+    does what pages show."""
+
+    event: int
+    delivery: int
+    note: int
+
+
+def version(connection: Connection) -> Version:
+    """How far the store has come."""
     newest = select(
-        select(func.max(table_of(Event).c.id)).scalar_subquery(),
-        select(func.max(table_of(Delivery).c.id)).scalar_subquery(),
+        *(
+            func.coalesce(select(func.max(table_of(model).c.id)).scalar_subquery(), 0)
+            for model in (Event, Delivery, AuditLog)
+        )
     )
-    event, delivery = connection.execute(newest).one()
-    return event or 0, delivery or 0
+    return Version._make(connection.execute(newest).one())
