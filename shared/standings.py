@@ -220,7 +220,7 @@ def _sums(dialect: str) -> Upsert:
 
 def _summed(row: Any) -> list[ColumnElement[Any]]:
     return [
-        _exact(func.sum(row.progress_pct)),
+        exact(func.sum(row.progress_pct)),
         func.count(),
         func.sum(case((row.progress_pct >= COMPLETE_PCT, 1), else_=0)),
         func.sum(row.time_spent_sec),
@@ -236,7 +236,7 @@ def _all_learners(dialect: str) -> Upsert:
     window: Any = {"partition_by": [slots.c.vendor, slots.c.user_id], "order_by": slots.c.slot}
     points, *counts = (func.sum(slots.c[name]).over(**window) for name in LEARNER[3:])
     key = (slots.c[name] for name in LEARNER[:3])
-    rows = select(*key, _exact(points), *counts)
+    rows = select(*key, exact(points), *counts)
     return insert_into(dialect, LearnerStanding).from_select(LEARNER, rows)
 
 
@@ -283,7 +283,7 @@ def _quizzes_where(dialect: str, wanted: ColumnElement[bool]) -> Upsert:
 
 def _ranked() -> Select[Any]:
     # Rounded, so that the noise of binary fractions puts nobody under a threshold.
-    pct = _exact(100 * attempt.score / attempt.max_score)
+    pct = exact(100 * attempt.score / attempt.max_score)
     order = (attempt.submitted_at, attempt.event_key)
     group: Any = {"partition_by": [*(attempt[name] for name in TAKER), attempt.graded]}
     newest = func.row_number().over(**group, order_by=[column.desc() for column in order])
@@ -334,7 +334,7 @@ def _larger_of(one: Any, other: Any) -> ColumnElement[Any]:
     return case((one > other, one), else_=other)
 
 
-def _exact(value: Any) -> ColumnElement[Any]:
+def exact(value: Any) -> ColumnElement[Any]:
     """Without the noise of binary fractions, so that equal figures are ties."""
     rounded: ColumnElement[Any] = cast(func.round(cast(value, Numeric), 6), Float)
     return rounded

@@ -4,6 +4,7 @@ Everything cached is keyed by `version`, which moves with every delivery and wit
 somebody does on a page: a page asks for it once a second and reads the store again only then.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -17,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from shared.database import is_current, open_engine
 from shared.queries import AnyRow, catalog
 from shared.settings import Settings
+from shared.vendors import vendor_facts
 
 Version: TypeAlias = catalog.Version
 P = ParamSpec("P")
@@ -97,9 +99,25 @@ def teams() -> list[str]:
 
 @st.cache_data(ttl="30s", show_spinner=False)
 def modules() -> dict[str, str]:
-    """Module names by id."""
+    """Module names by `vendor/id`; of two with one name, each with its id."""
     with read() as connection:
-        return {row.module_id: row.module_name for row in catalog.modules(connection)}
+        rows = catalog.modules(connection)
+    names = Counter(row.module_name for row in rows)
+    return {
+        f"{row.vendor}/{row.module_id}": row.module_name
+        if names[row.module_name] == 1
+        else f"{row.module_name} ({row.module_id})"
+        for row in rows
+    }
+
+
+@st.cache_data(ttl="30s", show_spinner=False)
+def vendors() -> dict[str, str]:
+    """The names of vendors that told of any learner, by slug."""
+    facts = vendor_facts(settings())
+    with read() as connection:
+        slugs = catalog.vendors(connection)
+    return {slug: facts[slug].name if slug in facts else slug for slug in slugs}
 
 
 @kept
@@ -122,8 +140,8 @@ def framed(
 
 
 def with_people(frame: pd.DataFrame) -> pd.DataFrame:
-    """A person is shown by name or e-mail; who is on no roster, as unknown with the id."""
-    unknown = "unknown (" + frame["user_id"] + ")"
+    """A person is shown by name or e-mail; who has neither, as unknown with the user id."""
+    unknown = "unknown (" + frame["key"].str.partition("/")[2] + ")"
     return frame.assign(learner=frame["name"].fillna(frame["email"]).fillna(unknown))
 
 

@@ -7,11 +7,12 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from shared.bulk import table_of
-from shared.models import AuditLog, Delivery, Event, Learner, ModuleProgress
+from shared.models import AuditLog, Delivery, Event, Learner, Module
 from shared.queries import AnyRow
+from shared.queries.people import Who, people
 
 learner = table_of(Learner).c
-progress = table_of(ModuleProgress).c
+module = table_of(Module).c
 
 
 def teams(connection: Connection) -> Sequence[str]:
@@ -21,15 +22,21 @@ def teams(connection: Connection) -> Sequence[str]:
 
 
 def modules(connection: Connection) -> Sequence[AnyRow]:
-    """The modules that anybody has begun: module_id, module_name."""
-    name = func.coalesce(func.max(progress.module_name), progress.module_id)
-    query = select(progress.module_id, name.label("module_name")).group_by(progress.module_id)
-    return connection.execute(query.order_by(name, progress.module_id)).all()
+    """The modules that anybody has begun: vendor, module_id, module_name."""
+    name = func.coalesce(module.module_name, module.module_id)
+    query = select(module.vendor, module.module_id, name.label("module_name"))
+    return connection.execute(query.order_by(name, module.vendor, module.module_id)).all()
+
+
+def vendors(connection: Connection) -> Sequence[str]:
+    """The vendors that told of any learner."""
+    return connection.scalars(select(learner.vendor).distinct().order_by(learner.vendor)).all()
 
 
 def learners(connection: Connection) -> int:
-    """How many people are on the roster and have not left."""
-    return connection.scalar(select(func.count()).where(learner.active)) or 0
+    """How many people there are who have not left."""
+    everybody = people(Who()).subquery()
+    return connection.scalar(select(func.count()).select_from(everybody)) or 0
 
 
 def newest_event_at(connection: Connection) -> datetime | None:

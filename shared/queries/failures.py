@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select, true
 
 from shared.bulk import table_of
 from shared.models import Delivery, DeliveryHourly, Event, Heartbeat
@@ -49,6 +49,25 @@ def unrecovered(
         .limit(limit)
     )
     return connection.execute(query).all()
+
+
+def missing(connection: Connection, since: datetime | None) -> AnyRow:
+    """How many claimed events were refused since then, of any vendor, and never got in: events,
+    first (when the first of them came)."""
+    got_in = (
+        select(event.id)
+        .where(event.vendor == delivery.vendor, event.event_key == delivery.event_key)
+        .exists()
+    )
+    refused = (
+        select(delivery.vendor, delivery.event_key, func.min(delivery.received_at).label("first"))
+        .where(delivery.outcome.in_(RETRIED), delivery.event_key.isnot(None), ~got_in)
+        .where(delivery.received_at >= since if since else true())
+        .group_by(delivery.vendor, delivery.event_key)
+        .subquery()
+    )
+    query = select(func.count().label("events"), func.min(refused.c.first).label("first"))
+    return connection.execute(query.select_from(refused)).one()
 
 
 def attempts(connection: Connection, vendor: str, event_key: str) -> Sequence[AnyRow]:

@@ -1,16 +1,15 @@
-"""Who moved, and by how much, in a window of days."""
+"""Who moved, by how much, and whom they passed, in a window of time."""
 
 from collections.abc import Sequence
-from datetime import date
-from typing import Any, NamedTuple
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Connection,
     Float,
     Integer,
-    Numeric,
     Select,
     and_,
     case,
@@ -22,220 +21,252 @@ from sqlalchemy import (
 )
 
 from shared.bulk import table_of
-from shared.models import Learner, ModuleProgress, ModuleProgressDaily
+from shared.models import Learner, Module, ModuleProgress
 from shared.queries import AnyRow
+from shared.queries.movement import (
+    PERIODS,
+    AnyColumn,
+    Board,
+    as_of,
+    is_module,
+    joined,
+    of_modules,
+    of_people,
+)
+from shared.queries.people import same_account
+from shared.standings import COMPLETE_PCT, exact
 
-COMPLETE_PCT = 100
+METRICS = ("gained", "completed", "average", "time")
 
-daily = table_of(ModuleProgressDaily).c
-progress = table_of(ModuleProgress).c
 learner = table_of(Learner).c
-
-
-class Filters(NamedTuple):
-    """What a board is limited to: UTC days from `since` to before `until`, None for no limit."""
-
-    since: date | None = None
-    until: date | None = None
-    team_id: str | None = None
-    module_id: str | None = None
-    leavers: bool = False
+module = table_of(Module).c
+progress = table_of(ModuleProgress).c
 
 
 def learners(
-    connection: Connection, metric: str, filters: Filters, limit: int = 200
+    connection: Connection, metric: str, board: Board, limit: int = 200
 ) -> Sequence[AnyRow]:
-    """The board of learners: rank, tied, email, name, team_id, active, and every metric; `of` is
-    how many there are without the limit.
+    """The board of people who moved: rank, rank_before (None: did not move before), tied, place,
+    who they are (`people`), every metric and every metric_before; `of` counts all without limit.
 
     gained: percentage points over all modules; completed: modules that reached 100 %; average:
-    percent over the modules begun, as of now; time: seconds. Ranks are competition ranks
-    (1-2-2-4); ties stand in the order of address, vendor and id.
+    percent over the modules begun, as of the window's end; time: seconds. Ranks are competition
+    ranks (1-2-2-4); ties stand in the order of name or address.
     """
-    board = _board(filters).subquery()
-    value = board.c[metric]
+    ranked = _ranked(metric, board).subquery()
+    query = select(ranked, func.count().over().label("of")).where(ranked.c.moved)
+    return connection.execute(query.order_by(ranked.c.place).limit(limit)).all()
+
+
+def climbers(connection: Connection, metric: str, board: Board, limit: int = 5) -> Sequence[AnyRow]:
+    """Who rose by most places against the period before: key, name, email, rank, rank_before."""
+    ranked = _ranked(metric, board).subquery()
+    row = ranked.c
+    rise = row.rank_before - row.rank
     query = (
-        select(
-            func.rank().over(order_by=value.desc()).label("rank"),
-            (func.count().over(partition_by=value) > 1).label("tied"),
-            func.count().over().label("of"),
-            *board.c,
-        )
-        .order_by(value.desc(), func.coalesce(board.c.email, board.c.user_id))
-        .order_by(board.c.vendor, board.c.user_id)
+        select(row.key, row.person, row.name, row.email, row.rank, row.rank_before)
+        .where(row.moved, rise > 0)
+        .order_by(rise.desc(), row.place)
         .limit(limit)
     )
     return connection.execute(query).all()
 
 
-def teams(connection: Connection, metric: str, filters: Filters) -> Sequence[AnyRow]:
-    """The board of teams, those where nobody moved included: rank by the average of a metric per
-    active member, so that size does not win; members, moved (members who did anything in the
-    window), total and average."""
-    board = _board(filters).subquery()
-    members = _members(filters).subquery()
-    moved = func.count(board.c.user_id)
-    total = func.coalesce(cast(func.sum(board.c[metric]), Float), 0.0)
-    # An average progress does not add up: its mean is over those who have begun anything.
-    heads = func.nullif(moved, 0) if metric == "average" else func.max(members.c.members)
-    average = _exact(func.coalesce(total / heads, 0.0))
+def neighbours(
+    connection: Connection, metric: str, board: Board, person: str, around: int = 1
+) -> Sequence[AnyRow]:
+    """Somebody's row of the board, and the rows just above and below it."""
+    ranked = _ranked(metric, board).cte("ranked")
+    own = select(ranked.c.place).where(ranked.c.person == person, ranked.c.moved).scalar_subquery()
+    near = ranked.c.place.between(own - around, own + around)
+    query = select(ranked).where(ranked.c.moved, near).order_by(ranked.c.place)
+    return connection.execute(query).all()
+
+
+def close_calls(
+    connection: Connection, board: Board, person: str | None = None, limit: int = 5
+) -> Sequence[AnyRow]:
+    """Who passes the next one above by finishing one module that they have begun: key, person,
+    name, email, rank, gap (points), ahead_name, ahead_email, ahead_key, module_name, left (points).
+
+    On the board of progress gained; of several modules the one with most left.
+    """
+    ranked = _ranked("gained", board).cte("ranked")
+    ahead = ranked.alias("ahead")
+    unfinished = _unfinished(board).subquery()
+    gap = exact(ahead.c.gained - ranked.c.gained)
+    row = ranked.c
     query = (
         select(
-            func.rank().over(order_by=average.desc()).label("rank"),
-            (func.count().over(partition_by=average) > 1).label("tied"),
-            members.c.team_id,
-            func.max(members.c.members).label("members"),
-            moved.label("moved"),
-            total.label("total"),
-            average.label("average"),
+            row.key, row.person, row.name, row.email, row.rank, gap.label("gap"),
+            ahead.c.name.label("ahead_name"), ahead.c.email.label("ahead_email"),
+            ahead.c.key.label("ahead_key"), unfinished.c.module_name, unfinished.c.left,
         )
-        .join_from(
-            members,
-            board,
-            and_(members.c.vendor == board.c.vendor, members.c.team_id == board.c.team_id),
+        # Whoever stands just before a group of equals is the next one above.
+        .join(ahead, and_(ahead.c.moved, ahead.c.place == row.rank - 1))
+        .join(unfinished, and_(unfinished.c.person == row.person, unfinished.c.most == 1))
+        .where(row.moved, unfinished.c.left > gap)
+        .where(true() if person is None else row.person == person)
+        .order_by(row.place)
+        .limit(limit)
+    )  # fmt: skip
+    return connection.execute(query).all()
+
+
+def _unfinished(board: Board) -> Select[Any]:
+    left = COMPLETE_PCT - progress.progress_pct
+    most = func.row_number().over(
+        partition_by=learner.person, order_by=(left.desc(), progress.module_id)
+    )
+    return (
+        select(
+            learner.person,
+            func.coalesce(module.module_name, progress.module_id).label("module_name"),
+            exact(left).label("left"),
+            most.label("most"),
+        )
+        .join_from(table_of(ModuleProgress), table_of(Learner), same_account(learner, progress))
+        .join(
+            table_of(Module),
+            and_(module.vendor == progress.vendor, module.module_id == progress.module_id),
             isouter=True,
         )
-        .group_by(members.c.vendor, members.c.team_id)
-        .order_by(average.desc(), members.c.team_id, members.c.vendor)
+        .where(progress.progress_pct < COMPLETE_PCT, is_module(progress, board.module))
+    )
+
+
+def totals(connection: Connection, board: Board) -> AnyRow:
+    """The figures over a board: active (people who moved), gained, completed, time, and the same
+    of the period before with `_before` after their names."""
+    row = of_people(board).subquery().c
+    figures = [
+        figure
+        for period in PERIODS
+        for figure in (
+            _counted(row[f"moved{period}"]).label(f"active{period}"),
+            *(
+                func.coalesce(func.sum(row[f"{name}{period}"]), 0).label(f"{name}{period}")
+                for name in ("gained", "completed", "time")
+            ),
+        )
+    ]
+    return connection.execute(select(*figures)).one()
+
+
+def teams(connection: Connection, metric: str, board: Board) -> Sequence[AnyRow]:
+    """The board of teams, those where nobody moved included: rank and rank_before by the average
+    of a metric per member, so that size does not win; members, moved (members who did anything in
+    the window), total, average, average_before. An average progress is over those who have begun
+    anything."""
+    row = of_people(board).subquery().c
+    query = select(
+        row.team_id,
+        func.count().label("members"),
+        _counted(row.moved).label("moved"),
+        func.coalesce(cast(func.sum(row[metric]), Float), 0.0).label("total"),
+        *(
+            exact(func.coalesce(_per_member(row, metric, period), 0.0)).label(f"average{period}")
+            for period in PERIODS
+        ),
+    )
+    team = query.where(row.team_id.isnot(None)).group_by(row.team_id).subquery()
+    ranked = select(
+        func.rank().over(order_by=team.c.average.desc()).label("rank"),
+        func.rank().over(order_by=team.c.average_before.desc()).label("rank_before"),
+        (func.count().over(partition_by=team.c.average) > 1).label("tied"),
+        *team.c,
+    )
+    return connection.execute(ranked.order_by(team.c.average.desc(), team.c.team_id)).all()
+
+
+def _per_member(row: Any, metric: str, period: str) -> AnyColumn:
+    value = row[f"{metric}{period}"]
+    if metric == "average":
+        return func.avg(value)
+    return func.sum(value) * 1.0 / func.count()
+
+
+def modules(connection: Connection, board: Board) -> Sequence[AnyRow]:
+    """The modules in which anybody moved: rank and tied by gained, vendor, module_id, module_name,
+    people (who moved), gained, completed, time, and average, percent of those people as of the
+    window's end."""
+    row = of_modules(board).subquery().c
+    gained = exact(func.sum(row.gained))
+    query = (
+        select(
+            func.rank().over(order_by=gained.desc()).label("rank"),
+            (func.count().over(partition_by=gained) > 1).label("tied"),
+            row.vendor,
+            row.module_id,
+            func.coalesce(func.max(module.module_name), row.module_id).label("module_name"),
+            func.count(row.person.distinct()).label("people"),
+            gained.label("gained"),
+            cast(func.sum(row.completed), Integer).label("completed"),
+            cast(func.sum(row.time), BigInteger).label("time"),
+            exact(func.avg(row.pct)).label("average"),
+        )
+        .join(
+            table_of(Module),
+            and_(module.vendor == row.vendor, module.module_id == row.module_id),
+            isouter=True,
+        )
+        .group_by(row.vendor, row.module_id)
+    )
+    return connection.execute(query.order_by(gained.desc(), row.vendor, row.module_id)).all()
+
+
+def by_module(connection: Connection, board: Board, person: str) -> Sequence[AnyRow]:
+    """How somebody's figures come about: vendor, module_id, module_name, gained, completed, time,
+    pct (as of the window's end) and pct_before, the largest gain first."""
+    row = of_modules(board, person).subquery().c
+    query = (
+        select(*row, func.coalesce(module.module_name, row.module_id).label("module_name"))
+        .join(
+            table_of(Module),
+            and_(module.vendor == row.vendor, module.module_id == row.module_id),
+            isouter=True,
+        )
+        .order_by(row.gained.desc(), row.time.desc(), row.module_id)
     )
     return connection.execute(query).all()
 
 
-def _members(filters: Filters) -> Select[Any]:
-    return (
-        select(learner.vendor, learner.team_id, func.count().label("members"))
-        .where(true() if filters.leavers else learner.active)
-        .where(learner.team_id.isnot(None), _is(learner.team_id, filters.team_id))
-        .group_by(learner.vendor, learner.team_id)
-    )
+def weekly(
+    connection: Connection, board: Board, begins: Sequence[datetime], persons: Sequence[str]
+) -> Sequence[AnyRow]:
+    """What these people gained week by week: person, and week_0, week_1, … from each of `begins`
+    to the next, the last one until now."""
+    moments = [as_of(board, at) for at in (*begins, None)]
+    columns = []
+    for number, (start, end) in enumerate(pairwise(moments)):
+        gained = func.coalesce(end.row.points, 0) - func.coalesce(start.row.points, 0)
+        columns.append(exact(func.sum(gained)).label(f"week_{number}"))
+    query = joined(select(learner.person, *columns), moments)
+    query = query.where(learner.person.in_(persons)).group_by(learner.person)
+    return connection.execute(query).all()
 
 
-def totals(connection: Connection, filters: Filters) -> AnyRow:
-    """The figures over a board: active (people who moved), gained, completed, time."""
-    board = _board(filters).subquery()
-    query = select(
-        func.count().label("active"),
-        func.coalesce(func.sum(board.c.gained), 0).label("gained"),
-        func.coalesce(func.sum(board.c.completed), 0).label("completed"),
-        func.coalesce(func.sum(board.c.time), 0).label("time"),
-    )
-    return connection.execute(query).one()
-
-
-def by_day(connection: Connection, filters: Filters) -> Sequence[AnyRow]:
-    """People who made progress on each UTC day of the window: day, people."""
-    people = select(daily.day, daily.vendor, daily.user_id).where(*_days(filters)).distinct()
-    counted = _of_people(people, daily, filters).subquery()
-    query = select(counted.c.day, func.count().label("people")).group_by(counted.c.day)
-    return connection.execute(query.order_by(counted.c.day)).all()
-
-
-def _board(filters: Filters) -> Select[Any]:
-    """One row a learner who has anything in the window, with every metric."""
-    moved = _moved(filters).subquery()
-    average = (
-        select(progress.vendor, progress.user_id, func.avg(progress.progress_pct).label("average"))
-        .where(_is(progress.module_id, filters.module_id))
-        .group_by(progress.vendor, progress.user_id)
-        .subquery()
-    )
-    query = (
-        select(
-            moved.c.vendor,
-            moved.c.user_id,
-            learner.email,
-            learner.name,
-            learner.team_id,
-            func.coalesce(learner.active, True).label("active"),
-            moved.c.gained,
-            moved.c.completed,
-            average.c.average,
-            moved.c.time,
-        )
-        .join(average, _same_person(average.c, moved.c))
-        .join(table_of(Learner), _same_person(learner, moved.c), isouter=True)
-    )
-    return query.where(*_who(filters))
-
-
-def _moved(filters: Filters) -> Select[Any]:
-    """What each learner gained, completed and spent in the window, over all modules."""
-    pairs = _pairs(filters).subquery()
-    begun = func.coalesce(pairs.c.pct_before, 0.0)
-    finished = and_(pairs.c.pct >= COMPLETE_PCT, begun < COMPLETE_PCT)
+def _ranked(metric: str, board: Board) -> Select[Any]:
+    """Everybody who moved in the window or before it; ranks are among those who did."""
+    row = of_people(board).subquery().c
+    value, before = row[metric], row[f"{metric}_before"]
+    among: Any = {"partition_by": row.moved}
+    by_name = func.coalesce(row.name, row.email, row.key)
     return select(
-        pairs.c.vendor,
-        pairs.c.user_id,
-        _exact(func.sum(_rise(pairs.c.pct, begun))).label("gained"),
-        cast(func.sum(case((finished, 1), else_=0)), Integer).label("completed"),
-        cast(
-            func.sum(_rise(pairs.c.seconds, func.coalesce(pairs.c.seconds_before, 0))), BigInteger
-        ).label("time"),
-    ).group_by(pairs.c.vendor, pairs.c.user_id)
+        func.rank().over(**among, order_by=value.desc()).label("rank"),
+        case(
+            (
+                row.moved_before,
+                func.rank().over(partition_by=row.moved_before, order_by=before.desc()),
+            )
+        ).label("rank_before"),
+        (func.count().over(partition_by=[row.moved, value]) > 1).label("tied"),
+        func.row_number()
+        .over(**among, order_by=(value.desc(), by_name, row.person))
+        .label("place"),
+        *row,
+    ).where(or_(row.moved, row.moved_before))
 
 
-def _pairs(filters: Filters) -> Select[Any]:
-    """Learner × module that moved in the window: totals at its end, and those before it."""
-    inside = (
-        select(
-            daily.vendor,
-            daily.user_id,
-            daily.module_id,
-            func.max(daily.progress_pct).label("pct"),
-            func.max(daily.time_spent_sec).label("seconds"),
-        )
-        .where(*_days(filters))
-        .group_by(daily.vendor, daily.user_id, daily.module_id)
-        .subquery()
-    )
-    return select(
-        *inside.c,
-        _before(inside, filters, daily.progress_pct).label("pct_before"),
-        _before(inside, filters, daily.time_spent_sec).label("seconds_before"),
-    )
-
-
-def _before(inside: Any, filters: Filters, total: ColumnElement[Any]) -> ColumnElement[Any]:
-    earlier = table_of(ModuleProgressDaily).alias()
-    column = earlier.c[total.key or ""]
-    return (
-        select(func.max(column))
-        .where(_same_person(earlier.c, inside.c), earlier.c.module_id == inside.c.module_id)
-        .where(earlier.c.day < filters.since if filters.since else ~true())
-        .scalar_subquery()
-    )
-
-
-def _days(filters: Filters) -> tuple[ColumnElement[bool], ...]:
-    since = daily.day >= filters.since if filters.since else true()
-    until = daily.day < filters.until if filters.until else true()
-    return since, until, _is(daily.module_id, filters.module_id)
-
-
-def _of_people(query: Select[Any], person: Any, filters: Filters) -> Select[Any]:
-    joined = query.join(table_of(Learner), _same_person(learner, person), isouter=True)
-    return joined.where(*_who(filters))
-
-
-def _who(filters: Filters) -> tuple[ColumnElement[bool], ...]:
-    """Somebody without a roster event is taken as active."""
-    active = true() if filters.leavers else or_(learner.active, learner.active.is_(None))
-    return active, _is(learner.team_id, filters.team_id)
-
-
-def _is(column: Any, wanted: str | None) -> ColumnElement[bool]:
-    return true() if wanted is None else column == wanted
-
-
-def _same_person(one: Any, other: Any) -> ColumnElement[bool]:
-    return and_(one.vendor == other.vendor, one.user_id == other.user_id)
-
-
-def _exact(value: Any) -> ColumnElement[Any]:
-    """Without the noise of binary fractions, so that equal figures are ties."""
-    rounded: ColumnElement[Any] = cast(func.round(cast(value, Numeric), 6), Float)
-    return rounded
-
-
-def _rise(end: Any, start: Any) -> ColumnElement[Any]:
-    return case((end > start, end - start), else_=0)
+def _counted(flag: AnyColumn) -> AnyColumn:
+    return func.coalesce(func.sum(case((flag, 1), else_=0)), 0)

@@ -175,3 +175,20 @@ def test_a_search_for_all_finds_the_taken_too(store: Engine, connection: Connect
         ("bad_signature", False),
         ("accepted", True),
     }
+
+
+def test_missing_events_are_those_refused_since_then_that_never_got_in(
+    store: Engine, connection: Connection
+) -> None:
+    tables.deliveries(
+        store,
+        {"event_key": "lost", "outcome": "bad_signature", "received_at": NOON - HOUR},
+        {"event_key": "lost", "outcome": "bad_signature", "received_at": NOON},
+        {"event_key": "late", "outcome": "bad_signature", "received_at": NOON},
+        {"event_key": "late", "outcome": "accepted", "received_at": NOON},
+        {"event_key": "older", "outcome": "bad_signature", "received_at": NOON - 3 * HOUR},
+        {"event_key": None, "outcome": "missing_credentials"},
+    )
+    tables.event(store, "late", 4)
+    assert tuple(failures.missing(connection, NOON - 2 * HOUR)) == (1, NOON - HOUR)
+    assert tuple(failures.missing(connection, None)) == (2, NOON - 3 * HOUR)

@@ -6,14 +6,24 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import Connection, Engine
 
+from shared.projections import Identified, Progressed
 from shared.queries import catalog, leaderboard
-from shared.queries.leaderboard import Filters
-from shared.queries.windows import first_day
-from tests.shared.tables import V, people, progress
+from shared.queries.movement import Board
+from shared.queries.people import Who
+from shared.queries.windows import week_begins, window_of
+from tests.shared.tables import V, fold, noon, people, progress
 
 TODAY = date(2025, 11, 22)
-WEEK = Filters(since=TODAY - timedelta(days=6))
+WEEK = Board(window=window_of("7d", TODAY, "UTC"))
+EVER = Board()
 LAST_WEEK = TODAY - timedelta(days=8)
+
+
+def of_teams_only(*team_ids: str) -> Board:
+    return WEEK._replace(who=Who(teams=team_ids))
+
+
+LEAVERS = WEEK._replace(who=Who(leavers=True))
 
 
 @pytest.fixture
@@ -22,11 +32,9 @@ def connection(store: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def ranks(
-    connection: Connection, metric: str, filters: Filters = WEEK
-) -> list[tuple[int, str, float]]:
-    board = leaderboard.learners(connection, metric, filters)
-    return [(row.rank, row.user_id, round(getattr(row, metric), 6)) for row in board]
+def ranks(connection: Connection, metric: str, board: Board = WEEK) -> list[tuple[int, str, float]]:
+    rows = leaderboard.learners(connection, metric, board)
+    return [(row.rank, row.key.removeprefix("mindtickle/"), getattr(row, metric)) for row in rows]
 
 
 def test_a_gain_is_only_the_rise_since_before_the_window(
@@ -45,19 +53,14 @@ def test_a_gain_is_only_the_rise_since_before_the_window(
 
 def test_over_all_time_everything_is_a_gain(store: Engine, connection: Connection) -> None:
     progress(store, ("a", "m-1", LAST_WEEK, 60, 100), ("a", "m-1", TODAY, 90, 160))
-    assert ranks(connection, "gained", Filters()) == [(1, "a", 90)]
-    assert ranks(connection, "time", Filters()) == [(1, "a", 160)]
+    assert ranks(connection, "gained", EVER) == [(1, "a", 90)]
+    assert ranks(connection, "time", EVER) == [(1, "a", 160)]
 
 
 def test_the_first_day_of_a_window_belongs_to_it(store: Engine, connection: Connection) -> None:
-    first = first_day("7d", TODAY)
-    assert first == TODAY - timedelta(days=6)
-    progress(
-        store,
-        ("a", "m-1", first - timedelta(days=1), 10, 1),
-        ("a", "m-1", first, 30, 1),
-    )
-    assert ranks(connection, "gained", Filters(since=first)) == [(1, "a", 20)]
+    first = TODAY - timedelta(days=6)
+    progress(store, ("a", "m-1", first - timedelta(days=1), 10, 1), ("a", "m-1", first, 30, 1))
+    assert ranks(connection, "gained") == [(1, "a", 20)]
 
 
 def test_gains_add_up_over_modules_and_days(store: Engine, connection: Connection) -> None:
@@ -91,7 +94,7 @@ def test_only_a_module_completed_inside_the_window_counts_as_completed(
         ("b", "m-1", TODAY, 99.9, 10),
     )
     assert ranks(connection, "completed") == [(1, "a", 1), (2, "b", 0)]
-    assert ranks(connection, "completed", Filters()) == [(1, "a", 2), (2, "b", 0)]
+    assert ranks(connection, "completed", EVER) == [(1, "a", 2), (2, "b", 0)]
 
 
 def test_ties_share_a_rank_are_marked_and_leave_a_gap_in_a_stable_order(
@@ -132,7 +135,7 @@ def test_leavers_are_out_unless_asked_for(store: Engine, connection: Connection)
     people(store, ("a", "west"), ("-b", "west"))
     progress(store, ("a", "m-1", TODAY, 10, 1), ("b", "m-1", TODAY, 20, 1))
     assert ranks(connection, "gained") == [(1, "a", 10)]
-    asked = WEEK._replace(leavers=True)
+    asked = LEAVERS
     assert ranks(connection, "gained", asked) == [(1, "b", 20), (2, "a", 10)]
     board = leaderboard.learners(connection, "gained", asked)
     assert [bool(row.active) for row in board] == [False, True]
@@ -143,7 +146,7 @@ def test_somebody_whose_roster_event_never_came_is_shown(
 ) -> None:
     progress(store, ("a", "m-1", TODAY, 10, 1))
     (row,) = leaderboard.learners(connection, "gained", WEEK)
-    assert (row.vendor, row.user_id, row.email, row.team_id) == (V, "a", None, None)
+    assert (row.key, row.email, row.team_id) == (f"{V}/a", None, None)
     assert row.active
 
 
@@ -151,7 +154,7 @@ def test_a_team_filter_leaves_only_its_people(store: Engine, connection: Connect
     people(store, ("a", "west"), ("b", "east"), ("c", None))
     for user in "abcd":
         progress(store, (user, "m-1", TODAY, 10, 1))
-    assert ranks(connection, "gained", WEEK._replace(team_id="west")) == [(1, "a", 10)]
+    assert ranks(connection, "gained", of_teams_only("west")) == [(1, "a", 10)]
 
 
 def test_a_module_filter_leaves_only_its_progress(store: Engine, connection: Connection) -> None:
@@ -162,18 +165,18 @@ def test_a_module_filter_leaves_only_its_progress(store: Engine, connection: Con
         ("a", "m-2", TODAY, 90, 90),
         ("b", "m-2", TODAY, 50, 50),
     )
-    only = WEEK._replace(module_id="m-1")
+    only = WEEK._replace(module=(V, "m-1"))
     assert ranks(connection, "gained", only) == [(1, "a", 20)]
     assert ranks(connection, "average", only) == [(1, "a", 30)]
     assert ranks(connection, "time", only) == [(1, "a", 10)]
 
 
 def of_teams(
-    connection: Connection, metric: str = "gained", filters: Filters = WEEK
+    connection: Connection, metric: str = "gained", board: Board = WEEK
 ) -> list[tuple[int, str, int, int, float, float]]:
     return [
         (row.rank, row.team_id, row.members, row.moved, row.total, round(row.average, 6))
-        for row in leaderboard.teams(connection, metric, filters)
+        for row in leaderboard.teams(connection, metric, board)
     ]
 
 
@@ -192,7 +195,7 @@ def test_a_team_counts_its_leavers_as_members_when_they_are_asked_for(
 ) -> None:
     people(store, ("a", "west"), ("-b", "west"))
     progress(store, ("a", "m-1", TODAY, 10, 1), ("b", "m-1", TODAY, 30, 1))
-    assert of_teams(connection, filters=WEEK._replace(leavers=True)) == [(1, "west", 2, 2, 40, 20)]
+    assert of_teams(connection, board=LEAVERS) == [(1, "west", 2, 2, 40, 20)]
 
 
 def test_the_average_progress_of_a_team_is_over_those_who_moved(
@@ -219,7 +222,7 @@ def test_tied_teams_share_a_rank_and_leave_a_gap(store: Engine, connection: Conn
 def test_a_store_without_progress_has_empty_boards(connection: Connection, metric: str) -> None:
     assert leaderboard.learners(connection, metric, WEEK) == []
     assert leaderboard.teams(connection, metric, WEEK) == []
-    assert tuple(leaderboard.totals(connection, WEEK)) == (0, 0, 0, 0)
+    assert tuple(leaderboard.totals(connection, WEEK)) == (0, 0, 0, 0) * 2
 
 
 def test_the_totals_are_those_of_the_board(store: Engine, connection: Connection) -> None:
@@ -235,28 +238,14 @@ def test_the_totals_are_those_of_the_board(store: Engine, connection: Connection
     assert (totals.active, totals.gained, totals.completed, totals.time) == (2, 60, 1, 110)
 
 
-def test_each_day_counts_a_person_once(store: Engine, connection: Connection) -> None:
-    people(store, ("-x", None))
-    progress(
-        store,
-        ("a", "m-1", LAST_WEEK, 10, 1),
-        ("a", "m-1", TODAY - timedelta(days=1), 20, 1),
-        ("a", "m-1", TODAY, 30, 1),
-        ("a", "m-2", TODAY, 30, 1),
-        ("b", "m-1", TODAY, 30, 1),
-        ("x", "m-1", TODAY, 30, 1),
-    )
-    days = [(row.day, row.people) for row in leaderboard.by_day(connection, WEEK)]
-    assert days == [(TODAY - timedelta(days=1), 1), (TODAY, 2)]
-
-
 def test_filters_offer_every_team_and_every_module_that_was_begun(
     store: Engine, connection: Connection
 ) -> None:
     people(store, ("a", "west"), ("b", "east"), ("-c", "gone"), ("d", None))
     progress(store, ("a", "m-2", TODAY, 1, 1), ("b", "m-1", TODAY, 1, 1), ("a", "m-1", TODAY, 1, 1))
     assert catalog.teams(connection) == ["east", "gone", "west"]
-    assert [tuple(row) for row in catalog.modules(connection)] == [("m-1", "M-1"), ("m-2", "M-2")]
+    modules = [tuple(row) for row in catalog.modules(connection)]
+    assert modules == [(V, "m-1", "M-1"), (V, "m-2", "M-2")]
     assert catalog.learners(connection) == 3
 
 
@@ -292,3 +281,212 @@ def test_a_cut_off_board_says_how_many_there_are(store: Engine, connection: Conn
     progress(store, *((user, "m-1", TODAY, 10, 0) for user in "abc"))
     board = leaderboard.learners(connection, "gained", WEEK, limit=2)
     assert [row.of for row in board] == [3, 3]
+
+
+def test_a_rank_is_compared_with_that_of_the_period_before(
+    store: Engine, connection: Connection
+) -> None:
+    progress(
+        store,
+        ("a", "m-1", LAST_WEEK, 50, 0),
+        ("b", "m-1", LAST_WEEK, 40, 0),
+        ("away", "m-1", LAST_WEEK, 45, 0),
+        ("a", "m-1", TODAY, 60, 0),
+        ("b", "m-1", TODAY, 90, 0),
+        ("new", "m-1", TODAY, 20, 0),
+    )
+    board = leaderboard.learners(connection, "gained", WEEK)
+    found = [(row.rank, row.rank_before, row.key, row.gained, row.gained_before) for row in board]
+    assert found == [
+        (1, 3, f"{V}/b", 50, 40),
+        (2, None, f"{V}/new", 20, 0),
+        (3, 1, f"{V}/a", 10, 50),
+    ]
+
+
+def test_over_all_time_there_is_nothing_to_compare_with(
+    store: Engine, connection: Connection
+) -> None:
+    progress(store, ("a", "m-1", LAST_WEEK, 50, 0))
+    (row,) = leaderboard.learners(connection, "gained", EVER)
+    assert (row.rank_before, row.gained_before) == (None, 0)
+
+
+def test_what_comes_after_a_window_does_not_count_in_it(
+    store: Engine, connection: Connection
+) -> None:
+    progress(store, ("a", "m-1", LAST_WEEK, 30, 10), ("a", "m-1", TODAY, 90, 20))
+    past = Board(window=window_of("custom", TODAY, "UTC", (LAST_WEEK, LAST_WEEK)))
+    assert ranks(connection, "gained", past) == [(1, "a", 30)]
+    assert ranks(connection, "average", past) == [(1, "a", 30)]
+    assert ranks(connection, "time", past) == [(1, "a", 10)]
+
+
+def test_the_most_improved_are_those_who_rose_by_most_places(
+    store: Engine, connection: Connection
+) -> None:
+    for place, user in enumerate("abcd"):
+        progress(store, (user, "m-1", LAST_WEEK, 50 - place, 0))
+    for user, pct in (("d", 90), ("b", 80), ("a", 60), ("c", 49)):
+        progress(store, (user, "m-1", TODAY, pct, 0))
+    found = leaderboard.climbers(connection, "gained", WEEK)
+    assert [(row.key, row.rank, row.rank_before) for row in found] == [(f"{V}/d", 1, 4)]
+
+
+def test_the_neighbours_of_somebody_are_the_rows_above_and_below(
+    store: Engine, connection: Connection
+) -> None:
+    for user, pct in zip("abcde", (50, 40, 30, 20, 10), strict=True):
+        progress(store, (user, "m-1", TODAY, pct, 0))
+
+    def around(user: str) -> list[str]:
+        rows = leaderboard.neighbours(connection, "gained", WEEK, f"{V} {user}")
+        return [row.key.removeprefix(f"{V}/") for row in rows]
+
+    assert around("c") == ["b", "c", "d"]
+    assert around("a") == ["a", "b"]
+    assert around("e") == ["d", "e"]
+    assert around("nobody") == []
+
+
+def test_somebody_is_one_module_from_passing_the_next_one_above(
+    store: Engine, connection: Connection
+) -> None:
+    progress(
+        store,
+        ("ahead", "m-1", TODAY, 100, 0),
+        ("near", "m-1", TODAY, 50, 0),
+        ("near", "m-2", TODAY, 45, 0),
+        ("far", "m-1", TODAY, 99, 0),
+        ("far", "m-2", LAST_WEEK, 99, 0),
+    )
+    # near has 95 points, 4 behind far; far has 99, 1 behind, and 1 left in each of its modules.
+    (call,) = leaderboard.close_calls(connection, WEEK)
+    assert (call.key, call.ahead_key, call.gap) == (f"{V}/near", f"{V}/far", 4)
+    assert (call.module_name, call.left) == ("M-2", 55)
+
+
+def test_of_equals_the_next_one_above_is_the_one_before_all_of_them(
+    store: Engine, connection: Connection
+) -> None:
+    progress(
+        store,
+        ("top", "m-1", TODAY, 60, 0),
+        ("b", "m-1", TODAY, 50, 0),
+        ("c", "m-1", TODAY, 50, 0),
+    )
+    calls = leaderboard.close_calls(connection, WEEK)
+    assert [(call.key, call.ahead_key) for call in calls] == [
+        (f"{V}/b", f"{V}/top"),
+        (f"{V}/c", f"{V}/top"),
+    ]
+
+
+def test_the_board_of_modules_tells_who_moved_in_each_and_by_how_much(
+    store: Engine, connection: Connection
+) -> None:
+    people(store, ("-x", None))
+    progress(
+        store,
+        ("a", "m-1", LAST_WEEK, 60, 100),
+        ("a", "m-1", TODAY, 100, 160),
+        ("b", "m-1", TODAY, 20, 50),
+        ("b", "m-2", TODAY, 90, 10),
+        ("c", "m-3", LAST_WEEK, 90, 10),
+        ("x", "m-2", TODAY, 100, 90),
+    )
+    found = [
+        (row.rank, row.module_name, row.people, row.gained, row.completed, row.time, row.average)
+        for row in leaderboard.modules(connection, WEEK)
+    ]
+    assert found == [(1, "M-2", 1, 90, 0, 10, 90), (2, "M-1", 2, 60, 1, 110, 60)]
+
+
+def test_a_rank_is_explained_module_by_module(store: Engine, connection: Connection) -> None:
+    progress(
+        store,
+        ("a", "m-1", LAST_WEEK, 60, 100),
+        ("a", "m-1", TODAY, 100, 160),
+        ("a", "m-2", TODAY, 50, 30),
+        ("a", "m-3", LAST_WEEK, 50, 30),
+        ("b", "m-1", TODAY, 20, 50),
+    )
+    found = [
+        (row.module_name, row.gained, row.completed, row.time, row.pct_before, row.pct)
+        for row in leaderboard.by_module(connection, WEEK, f"{V} a")
+    ]
+    assert found == [("M-2", 50, 0, 30, 0, 50), ("M-1", 40, 1, 60, 60, 100)]
+
+
+def test_eight_weeks_of_gains_end_today(store: Engine, connection: Connection) -> None:
+    progress(
+        store,
+        ("a", "m-1", TODAY - timedelta(days=60), 10, 0),
+        ("a", "m-1", TODAY - timedelta(days=55), 30, 0),
+        ("a", "m-1", TODAY - timedelta(days=6), 45, 0),
+        ("a", "m-1", TODAY, 50, 0),
+    )
+    (row,) = leaderboard.weekly(connection, WEEK, week_begins(TODAY, "UTC"), [f"{V} a"])
+    assert list(row)[1:] == [20, 0, 0, 0, 0, 0, 0, 20]
+
+
+def test_one_person_at_two_vendors_is_one_row(store: Engine, connection: Connection) -> None:
+    people(store, ("dana", "west"))
+    other = "lessonly"
+    fold(
+        store,
+        [
+            Identified(other, "7", " Dana@X.com", "Dana Brooks", noon(TODAY)),
+            Progressed(other, "7", "m-9", "Nine", 30, 60, noon(TODAY)),
+        ],
+    )
+    progress(store, ("dana", "m-1", TODAY, 50, 40))
+    (row,) = leaderboard.learners(connection, "gained", WEEK)
+    assert (row.name, row.team_id, row.gained, row.time) == ("Dana Brooks", "west", 80, 100)
+    assert set(row.vendors.split(",")) == {V, other}
+    (only,) = leaderboard.learners(connection, "gained", WEEK._replace(who=Who(vendor=other)))
+    assert (only.name, only.gained) == ("Dana Brooks", 30)
+
+
+def test_two_people_without_an_address_are_never_one(store: Engine, connection: Connection) -> None:
+    fold(
+        store,
+        [
+            Progressed(vendor, "7", "m-1", None, 30, 0, noon(TODAY))
+            for vendor in (V, "lessonly")
+        ],
+    )  # fmt: skip
+    assert len(leaderboard.learners(connection, "gained", WEEK)) == 2
+
+
+def test_somebody_has_left_when_every_roster_that_knows_them_let_them_go(
+    store: Engine, connection: Connection
+) -> None:
+    people(store, ("-dana", "west"))
+    fold(store, [Identified("lessonly", "7", "dana@x.com", "Dana", noon(TODAY))])
+    progress(store, ("dana", "m-1", TODAY, 50, 40))
+    assert leaderboard.learners(connection, "gained", WEEK) == []
+
+
+def test_a_team_is_compared_with_the_period_before(store: Engine, connection: Connection) -> None:
+    people(store, ("a", "east"), ("b", "west"), ("c", "west"))
+    progress(
+        store,
+        ("a", "m-1", LAST_WEEK, 10, 0),
+        ("b", "m-1", LAST_WEEK, 60, 0),
+        ("a", "m-1", TODAY, 30, 0),
+        ("c", "m-1", TODAY, 10, 0),
+    )
+    board = leaderboard.teams(connection, "gained", WEEK)
+    assert [(r.rank, r.rank_before, r.team_id, r.average, r.average_before) for r in board] == [
+        (1, 2, "east", 20, 10),
+        (2, 1, "west", 5, 30),
+    ]
+
+
+def test_the_totals_of_the_period_before_stand_beside_those_of_the_window(
+    store: Engine, connection: Connection
+) -> None:
+    progress(store, ("a", "m-1", LAST_WEEK, 100, 60), ("b", "m-1", TODAY, 20, 30))
+    totals = leaderboard.totals(connection, WEEK)
+    assert tuple(totals) == (1, 20, 0, 30, 1, 100, 1, 60)

@@ -1,0 +1,127 @@
+"""Certificates that ran out and courses that were completed."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, case, func, select, true
+
+from shared.bulk import table_of
+from shared.models import Certification, CourseCompletion, Learner
+from shared.queries import AnyRow
+from shared.queries.people import Who, people, same_account
+from shared.queries.windows import Window
+
+certificate = table_of(Certification).c
+completion = table_of(CourseCompletion).c
+learner = table_of(Learner).c
+
+SOON = timedelta(days=30)
+
+
+def certificates(
+    connection: Connection, who: Who, now: datetime, limit: int = 500
+) -> Sequence[AnyRow]:
+    """Expired certificates: state (`overdue`: the deadline for renewal is over; `due soon`: within
+    30 days; `expired`), who (`people`), vendor, cert_name, expired_at, renewal_deadline; the most
+    urgent first; `of` counts all without limit."""
+    row = _stated(who, now).subquery()
+    urgent = case({"overdue": 0, "due soon": 1}, value=row.c.state, else_=2)
+    query = select(row, func.count().over().label("of")).order_by(
+        urgent, row.c.renewal_deadline.is_(None), row.c.renewal_deadline, row.c.expired_at.desc(),
+        row.c.key, row.c.cert_name,
+    )  # fmt: skip
+    return connection.execute(query.limit(limit)).all()
+
+
+def by_team(connection: Connection, who: Who, now: datetime) -> Sequence[AnyRow]:
+    """How many certificates of each team are in which state: team_id, overdue, due_soon, expired
+    (all of them), people; the team with most overdue first."""
+    row = _stated(who, now).subquery().c
+    overdue, due_soon = (_counted(row.state == state) for state in ("overdue", "due soon"))
+    query = (
+        select(
+            row.team_id,
+            overdue.label("overdue"),
+            due_soon.label("due_soon"),
+            func.count().label("expired"),
+            func.count(row.person.distinct()).label("people"),
+        )
+        .group_by(row.team_id)
+        .order_by(overdue.desc(), due_soon.desc(), func.count().desc(), row.team_id)
+    )
+    return connection.execute(query).all()
+
+
+def _stated(who: Who, now: datetime) -> Select[Any]:
+    person = people(who).subquery()
+    deadline = certificate.renewal_deadline
+    state = case((deadline < now, "overdue"), (deadline < now + SOON, "due soon"), else_="expired")
+    return (
+        select(
+            person,
+            certificate.vendor,
+            certificate.cert_name,
+            certificate.expired_at,
+            deadline,
+            state.label("state"),
+        )
+        .join_from(table_of(Certification), table_of(Learner), same_account(learner, certificate))
+        .join(person, person.c.person == learner.person)
+        .where(true() if who.vendor is None else certificate.vendor == who.vendor)
+    )
+
+
+def completions(
+    connection: Connection, who: Who, window: Window, limit: int = 200
+) -> Sequence[AnyRow]:
+    """Courses completed in a window: who (`people`), vendor, course_id, course_name, score,
+    completed_at, report_url; the latest first; `of` counts all without limit."""
+    row = _completed(who, window).subquery()
+    query = select(row, func.count().over().label("of"))
+    query = query.order_by(row.c.completed_at.desc(), row.c.event_key)
+    return connection.execute(query.limit(limit)).all()
+
+
+def courses(connection: Connection, who: Who, window: Window) -> Sequence[AnyRow]:
+    """The courses that were completed in a window: vendor, course_id, course_name, completions,
+    people, average (score, None without any); the most completed first."""
+    row = _completed(who, window).subquery().c
+    query = (
+        select(
+            row.vendor,
+            row.course_id,
+            func.coalesce(func.max(row.course_name), row.course_id).label("course_name"),
+            func.count().label("completions"),
+            func.count(row.person.distinct()).label("people"),
+            func.avg(row.score).label("average"),
+        )
+        .group_by(row.vendor, row.course_id)
+        .order_by(func.count().desc(), row.vendor, row.course_id)
+    )
+    return connection.execute(query).all()
+
+
+def _completed(who: Who, window: Window) -> Select[Any]:
+    person = people(who).subquery()
+    return (
+        select(
+            person,
+            completion.vendor,
+            completion.event_key,
+            completion.course_id,
+            completion.course_name,
+            completion.score,
+            completion.completed_at,
+            completion.report_url,
+        )
+        .join_from(table_of(CourseCompletion), table_of(Learner), same_account(learner, completion))
+        .join(person, person.c.person == learner.person)
+        .where(completion.completed_at >= window.since if window.since else true())
+        .where(completion.completed_at < window.until if window.until else true())
+        .where(true() if who.vendor is None else completion.vendor == who.vendor)
+    )
+
+
+def _counted(flag: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.sum(case((flag, 1), else_=0))

@@ -1,0 +1,143 @@
+"""One person, over small tables worked out by hand."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Connection, Engine
+
+from shared.models import CoachingCase, Event, QuizThreshold
+from shared.projections import Completed, Deprovisioned, Expired, Identified, Provisioned
+from shared.queries import learners
+from shared.queries.people import Who
+from tests.shared.tables import NOON, V, add, attempts, deliveries, fold, people, progress
+
+YESTERDAY = NOON - timedelta(days=1)
+DANA = "dana@x.com"
+
+
+@pytest.fixture
+def connection(store: Engine) -> Iterator[Connection]:
+    with store.connect() as connection:
+        yield connection
+
+
+def test_a_person_is_found_by_any_of_their_accounts(store: Engine, connection: Connection) -> None:
+    people(store, ("dana", "west"))
+    fold(store, [Identified("lessonly", "7", "Dana@x.com", "Dana Brooks", NOON)])
+    assert learners.person_at(connection, V, "dana") == DANA
+    assert learners.person_at(connection, "lessonly", "7") == DANA
+    assert learners.person_at(connection, "lessonly", "dana") is None
+    accounts = learners.accounts(connection, DANA)
+    assert [(row.vendor, row.user_id) for row in accounts] == [("lessonly", "7"), (V, "dana")]
+
+
+def test_a_profile_is_shown_only_to_those_who_may_ask_about_it(
+    store: Engine, connection: Connection
+) -> None:
+    people(store, ("-dana", "west"))
+    everybody = Who(leavers=True)
+    profile = learners.profile(connection, DANA, everybody)
+    assert profile is not None
+    assert (profile.email, profile.team_id, bool(profile.active)) == (DANA, "west", False)
+    assert learners.profile(connection, DANA, everybody._replace(teams=("east",))) is None
+    assert learners.profile(connection, DANA, everybody._replace(teams=("west",))) is not None
+    assert learners.profile(connection, "nobody", everybody) is None
+
+
+def test_progress_is_told_module_by_module_the_latest_first(
+    store: Engine, connection: Connection
+) -> None:
+    people(store, ("dana", "west"))
+    progress(
+        store, ("dana", "m-1", YESTERDAY.date(), 80, 100), ("dana", "m-2", NOON.date(), 20, 40)
+    )
+    progress(store, ("other", "m-1", NOON.date(), 90, 100))
+    found = [(r.module_name, r.progress_pct) for r in learners.modules(connection, DANA)]
+    assert found == [("M-2", 20), ("M-1", 80)]
+
+
+def test_an_attempt_comes_with_the_threshold_that_holds_for_its_quiz(
+    store: Engine, connection: Connection
+) -> None:
+    people(store, ("dana", "west"))
+    add(store, QuizThreshold, [{"vendor": V, "quiz_id": "led", "threshold_pct": 90}])
+    attempts(
+        store,
+        {"user_id": "dana", "quiz_id": "led", "retake_pct": 50, "submitted_at": YESTERDAY},
+        {"user_id": "dana", "quiz_id": "vendors", "retake_pct": 50, "submitted_at": NOON},
+        {"user_id": "dana", "quiz_id": "usual", "score": None, "graded": False,
+         "submitted_at": NOON + timedelta(hours=1)},
+    )  # fmt: skip
+    found = [
+        (row.quiz_id, row.pct, row.threshold_pct, row.graded)
+        for row in learners.attempts(connection, DANA, 70)
+    ]
+    assert found == [("usual", None, 70, False), ("vendors", 50, 50, True), ("led", 50, 90, True)]
+
+
+def test_completions_certificates_and_roster_are_those_of_all_accounts(
+    store: Engine, connection: Connection
+) -> None:
+    fold(
+        store,
+        [
+            Provisioned(V, "dana", DANA, None, "rep", "west", YESTERDAY),
+            Deprovisioned(V, "dana", None, NOON, "moved"),
+            Identified("lessonly", "7", DANA, "Dana", NOON),
+            Completed(V, "c-1", "dana", "basics", "Basics", 90, YESTERDAY),
+            Completed("lessonly", "c-2", "7", "l-1", "Lesson", None, NOON, "https://x.com/r"),
+            Expired(V, "dana", "expert", YESTERDAY, None),
+            Expired(V, "dana", "beginner", YESTERDAY, NOON),
+        ],
+    )
+    completed = learners.completions(connection, DANA)
+    assert [(r.course_name, r.score, r.report_url) for r in completed] == [
+        ("Lesson", None, "https://x.com/r"),
+        ("Basics", 90, None),
+    ]
+    certificates = learners.certificates(connection, DANA)
+    assert [row.cert_name for row in certificates] == ["beginner", "expert"]
+    roster = [(r.kind, r.role, r.team_id, r.reason) for r in learners.roster(connection, DANA)]
+    assert roster == [("left", None, None, "moved"), ("joined", "rep", "west", None)]
+
+
+def test_active_rounds_of_coaching_come_first(store: Engine, connection: Connection) -> None:
+    people(store, ("dana", "west"))
+    attempts(store, {"user_id": "dana"})
+    usual = {"vendor": V, "user_id": "dana", "quiz_id": "q-1", "opened_at": YESTERDAY,
+             "opened_by": "lead", "updated_at": NOON, "updated_by": "lead",
+             "version": 1}  # fmt: skip
+    add(store, CoachingCase, [usual | {"id": 1, "status": "open", "closed_at": None}])
+    add(store, CoachingCase, [usual | {"id": 2, "status": "resolved", "closed_at": NOON}])
+    found = [(row.id, row.quiz_name) for row in learners.cases(connection, DANA)]
+    assert found == [(1, "Pricing"), (2, "Pricing")]
+
+
+def test_events_link_to_their_delivery_while_it_is_kept(
+    store: Engine, connection: Connection
+) -> None:
+    people(store, ("dana", "west"))
+    deliveries(store, {"id": 1, "event_key": "e-1"})
+    usual = {"vendor": V, "company_id": None, "user_id": "dana", "received_at": NOON,
+             "payload": "{}"}  # fmt: skip
+    add(
+        store,
+        Event,
+        [
+            usual | {"event_key": "e-1", "digest": "1", "type": "module.progress",
+                     "occurred_at": YESTERDAY, "delivery_id": 1},
+            usual | {"event_key": "e-2", "digest": "2", "type": "quiz.submitted",
+                     "occurred_at": NOON, "delivery_id": 99},
+        ],
+    )  # fmt: skip
+
+    def keys(**limits: object) -> list[tuple[str, int | None]]:
+        rows = learners.events(connection, DANA, **limits)  # type: ignore[arg-type]
+        return [(row.event_key, row.delivery_id) for row in rows]
+
+    assert keys() == [("e-2", None), ("e-1", 1)]
+    assert keys(event_type="module.progress") == [("e-1", 1)]
+    assert keys(since=NOON) == [("e-2", None)]
+    assert keys(until=NOON) == [("e-1", 1)]
+    assert learners.event_count(connection, DANA) == 2
