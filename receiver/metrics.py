@@ -47,6 +47,18 @@ class Metrics:
             registry=self._registry,
         )
 
+        # Of the label names one child each: to look it up by words costs as much as to count.
+        self._delivered: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
+
+    def delivered(self, vendor: str, outcome: str, seconds: float) -> None:
+        """Count a request that was taken, refused or repeated, and the time to its answer."""
+        counts = self._delivered.get((vendor, outcome))
+        if counts is None:
+            counts = self.deliveries.labels(vendor, outcome), self.seconds.labels(vendor)
+            self._delivered[vendor, outcome] = counts
+        counts[0].inc()
+        counts[1].observe(seconds)
+
     def text(self) -> bytes:
         """The metrics in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -1,32 +1,64 @@
 """The way of one delivery: read → authenticate → parse → write → answer."""
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import perf_counter
+from typing import NamedTuple, Self
 
 import structlog
-from fastapi import Request, Response
-from fastapi.responses import JSONResponse
+from pydantic_core import to_json
+from starlette.types import Receive, Scope, Send
 
 from receiver.errors import StoreUnavailable
 from receiver.metrics import Metrics
 from receiver.reading import BodyReader, CutOff, TooLarge
-from receiver.store import Entry, Held, Written
+from receiver.store import Entry, Held
 from receiver.vendors.base import Claims, Incoming, Rejected, Unreadable, Vendor
 from receiver.writer import Writer
 from shared.outcomes import STATUS, Kind, Outcome
 from shared.settings import ReceiverSettings
 
 RETRY_AFTER_SEC = 30
-ANSWERS: dict[Outcome, dict[str, object]] = {
+CONTENT: dict[Outcome, dict[str, object]] = {
     Outcome.ACCEPTED: {"received": True},
     Outcome.DUPLICATE: {"duplicate": True},
     Outcome.UNREADABLE: {"received": True, "quarantined": True},
 }
 
 log = structlog.get_logger()
+
+
+class Answer(NamedTuple):
+    """What is sent back: JSON."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+
+    @classmethod
+    def of(cls, status: int, content: Mapping[str, object], **more: str) -> Self:
+        body = to_json(content)
+        named = {"content-type": "application/json", "content-length": str(len(body))} | more
+        headers = ((name.replace("_", "-"), value) for name, value in named.items())
+        return cls(status, body, tuple((name.encode(), value.encode()) for name, value in headers))
+
+    async def send(self, send: Send) -> None:
+        head = {"type": "http.response.start", "status": self.status, "headers": self.headers}
+        await send(head)
+        await send({"type": "http.response.body", "body": self.body})
+
+
+ANSWERS: Mapping[Outcome, Answer] = {
+    outcome: Answer.of(status, CONTENT.get(outcome) or {"received": False, "error": outcome})
+    for outcome, status in STATUS.items()
+}
+LATER = Answer.of(503, {"received": False}, retry_after=str(RETRY_AFTER_SEC))
+# What is left of a body that was not read is no next request.
+LATER_AND_CLOSE = Answer.of(
+    503, {"received": False}, retry_after=str(RETRY_AFTER_SEC), connection="close"
+)
 
 
 class Pipeline:
@@ -39,15 +71,15 @@ class Pipeline:
         self._writer = writer
         self._metrics = metrics
 
-    async def take(self, vendor: Vendor, request: Request) -> Response:
-        """Answer one request. Never raises for any bytes that anyone can send."""
+    async def take(self, vendor: Vendor, scope: Scope, receive: Receive) -> Answer:
+        """What to answer to one request. Never raises for any bytes that anyone can send."""
         started = perf_counter()
-        headers = joined(request.scope["headers"])
-        client = request.client.host if request.client else None
+        headers = joined(scope["headers"])
+        client = scope["client"][0] if scope["client"] else None
         address = peer(client, headers.get("x-forwarded-for", b""), self._hops)
         incoming = Incoming(headers, b"", address, datetime.now(UTC))
         try:
-            body = await self._reader.read(request)
+            body = await self._reader.read(headers, receive)
         except (CutOff, StoreUnavailable) as error:
             return self._unread(vendor, address, error)
         except TooLarge as error:
@@ -56,27 +88,24 @@ class Pipeline:
             entry = judge(vendor, incoming._replace(body=body))
         return await self._write(entry, started)
 
-    def _unread(self, vendor: Vendor, address: str | None, error: Exception) -> Response:
+    def _unread(self, vendor: Vendor, address: str | None, error: Exception) -> Answer:
         """There is nothing to keep: the vendor must send it again."""
         self._metrics.not_stored.labels(vendor.slug).inc()
         outcome = "cut_off" if isinstance(error, CutOff) else "not_stored"
         log.warning("delivery", vendor=vendor.slug, outcome=outcome, status=503, remote_ip=address)
-        answer = _later()
-        answer.headers["connection"] = "close"  # what is left of the body is no next request
-        return answer
+        return LATER_AND_CLOSE
 
-    async def _write(self, entry: Entry, started: float) -> Response:
+    async def _write(self, entry: Entry, started: float) -> Answer:
         try:
             written = await self._writer.write(entry)
         except StoreUnavailable as error:
             self._metrics.not_stored.labels(entry.vendor).inc()
             _log(entry, "not_stored", 503, started, problem=str(error))
-            return _later()
-        status = STATUS[written.outcome]
-        self._metrics.deliveries.labels(entry.vendor, written.outcome).inc()
-        self._metrics.seconds.labels(entry.vendor).observe(perf_counter() - started)
-        _log(entry, written.outcome, status, started, delivery_id=written.delivery_id)
-        return _answer(written)
+            return LATER
+        self._metrics.delivered(entry.vendor, written.outcome, perf_counter() - started)
+        answer = ANSWERS[written.outcome]
+        _log(entry, written.outcome, answer.status, started, delivery_id=written.delivery_id)
+        return answer
 
 
 def judge(vendor: Vendor, incoming: Incoming) -> Entry:
@@ -144,15 +173,6 @@ def _too_large(vendor: Vendor, incoming: Incoming, size: int, limit: int) -> Ent
         remote_ip=incoming.peer,
         body_bytes=min(size, 2**31 - 1),
     )
-
-
-def _later() -> Response:
-    return JSONResponse({"received": False}, 503, headers={"retry-after": str(RETRY_AFTER_SEC)})
-
-
-def _answer(written: Written) -> Response:
-    content = ANSWERS.get(written.outcome) or {"received": False, "error": written.outcome}
-    return JSONResponse(content, STATUS[written.outcome])
 
 
 def _log(entry: Entry, outcome: str, status: int, started: float, **more: object) -> None:

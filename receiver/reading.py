@@ -1,9 +1,9 @@
 """Bodies off the network: bounded in size, in time, and in the bytes that are under way in all."""
 
 import asyncio
+from collections.abc import Mapping
 
-from fastapi import Request
-from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from receiver.errors import StoreUnavailable
 
@@ -31,17 +31,17 @@ class BodyReader:
         self._max_under_way = max_under_way
         self._under_way = 0
 
-    async def read(self, request: Request) -> bytes:
+    async def read(self, headers: Mapping[str, bytes], receive: Receive) -> bytes:
         """The raw body. Raises TooLarge as soon as that is known, CutOff, or StoreUnavailable
         while others have too many bytes under way: strangers may send slowly, and at once."""
-        announced = _announced(request)
+        announced = _announced(headers)
         if announced is not None and announced > self._max_body:
             raise TooLarge(announced)
         body = bytearray()
         try:
             async with asyncio.timeout(READ_SEC):
-                await self._collect(request, body)
-        except (ClientDisconnect, TimeoutError):
+                await self._collect(receive, body)
+        except TimeoutError:
             raise CutOff from None
         finally:
             self._under_way -= len(body)
@@ -51,16 +51,22 @@ class BodyReader:
             raise CutOff
         return bytes(body)
 
-    async def _collect(self, request: Request, body: bytearray) -> None:
-        async for chunk in request.stream():
+    async def _collect(self, receive: Receive, body: bytearray) -> None:
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise CutOff
+            chunk = message.get("body", b"")
             body += chunk
             self._under_way += len(chunk)
             if len(body) > self._max_body:
                 raise TooLarge(len(body))
             if self._under_way > self._max_under_way:
                 raise StoreUnavailable("too many bodies are under way")
+            more = message.get("more_body", False)
 
 
-def _announced(request: Request) -> int | None:
-    length = request.headers.get("content-length", "")
-    return int(length[:LONGEST_NUMBER]) if length.isascii() and length.isdigit() else None
+def _announced(headers: Mapping[str, bytes]) -> int | None:
+    length = headers.get("content-length", b"")
+    return int(length[:LONGEST_NUMBER]) if length.isdigit() else None

@@ -7,6 +7,7 @@ unpacks it where it is quick.
 import json
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import JSON, Column, Connection, Select, bindparam, cast, func, select
@@ -28,6 +29,7 @@ def encode(rows: Iterable[Row]) -> str:
     return json.dumps(list(rows), default=_plain, ensure_ascii=False)
 
 
+@lru_cache(maxsize=4096)  # the times of an event stand in several of its rows
 def _plain(value: Any) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")

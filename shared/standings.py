@@ -71,7 +71,8 @@ QUIZ = (
 def follow(connection: Connection, progress: Iterable[Row], attempts: Iterable[Row]) -> None:
     """Bring the standings up to date with what was just folded in.
 
-    `progress`: (vendor, user_id, module_id, progress_pct, time_spent_sec, at) of each fact;
+    `progress`: (vendor, user_id, module_id, progress_pct, time_spent_sec, at) of each fact, the
+    percent with no more than four decimals, so that sums are exact to six and equal ones tie;
     `attempts`: (vendor, user_id, quiz_id) of each.
     """
     marks = [_in_slot(row) for row in progress]
@@ -103,8 +104,7 @@ def slot_of(at: datetime) -> datetime:
 
 
 def _in_slot(row: Row) -> Row:
-    # To four decimals, so that sums are exact to six and equal figures are ties.
-    return (*row[:3], slot_of(row[5]), round(row[3], 4), row[4])
+    return (*row[:3], slot_of(row[5]), row[3], row[4])
 
 
 # Modules: running totals, the larger of a quarter hour and of what came before
@@ -188,14 +188,51 @@ def _run_up() -> Update:
 # Learners: sums over their modules
 
 
-def _follow_learners(connection: Connection, moved: Iterable[Row]) -> None:
-    connection.execute(_sums(connection.dialect.name), {"rows": encode(moved)})
+def _follow_learners(connection: Connection, moved: set[tuple[Any, ...]]) -> None:
+    """Mostly somebody moved later than ever before: then they stand where their progress does."""
+    dialect = connection.dialect.name
+    newest = {row[:2]: row for row in sorted(moved)}.values()
+    rows = {"rows": encode(newest)}
+    late = [tuple(row) for row in connection.execute(_overtaken(dialect), rows)]
+    late += moved.difference(newest)
+    connection.execute(_current_sums(dialect), rows)
+    if late:
+        connection.execute(_sums(dialect), {"rows": encode(late)})
+
+
+@cache
+def _overtaken(dialect: str) -> Select[Any]:
+    """Those who moved in a quarter hour before one in which they stand already."""
+    moved = _moved(dialect).subquery()
+    return select(moved).where(_has_later(moved.c))
+
+
+@cache
+def _current_sums(dialect: str) -> Upsert:
+    """The others, summed up over their progress as it is now."""
+    at = _moved(dialect).subquery("given").c
+    rows = (
+        select(at.vendor, at.user_id, at.slot, *_summed(progress))
+        .join(table_of(ModuleProgress), _same(progress, at, LEARNER[:2]))
+        .where(~_has_later(at))
+        .group_by(at.vendor, at.user_id, at.slot)
+    )
+    return _taken(insert_into(dialect, LearnerStanding).from_select(LEARNER, rows), LEARNER, 3)
+
+
+def _moved(dialect: str) -> Select[Any]:
+    return given(dialect, [learner[name] for name in LEARNER[:3]])
+
+
+def _has_later(at: Any) -> ColumnElement[bool]:
+    later = table_of(LearnerStanding).alias().c
+    return exists().where(_same(later, at, LEARNER[:2]), later.slot > at.slot)
 
 
 @cache
 def _sums(dialect: str) -> Upsert:
     """The quarter hours in which somebody moved, and their later ones, summed up anew."""
-    moved = given(dialect, [learner[name] for name in LEARNER[:3]]).cte("moved")
+    moved = _moved(dialect).cte("moved")
     later = select(*(learner[name] for name in LEARNER[:3])).join(
         moved, and_(_same(learner, moved.c, LEARNER[:2]), learner.slot > moved.c.slot)
     )

@@ -154,7 +154,12 @@ Id = Annotated[
 ]
 Name = Annotated[str | None, BeforeValidator(lambda value: _clean(_empty_is_none(_as_text(value))))]
 Number = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=1e9, allow_inf_nan=False)]
-Percent = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=100, allow_inf_nan=False)]
+Percent = Annotated[
+    float,
+    BeforeValidator(_no_bool),
+    Field(ge=0, le=100, allow_inf_nan=False),
+    AfterValidator(lambda pct: round(pct, 4)),  # what standings add up exactly
+]
 Time = Annotated[datetime, AfterValidator(in_utc)]
 
 

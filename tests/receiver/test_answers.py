@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from receiver.pipeline import peer
 from shared.models import Delivery, DeliveryHourly, Event, Learner, ModuleProgress, Quarantine
-from tests import playing
+from tests import playing, stores
 from tests.conftest import FreshStore
 from tests.playing import body_of, new_id, progress, signed
 from tests.running import Receiver, until
@@ -496,3 +496,21 @@ def test_a_length_beyond_all_numbers_is_too_large(lasting_receiver: Receiver) ->
         raw.sendall(b"POST /webhooks/mindtickle HTTP/1.1\r\nhost: x\r\n")
         raw.sendall(b"content-length: 999999999999999999\r\n\r\n")
         assert raw.recv(4096).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
+def test_only_a_post_is_a_delivery(lasting_receiver: Receiver, method: str) -> None:
+    before = stores.count(lasting_receiver.engine, Delivery)
+    answer = httpx.request(method, f"{lasting_receiver.url}/webhooks/mindtickle")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert stores.count(lasting_receiver.engine, Delivery) == before
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/docs", "/redoc", "/openapi.json", "/webhooks", "/webhooks/", "/webhooks/nobody",
+     "/webhooks/mindtickle/", "/webhooks/mindtickle/more", "//webhooks/mindtickle", "/"],
+)  # fmt: skip
+def test_no_other_address_is_open(lasting_receiver: Receiver, path: str) -> None:
+    assert httpx.get(f"{lasting_receiver.url}{path}").status_code == 404
+    assert httpx.post(f"{lasting_receiver.url}{path}", content=b"{}").status_code == 404
