@@ -1,4 +1,4 @@
-"""The command line: `python -m receiver serve|migrate|simulate|replay|rebuild|prune`."""
+"""The command line: `python -m receiver serve|migrate|simulate|replay|rebuild|prune|webhooks`."""
 
 import gc
 import re
@@ -21,6 +21,7 @@ from receiver.rebuild import rebuild as rebuild_read_models
 from receiver.simulator import Plan, Scenario, Summary, scenario_named
 from receiver.simulator import simulate as run_simulation
 from receiver.vendors import configured
+from receiver.webhooks_commands import webhooks
 from shared.database import is_current, open_engine, rebuild_is_due
 from shared.database import migrate as upgrade
 from shared.settings import ReceiverSettings, SettingsError
@@ -30,6 +31,7 @@ DRAIN_SEC = 20
 GC_THRESHOLD = 20_000
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+cli.add_typer(webhooks, name="webhooks")
 
 
 @cli.command()

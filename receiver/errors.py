@@ -5,6 +5,7 @@ ReceiverError
 ├── StartError          the receiver cannot start: one line, exit 1
 ├── ReplayError         a replay cannot be done: one line, exit 1, or the request's `problem`
 ├── Stopping            a long task breaks off between two transactions, as the receiver stops
+├── WebhooksError       MindTickle's API did not do what was asked: one line, exit 1
 └── SimulatorError      a play cannot start: one line, exit 1
 """
 
@@ -29,6 +30,10 @@ class ReplayError(ReceiverError):
 
 class Stopping(ReceiverError):
     """The receiver stops, and a long task with it; what it has committed stays."""
+
+
+class WebhooksError(ReceiverError):
+    """MindTickle's API cannot be asked, or did not do it; the message says what to do."""
 
 
 class SimulatorError(ReceiverError):

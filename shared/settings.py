@@ -1,8 +1,11 @@
 """Settings from the environment and `.env`. A wrong one stops the start and is named."""
 
+import re
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -31,6 +34,35 @@ def _split(value: Any) -> Any:
         if isinstance(value, str)
         else value
     )
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address leads back to the machine that uses it."""
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # another name, or no address at all
+        return False
+
+
+def _api_url(url: str) -> str:
+    try:
+        parsed = HttpUrl(url)
+        (parsed.host or "").encode("idna")  # as the look-up does, which would raise it later
+    except ValueError:
+        raise ValueError("is not an address; use https://…") from None
+    if parsed.username or parsed.password or parsed.query or parsed.fragment:
+        raise ValueError("should have no user, password, query or fragment; use https://…")
+    if parsed.scheme != "https" and not is_loopback(str(parsed)):
+        raise ValueError("should be https://…: the API token would go out in clear text")
+    return str(parsed).rstrip("/")
+
+
+def _api_token(token: SecretStr) -> SecretStr:
+    """What a header can carry, and JSON without an escape: so it is found in an API's echo."""
+    if not re.fullmatch(r"[!#-\[\]-~]+", token.get_secret_value()):
+        raise ValueError("should be the token alone, without spaces, quotes or line breaks")
+    return token
 
 
 TEN_YEARS_SEC = 315_360_000
@@ -89,6 +121,9 @@ class ReceiverSettings(Settings):
 
     mindtickle_webhook_secret: Secrets = ()
     mindtickle_company_id: str | None = None
+    mindtickle_api_token: Annotated[SecretStr, AfterValidator(_api_token)] | None = None
+    mindtickle_api_url: Annotated[str, AfterValidator(_api_url)] = "https://api.mindtickle.com"
+    """Without a trailing slash; in clear text only to this machine itself."""
     max_body_bytes: Annotated[int, Field(ge=1)] = 1_048_576
     max_waiting_deliveries: Annotated[int, Field(ge=1)] = 2_000
     max_waiting_bytes: Annotated[int, Field(ge=1)] = 67_108_864

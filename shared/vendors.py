@@ -27,7 +27,7 @@ def vendor_facts(settings: Settings) -> Mapping[str, VendorFacts]:
         name="MindTickle",
         schedule=Schedule.of(settings.mindtickle_retry_delays, settings.mindtickle_retry_reading),
         suspend_after=timedelta(seconds=settings.mindtickle_suspend_after),
-        reactivate="Once deliveries would pass, re-activate the webhook: PATCH /v2/webhooks/{id} "
-        "of MindTickle's API, or Admin > Integrations.",
+        reactivate="Once deliveries would pass, re-activate the webhook, under Admin > "
+        "Integrations or with: python -m receiver webhooks reactivate <id>",
     )
     return {mindtickle.slug: mindtickle}

@@ -266,6 +266,7 @@ _DATA: dict[str, type[_Data]] = {
     "module.progress": _Progressed,
     "certification.expired": _Expired,
 }
+EVENT_TYPES: Sequence[str] = tuple(_DATA)
 
 
 def _data(event_type: str, body: dict[str, Any]) -> _Data | None:

@@ -26,8 +26,12 @@ def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(tmp_path: P
 
 def test_the_dashboard_runs_without_the_vendors_secrets(tmp_path: Path) -> None:
     port = str(free_port())
-    process = start(tmp_path, DASHBOARD_PORT=port, MINDTICKLE_WEBHOOK_SECRET="whsec-hidden")
-
+    process = start(
+        tmp_path,
+        DASHBOARD_PORT=port,
+        MINDTICKLE_WEBHOOK_SECRET="whsec-hidden",
+        MINDTICKLE_API_TOKEN="api-hidden",
+    )
     try:
         until(lambda: is_up(f"http://127.0.0.1:{port}/_stcore/health"))
         running = Path(f"/proc/{process.pid}/environ").read_bytes()
@@ -35,4 +39,4 @@ def test_the_dashboard_runs_without_the_vendors_secrets(tmp_path: Path) -> None:
         process.terminate()
         process.wait(timeout=30)
     assert f"DASHBOARD_PORT={port}".encode() in running
-    assert b"whsec-hidden" not in running
+    assert b"-hidden" not in running

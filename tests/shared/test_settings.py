@@ -53,6 +53,19 @@ def test_without_any_setting_the_defaults_serve_this_machine_only() -> None:
         ("QUARANTINE_MAX_BYTES", "1 GB"),
         ("RETENTION_DAYS", "-1"),
         ("RETENTION_DAYS", "40000"),
+        ("MINDTICKLE_API_URL", "api.mindtickle.example"),
+        ("MINDTICKLE_API_URL", "ftp://api.mindtickle.example"),
+        ("MINDTICKLE_API_URL", "http://api.mindtickle.example"),
+        ("MINDTICKLE_API_URL", "http://127.0.0.1.mindtickle.example"),
+        ("MINDTICKLE_API_URL", "http://localhost:hunter2@mindtickle.example"),
+        ("MINDTICKLE_API_URL", "https://me:hunter2@mindtickle.example"),
+        ("MINDTICKLE_API_URL", "https://mindtickle.example?key=hunter2"),
+        ("MINDTICKLE_API_URL", "https://mindtickle.example:99999"),
+        ("MINDTICKLE_API_URL", "https://mindtickle..example"),
+        ("MINDTICKLE_API_TOKEN", "hunter2\nX-Other: 1"),
+        ("MINDTICKLE_API_TOKEN", "hunter2 hunter2"),
+        ("MINDTICKLE_API_TOKEN", "hunter2ü"),
+        ("MINDTICKLE_API_TOKEN", '"hunter2"'),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_names_the_variable(
@@ -114,11 +127,36 @@ def test_several_secrets_are_separated_by_commas(
 
 def test_a_secret_is_not_shown_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINDTICKLE_WEBHOOK_SECRET", "whsec-hidden")
+    monkeypatch.setenv("MINDTICKLE_API_TOKEN", "api-hidden")
     settings = ReceiverSettings.load()
     shown = itertools.chain(
         (repr(settings), str(settings)), map(str, settings.model_dump().items())
     )
-    assert not any("whsec-hidden" in text for text in shown)
+    assert not any("-hidden" in text for text in shown)
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("https://api.eu.mindtickle.example/", "https://api.eu.mindtickle.example"),
+        ("https://gateway.example/mindtickle", "https://gateway.example/mindtickle"),
+        ("http://127.0.0.1:9000", "http://127.0.0.1:9000"),
+        ("http://localhost:9000/", "http://localhost:9000"),
+        ("http://[::1]:9000", "http://[::1]:9000"),
+        ("http://127.0.0.1\\@mindtickle.example", "http://127.0.0.1/@mindtickle.example"),
+    ],
+)
+def test_the_api_is_asked_over_https_or_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, url: str, taken: str
+) -> None:
+    monkeypatch.setenv("MINDTICKLE_API_URL", url)
+    assert ReceiverSettings.load().mindtickle_api_url == taken
+
+
+def test_without_an_address_the_api_is_mindtickles_own() -> None:
+    settings = ReceiverSettings.load()
+    assert settings.mindtickle_api_url == "https://api.mindtickle.com"
+    assert settings.mindtickle_api_token is None
 
 
 def test_the_settings_of_the_dashboard_hold_no_secret_of_a_vendor() -> None:
