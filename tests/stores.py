@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, Row, create_engine, func, select
 from sqlmodel import SQLModel
 
 from shared.bulk import table_of
+from shared.models import Heartbeat, Table
 from shared.projections import READ_MODELS
 
 
@@ -28,6 +29,14 @@ def row(engine: Engine, model: type[SQLModel], **wanted: Any) -> Any:
 def count(engine: Engine, model: type[SQLModel]) -> int:
     with engine.connect() as connection:
         return connection.scalar(select(func.count()).select_from(table_of(model))) or 0
+
+
+def empty(engine: Engine) -> None:
+    """Remove what tests before this one left in a store that a receiver still uses."""
+    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+        for table in reversed(Table.metadata.sorted_tables):
+            if table is not table_of(Heartbeat):
+                connection.execute(table.delete())
 
 
 def read_models(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:

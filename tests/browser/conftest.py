@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.conftest import FreshStore
 from tests.running import ROOT, environment, free_port, is_up, until
@@ -20,22 +20,27 @@ QUIET = (
     "--disable-sync",
     "--no-first-run",
 )
+PATIENCE_MS = 30_000
+
+expect.set_options(timeout=PATIENCE_MS)  # a page may be slow to come next to a second worker
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """One for all tests of this folder; no longer, as asyncio.run fails while Playwright runs."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as running:
-        yield running
-
-
-@pytest.fixture
-def page(playwright: Playwright) -> Iterator[Page]:
-    """A page in a zone far from UTC, as most viewers' is."""
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+def page(browser: Browser) -> Iterator[Page]:
+    """A page without cookies, in a zone far from UTC, as most viewers' is."""
     page = browser.new_page(viewport={"width": 1360, "height": 1000}, timezone_id="Asia/Tokyo")
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(PATIENCE_MS)
     yield page
-    browser.close()
+    page.close()
 
 
 @pytest.fixture

@@ -6,9 +6,11 @@ from pathlib import Path
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
 from tests import playing
-from tests.running import Receiver
+from tests.running import Receiver, until
 
 TABLE = "[data-testid=stDataFrame]"
+CHART = "[data-testid=stVegaLiteChart]"
+SETTLED_MS = 500
 
 
 def place(element: Locator) -> FloatRect:
@@ -18,9 +20,19 @@ def place(element: Locator) -> FloatRect:
     return box
 
 
+def still(page: Page, element: Locator) -> bool:
+    """Whether it looks the same for a while."""
+    before = element.screenshot()
+    page.wait_for_timeout(SETTLED_MS)
+    return element.screenshot() == before
+
+
 def brush(page: Page, begin: float, end: float) -> None:
-    """Drag over a part of the timeline, as shares of its width."""
-    box = place(page.locator("[data-testid=stVegaLiteChart]").first)
+    """Drag over a part of the timeline, as shares of its width, once it is drawn for good."""
+    chart = page.locator(CHART).first
+    expect(chart.locator("svg").first).to_be_visible()
+    until(lambda: still(page, chart))
+    box = place(chart)
     height = box["y"] + 0.6 * box["height"]
     page.mouse.move(box["x"] + begin * box["width"], height)
     page.mouse.down()
@@ -37,7 +49,6 @@ def test_a_brush_over_the_timeline_limits_the_list_and_a_row_opens_its_delivery(
         assert refused.status_code == 401
         page.goto(f"{dashboard}/deliveries?view=Deliveries")
         expect(page.locator(TABLE)).to_be_visible()
-        page.wait_for_timeout(1500)  # until the chart has been drawn for good
 
         brush(page, 0.2, 0.6)
         expect(page.get_by_text("No such delivery in this window.")).to_be_visible()

@@ -500,7 +500,7 @@ def only_refuses(delivery: Incoming) -> None:
     texts = (*entry.claims, entry.reason, *(entry.event.facts if entry.event else ()))
     written = encode([texts])
     written.encode()
-    assert "\\u0000" not in written
+    assert "\\u0000" not in written.replace("\\\\", "")  # a NUL, not a backslash and "u0000"
 
 
 @given(raw_headers, st.binary() | bodies)
