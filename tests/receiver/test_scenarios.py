@@ -170,7 +170,7 @@ def test_after_an_outage_events_come_late_by_a_step_of_the_schedule(receiver: Re
 
 
 def test_the_vendor_does_not_repeat_what_the_receiver_took(receiver: Receiver) -> None:
-    summary = played(receiver, Scenario.OUTAGE, duration=2, retry_after=(SECOND / 2,))
+    summary = played(receiver, Scenario.OUTAGE, duration=4, retry_after=(SECOND,))
     assert summary.accepted > 200
     assert summary.duplicates < 20
 
