@@ -1,6 +1,7 @@
 """The way of one delivery: read → authenticate → parse → write → answer."""
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -186,13 +187,21 @@ def peer(client: str | None, forwarded_for: bytes, hops: int) -> str | None:
     An IPv4-mapped IPv6 address is its IPv4 address; None where there is no address to trust.
     """
     entries = [client or "", *reversed(forwarded_for.decode("latin-1").split(","))]
-    return _address(entries[hops].strip()) if hops < len(entries) else None
+    entry = entries[hops].strip() if hops < len(entries) else ""
+    return _address(entry) if len(entry) <= LONGEST_ADDRESS else None
+
+
+LONGEST_ADDRESS = 80
+_WITH_PORT = re.compile(r"\[(.*)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
 
 
 @lru_cache(maxsize=1024)
 def _address(text: str) -> str | None:
+    if found := _WITH_PORT.fullmatch(text):  # some proxies write the caller's port as well
+        text = found[1] or found[2] or ""
     try:
-        address = ipaddress.ip_address(text)
+        # What follows a "%" names a network card of somebody's, in any characters at all.
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
     return str(getattr(address, "ipv4_mapped", None) or address)
