@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
+from secrets import token_bytes
 from time import perf_counter
 
 import structlog
@@ -15,12 +16,13 @@ from receiver.errors import StoreUnavailable
 from receiver.metrics import Metrics
 from receiver.reading import BodyReader, CutOff, TooLarge
 from receiver.store import Entry, Held, Written
-from receiver.vendors.base import Claims, Incoming, Rejected, Unreadable, Vendor
+from receiver.vendors.base import Claims, Incoming, Rejected, SecretDigest, Unreadable, Vendor
 from receiver.writer import Writer
 from shared.outcomes import STATUS, Kind, Outcome
 from shared.settings import ReceiverSettings
 
 RETRY_AFTER_SEC = 30
+SALT_BYTES = 16
 ANSWERS: dict[Outcome, dict[str, object]] = {
     Outcome.ACCEPTED: {"received": True},
     Outcome.DUPLICATE: {"duplicate": True},
@@ -102,11 +104,6 @@ def judge(vendor: Vendor, incoming: Incoming) -> Entry:
 
 
 def _kept_back(vendor: Vendor, incoming: Incoming, outcome: Outcome, reason: str) -> Entry:
-    kept = {
-        name: incoming.headers[name].decode("utf-8", "replace")
-        for name in vendor.kept_headers
-        if name in incoming.headers
-    }
     return Entry(
         vendor=vendor.slug,
         received_at=incoming.received_at,
@@ -115,8 +112,20 @@ def _kept_back(vendor: Vendor, incoming: Incoming, outcome: Outcome, reason: str
         reason=reason,
         remote_ip=incoming.peer,
         body_bytes=len(incoming.body),
-        held=Held(kept, incoming.body, _kind(vendor, incoming, outcome)),
+        held=Held(_to_keep(vendor, incoming), incoming.body, _kind(vendor, incoming, outcome)),
     )
+
+
+def _to_keep(vendor: Vendor, incoming: Incoming) -> dict[str, str]:
+    """The headers that it takes to verify the delivery again; of a secret only a digest."""
+    sent = incoming.headers
+    kept = {one: sent[one].decode("utf-8", "replace") for one in vendor.kept_headers if one in sent}
+    digests = {
+        one: str(SecretDigest.of(sent[one], token_bytes(SALT_BYTES)))
+        for one in vendor.secret_headers
+        if sent.get(one)
+    }
+    return kept | digests
 
 
 def _kind(vendor: Vendor, incoming: Incoming, outcome: Outcome) -> Kind:

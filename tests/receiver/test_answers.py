@@ -276,7 +276,7 @@ def test_the_roster_follows_the_events_of_a_learner(lasting_receiver: Receiver) 
     assert (learner.active, learner.team_id, learner.email) == (False, "west", "dana@example.com")
 
 
-@pytest.mark.parametrize("vendor", ["nobody", "lessonly", "MINDTICKLE", "%00"])
+@pytest.mark.parametrize("vendor", ["nobody", "LESSONLY", "mindtickle ", "%00"])
 def test_an_unknown_or_unconfigured_vendor_is_not_there(
     lasting_receiver: Receiver, vendor: str
 ) -> None:
