@@ -1,9 +1,11 @@
 """Settings from the environment and `.env`. A wrong one stops the start and is named."""
 
+import base64
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretBytes, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -32,6 +34,23 @@ def _split(value: Any) -> Any:
         if isinstance(value, str)
         else value
     )
+
+
+def _signing_keys(value: Any) -> Any:
+    """`whsec_<base64>, whsec_<base64>` → the keys that they spell."""
+    return tuple(_signing_key(text, place) for place, text in enumerate(_split(value), 1))
+
+
+def _signing_key(text: str, place: int) -> bytes:
+    spelled = re.fullmatch(r"whsec_([A-Za-z0-9+/]+)={0,2}", text)
+    try:
+        # Some senders leave the padding out.
+        key = base64.b64decode(spelled[1] + "=" * (-len(spelled[1]) % 4)) if spelled else b""
+    except ValueError:
+        key = b""
+    if not key:
+        raise ValueError(f"value {place} is not whsec_ followed by base64")
+    return key
 
 
 def _networks(value: Any) -> Any:
@@ -68,6 +87,7 @@ Delays = Annotated[
     Field(min_length=1),
 ]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+SigningKeys = Annotated[tuple[SecretBytes, ...], NoDecode, BeforeValidator(_signing_keys)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 
 
@@ -96,6 +116,10 @@ class Settings(BaseSettings):
     )  # fmt: skip
     """Seconds between attempts: doubling from 20 to at most an hour, ten times."""
     lessonly_retry_delays: Delays = (300, 300, 300)
+    standard_webhooks_retry_delays: Delays = (
+        5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400,
+    )  # fmt: skip
+    """Seconds between attempts, of the example in the specification; each sender has its own."""
     timestamp_tolerance_past: Annotated[int, Field(ge=0, le=TEN_YEARS_SEC)] = 86_400
     """Seconds. A whole retry span, as it is not published whether a retry is signed anew."""
     timestamp_tolerance_future: Annotated[int, Field(ge=0, le=TEN_YEARS_SEC)] = 300
@@ -124,6 +148,7 @@ class ReceiverSettings(Settings):
     innovative_educators_allowed_ips: Networks = ()
     lessonly_authorization: Secrets = ()
     """Values of the whole header. A comma separates them, so none may have one in it."""
+    standard_webhooks_secret: SigningKeys = ()
     max_body_bytes: Annotated[int, Field(ge=1)] = 1_048_576
     max_waiting_deliveries: Annotated[int, Field(ge=1)] = 2_000
     max_waiting_bytes: Annotated[int, Field(ge=1)] = 67_108_864

@@ -27,8 +27,8 @@ class VendorFacts(NamedTuple):
 
 def vendor_facts(settings: Settings) -> Mapping[str, VendorFacts]:
     """The vendors by slug. The defaults are what the vendors' guides say."""
-    every = (_mindtickle(settings), _innovative_educators(settings), _lessonly(settings))
-    return {one.slug: one for one in every}
+    every = (_mindtickle, _innovative_educators, _lessonly, _standard_webhooks)
+    return {facts.slug: facts for facts in (of(settings) for of in every)}
 
 
 def _mindtickle(settings: Settings) -> VendorFacts:
@@ -78,5 +78,22 @@ def _lessonly(settings: Settings) -> VendorFacts:
             Outcome.MISSING_CREDENTIALS: "If it is Lessonly, enter the value of "
             "LESSONLY_AUTHORIZATION in its webhook settings. Else it is somebody else, or a proxy "
             "that removes headers.",
+        },
+    )
+
+
+def _standard_webhooks(settings: Settings) -> VendorFacts:
+    return VendorFacts(
+        slug="standard-webhooks",
+        name="Standard Webhooks",
+        schedule=Schedule.of(settings.standard_webhooks_retry_delays, "gaps"),
+        suspend_after=None,  # left to each sender
+        reactivate="Senders may turn off an address that fails for days: look there whether it is "
+        "still on.",
+        cures={
+            Outcome.BAD_SIGNATURE: "Copy the new secret (whsec_…) from the sender into "
+            "STANDARD_WEBHOOKS_SECRET, beside the old one, restart the receiver, then replay.",
+            Outcome.STALE_TIMESTAMP: "Set this machine's clock by NTP: five minutes either way are "
+            "all that Standard Webhooks allow.",
         },
     )

@@ -8,10 +8,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from standardwebhooks import Webhook
+
 SECRET = "secret-one"
 COMPANY = "acme"
 AUTHORIZATION = "Bearer value-one"
 """What the admin of Lessonly typed."""
+WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+"""The secret of the public test vector."""
 SAMPLES = Path(__file__).parent / "samples"
 
 
@@ -76,3 +80,16 @@ def course(**fields: Any) -> bytes:
 def lesson(**fields: Any) -> bytes:
     """A completion by Lessonly."""
     return changed(sample("lessonly", "completion"), **fields)
+
+
+def standard(
+    body: bytes, at: datetime, event_id: str | None = None, secret: str = WHSEC
+) -> dict[str, str]:
+    """The headers of a Standard Webhook, signed by the reference package."""
+    event_id = event_id or new_id()
+    whole = at.replace(microsecond=0)
+    return {
+        "webhook-id": event_id,
+        "webhook-timestamp": str(int(whole.timestamp())),
+        "webhook-signature": Webhook(secret).sign(event_id, whole, body.decode()),
+    }

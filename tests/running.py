@@ -84,6 +84,7 @@ class Receiver:
                         "MINDTICKLE_COMPANY_ID": playing.COMPANY,
                         "INNOVATIVE_EDUCATORS_ALLOWED_IPS": "127.0.0.1",
                         "LESSONLY_AUTHORIZATION": f"{playing.AUTHORIZATION},value-two",
+                        "STANDARD_WEBHOOKS_SECRET": playing.WHSEC,
                     }
                     | settings
                 ),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from receiver.vendors import innovative_educators, lessonly, mindtickle
+from receiver.vendors import innovative_educators, lessonly, mindtickle, standard_webhooks
 from receiver.vendors.base import Adapter, Vendor
 from shared.settings import ReceiverSettings
 
@@ -10,6 +10,7 @@ ADAPTERS: Mapping[str, Adapter] = {
     mindtickle.SLUG: mindtickle.ADAPTER,
     innovative_educators.SLUG: innovative_educators.ADAPTER,
     lessonly.SLUG: lessonly.ADAPTER,
+    standard_webhooks.SLUG: standard_webhooks.ADAPTER,
 }
 
 

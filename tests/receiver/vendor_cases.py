@@ -120,7 +120,7 @@ class SecurityCases(ABC):
 
     @abstractmethod
     def misconfigured(self) -> Mapping[str, str]:
-        """Settings of an admin who got the credential wrong."""
+        """Settings of an admin who got the credential wrong: nobody's, not that of `forged`."""
 
     def again(self, delivery: Incoming) -> Entry:
         """A delivery held under the wrong settings, and verified again under the right ones."""

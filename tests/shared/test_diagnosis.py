@@ -153,6 +153,8 @@ def test_every_refusal_has_a_cure_and_says_what_happens_otherwise(
         ("innovative-educators", Outcome.IP_NOT_ALLOWED, "address-not-allowed",
          "TRUSTED_PROXY_HOPS"),
         ("lessonly", Outcome.WRONG_CREDENTIALS, "wrong-credentials", "LESSONLY_AUTHORIZATION"),
+        ("standard-webhooks", Outcome.BAD_SIGNATURE, "rotated-secret", "STANDARD_WEBHOOKS_SECRET"),
+        ("standard-webhooks", Outcome.STALE_TIMESTAMP, "clock-skew", "five minutes"),
         ("lessonly", Outcome.MISSING_CREDENTIALS, "missing-credentials",
          "LESSONLY_AUTHORIZATION"),
     ],
@@ -182,7 +184,7 @@ def test_who_is_not_admitted_costs_events_only_if_nobody_is(outcome: Outcome, ki
     assert found(failures=refused, failing=later)[kind].severity is Severity.WARNING
 
 
-@pytest.mark.parametrize("slug", ["innovative-educators", "lessonly"])
+@pytest.mark.parametrize("slug", ["innovative-educators", "lessonly", "standard-webhooks"])
 def test_a_vendor_without_a_roster_lacks_no_subscription_to_one(slug: str) -> None:
     kept = HEALTHY.kept._replace(provisioned=False)
     assert found(vendor=VENDORS[slug], kept=kept) == {}

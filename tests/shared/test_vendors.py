@@ -1,5 +1,6 @@
 """What the guides of the vendors say of their retries."""
 
+from receiver.vendors import ADAPTERS
 from shared.settings import Settings
 from shared.vendors import vendor_facts
 
@@ -24,6 +25,16 @@ def test_innovative_educators_gives_up_after_ten_retries_and_about_three_and_a_h
 def test_lessonly_tries_three_times_more_within_a_quarter_of_an_hour() -> None:
     assert minutes("lessonly") == [0, 5, 10, 15]
     assert VENDORS["lessonly"].suspend_after is None
+
+
+def test_standard_webhooks_come_again_for_three_days_as_the_specification_has_it() -> None:
+    times = minutes("standard-webhooks")
+    assert (len(times), times[1] * 60, times[-1] * 60) == (10, 5, 75 * 3600 + 35 * 60 + 5)
+    assert VENDORS["standard-webhooks"].suspend_after is None
+
+
+def test_every_vendor_that_can_be_served_has_its_facts() -> None:
+    assert VENDORS.keys() == ADAPTERS.keys()
 
 
 def test_the_delays_are_settings() -> None:
