@@ -20,7 +20,7 @@ from receiver.quarantine import replay as verify_again
 from receiver.rebuild import rebuild as rebuild_read_models
 from receiver.simulator import Plan, Scenario, Summary, scenario_named
 from receiver.simulator import simulate as run_simulation
-from receiver.vendors import configured
+from receiver.vendors import ADAPTERS, configured
 from receiver.webhooks_commands import webhooks
 from shared.database import is_current, open_engine, rebuild_is_due
 from shared.database import migrate as upgrade
@@ -63,7 +63,11 @@ def serve() -> None:
 
 def _check(settings: ReceiverSettings) -> None:
     if not configured(settings):
-        raise StartError("MINDTICKLE_WEBHOOK_SECRET: is not set, so no vendor could be served.")
+        first, *others = (adapter.setting.upper() for adapter in ADAPTERS.values())
+        raise StartError(
+            f"{first}: is not set, and neither is {' or '.join(others)}, so no vendor could be "
+            "served."
+        )
     _check_schema(settings)
 
 
@@ -94,7 +98,7 @@ def rebuild() -> None:
 
 @cli.command()
 def replay(
-    vendor: Annotated[str, typer.Option(help="The slug in the webhook address: mindtickle.")],
+    vendor: Annotated[str, typer.Option(help=f"As in the webhook address: {', '.join(ADAPTERS)}.")],
     since: Annotated[
         str | None,
         typer.Option(help="Only what arrived since: 2026-03-01T00:00:00Z, or 45m, 2h, 3d ago."),

@@ -1,9 +1,11 @@
 """The way of one delivery: read → authenticate → parse → write → answer."""
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from secrets import token_bytes
 from time import perf_counter
 from typing import NamedTuple, Self
 
@@ -15,12 +17,13 @@ from receiver.errors import StoreUnavailable
 from receiver.metrics import Metrics
 from receiver.reading import BodyReader, CutOff, TooLarge
 from receiver.store import Entry, Held
-from receiver.vendors.base import Claims, Incoming, Rejected, Unreadable, Vendor
+from receiver.vendors.base import Claims, Incoming, Rejected, SecretDigest, Unreadable, Vendor
 from receiver.writer import Writer
 from shared.outcomes import STATUS, Kind, Outcome
 from shared.settings import ReceiverSettings
 
 RETRY_AFTER_SEC = 30
+SALT_BYTES = 16
 CONTENT: dict[Outcome, dict[str, object]] = {
     Outcome.ACCEPTED: {"received": True},
     Outcome.DUPLICATE: {"duplicate": True},
@@ -130,11 +133,6 @@ def judge(vendor: Vendor, incoming: Incoming) -> Entry:
 
 
 def _kept_back(vendor: Vendor, incoming: Incoming, outcome: Outcome, reason: str) -> Entry:
-    kept = {
-        name: incoming.headers[name].decode("utf-8", "replace")
-        for name in vendor.kept_headers
-        if name in incoming.headers
-    }
     return Entry(
         vendor=vendor.slug,
         received_at=incoming.received_at,
@@ -143,8 +141,20 @@ def _kept_back(vendor: Vendor, incoming: Incoming, outcome: Outcome, reason: str
         reason=reason,
         remote_ip=incoming.peer,
         body_bytes=len(incoming.body),
-        held=Held(kept, incoming.body, _kind(vendor, incoming, outcome)),
+        held=Held(_to_keep(vendor, incoming), incoming.body, _kind(vendor, incoming, outcome)),
     )
+
+
+def _to_keep(vendor: Vendor, incoming: Incoming) -> dict[str, str]:
+    """The headers that it takes to verify the delivery again; of a secret only a digest."""
+    sent = incoming.headers
+    kept = {one: sent[one].decode("utf-8", "replace") for one in vendor.kept_headers if one in sent}
+    digests = {
+        one: str(SecretDigest.of(sent[one], token_bytes(SALT_BYTES)))
+        for one in vendor.secret_headers
+        if sent.get(one)
+    }
+    return kept | digests
 
 
 def _kind(vendor: Vendor, incoming: Incoming, outcome: Outcome) -> Kind:
@@ -206,13 +216,21 @@ def peer(client: str | None, forwarded_for: bytes, hops: int) -> str | None:
     An IPv4-mapped IPv6 address is its IPv4 address; None where there is no address to trust.
     """
     entries = [client or "", *reversed(forwarded_for.decode("latin-1").split(","))]
-    return _address(entries[hops].strip()) if hops < len(entries) else None
+    entry = entries[hops].strip() if hops < len(entries) else ""
+    return _address(entry) if len(entry) <= LONGEST_ADDRESS else None
+
+
+LONGEST_ADDRESS = 80
+_WITH_PORT = re.compile(r"\[(.*)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
 
 
 @lru_cache(maxsize=1024)
 def _address(text: str) -> str | None:
+    if found := _WITH_PORT.fullmatch(text):  # some proxies write the caller's port as well
+        text = found[1] or found[2] or ""
     try:
-        address = ipaddress.ip_address(text)
+        # What follows a "%" names a network card of somebody's, in any characters at all.
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
     return str(getattr(address, "ipv4_mapped", None) or address)

@@ -19,7 +19,7 @@ from receiver.errors import ReplayError, Stopping, first_line, is_of_the_store
 from receiver.held import Change, add_to_totals, size_of
 from receiver.pipeline import judge
 from receiver.store import Entry, Replay, write_batch
-from receiver.vendors.base import Incoming, Vendor
+from receiver.vendors.base import Incoming, SecretDigest, Vendor
 from shared.audit import note
 from shared.bulk import table_of
 from shared.models import Delivery, Event, Quarantine
@@ -192,10 +192,19 @@ def _next_batch(engine: Engine, query: Select[*tuple[Any, ...]]) -> Sequence[Hel
         return connection.execute(whole).all() if ids else ()
 
 
+def as_it_came(
+    vendor: Vendor, kept: Mapping[str, str], body: bytes, peer: str | None, received_at: datetime
+) -> Incoming:
+    """The delivery of which these headers were kept; a secret among them only as its digest."""
+    headers = {one: kept[one].encode() for one in vendor.kept_headers if one in kept}
+    digests = {one: SecretDigest.read(kept[one]) for one in vendor.secret_headers if one in kept}
+    return Incoming(headers, body, peer, received_at, digests)
+
+
 def _again(vendor: Vendor, row: HeldRow) -> Passed | None:
     """The delivery as it came, judged by today's settings; None if it does not pass."""
-    headers = {name: value.encode() for name, value in json.loads(row.headers).items()}
-    entry = judge(vendor, Incoming(headers, row.body, row.remote_ip, row.received_at))
+    kept = json.loads(row.headers)
+    entry = judge(vendor, as_it_came(vendor, kept, row.body, row.remote_ip, row.received_at))
     if entry.event is None:
         return None
     at_replay = replace(entry, replay=Replay(row.delivery_id, datetime.now(UTC)))

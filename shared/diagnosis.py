@@ -1,7 +1,7 @@
 """What is wrong with a vendor's deliveries, told from what is in the store. Pure functions.
 
 Each finding has evidence, a cure, and what happens if nothing is done. The symptoms and cures
-are those that MindTickle's guide and its users' practice know.
+are those that the vendors' guides and their users' practice know.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -95,11 +95,20 @@ def diagnose(evidence: Evidence) -> list[Finding]:
 
 
 LOST = "Events whose last retry passes are lost unless you replay them from quarantine."
+COMPARE = "Compare the receiver's settings with the vendor's, restart it, then replay."
+SET_THE_CLOCK = (
+    "Set this machine's clock by NTP; until then raise TIMESTAMP_TOLERANCE_PAST or _FUTURE."
+)
 NEARLY = 0.25
 """Of a tolerance, how much a clock may be off before somebody is told."""
 ENOUGH = 20
 """Events from which on a missing type is no accident."""
 MOSTLY = 0.8
+
+
+def _cure(evidence: Evidence, outcome: Outcome, usual: str = COMPARE) -> str:
+    """What the vendor's own facts say to do, or else what is usual."""
+    return evidence.vendor.cures.get(outcome, usual)
 
 
 def _rotated_secret(evidence: Evidence) -> Iterator[Finding]:
@@ -112,8 +121,7 @@ def _rotated_secret(evidence: Evidence) -> Iterator[Finding]:
             "The signing secret was probably rotated",
             f"The latest {failing.deliveries:,} deliveries all failed, "
             f"{failing.bad_signature:,} of them with a wrong signature.",
-            "Copy the new secret from Admin > Integrations into MINDTICKLE_WEBHOOK_SECRET, beside "
-            "the old one, restart the receiver, then replay.",
+            _cure(evidence, Outcome.BAD_SIGNATURE),
             LOST,
             Outcome.BAD_SIGNATURE,
         )
@@ -174,7 +182,8 @@ def _silence(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _missing_subscription(evidence: Evidence) -> Iterator[Finding]:
-    if evidence.kept.events >= ENOUGH and not evidence.kept.provisioned:
+    kept = evidence.kept
+    if evidence.vendor.roster and kept.events >= ENOUGH and not kept.provisioned:
         yield Finding(
             "missing-subscription",
             Severity.WARNING,
@@ -201,7 +210,7 @@ def _clock_skew(evidence: Evidence) -> Iterator[Finding]:
         Severity.LOSING if stale else Severity.WARNING,
         "This machine's clock and the vendor's drift apart",
         shown,
-        "Set this machine's clock by NTP; until then raise TIMESTAMP_TOLERANCE_PAST or _FUTURE.",
+        _cure(evidence, Outcome.STALE_TIMESTAMP, SET_THE_CLOCK),
         "Beyond the tolerance every delivery is refused.",
         Outcome.STALE_TIMESTAMP if stale else None,
     )
@@ -209,6 +218,37 @@ def _clock_skew(evidence: Evidence) -> Iterator[Finding]:
 
 def _seconds(span: timedelta) -> str:
     return f"{span.total_seconds():,.0f} s"
+
+
+_NOT_ADMITTED = {
+    Outcome.IP_NOT_ALLOWED: (
+        "address-not-allowed",
+        "Deliveries come from an address outside the allowlist",
+    ),
+    Outcome.WRONG_CREDENTIALS: (
+        "wrong-credentials",
+        "Deliveries present a credential that is not configured",
+    ),
+}
+
+
+def _not_admitted(evidence: Evidence) -> Iterator[Finding]:
+    """Anybody can send these. Only if nothing else gets in they are the vendor's for sure."""
+    for outcome, (kind, title) in _NOT_ADMITTED.items():
+        failures = evidence.failures.get(outcome)
+        if failures is None:
+            continue
+        all_fail = evidence.failing is not None and failures.last >= evidence.failing.since
+        others = "and none was taken since" if all_fail else "while others were taken"
+        yield Finding(
+            kind,
+            Severity.LOSING if all_fail else Severity.WARNING,
+            title,
+            f"{failures.deliveries:,} deliveries were refused for it, {others}.",
+            _cure(evidence, outcome),
+            LOST if all_fail else f"Nothing, if they are not the vendor's. {LOST}",
+            outcome,
+        )
 
 
 class _Refusal(NamedTuple):
@@ -225,20 +265,6 @@ _REFUSALS = {
         Severity.LOSING,
         "Deliveries are for another company",
         "Correct MINDTICKLE_COMPANY_ID, or the companyId of the subscription, then replay.",
-        LOST,
-    ),
-    Outcome.IP_NOT_ALLOWED: _Refusal(
-        "address-not-allowed",
-        Severity.LOSING,
-        "Well-formed deliveries come from an address outside the allowlist",
-        "If the vendor has a new address, add it to the allowlist, then replay.",
-        LOST,
-    ),
-    Outcome.WRONG_CREDENTIALS: _Refusal(
-        "wrong-credentials",
-        Severity.LOSING,
-        "Deliveries present a credential that is not configured",
-        "Copy the vendor's current value into the settings, then replay.",
         LOST,
     ),
     Outcome.MISSING_CREDENTIALS: _Refusal(
@@ -274,7 +300,7 @@ def _refusals(evidence: Evidence) -> Iterator[Finding]:
                 refusal.severity,
                 refusal.title,
                 f"{failures.deliveries:,} deliveries.",
-                refusal.cure,
+                _cure(evidence, outcome, refusal.cure),
                 refusal.otherwise,
                 outcome,
             )
@@ -313,6 +339,7 @@ _RULES: Sequence[Callable[[Evidence], Iterator[Finding]]] = (
     _clock_skew,
     _silence,
     _missing_subscription,
+    _not_admitted,
     _refusals,
     _repeats,
     _practice,

@@ -1,11 +1,20 @@
 """Settings from the environment and `.env`. A wrong one stops the start and is named."""
 
+import base64
 import re
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    HttpUrl,
+    SecretBytes,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -65,6 +74,48 @@ def _api_token(token: SecretStr) -> SecretStr:
     return token
 
 
+def _signing_keys(value: Any) -> Any:
+    """`whsec_<base64>, whsec_<base64>` → the keys that they spell."""
+    return tuple(_signing_key(text, place) for place, text in enumerate(_split(value), 1))
+
+
+def _signing_key(text: str, place: int) -> bytes:
+    spelled = re.fullmatch(r"whsec_([A-Za-z0-9+/]+)={0,2}", text)
+    try:
+        # Some senders leave the padding out.
+        key = base64.b64decode(spelled[1] + "=" * (-len(spelled[1]) % 4)) if spelled else b""
+    except ValueError:
+        key = b""
+    if not key:
+        raise ValueError(f"value {place} is not whsec_ followed by base64")
+    return key
+
+
+def _networks(value: Any) -> Any:
+    """`54.243.7.71, 10.1.0.0/16, 2001:db8::/32` → the networks that are meant."""
+    return tuple(_network(text, place) for place, text in enumerate(_split(value), 1))
+
+
+def _network(text: str, place: int) -> IPv4Network | IPv6Network:
+    # The entry is named by its place: somebody may have put a secret there by mistake.
+    try:
+        network = ip_network(text)
+    except ValueError:
+        raise ValueError(
+            f"entry {place} is neither an address nor a CIDR range that begins at its first address"
+        ) from None
+    if isinstance(network, IPv6Network) and network.subnet_of(MAPPED):
+        # An IPv4-mapped address is its IPv4 address, so such a range is one of those.
+        first = int(network.network_address) - int(MAPPED.network_address)
+        network = IPv4Network((first, network.prefixlen - MAPPED.prefixlen))
+    if network.prefixlen < WIDEST_PREFIX:
+        raise ValueError(f"entry {place} is wider than /{WIDEST_PREFIX}, and would let anybody in")
+    return network
+
+
+MAPPED = IPv6Network("::ffff:0:0/96")
+WIDEST_PREFIX = 8
+"""Of an allowlist; a range as wide as half of all addresses is no list of a vendor's servers."""
 TEN_YEARS_SEC = 315_360_000
 Port = Annotated[int, Field(ge=1, le=65535)]
 Delays = Annotated[
@@ -74,6 +125,8 @@ Delays = Annotated[
     Field(min_length=1),
 ]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+SigningKeys = Annotated[tuple[SecretBytes, ...], NoDecode, BeforeValidator(_signing_keys)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 
 
 class Settings(BaseSettings):
@@ -96,6 +149,15 @@ class Settings(BaseSettings):
     """Whether a delay counts from the attempt before, or from the first."""
     mindtickle_suspend_after: Annotated[int, Field(ge=60, le=TEN_YEARS_SEC)] = 86_400
     """Seconds in which every delivery fails until MindTickle suspends the webhook."""
+    innovative_educators_retry_delays: Delays = (
+        20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600,
+    )  # fmt: skip
+    """Seconds between attempts: doubling from 20 to at most an hour, ten times."""
+    lessonly_retry_delays: Delays = (300, 300, 300)
+    standard_webhooks_retry_delays: Delays = (
+        5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400,
+    )  # fmt: skip
+    """Seconds between attempts, of the example in the specification; each sender has its own."""
     timestamp_tolerance_past: Annotated[int, Field(ge=0, le=TEN_YEARS_SEC)] = 86_400
     """Seconds. A whole retry span, as it is not published whether a retry is signed anew."""
     timestamp_tolerance_future: Annotated[int, Field(ge=0, le=TEN_YEARS_SEC)] = 300
@@ -124,6 +186,10 @@ class ReceiverSettings(Settings):
     mindtickle_api_token: Annotated[SecretStr, AfterValidator(_api_token)] | None = None
     mindtickle_api_url: Annotated[str, AfterValidator(_api_url)] = "https://api.mindtickle.com"
     """Without a trailing slash; in clear text only to this machine itself."""
+    innovative_educators_allowed_ips: Networks = ()
+    lessonly_authorization: Secrets = ()
+    """Values of the whole header. A comma separates them, so none may have one in it."""
+    standard_webhooks_secret: SigningKeys = ()
     max_body_bytes: Annotated[int, Field(ge=1)] = 1_048_576
     max_waiting_deliveries: Annotated[int, Field(ge=1)] = 2_000
     max_waiting_bytes: Annotated[int, Field(ge=1)] = 67_108_864

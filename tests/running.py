@@ -89,6 +89,9 @@ class Receiver:
                         "RECEIVER_PORT": str(port),
                         "MINDTICKLE_WEBHOOK_SECRET": "secret-one,secret-two",
                         "MINDTICKLE_COMPANY_ID": playing.COMPANY,
+                        "INNOVATIVE_EDUCATORS_ALLOWED_IPS": "127.0.0.1",
+                        "LESSONLY_AUTHORIZATION": f"{playing.AUTHORIZATION},value-two",
+                        "STANDARD_WEBHOOKS_SECRET": playing.WHSEC,
                     }
                     | settings
                 ),

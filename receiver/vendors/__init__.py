@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 
-from receiver.vendors import mindtickle
+from receiver.vendors import innovative_educators, lessonly, mindtickle, standard_webhooks
 from receiver.vendors.base import Adapter, Vendor
 from shared.settings import ReceiverSettings
 
 ADAPTERS: Mapping[str, Adapter] = {
     mindtickle.SLUG: mindtickle.ADAPTER,
+    innovative_educators.SLUG: innovative_educators.ADAPTER,
+    lessonly.SLUG: lessonly.ADAPTER,
+    standard_webhooks.SLUG: standard_webhooks.ADAPTER,
 }
 
 

@@ -1,10 +1,13 @@
 """What a vendor's adapter is given, and what it gives back. No I/O and no clock in here."""
 
+import hashlib
+import hmac
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Annotated, Any, NamedTuple, Protocol, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError
 from pydantic_core import from_json
@@ -14,6 +17,30 @@ from shared.projections import Fact
 from shared.settings import ReceiverSettings
 
 
+class SecretDigest(NamedTuple):
+    """What is kept of a secret that a refused delivery presented: enough to compare it with a
+    configured one later. Each has a salt of its own, so that equal ones do not look alike."""
+
+    salt: bytes
+    digest: bytes
+
+    @classmethod
+    def of(cls, secret: bytes, salt: bytes) -> Self:
+        return cls(salt, hmac.digest(salt, secret, "sha256"))
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The opposite of `str`. Raises ValueError for anything else."""
+        _, salt, digest = text.split(":")
+        return cls(bytes.fromhex(salt), bytes.fromhex(digest))
+
+    def __str__(self) -> str:
+        return f"hmac-sha256:{self.salt.hex()}:{self.digest.hex()}"
+
+    def is_of(self, secret: bytes) -> bool:
+        return hmac.compare_digest(self.digest, hmac.digest(self.salt, secret, "sha256"))
+
+
 class Incoming(NamedTuple):
     """One request as it came: header names in lower case, a repeated header joined by commas."""
 
@@ -21,6 +48,9 @@ class Incoming(NamedTuple):
     body: bytes
     peer: str | None
     received_at: datetime
+    digests: Mapping[str, SecretDigest] = MappingProxyType({})
+    """By header: the secrets of a delivery that was held, and is verified again. A request that
+    has just come has none, whatever it sends."""
 
 
 class Rejected(Exception):
@@ -67,6 +97,8 @@ class Vendor(Protocol):
     slug: str
     kept_headers: Sequence[str]
     """The headers that are needed to verify a held delivery again."""
+    secret_headers: Sequence[str]
+    """Those that carry a secret itself: only a digest of each is kept, for `digests`."""
 
     def authenticate(self, incoming: Incoming) -> None:
         """Raises Rejected unless the delivery proves to come from the vendor."""
@@ -81,9 +113,36 @@ class Vendor(Protocol):
 class Adapter(NamedTuple):
     """A row of the vendor table: how to make the vendor, and how to read its kept events."""
 
+    setting: str
+    """The name of the setting without which it is not served."""
     from_settings: Callable[[ReceiverSettings], Vendor | None]
     facts: Callable[[str, str, datetime, str], Sequence[Fact]]
     """(event_key, type, occurred_at, payload) of a kept event → what it says."""
+
+
+def presents(incoming: Incoming, header: str, secrets: Iterable[bytes]) -> bool:
+    """Whether a header carries one of the secrets, or did when the delivery was held."""
+    sent = incoming.headers.get(header, b"")
+    if kept := incoming.digests.get(header):
+        hits = [kept.is_of(secret) for secret in secrets]
+    else:
+        hits = [hmac.compare_digest(secret, sent) for secret in secrets]
+    return any(hits)  # each was compared, so that the time does not tell which one it was
+
+
+def key_of(sent: bytes) -> str:
+    """The idempotency key of an id that was sent, empty if it is; an overlong one is shortened, as
+    no index takes it."""
+    sent = sent.replace(b"\0", b"")
+    if len(sent) > MAX_ID:
+        return f"sha256:{hashlib.sha256(sent).hexdigest()}"
+    return sent.decode("utf-8", "replace")
+
+
+def short_text(value: Any) -> str | None:
+    """An id or type that is only kept beside the event, if it can be kept as one."""
+    text = str(value) if isinstance(value, str | int) else ""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:MAX_ID] or None
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -118,7 +177,7 @@ def in_utc(at: datetime) -> datetime:
     return at
 
 
-def _as_text(value: Any) -> Any:
+def as_text(value: Any) -> Any:
     """Ids arrive as strings or numbers."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -149,10 +208,10 @@ MAX_ID = 255
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 Id = Annotated[
     str,
-    BeforeValidator(lambda value: _without_nul(_as_text(value))),
+    BeforeValidator(lambda value: _without_nul(as_text(value))),
     StringConstraints(min_length=1, max_length=MAX_ID),
 ]
-Name = Annotated[str | None, BeforeValidator(lambda value: _clean(_empty_is_none(_as_text(value))))]
+Name = Annotated[str | None, BeforeValidator(lambda value: _clean(_empty_is_none(as_text(value))))]
 Number = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=1e9, allow_inf_nan=False)]
 Percent = Annotated[
     float,

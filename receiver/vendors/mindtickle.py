@@ -28,6 +28,8 @@ from receiver.vendors.base import (
     complaint,
     in_utc,
     json_object,
+    key_of,
+    short_text,
 )
 from shared.outcomes import Outcome
 from shared.projections import (
@@ -54,6 +56,7 @@ class MindTickle:
 
     slug: str = SLUG
     kept_headers: Sequence[str] = (SIGNATURE, TIMESTAMP, EVENT_ID)
+    secret_headers: Sequence[str] = ()
 
     def __init__(
         self, secrets: Sequence[bytes], company_id: str | None, past: int, future: int
@@ -88,7 +91,7 @@ class MindTickle:
         body = json_object(incoming.body)
         event_type = _event_type(body)  # first: what names no event is nobody's delivery
         company = body.get("companyId")
-        if self._company_id is not None and _short_text(company) != self._company_id:
+        if self._company_id is not None and short_text(company) != self._company_id:
             raise Rejected(
                 Outcome.WRONG_COMPANY,
                 "The delivery is for another company than MINDTICKLE_COMPANY_ID. "
@@ -96,14 +99,14 @@ class MindTickle:
             )
         signed = incoming.headers[TIMESTAMP]
         digest = hashlib.sha256(signed + b":" + incoming.body).hexdigest()
-        event_key = _event_key(incoming) or f"digest:{digest}"
+        event_key = key_of(incoming.headers.get(EVENT_ID, b"")) or f"digest:{digest}"
         data = _data(event_type, body)
         occurred_at = (data.own_time() if data else None) or _signed_at(signed)
         return VendorEvent(
             event_key=event_key,
             digest=digest,
             type=event_type,
-            company_id=_short_text(company),
+            company_id=short_text(company),
             user_id=data.user_id if data else None,
             occurred_at=occurred_at,
             payload=incoming.body.decode(),
@@ -115,7 +118,8 @@ class MindTickle:
             claimed = json_object(incoming.body).get("event")
         except Unreadable:
             claimed = None
-        return Claims(_event_key(incoming), _short_text(claimed))
+        key = key_of(incoming.headers.get(EVENT_ID, b""))
+        return Claims(key or None, short_text(claimed))
 
 
 def sign(secret: bytes, timestamp: bytes, body: bytes) -> bytes:
@@ -139,25 +143,11 @@ def _signed_at(header: bytes) -> datetime:
         ) from None
 
 
-def _event_key(incoming: Incoming) -> str | None:
-    """The idempotency key; an overlong one is shortened, as no index takes it."""
-    sent = incoming.headers.get(EVENT_ID, b"").replace(b"\0", b"")
-    if len(sent) > MAX_ID:
-        return f"sha256:{hashlib.sha256(sent).hexdigest()}"
-    return sent.decode("utf-8", "replace") or None
-
-
 def _event_type(body: dict[str, Any]) -> str:
     event_type = body.get("event")
     if not isinstance(event_type, str) or not 0 < len(event_type) <= MAX_ID or "\0" in event_type:
         raise Unreadable("event: should be the name of an event type.")
     return event_type
-
-
-def _short_text(value: Any) -> str | None:
-    """An id that is only kept beside the event, if it can be kept as one."""
-    text = str(value) if isinstance(value, str | int) else ""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:MAX_ID] or None
 
 
 class _Data(BaseModel, ABC):
@@ -304,4 +294,4 @@ def from_settings(settings: ReceiverSettings) -> MindTickle | None:
     )
 
 
-ADAPTER = Adapter(from_settings, kept_facts)
+ADAPTER = Adapter("mindtickle_webhook_secret", from_settings, kept_facts)

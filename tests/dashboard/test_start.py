@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from receiver.vendors import ADAPTERS
 from tests.running import environment, free_port, is_up, until
 
 
@@ -26,12 +27,8 @@ def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(tmp_path: P
 
 def test_the_dashboard_runs_without_the_vendors_secrets(tmp_path: Path) -> None:
     port = str(free_port())
-    process = start(
-        tmp_path,
-        DASHBOARD_PORT=port,
-        MINDTICKLE_WEBHOOK_SECRET="whsec-hidden",
-        MINDTICKLE_API_TOKEN="api-hidden",
-    )
+    names = ["MINDTICKLE_API_TOKEN", *(one.setting.upper() for one in ADAPTERS.values())]
+    process = start(tmp_path, DASHBOARD_PORT=port, **dict.fromkeys(names, "whsec-hidden"))
     try:
         until(lambda: is_up(f"http://127.0.0.1:{port}/_stcore/health"))
         running = Path(f"/proc/{process.pid}/environ").read_bytes()

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from receiver.pipeline import peer
+from receiver.pipeline import joined, peer
 from shared.models import Delivery, DeliveryHourly, Event, Learner, ModuleProgress, Quarantine
 from tests import playing, stores
 from tests.conftest import FreshStore
@@ -276,7 +276,7 @@ def test_the_roster_follows_the_events_of_a_learner(lasting_receiver: Receiver) 
     assert (learner.active, learner.team_id, learner.email) == (False, "west", "dana@example.com")
 
 
-@pytest.mark.parametrize("vendor", ["nobody", "lessonly", "MINDTICKLE", "%00"])
+@pytest.mark.parametrize("vendor", ["nobody", "LESSONLY", "mindtickle ", "%00"])
 def test_an_unknown_or_unconfigured_vendor_is_not_there(
     lasting_receiver: Receiver, vendor: str
 ) -> None:
@@ -409,12 +409,38 @@ def test_what_a_caller_says_about_its_own_address_is_ignored(lasting_receiver: R
         ("10.0.0.1", b"2001:DB8::1", 1, "2001:db8::1"),
         ("::1", b"", 0, "::1"),
         (None, b"", 0, None),
+        (None, b"2.2.2.2", 1, "2.2.2.2"),
+        ("10.0.0.1", b"2.2.2.2", 2, None),
+        ("10.0.0.1", b"1.1.1.1,2.2.2.2,3.3.3.3", 3, "1.1.1.1"),
+        ("10.0.0.1", b"1.1.1.1,,3.3.3.3", 2, None),
+        ("10.0.0.1", b"2.2.2.2:54321", 1, "2.2.2.2"),
+        ("10.0.0.1", b"[2001:db8::1]:443", 1, "2001:db8::1"),
+        ("10.0.0.1", b"[2001:db8::1]", 1, "2001:db8::1"),
+        ("10.0.0.1", b"[::ffff:2.2.2.2]:443", 1, "2.2.2.2"),
+        ("10.0.0.1", b"2001:db8::1:443", 1, "2001:db8::1:443"),
+        ("10.0.0.1", b"2.2.2.2:http", 1, None),
+        ("10.0.0.1", b"2.2.2.2:", 1, None),
+        ("10.0.0.1", b"2.2.2.2 3.3.3.3", 1, None),
+        ("10.0.0.1", b"02.2.2.2", 1, None),
+        ("10.0.0.1", b"33686018", 1, None),
+        ("10.0.0.1", b"2.2.2.2/32", 1, None),
+        ("10.0.0.1", b"fe80::1%\x1b[31m", 1, "fe80::1"),
+        ("10.0.0.1", b"fe80::1%" + b"x" * 100_000, 1, None),
+        ("10.0.0.1", b"," * 10_000, 10_000, None),
     ],
+    ids=lambda value: repr(value)[:40],
 )
 def test_the_address_is_the_one_that_the_outermost_trusted_proxy_saw(
     client: str | None, forwarded_for: bytes, hops: int, address: str | None
 ) -> None:
     assert peer(client, forwarded_for, hops) == address
+
+
+def test_a_forwarded_for_header_that_is_repeated_counts_from_the_right_of_the_last_one() -> None:
+    name = b"x-forwarded-for"
+    sent = joined([(name, b"54.243.7.71, 1.1.1.1"), (name, b"2.2.2.2"), (name, b" 3.3.3.3 ")])
+    addresses = [peer("10.0.0.1", sent["x-forwarded-for"], hops) for hops in range(6)]
+    assert addresses == ["10.0.0.1", "3.3.3.3", "2.2.2.2", "1.1.1.1", "54.243.7.71", None]
 
 
 # Without its store

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from typer.testing import CliRunner
 
 from receiver.__main__ import cli, moment
+from receiver.vendors import ADAPTERS
 from shared.models import AuditLog
 from tests.conftest import FreshStore
 from tests.holding import V
@@ -38,7 +39,9 @@ def test_serve_with_a_wrong_setting_says_which_and_ends(tmp_path: Path) -> None:
 
 
 def test_serve_without_a_secret_says_so_and_ends(tmp_path: Path) -> None:
-    assert complaint("serve", folder=tmp_path).startswith("MINDTICKLE_WEBHOOK_SECRET: ")
+    line = complaint("serve", folder=tmp_path)
+    assert line.startswith("MINDTICKLE_WEBHOOK_SECRET: ")
+    assert all(adapter.setting.upper() in line for adapter in ADAPTERS.values())
 
 
 def test_serve_on_a_store_that_is_not_migrated_says_what_to_run(
@@ -100,6 +103,11 @@ def test_each_command_explains_itself() -> None:
         shown = CliRunner().invoke(cli, [name, "--help"])
         assert shown.exit_code == 0
         assert f"{name} [OPTIONS]" in shown.stdout
+
+
+def test_the_help_of_replay_names_every_vendor() -> None:
+    shown = CliRunner().invoke(cli, ["replay", "--help"], env={"COLUMNS": "200"}).stdout
+    assert all(slug in shown for slug in ADAPTERS)
 
 
 def test_an_unknown_option_is_refused_without_a_traceback(tmp_path: Path) -> None:

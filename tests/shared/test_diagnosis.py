@@ -22,8 +22,9 @@ from shared.vendors import vendor_facts
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
+VENDORS = vendor_facts(Settings(_env_file=None))
 HEALTHY = Evidence(
-    vendor=vendor_facts(Settings(_env_file=None))["mindtickle"],
+    vendor=VENDORS["mindtickle"],
     failures={},
     failing=None,
     forecast=Forecast(0, 0, None, 0),
@@ -142,6 +143,52 @@ def test_every_refusal_has_a_cure_and_says_what_happens_otherwise(
     assert finding.outcome is outcome
     assert finding.cure
     assert finding.otherwise
+
+
+@pytest.mark.parametrize(
+    ("slug", "outcome", "kind", "setting"),
+    [
+        ("mindtickle", Outcome.BAD_SIGNATURE, "rotated-secret", "MINDTICKLE_WEBHOOK_SECRET"),
+        ("innovative-educators", Outcome.IP_NOT_ALLOWED, "address-not-allowed",
+         "INNOVATIVE_EDUCATORS_ALLOWED_IPS"),
+        ("innovative-educators", Outcome.IP_NOT_ALLOWED, "address-not-allowed",
+         "TRUSTED_PROXY_HOPS"),
+        ("lessonly", Outcome.WRONG_CREDENTIALS, "wrong-credentials", "LESSONLY_AUTHORIZATION"),
+        ("standard-webhooks", Outcome.BAD_SIGNATURE, "rotated-secret", "STANDARD_WEBHOOKS_SECRET"),
+        ("standard-webhooks", Outcome.STALE_TIMESTAMP, "clock-skew", "five minutes"),
+        ("lessonly", Outcome.MISSING_CREDENTIALS, "missing-credentials",
+         "LESSONLY_AUTHORIZATION"),
+    ],
+)  # fmt: skip
+def test_the_cure_names_the_setting_of_that_vendor(
+    slug: str, outcome: Outcome, kind: str, setting: str
+) -> None:
+    seen = found(vendor=VENDORS[slug], failures={outcome: failures()}, failing=Failing(NOON, 3, 3))
+    assert setting in seen[kind].cure
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind"),
+    [
+        (Outcome.IP_NOT_ALLOWED, "address-not-allowed"),
+        (Outcome.WRONG_CREDENTIALS, "wrong-credentials"),
+    ],
+)
+def test_who_is_not_admitted_costs_events_only_if_nobody_is(outcome: Outcome, kind: str) -> None:
+    """Anybody can call from a strange address while the vendor's deliveries get in."""
+    refused = {outcome: failures(7)}
+    stranger = found(failures=refused)[kind]
+    assert stranger.severity is Severity.WARNING
+    assert "7 deliveries were refused for it, while others were taken" in stranger.evidence
+    assert found(failures=refused, failing=Failing(NOON, 9, 0))[kind].severity is Severity.LOSING
+    later = Failing(NOON + DAY, 9, 9)  # for another reason, since then
+    assert found(failures=refused, failing=later)[kind].severity is Severity.WARNING
+
+
+@pytest.mark.parametrize("slug", ["innovative-educators", "lessonly", "standard-webhooks"])
+def test_a_vendor_without_a_roster_lacks_no_subscription_to_one(slug: str) -> None:
+    kept = HEALTHY.kept._replace(provisioned=False)
+    assert found(vendor=VENDORS[slug], kept=kept) == {}
 
 
 def test_redeliveries_and_retakes_are_told_apart() -> None:

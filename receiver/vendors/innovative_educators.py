@@ -1,0 +1,170 @@
+"""Innovative Educators: the course completion, admitted by the address that it comes from.
+
+The vendor signs nothing. It says to admit only its own addresses, so an allowlist of those is
+what stands for a credential, and without one this vendor is not served.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from receiver.vendors.base import (
+    Adapter,
+    Claims,
+    Id,
+    Incoming,
+    Name,
+    Rejected,
+    Time,
+    Unreadable,
+    VendorEvent,
+    as_text,
+    complaint,
+    json_object,
+    key_of,
+    short_text,
+)
+from shared.outcomes import Outcome
+from shared.projections import Completed, Fact, Identified
+from shared.settings import ReceiverSettings
+
+SLUG = "innovative-educators"
+COMPLETED = "course.completed"
+TEST = "test"
+"""What is no completion. The shape of the notification after set-up is not published."""
+
+
+class InnovativeEducators:
+    """The adapter under one installation's allowlist."""
+
+    slug: str = SLUG
+    kept_headers: Sequence[str] = ()
+    secret_headers: Sequence[str] = ()
+
+    def __init__(self, allowed: Sequence[IPv4Network | IPv6Network]) -> None:
+        self._allowed = allowed
+
+    def authenticate(self, incoming: Incoming) -> None:
+        if incoming.peer is None:
+            raise Rejected(
+                Outcome.IP_NOT_ALLOWED,
+                "It cannot be told from which address this came: X-Forwarded-For has fewer entries "
+                "than TRUSTED_PROXY_HOPS, or the one that counts is no address.",
+            )
+        address = ip_address(incoming.peer)
+        if not any(address in network for network in self._allowed):
+            raise Rejected(
+                Outcome.IP_NOT_ALLOWED,
+                "The address is not in INNOVATIVE_EDUCATORS_ALLOWED_IPS. If it is the vendor's, "
+                "add it and restart; if it is a proxy of yours, set TRUSTED_PROXY_HOPS.",
+            )
+
+    def parse(self, incoming: Incoming) -> VendorEvent:
+        body = json_object(incoming.body)
+        event_type = _event_type(body)
+        digest = hashlib.sha256(incoming.body).hexdigest()
+        event_key = _event_key(body) or f"digest:{digest}"
+        done = _completion(event_type, body)
+        occurred_at = (done and done.timestamp) or incoming.received_at
+        return VendorEvent(
+            event_key=event_key,
+            digest=digest,
+            type=event_type,
+            company_id=short_text(body.get("companyId")),
+            user_id=done.user_id if done else None,
+            occurred_at=occurred_at,
+            payload=incoming.body.decode(),
+            facts=done.facts(event_key, occurred_at) if done else (),
+        )
+
+    def claims(self, incoming: Incoming) -> Claims:
+        try:
+            body = json_object(incoming.body)
+        except Unreadable:
+            return Claims(None, None)
+        return Claims(_event_key(body) or None, _event_type(body))
+
+
+def _event_type(body: dict[str, Any]) -> str:
+    """Either field says it, so that a completion with one of them changed is not taken for a
+    test, but held as not understood."""
+    says_so = body.get("event") == "courseCompletion" or body.get("source") == "course_completed"
+    return COMPLETED if says_so else TEST
+
+
+def _event_key(body: dict[str, Any]) -> str:
+    sent = as_text(body.get("id"))
+    return key_of(sent.encode()) if isinstance(sent, str) else ""
+
+
+class _Learner(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="ignore")
+
+    id: Id | None = None
+    first_name: Name = None
+    last_name: Name = None
+
+
+class _Completion(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="ignore")
+
+    user: Name = None
+    user_detail: _Learner | None = None
+    notifiable_id: Id
+    title: Name = None
+    timestamp: Time | None = None
+
+    @property
+    def user_id(self) -> str:
+        """The vendor's own id of the learner; where it sends none, the e-mail stands in for it.
+
+        Raises Unreadable if there is neither.
+        """
+        own = self.user_detail and self.user_detail.id
+        learner = own or (self.user or "").strip().lower()
+        if not learner:
+            raise Unreadable(f"{COMPLETED}: neither user nor userDetail.id says who it was.")
+        return learner
+
+    @property
+    def name(self) -> str | None:
+        who = self.user_detail or _Learner()
+        return " ".join(filter(None, (who.first_name, who.last_name))) or None
+
+    def facts(self, key: str, at: datetime) -> Sequence[Fact]:
+        """What the event says, having happened at `at`."""
+        return (
+            Identified(SLUG, self.user_id, self.user, self.name, at),
+            Completed(SLUG, key, self.user_id, self.notifiable_id, self.title, None, at),
+        )
+
+
+def _completion(event_type: str, body: dict[str, Any]) -> _Completion | None:
+    if event_type != COMPLETED:
+        return None
+    try:
+        return _Completion.model_validate(body)
+    except ValidationError as error:
+        raise Unreadable(f"{event_type}: {complaint(error)}") from None
+
+
+def kept_facts(
+    event_key: str, event_type: str, occurred_at: datetime, payload: str
+) -> Sequence[Fact]:
+    """What a kept event says, for `rebuild`."""
+    done = _completion(event_type, json_object(payload.encode()))
+    return done.facts(event_key, occurred_at) if done else ()
+
+
+def from_settings(settings: ReceiverSettings) -> InnovativeEducators | None:
+    """The adapter, or None without an allowlist: then this vendor is not served."""
+    allowed = settings.innovative_educators_allowed_ips
+    return InnovativeEducators(allowed) if allowed else None
+
+
+ADAPTER = Adapter("innovative_educators_allowed_ips", from_settings, kept_facts)

@@ -1,0 +1,176 @@
+"""Seismic Learning (Lessonly): the completed lesson, admitted by its Authorization header.
+
+The vendor sends the value exactly as its admin typed it. There it is optional; here it is not.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import quote, urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from receiver.vendors.base import (
+    Adapter,
+    Claims,
+    Id,
+    Incoming,
+    Name,
+    Percent,
+    Rejected,
+    Time,
+    Unreadable,
+    VendorEvent,
+    complaint,
+    json_object,
+    key_of,
+    presents,
+)
+from shared.outcomes import Outcome
+from shared.projections import Attempted, Completed, Fact, Identified
+from shared.settings import ReceiverSettings
+
+SLUG = "lessonly"
+AUTHORIZATION = "authorization"
+COMPLETED = "lesson.completed"
+MAX_LINK = 2_000
+
+
+class Lessonly:
+    """The adapter under one installation's values; several hold while one is being changed."""
+
+    slug: str = SLUG
+    kept_headers: Sequence[str] = ()
+    secret_headers: Sequence[str] = (AUTHORIZATION,)
+
+    def __init__(self, values: Sequence[bytes]) -> None:
+        self._values = values
+
+    def authenticate(self, incoming: Incoming) -> None:
+        if not (incoming.headers.get(AUTHORIZATION) or incoming.digests.get(AUTHORIZATION)):
+            raise Rejected(
+                Outcome.MISSING_CREDENTIALS,
+                "No Authorization header. If this is Lessonly, enter the value of "
+                "LESSONLY_AUTHORIZATION in its webhook settings; else somebody else called.",
+            )
+        if not presents(incoming, AUTHORIZATION, self._values):
+            raise Rejected(
+                Outcome.WRONG_CREDENTIALS,
+                "The Authorization header is none of LESSONLY_AUTHORIZATION. Copy the value there "
+                "exactly as it stands in Lessonly's webhook settings, and restart.",
+            )
+
+    def parse(self, incoming: Incoming) -> VendorEvent:
+        done = _completion(json_object(incoming.body))
+        return VendorEvent(
+            event_key=done.key,
+            digest=hashlib.sha256(incoming.body).hexdigest(),
+            type=COMPLETED,
+            company_id=None,
+            user_id=done.user.id,
+            occurred_at=done.completed_at,
+            payload=incoming.body.decode(),
+            facts=done.facts(done.key, done.completed_at),
+        )
+
+    def claims(self, incoming: Incoming) -> Claims:
+        try:
+            return Claims(_completion(json_object(incoming.body)).key, COMPLETED)
+        except Unreadable:
+            return Claims(None, None)
+
+
+def _web_address(value: Any) -> str | None:
+    """A link that a page may show. Anything else is no reason to refuse the lesson."""
+    if not isinstance(value, str) or len(value) > MAX_LINK or not value.isprintable():
+        return None
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and parts.hostname
+    except ValueError:
+        return None
+    return value if usable and not set(value) & set(" <>\"'\\`") else None
+
+
+class _User(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    id: Id
+    name: Name = None
+    email: Name = None
+
+
+class _Lesson(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    id: Id
+    title: Name = None
+    retake_score: Percent | None = None
+
+
+class _Completion(BaseModel):
+    # `score` from 0 to 1 is left alone: it is deprecated, and where `score_percent` is missing
+    # the lesson has no questions, so that a number there would be nobody's result.
+    model_config = ConfigDict(extra="ignore")
+
+    user: _User
+    lesson: _Lesson
+    score_percent: Percent | None = None
+    completed_at: Time
+    report_card_url: Annotated[str | None, BeforeValidator(_web_address)] = None
+
+    @property
+    def key(self) -> str:
+        """The vendor sends no event id. Who, what and when, told apart whatever is in an id."""
+        at = self.completed_at.astimezone(UTC).isoformat()
+        parts = (quote(one, safe="") for one in (self.user.id, self.lesson.id))
+        return key_of(":".join((*parts, at)).encode())
+
+    def facts(self, key: str, at: datetime) -> Sequence[Fact]:
+        """What the event says, having happened at `at`."""
+        user, lesson, score = self.user, self.lesson, self.score_percent
+        who = Identified(SLUG, user.id, user.email, user.name, at)
+        done = Completed(
+            SLUG, key, user.id, lesson.id, lesson.title, score, at, self.report_card_url
+        )
+        if score is None:
+            return who, done
+        attempt = Attempted(
+            vendor=SLUG,
+            event_key=key,
+            user_id=user.id,
+            quiz_id=lesson.id,
+            quiz_name=lesson.title,
+            score=score,
+            max_score=100,
+            passed=None,  # the vendor only says under which score to take it again
+            graded=True,
+            submitted_at=at,
+            retake_pct=lesson.retake_score,
+        )
+        return who, done, attempt
+
+
+def _completion(body: dict[str, Any]) -> _Completion:
+    """Raises Unreadable if the body is no completed lesson."""
+    try:
+        return _Completion.model_validate(body)
+    except ValidationError as error:
+        raise Unreadable(f"{COMPLETED}: {complaint(error)}") from None
+
+
+def kept_facts(
+    event_key: str, event_type: str, occurred_at: datetime, payload: str
+) -> Sequence[Fact]:
+    """What a kept event says, for `rebuild`."""
+    return _completion(json_object(payload.encode())).facts(event_key, occurred_at)
+
+
+def from_settings(settings: ReceiverSettings) -> Lessonly | None:
+    """The adapter, or None without a value: then this vendor is not served."""
+    values = [value.get_secret_value().encode() for value in settings.lessonly_authorization]
+    return Lessonly(values) if values else None
+
+
+ADAPTER = Adapter("lessonly_authorization", from_settings, kept_facts)

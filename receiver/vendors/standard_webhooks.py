@@ -1,0 +1,165 @@
+"""Standard Webhooks: any sender that signs as https://www.standardwebhooks.com lays down.
+
+Its package for Python is not used to verify, only to sign in the tests. It reads the clock itself,
+so that it cannot verify a held delivery as of its arrival; it takes a body that is not UTF-8, a
+token without a comma or odd base64 for an error of the program; and it verifies the number that it
+read from the timestamp, so that `1_763_800_200.9` passes for the `1763800200` that was signed.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from receiver.vendors.base import (
+    MAX_ID,
+    Adapter,
+    Claims,
+    Incoming,
+    Rejected,
+    Time,
+    Unreadable,
+    VendorEvent,
+    in_utc,
+    json_object,
+    key_of,
+)
+from shared.outcomes import Outcome
+from shared.projections import Fact
+from shared.settings import ReceiverSettings
+
+SLUG = "standard-webhooks"
+ID = "webhook-id"
+TIMESTAMP = "webhook-timestamp"
+SIGNATURE = "webhook-signature"
+UNKNOWN = "unknown"
+TOLERANCE = timedelta(minutes=5)
+"""Both ways, and no setting: each retry is signed anew, so an old signature is a captured one."""
+
+_SIGNATURES = re.compile(rb"[^ ,]+,[^ ,]+(?: [^ ,]+,[^ ,]+)*")
+_TIME: TypeAdapter[datetime] = TypeAdapter(Time)
+
+
+class StandardWebhooks:
+    """The adapter under one installation's keys; several hold while one is being changed."""
+
+    slug: str = SLUG
+    kept_headers: Sequence[str] = (ID, TIMESTAMP, SIGNATURE)
+    secret_headers: Sequence[str] = ()
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = keys
+
+    def authenticate(self, incoming: Incoming) -> None:
+        for name in self.kept_headers:
+            if not incoming.headers.get(name):
+                raise Rejected(
+                    Outcome.MISSING_CREDENTIALS,
+                    f"No {name} header. Standard Webhooks always have one: somebody else called, "
+                    "or a proxy removes it.",
+                )
+        if not self._is_signed(incoming):
+            raise Rejected(
+                Outcome.BAD_SIGNATURE,
+                "No signature fits a configured secret. If the secret was changed, copy the new "
+                "one from the sender into STANDARD_WEBHOOKS_SECRET and restart.",
+            )
+        if abs(incoming.received_at - _signed_at(incoming)) > TOLERANCE:
+            raise Rejected(
+                Outcome.STALE_TIMESTAMP,
+                "Signed more than 5 minutes before or after it came. Check this machine's clock; "
+                "the sender's next retry is signed anew.",
+            )
+
+    def _is_signed(self, incoming: Incoming) -> bool:
+        """Whether one of the signatures is ours. A token is compared as it was sent: what base64
+        spells in several ways has one spelling that counts."""
+        sent = incoming.headers[SIGNATURE]
+        # Repeated headers arrive joined by ", ", which no list of signatures has in it. A dot in
+        # the id would let the same bytes be cut into another id, time and body.
+        if not _SIGNATURES.fullmatch(sent) or b"." in incoming.headers[ID]:
+            return False
+        expected = [sign(key, _message(incoming)) for key in self._keys]
+        hits = [hmac.compare_digest(one, token) for token in sent.split(b" ") for one in expected]
+        return any(hits)
+
+    def parse(self, incoming: Incoming) -> VendorEvent:
+        body = json_object(incoming.body)
+        return VendorEvent(
+            event_key=key_of(incoming.headers[ID]),
+            digest=hashlib.sha256(_message(incoming)).hexdigest(),
+            type=_event_type(body) or UNKNOWN,
+            company_id=None,
+            user_id=None,
+            occurred_at=_own_time(body) or _signed_at(incoming),
+            payload=incoming.body.decode(),
+            facts=(),
+        )
+
+    def claims(self, incoming: Incoming) -> Claims:
+        try:
+            claimed = _event_type(json_object(incoming.body))
+        except Unreadable:
+            claimed = None
+        return Claims(key_of(incoming.headers.get(ID, b"")) or None, claimed)
+
+
+def sign(key: bytes, message: bytes) -> bytes:
+    """One token of the signature header."""
+    return b"v1," + base64.b64encode(hmac.digest(key, message, "sha256"))
+
+
+def _message(incoming: Incoming) -> bytes:
+    """What is signed."""
+    return b".".join((incoming.headers[ID], incoming.headers[TIMESTAMP], incoming.body))
+
+
+def _signed_at(incoming: Incoming) -> datetime:
+    """Whole seconds since 1970, in digits only."""
+    sent = incoming.headers[TIMESTAMP]
+    try:
+        if re.fullmatch(rb"[0-9]{1,12}", sent):
+            return in_utc(datetime.fromtimestamp(int(sent), UTC))
+    except (ValueError, OverflowError, OSError):
+        pass
+    raise Rejected(
+        Outcome.STALE_TIMESTAMP, f"The {TIMESTAMP} header is no plausible number of seconds."
+    )
+
+
+def _event_type(body: dict[str, Any]) -> str | None:
+    for name in ("type", "event"):
+        value = body.get(name)
+        if isinstance(value, str) and 0 < len(value) <= MAX_ID and "\0" not in value:
+            return value
+    return None
+
+
+def _own_time(body: dict[str, Any]) -> datetime | None:
+    """When the event happened, where the body says so in a way that can be true."""
+    sent = body.get("timestamp")
+    try:
+        return _TIME.validate_python(sent) if isinstance(sent, str) else None
+    except ValidationError:
+        return None
+
+
+def kept_facts(
+    event_key: str, event_type: str, occurred_at: datetime, payload: str
+) -> Sequence[Fact]:
+    """Nothing: what a type means is the sender's affair. The event is kept under it."""
+    return ()
+
+
+def from_settings(settings: ReceiverSettings) -> StandardWebhooks | None:
+    """The adapter, or None without a secret: then this vendor is not served."""
+    keys = [key.get_secret_value() for key in settings.standard_webhooks_secret]
+    return StandardWebhooks(keys) if keys else None
+
+
+ADAPTER = Adapter("standard_webhooks_secret", from_settings, kept_facts)

@@ -1,0 +1,53 @@
+"""What the README tells people to type does what it says."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from receiver.vendors import ADAPTERS
+from receiver.vendors.base import Adapter
+from tests import playing
+from tests.conftest import FreshStore
+from tests.running import ROOT, Receiver, environment
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CURLS = [block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "curl" in block]
+SETTINGS = {
+    "MINDTICKLE_WEBHOOK_SECRET": 'it\'s "secret" $one,secret-two',
+    "MINDTICKLE_COMPANY_ID": playing.COMPANY,
+    "INNOVATIVE_EDUCATORS_ALLOWED_IPS": "127.0.0.1",
+    "LESSONLY_AUTHORIZATION": 'Bearer it\'s "one" $of %s \\them,another',
+    "STANDARD_WEBHOOKS_SECRET": f"{playing.WHSEC},whsec_c29tZWJvZHk=",
+}
+
+
+def test_every_vendor_has_a_curl() -> None:
+    shown = [slug for block in CURLS for slug in re.findall(r"/webhooks/([a-z-]+)", block)]
+    assert sorted(shown) == sorted(ADAPTERS)
+
+
+def test_each_curl_of_the_readme_posts_a_sample_that_is_taken(
+    fresh_store: FreshStore, tmp_path: Path
+) -> None:
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    with fresh_store("sqlite") as url, Receiver(url, tmp_path, **SETTINGS) as receiver:
+        # Only now, as the receiver would read it too, and take its quotes for its own.
+        lines = (f"{name}={value}\n" for name, value in SETTINGS.items())
+        (tmp_path / ".env").write_text("".join(lines))
+        for block in CURLS:
+            ended = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c",
+                 block.replace("127.0.0.1:8000", f"127.0.0.1:{receiver.port}")],
+                cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=30,
+                check=False,
+            )  # fmt: skip
+            assert (ended.stdout, ended.stderr) == ('{"received":true}', ""), block
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS.values(), ids=ADAPTERS)
+def test_the_setting_of_each_vendor_is_in_the_readme_and_the_example(adapter: Adapter) -> None:
+    name = adapter.setting.upper()
+    assert f"| `{name}` |" in README
+    assert f"{name}=" in (ROOT / ".env.example").read_text(encoding="utf-8")
