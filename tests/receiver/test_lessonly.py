@@ -208,6 +208,14 @@ def test_nothing_else_is_part_of_the_key() -> None:
     assert key(score_percent=1, user__name="x", started_at=None) == key()
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [(("a:b", "c"), ("a", "b:c")), (("a%3Ab", "c"), ("a:b", "c"))]
+)
+def test_what_joins_the_ids_may_stand_in_them(one: tuple[str, str], other: tuple[str, str]) -> None:
+    keys = {key(user__id=user, lesson__id=lesson) for user, lesson in (one, other)}
+    assert len(keys) == 2
+
+
 @given(*[st.tuples(st.text(min_size=1, max_size=9), st.text(min_size=1, max_size=9))] * 2)
 def test_two_pairs_of_ids_never_make_one_key(one: tuple[str, str], other: tuple[str, str]) -> None:
     def made(pair: tuple[str, str]) -> str:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from receiver.replay_requests import carry_out_next
+from receiver.vendors import ADAPTERS
 from shared.bulk import table_of
 from shared.models import AuditLog, Delivery, Event, Quarantine, ReplayRequest
 from tests.holding import ARRIVAL, V, assert_totals_are_exact, incoming, take, vendor
@@ -90,7 +91,8 @@ def test_a_request_that_cannot_be_carried_out_fails_with_one_plain_line(
     hold(receiver.engine, 1)
     nobody = finished(receiver.engine, ask(receiver.engine, vendor="nobody"))
     assert nobody.state == "failed"
-    assert nobody.problem == "Vendor 'nobody' is not served here: use mindtickle."
+    served = ", ".join(sorted(ADAPTERS))
+    assert nobody.problem == f"Vendor 'nobody' is not served here: use {served}."
     odd = finished(receiver.engine, ask(receiver.engine, outcome="too_large"))
     assert (odd.state, odd.problem.splitlines()) == ("failed", [odd.problem])
     assert counts(finished(receiver.engine, ask(receiver.engine))) == (1, 0, 0)

@@ -206,6 +206,12 @@ def test_an_event_is_kept_under_its_type_and_without_facts() -> None:
     assert standard_webhooks.kept_facts("msg-1", event.type, event.occurred_at, "") == ()
 
 
+def test_a_sample_with_everything_on_one_level_is_kept_as_it_is() -> None:
+    event = parsed(playing.sample(SLUG, "flat"))
+    assert (event.type, event.occurred_at) == ("badge.earned", NOW)  # its time is no text
+    assert "<script>" in event.payload
+
+
 @pytest.mark.parametrize(
     ("body", "type_"),
     [
