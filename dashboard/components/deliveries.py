@@ -31,7 +31,7 @@ STATES = {
     "given_up": "no retry left",
     "recovered": "recovered",
 }
-SECRET_HEADERS = ("x-mt-webhook-signature", "authorization")
+SECRET_HEADERS = ("x-mt-webhook-signature", "webhook-signature", "authorization")
 
 
 def left(until: datetime) -> str:
