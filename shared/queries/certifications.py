@@ -34,29 +34,40 @@ def certificates(
     return connection.execute(query.limit(limit)).all()
 
 
+def totals(connection: Connection, who: Who, now: datetime) -> AnyRow:
+    """How many certificates are in which state: overdue, due_soon, expired (all of them), and of
+    how many people."""
+    row = _stated(who, now).subquery().c
+    return connection.execute(select(*_counts(row))).one()
+
+
 def by_team(connection: Connection, who: Who, now: datetime) -> Sequence[AnyRow]:
     """How many certificates of each team are in which state: team_id, overdue, due_soon, expired
     (all of them), people; the team with most overdue first."""
     row = _stated(who, now).subquery().c
-    overdue, due_soon = (_counted(row.state == state) for state in ("overdue", "due soon"))
-    query = (
-        select(
-            row.team_id,
-            overdue.label("overdue"),
-            due_soon.label("due_soon"),
-            func.count().label("expired"),
-            func.count(row.person.distinct()).label("people"),
-        )
-        .group_by(row.team_id)
-        .order_by(overdue.desc(), due_soon.desc(), func.count().desc(), row.team_id)
-    )
-    return connection.execute(query).all()
+    counts = _counts(row)
+    query = select(row.team_id, *counts).group_by(row.team_id)
+    most = (count.desc() for count in counts[:3])
+    return connection.execute(query.order_by(*most, row.team_id)).all()
+
+
+def _counts(row: Any) -> list[Any]:
+    return [
+        _counted(row.state == "overdue").label("overdue"),
+        _counted(row.state == "due soon").label("due_soon"),
+        func.count().label("expired"),
+        func.count(row.person.distinct()).label("people"),
+    ]
+
+
+def state_of(deadline: ColumnElement[Any], now: datetime) -> ColumnElement[str]:
+    """The state of an expired certificate by its deadline for renewal."""
+    return case((deadline < now, "overdue"), (deadline < now + SOON, "due soon"), else_="expired")
 
 
 def _stated(who: Who, now: datetime) -> Select[Any]:
     person = people(who).subquery()
     deadline = certificate.renewal_deadline
-    state = case((deadline < now, "overdue"), (deadline < now + SOON, "due soon"), else_="expired")
     return (
         select(
             person,
@@ -64,7 +75,7 @@ def _stated(who: Who, now: datetime) -> Select[Any]:
             certificate.cert_name,
             certificate.expired_at,
             deadline,
-            state.label("state"),
+            state_of(deadline, now).label("state"),
         )
         .join_from(table_of(Certification), table_of(Learner), same_account(learner, certificate))
         .join(person, person.c.person == learner.person)
@@ -124,4 +135,4 @@ def _completed(who: Who, window: Window) -> Select[Any]:
 
 
 def _counted(flag: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.sum(case((flag, 1), else_=0))
+    return func.coalesce(func.sum(case((flag, 1), else_=0)), 0)

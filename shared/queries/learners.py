@@ -4,10 +4,23 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    func,
+    or_,
+    select,
+    text,
+    true,
+    tuple_,
+)
 
 from shared.bulk import table_of
 from shared.models import (
+    ACTIVE,
     Certification,
     CoachingCase,
     CourseCompletion,
@@ -18,17 +31,20 @@ from shared.models import (
     ModuleProgress,
     Quiz,
     QuizAttempt,
+    QuizStanding,
     QuizThreshold,
     RosterChange,
 )
 from shared.queries import AnyRow
-from shared.queries.people import Who, people, same_account
-from shared.standings import exact
+from shared.queries.certifications import state_of
+from shared.queries.people import Who, people
+from shared.standings import COMPLETE_PCT, exact
 
 learner = table_of(Learner).c
 progress = table_of(ModuleProgress).c
 module = table_of(Module).c
 attempt = table_of(QuizAttempt).c
+standing = table_of(QuizStanding).c
 quiz = table_of(Quiz).c
 threshold = table_of(QuizThreshold).c
 completion = table_of(CourseCompletion).c
@@ -46,6 +62,23 @@ def person_at(connection: Connection, vendor: str, user_id: str) -> str | None:
     )
 
 
+def search(connection: Connection, words: str, who: Who, limit: int = 20) -> Sequence[AnyRow]:
+    """People (`people`) by a part of their name, e-mail address or any of their user ids, in upper
+    or lower case; those who are there before those who have left."""
+    # Both stores fold the case of plain letters only; these are the ways others are written.
+    ways = {words, words.lower(), words.upper(), words.title()}
+    told = (learner.name, learner.email, learner.user_id)
+    fits = or_(*(column.icontains(way, autoescape=True) for column in told for way in ways))
+    asked = people(who).subquery()
+    name = func.coalesce(asked.c.name, asked.c.email, asked.c.key)
+    query = (
+        select(asked)
+        .where(asked.c.person.in_(select(learner.person).where(fits)))
+        .order_by(asked.c.active.desc(), func.lower(name), asked.c.key)
+    )
+    return connection.execute(query.limit(limit)).all()
+
+
 def profile(connection: Connection, person: str, who: Who) -> AnyRow | None:
     """Who somebody is (`people`), and since when: provisioned_at, deprovisioned_at. None if they
     are not among those who may be asked about."""
@@ -58,13 +91,66 @@ def profile(connection: Connection, person: str, who: Who) -> AnyRow | None:
         .where(learner.person == person)
         .subquery()
     )
-    return connection.execute(select(asked, *roster.c).where(asked.c.person == person)).first()
+    query = select(asked, *roster.c).select_from(asked.join(roster, true()))
+    return connection.execute(query.where(asked.c.person == person)).first()
 
 
 def accounts(connection: Connection, person: str) -> Sequence[AnyRow]:
     """The accounts of a person: vendor, user_id, email, name, role, team_id, active."""
     query = select(*learner).where(learner.person == person)
     return connection.execute(query.order_by(learner.vendor, learner.user_id)).all()
+
+
+def summary(
+    connection: Connection, person: str, default_threshold_pct: float, now: datetime
+) -> AnyRow:
+    """Where somebody stands: modules (begun), completed, average (progress in percent, None
+    without a module), quizzes (taken graded), low (of them at the latest try), overdue, due_soon
+    (certificates), coaching (active rounds)."""
+    progressed, scored, expired, coached = (
+        part.subquery()
+        for part in (
+            _progressed(person),
+            _scored(person, default_threshold_pct),
+            _expired(person, now),
+            _coached(person),
+        )
+    )
+    all_four = progressed.join(scored, true()).join(expired, true()).join(coached, true())
+    query = select(*progressed.c, *scored.c, *expired.c, *coached.c)
+    return connection.execute(query.select_from(all_four)).one()
+
+
+def _progressed(person: str) -> Select[Any]:
+    return select(
+        func.count().label("modules"),
+        _counted(progress.progress_pct >= COMPLETE_PCT).label("completed"),
+        func.avg(progress.progress_pct).label("average"),
+    ).where(_of(person, progress))
+
+
+def _scored(person: str, default_threshold_pct: float) -> Select[int, int]:
+    limit = func.coalesce(threshold.threshold_pct, quiz.retake_pct, default_threshold_pct)
+    low = or_(standing.latest_pct < limit, standing.passed.is_(False))
+    return (
+        select(func.count().label("quizzes"), _counted(low).label("low"))
+        .join_from(table_of(QuizStanding), table_of(Quiz), _same_quiz(quiz, standing), isouter=True)
+        .join(table_of(QuizThreshold), _same_quiz(threshold, standing), isouter=True)
+        .where(_of(person, standing), standing.tries > 0)
+    )
+
+
+def _expired(person: str, now: datetime) -> Select[int, int]:
+    state = state_of(certificate.renewal_deadline, now)
+    return select(
+        _counted(state == "overdue").label("overdue"),
+        _counted(state == "due soon").label("due_soon"),
+    ).where(_of(person, certificate))
+
+
+def _coached(person: str) -> Select[int]:
+    rounds = select(func.count().label("coaching")).select_from(table_of(CoachingCase))
+    return rounds.where(_of(person, case_), text(ACTIVE))
 
 
 def modules(connection: Connection, person: str) -> Sequence[AnyRow]:
@@ -95,8 +181,15 @@ def attempts(
     connection: Connection, person: str, default_threshold_pct: float, limit: int = 500
 ) -> Sequence[AnyRow]:
     """Submissions of quizzes: vendor, quiz_id, quiz_name, graded, passed, pct (None without a
-    score), threshold_pct, submitted_at; the latest first."""
+    score), threshold_pct, submitted_at, result (`practice`, `low`: under the threshold or not
+    passed as the vendor says, `passed`, None if nothing tells); the latest first."""
     limits = func.coalesce(threshold.threshold_pct, quiz.retake_pct, default_threshold_pct)
+    pct = exact(100 * attempt.score / attempt.max_score)
+    result = case(
+        (attempt.graded.is_(False), "practice"),
+        (or_(pct < limits, attempt.passed.is_(False)), "low"),
+        (or_(pct >= limits, attempt.passed.is_(True)), "passed"),
+    )
     query = (
         select(
             attempt.vendor,
@@ -104,9 +197,10 @@ def attempts(
             func.coalesce(quiz.quiz_name, attempt.quiz_id).label("quiz_name"),
             attempt.graded,
             attempt.passed,
-            exact(100 * attempt.score / attempt.max_score).label("pct"),
+            pct.label("pct"),
             limits.label("threshold_pct"),
             attempt.submitted_at,
+            result.label("result"),
         )
         .join_from(table_of(QuizAttempt), table_of(Quiz), _same_quiz(quiz, attempt), isouter=True)
         .join(table_of(QuizThreshold), _same_quiz(threshold, attempt), isouter=True)
@@ -125,10 +219,11 @@ def completions(connection: Connection, person: str, limit: int = 500) -> Sequen
     return connection.execute(query.limit(limit)).all()
 
 
-def certificates(connection: Connection, person: str) -> Sequence[AnyRow]:
-    """Expired certificates: vendor, cert_name, expired_at, renewal_deadline; the next deadline
-    first."""
-    query = select(*certificate).where(_of(person, certificate))
+def certificates(connection: Connection, person: str, now: datetime) -> Sequence[AnyRow]:
+    """Expired certificates: state (as of `certifications.certificates`), vendor, cert_name,
+    expired_at, renewal_deadline; the next deadline first."""
+    state = state_of(certificate.renewal_deadline, now).label("state")
+    query = select(*certificate, state).where(_of(person, certificate))
     order = (certificate.renewal_deadline.is_(None), certificate.renewal_deadline)
     return connection.execute(query.order_by(*order, certificate.cert_name)).all()
 
@@ -191,10 +286,15 @@ def event_count(connection: Connection, person: str) -> int:
 
 
 def _of(person: str, row: Any) -> ColumnElement[bool]:
-    """Whether a row is of one of a person's accounts, few as they are: a look-up each."""
-    own = select(learner.user_id).where(learner.person == person, same_account(learner, row))
-    return own.exists()
+    """Whether a row is of one of a person's accounts, few as they are: a look-up each. SQLite makes
+    no look-up of an EXISTS, but reads the whole table."""
+    own = select(learner.vendor, learner.user_id).where(learner.person == person)
+    return tuple_(row.vendor, row.user_id).in_(own)
 
 
 def _same_quiz(one: Any, other: Any) -> ColumnElement[bool]:
     return and_(one.vendor == other.vendor, one.quiz_id == other.quiz_id)
+
+
+def _counted(flag: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((flag, 1), else_=0)), 0)

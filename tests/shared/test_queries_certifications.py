@@ -63,6 +63,15 @@ def test_certificates_are_counted_by_team(connection: Connection) -> None:
 
 
 @pytest.mark.usefixtures("expiries")
+def test_certificates_are_counted_over_all_teams(connection: Connection) -> None:
+    assert tuple(certifications.totals(connection, EVERYBODY, NOON)) == (1, 1, 4, 3)
+
+
+def test_without_certificates_all_counts_are_nought(connection: Connection) -> None:
+    assert tuple(certifications.totals(connection, EVERYBODY, NOON)) == (0, 0, 0, 0)
+
+
+@pytest.mark.usefixtures("expiries")
 def test_certificates_can_be_limited_to_teams(connection: Connection) -> None:
     rows = certifications.certificates(connection, Who(teams=("east",)), NOON)
     assert [row.cert_name for row in rows] == ["none"]

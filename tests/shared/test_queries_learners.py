@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, event
 
+from shared.database import open_engine
 from shared.models import CoachingCase, Event, QuizThreshold
 from shared.projections import Completed, Deprovisioned, Expired, Identified, Provisioned
 from shared.queries import learners
@@ -45,6 +47,70 @@ def test_a_profile_is_shown_only_to_those_who_may_ask_about_it(
     assert learners.profile(connection, "nobody", everybody) is None
 
 
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("BROOKS", ["dana@x.com"]),
+        ("özil", ["mesut@x.com"]),
+        ("@X.com", ["dana@x.com", "ines@x.com", "mesut@x.com", "gone@x.com"]),
+        ("u-7", ["dana@x.com"]),
+        ("%", []),
+        ("a_a", []),
+    ],
+)
+def test_people_are_found_by_a_part_of_name_address_or_id(
+    store: Engine, connection: Connection, words: str, found: list[str]
+) -> None:
+    people(store, ("dana", "west"), ("ines", "east"), ("-gone", "east"))
+    fold(
+        store,
+        [
+            Identified("lessonly", "u-7", "dana@x.com", "Dana Brooks", NOON),
+            Identified("lessonly", "u-8", "mesut@x.com", "Mesut Özil", NOON),
+        ],
+    )
+    rows = learners.search(connection, words, Who(leavers=True))
+    assert [row.email for row in rows] == found
+
+
+def test_a_search_finds_only_those_who_may_be_asked_about(
+    store: Engine, connection: Connection
+) -> None:
+    people(store, ("dana", "west"), ("ines", "east"))
+    assert len(learners.search(connection, "x.com", Who(teams=("east",)))) == 1
+    assert len(learners.search(connection, "x.com", Who(), limit=1)) == 1
+
+
+def test_a_summary_counts_what_is_done_low_and_due(store: Engine, connection: Connection) -> None:
+    people(store, ("dana", "west"))
+    progress(store, ("dana", "m-1", NOON.date(), 100, 100), ("dana", "m-2", NOON.date(), 20, 40))
+    attempts(
+        store,
+        {"user_id": "dana", "quiz_id": "low", "score": 5},
+        {"user_id": "dana", "quiz_id": "led", "score": 5},
+        {"user_id": "dana", "quiz_id": "failed", "score": 9, "passed": False},
+        {"user_id": "dana", "quiz_id": "vendors", "score": 5, "retake_pct": 40},
+        {"user_id": "dana", "quiz_id": "practised", "score": None, "graded": False},
+        {"user_id": "other", "quiz_id": "low", "score": 1},
+    )
+    add(store, QuizThreshold, [{"vendor": V, "quiz_id": "led", "threshold_pct": 50}])
+    fold(
+        store,
+        [
+            Expired(V, "dana", "late", YESTERDAY, YESTERDAY),
+            Expired(V, "dana", "soon", YESTERDAY, NOON + timedelta(days=3)),
+            Expired(V, "dana", "far", YESTERDAY, None),
+        ],
+    )
+    summary = learners.summary(connection, DANA, 70, NOON)
+    assert tuple(summary) == (2, 1, 60, 4, 2, 1, 1, 0)
+
+
+def test_a_summary_of_nothing_is_noughts(store: Engine, connection: Connection) -> None:
+    people(store, ("dana", "west"))
+    assert tuple(learners.summary(connection, DANA, 70, NOON)) == (0, 0, None, 0, 0, 0, 0, 0)
+
+
 def test_progress_is_told_module_by_module_the_latest_first(
     store: Engine, connection: Connection
 ) -> None:
@@ -70,10 +136,29 @@ def test_an_attempt_comes_with_the_threshold_that_holds_for_its_quiz(
          "submitted_at": NOON + timedelta(hours=1)},
     )  # fmt: skip
     found = [
-        (row.quiz_id, row.pct, row.threshold_pct, row.graded)
+        (row.quiz_id, row.pct, row.threshold_pct, row.result)
         for row in learners.attempts(connection, DANA, 70)
     ]
-    assert found == [("usual", None, 70, False), ("vendors", 50, 50, True), ("led", 50, 90, True)]
+    assert found == [
+        ("usual", None, 70, "practice"),
+        ("vendors", 50, 50, "passed"),
+        ("led", 50, 90, "low"),
+    ]
+
+
+def test_a_vendors_word_counts_where_there_is_no_score(
+    store: Engine, connection: Connection
+) -> None:
+    people(store, ("dana", "west"))
+    attempts(
+        store,
+        *(
+            {"user_id": "dana", "quiz_id": quiz, "score": None, "passed": passed}
+            for quiz, passed in (("a", True), ("b", False), ("c", None))
+        ),
+    )
+    found = {row.quiz_id: row.result for row in learners.attempts(connection, DANA, 70)}
+    assert found == {"a": "passed", "b": "low", "c": None}
 
 
 def test_completions_certificates_and_roster_are_those_of_all_accounts(
@@ -96,8 +181,11 @@ def test_completions_certificates_and_roster_are_those_of_all_accounts(
         ("Lesson", None, "https://x.com/r"),
         ("Basics", 90, None),
     ]
-    certificates = learners.certificates(connection, DANA)
-    assert [row.cert_name for row in certificates] == ["beginner", "expert"]
+    certificates = learners.certificates(connection, DANA, NOON + timedelta(days=1))
+    assert [(row.cert_name, row.state) for row in certificates] == [
+        ("beginner", "overdue"),
+        ("expert", "expired"),
+    ]
     roster = [(r.kind, r.role, r.team_id, r.reason) for r in learners.roster(connection, DANA)]
     assert roster == [("left", None, None, "moved"), ("joined", "rep", "west", None)]
 
@@ -112,6 +200,7 @@ def test_active_rounds_of_coaching_come_first(store: Engine, connection: Connect
     add(store, CoachingCase, [usual | {"id": 2, "status": "resolved", "closed_at": NOON}])
     found = [(row.id, row.quiz_name) for row in learners.cases(connection, DANA)]
     assert found == [(1, "Pricing"), (2, "Pricing")]
+    assert learners.summary(connection, DANA, 70, NOON).coaching == 1
 
 
 def test_events_link_to_their_delivery_while_it_is_kept(
@@ -141,3 +230,21 @@ def test_events_link_to_their_delivery_while_it_is_kept(
     assert keys(since=NOON) == [("e-2", None)]
     assert keys(until=NOON) == [("e-1", 1)]
     assert learners.event_count(connection, DANA) == 2
+
+
+def test_sqlite_looks_up_what_is_of_one_person_and_reads_no_whole_table(sqlite_url: str) -> None:
+    engine = open_engine(sqlite_url)
+    asked: list[tuple[str, Any]] = []
+    event.listen(engine, "before_cursor_execute", lambda *told: asked.append(told[2:4]))
+    with engine.connect() as connection:
+        learners.event_count(connection, DANA)
+        learners.attempts(connection, DANA, 70)
+        plans = [
+            str(row)
+            for statement, values in asked[:]
+            if statement.startswith("SELECT")
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        ]
+    engine.dispose()
+    assert plans
+    assert not [plan for plan in plans if "SCAN" in plan]
