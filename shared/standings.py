@@ -282,8 +282,6 @@ def _quizzes_where(dialect: str, wanted: ColumnElement[bool]) -> Upsert:
 
 
 def _ranked() -> Select[Any]:
-    # Rounded, so that the noise of binary fractions puts nobody under a threshold.
-    pct = _exact(100 * attempt.score / attempt.max_score)
     order = (attempt.submitted_at, attempt.event_key)
     group: Any = {"partition_by": [*(attempt[name] for name in TAKER), attempt.graded]}
     newest = func.row_number().over(**group, order_by=[column.desc() for column in order])
@@ -293,10 +291,16 @@ def _ranked() -> Select[Any]:
         attempt.graded,
         attempt.passed,
         attempt.submitted_at,
-        pct.label("pct"),
+        percent(attempt).label("pct"),
         newest.label("newest"),
         oldest.label("oldest"),
     )
+
+
+def percent(attempt: Any) -> ColumnElement[Any]:
+    """The score of an attempt in percent, None without one. Rounded, so that the noise of binary
+    fractions puts nobody under a threshold."""
+    return _exact(100 * attempt.score / attempt.max_score)
 
 
 def _in_order(ranked: FromClause) -> list[ColumnElement[Any]]:

@@ -7,7 +7,7 @@ somebody does on a page: a page asks for it once a second and reads the store ag
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from typing import ParamSpec, TypeAlias, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from shared.database import is_current, open_engine
 from shared.queries import AnyRow, catalog
 from shared.settings import Settings
+from shared.vendors import vendor_facts
 
 Version: TypeAlias = catalog.Version
 P = ParamSpec("P")
@@ -42,11 +43,19 @@ def read() -> Connection:
     return _engine().connect()
 
 
+@st.cache_data(ttl=1, show_spinner=False)
+def version() -> Version:
+    """How far the store has come."""
+    with read() as connection:
+        return catalog.version(connection)
+
+
 @contextmanager
 def write() -> Iterator[Connection]:
     """A transaction for what somebody does on a page."""
     with read().execution_options(immediate=True) as connection, connection.begin():
         yield connection
+    version.clear()  # what was done shows at once
 
 
 def actor() -> str:
@@ -61,13 +70,6 @@ def problem() -> str | None:
     except SQLAlchemyError:
         return "The store cannot be reached. Check DATABASE_URL and that the database is running."
     return None if current else "The store has no current schema. Run `python -m receiver migrate`."
-
-
-@st.cache_data(ttl=1, show_spinner=False)
-def version() -> Version:
-    """How far the store has come."""
-    with read() as connection:
-        return catalog.version(connection)
 
 
 def has_events(version: Version) -> bool:
@@ -96,6 +98,15 @@ def teams() -> list[str]:
 
 
 @st.cache_data(ttl="30s", show_spinner=False)
+def vendors() -> dict[str, str]:
+    """Names of the vendors that any learner is known by, by slug."""
+    facts = vendor_facts(settings())
+    with read() as connection:
+        slugs = catalog.vendors(connection)
+    return {slug: facts[slug].name if slug in facts else slug for slug in slugs}
+
+
+@st.cache_data(ttl="30s", show_spinner=False)
 def modules() -> dict[str, str]:
     """Module names by id."""
     with read() as connection:
@@ -119,6 +130,11 @@ def framed(
 ) -> pd.DataFrame:
     """Rows as a DataFrame, put into shape; without rows an empty one."""
     return shape(pd.DataFrame(rows)) if rows else pd.DataFrame()
+
+
+def each(frame: pd.DataFrame) -> list[Any]:
+    """The rows of a frame, with columns by name."""
+    return list(frame.itertuples(index=False))
 
 
 def with_people(frame: pd.DataFrame) -> pd.DataFrame:

@@ -20,6 +20,11 @@ def teams(connection: Connection) -> Sequence[str]:
     return connection.scalars(query.order_by(learner.team_id)).all()
 
 
+def vendors(connection: Connection) -> Sequence[str]:
+    """The vendors that any learner is known by."""
+    return connection.scalars(select(learner.vendor).distinct().order_by(learner.vendor)).all()
+
+
 def modules(connection: Connection) -> Sequence[AnyRow]:
     """The modules that anybody has begun: module_id, module_name."""
     name = func.coalesce(func.max(progress.module_name), progress.module_id)
