@@ -6,12 +6,13 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from tests.conftest import FreshStore
 from tests.running import ROOT, environment, free_port, is_up, until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+expect.set_options(timeout=30_000)
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -29,13 +30,23 @@ def playwright() -> Iterator[Playwright]:
 
 
 @pytest.fixture
-def page(playwright: Playwright) -> Iterator[Page]:
-    """A page in a zone far from UTC, as most viewers' is."""
+def browser(playwright: Playwright) -> Iterator[Browser]:
     browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Page:
+    """A page in a zone far from UTC, as most viewers' is."""
+    return somebody(browser)
+
+
+def somebody(browser: Browser) -> Page:
+    """A page of somebody who has nothing to do with any other page."""
     page = browser.new_page(viewport={"width": 1360, "height": 1000}, timezone_id="Asia/Tokyo")
     page.set_default_timeout(30_000)
-    yield page
-    browser.close()
+    return page
 
 
 @pytest.fixture
