@@ -256,6 +256,8 @@ def first_run(address: str) -> None:
 
 def plain(text: str) -> str:
     """Text that Markdown shows as it is, character by character."""
+    # An invisible joiner keeps addresses from becoming links, which escapes do not.
+    text = re.sub(r"@|www|https?", "\\g<0>\u2060", text, flags=re.IGNORECASE)
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:&])", r"\\\1", text)
 
 

@@ -1,5 +1,6 @@
 """The coaching page, as a browser is sent it."""
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -313,3 +314,14 @@ def test_old_scores_are_left_out_until_a_longer_window_is_chosen(
     send("quiz.submitted", quiz("u-2", 4), days_ago=100)
     assert len(listed(open_page("coaching"))) == 1
     assert len(listed(open_page("coaching", since="All time"))) == 2
+
+
+def test_a_hostile_name_becomes_neither_markup_nor_link(
+    company: None, open_page: Open, send: Send
+) -> None:
+    hostile = "<img src=x> **b** [l](javascript:alert(1)) www.evil.example https://evil.example"
+    send("quiz.submitted", quiz("u-1", 4, quizName=hostile))
+    page = open_page("coaching", item=ITEM)
+    shown = next(one.value for one in page.markdown if "img" in one.value)
+    assert r" · \<img src=x\> \*\*b\*\* \[l\]\(javascript\:" in shown
+    assert not re.search(r"(www|https?)[.:\\]", shown)  # what Markdown would make a link of
