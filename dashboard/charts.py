@@ -181,7 +181,7 @@ def quizzes(frame: pd.DataFrame) -> alt.Chart:
 def scores(frame: pd.DataFrame, threshold_pct: float) -> alt.LayerChart | alt.FacetChart:
     """The attempts of one learner at one quiz: graded ones connected, practice runs only marked,
     and the threshold. `at` is without a zone, `kind` one of the words below, `pct` may be empty."""
-    shapes = {"under the threshold": "cross", "passed": "circle", "practice": "diamond"}
+    shapes = {"low": "cross", "passed": "circle", "practice": "diamond"}
     colours = ["#d1495b", "#0b7a75", "#8a979d"]
     time = alt.X(
         "at:T",

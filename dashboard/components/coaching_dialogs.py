@@ -227,7 +227,7 @@ def _kind(attempt: Any, threshold_pct: float) -> str:
     if not attempt.graded:
         return "practice"
     low = attempt.passed is False or attempt.pct < threshold_pct
-    return "under the threshold" if low else "passed"
+    return "low" if low else "passed"
 
 
 def _score(pct: float | None) -> str:

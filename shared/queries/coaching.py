@@ -108,7 +108,7 @@ def items(
     outcome, opened_at, opened_by, flagged_pct, closed_at, updated_at, updated_by, passed_pct,
     passed_at.
     """
-    found = _listed(filters).subquery()
+    found = _told_apart(filters).subquery()
     in_view = (found.c.state.in_(VIEWS[view]), not_(_hidden(filters, found.c)))
     query = select(found).where(*in_view).order_by(*_order(view, found.c)).limit(limit)
     return connection.execute(query).all()
@@ -131,7 +131,7 @@ def counts(connection: Connection, filters: Filters, recent: datetime, today: da
     most people fail, so not listed), progress, overdue (of them, due before `today`), ready,
     closed, and all that are listed.
     """
-    row = _listed(filters).subquery().c
+    row = _told_apart(filters).subquery().c
     hidden = _hidden(filters, row)
     is_new = and_(row.state == "new", not_(hidden))
     busy = row.state.in_(ACTIVE)
@@ -347,23 +347,17 @@ def _judged(filters: Filters) -> Select[Any]:
     """Everybody's standing with their latest case, and the state that the two make."""
     stands = stood(filters.default_pct, filters.who).subquery()
     latest = _latest_cases().subquery()
-    by_quiz = _by_quiz(filters.default_pct).subquery()
     row, state = stands.c, _state(stands.c, latest.c)
-    return (
-        select(
-            *row,
-            state.label("state"),
-            and_(state == "new", latest.c.case_id.isnot(None)).label("again"),
-            func.coalesce(by_quiz.c.problem, false()).label("problem"),
-            *(column for column in latest.c if column.name not in Taker._fields),
-        )
-        .join_from(
-            stands,
-            latest,
-            and_(same_account(latest.c, row), latest.c.quiz_id == row.quiz_id),
-            isouter=True,
-        )
-        .join(by_quiz, same_quiz(by_quiz.c, row), isouter=True)
+    return select(
+        *row,
+        state.label("state"),
+        and_(state == "new", latest.c.case_id.isnot(None)).label("again"),
+        *(column for column in latest.c if column.name not in Taker._fields),
+    ).join_from(
+        stands,
+        latest,
+        and_(same_account(latest.c, row), latest.c.quiz_id == row.quiz_id),
+        isouter=True,
     )
 
 
@@ -396,6 +390,16 @@ def _listed(filters: Filters) -> Select[Any]:
         busy = and_(row.status.isnot(None), row.status.in_(ACTIVE))
         query = query.where(or_(busy, row.submitted_at >= filters.since))
     return query
+
+
+def _told_apart(filters: Filters) -> Select[Any]:
+    """With whether most people fail the quiz."""
+    found = _listed(filters).subquery()
+    by_quiz = _by_quiz(filters.default_pct).subquery()
+    problem = func.coalesce(by_quiz.c.problem, false()).label("problem")
+    return select(*found.c, problem).join_from(
+        found, by_quiz, same_quiz(by_quiz.c, found.c), isouter=True
+    )
 
 
 def _hidden(filters: Filters, row: Any) -> ColumnElement[bool]:
