@@ -21,7 +21,7 @@ page = st.navigation(
         st.Page(
             "app_pages/coaching.py",
             title="Coaching",
-            help="Whose latest graded quiz score is low.",
+            help="Whose latest graded quiz score is low, and what was done about it.",
         ),
         st.Page(
             "app_pages/certifications.py",

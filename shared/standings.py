@@ -303,24 +303,22 @@ def _steps() -> Select[Any]:
 @cache
 def _quizzes(dialect: str) -> Upsert:
     takers = given(dialect, [attempt[name] for name in TAKER]).subquery("given")
-    of_takers = exists().where(_same(attempt, takers.c, TAKER))
-    return _quizzes_where(dialect, of_takers)
+    # A join, as SQLite would look at every attempt there is for an EXISTS.
+    return _quizzes_of(dialect, _ranked().join(takers, _same(attempt, takers.c, TAKER)))
 
 
 def _all_quizzes(dialect: str) -> Upsert:
-    return _quizzes_where(dialect, true())
+    return _quizzes_of(dialect, _ranked())
 
 
-def _quizzes_where(dialect: str, wanted: ColumnElement[bool]) -> Upsert:
-    ranked = _ranked().where(wanted).subquery()
+def _quizzes_of(dialect: str, attempts: Select[Any]) -> Upsert:
+    ranked = attempts.subquery()
     of_taker = [ranked.c[name] for name in TAKER]
     rows = select(*of_taker, *_in_order(ranked)).where(true()).group_by(*of_taker)
     return _taken(insert_into(dialect, QuizStanding).from_select(QUIZ, rows), QUIZ, 3)
 
 
 def _ranked() -> Select[Any]:
-    # Rounded, so that the noise of binary fractions puts nobody under a threshold.
-    pct = exact(100 * attempt.score / attempt.max_score)
     order = (attempt.submitted_at, attempt.event_key)
     group: Any = {"partition_by": [*(attempt[name] for name in TAKER), attempt.graded]}
     newest = func.row_number().over(**group, order_by=[column.desc() for column in order])
@@ -330,10 +328,16 @@ def _ranked() -> Select[Any]:
         attempt.graded,
         attempt.passed,
         attempt.submitted_at,
-        pct.label("pct"),
+        percent(attempt).label("pct"),
         newest.label("newest"),
         oldest.label("oldest"),
     )
+
+
+def percent(attempt: Any) -> ColumnElement[Any]:
+    """The score of an attempt in percent, None without one. Rounded, so that the noise of binary
+    fractions puts nobody under a threshold."""
+    return exact(100 * attempt.score / attempt.max_score)
 
 
 def _in_order(ranked: FromClause) -> list[ColumnElement[Any]]:

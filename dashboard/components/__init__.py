@@ -145,6 +145,12 @@ def choose(label: str, key: str, options: Mapping[str, str], everything: str) ->
     )
 
 
+def choose_vendor() -> str | None:
+    """A filter by vendor, where there is more than one."""
+    vendors = store.vendors()
+    return choose("Vendor", "vendor", vendors, "All vendors") if len(vendors) > 1 else None
+
+
 def switch(label: str, key: str, options: Mapping[str, str], default: str) -> str:
     """A choice of few, all visible, in the address."""
     return (
@@ -157,6 +163,7 @@ def switch(label: str, key: str, options: Mapping[str, str], default: str) -> st
             bind="query-params",
             format_func=lambda option: options[option],
             label_visibility="collapsed",
+            wrap=True,
         )
         or default
     )

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from typing import ParamSpec, TypeAlias, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -45,11 +45,19 @@ def read() -> Connection:
     return _engine().connect()
 
 
+@st.cache_data(ttl=1, show_spinner=False)
+def version() -> Version:
+    """How far the store has come."""
+    with read() as connection:
+        return catalog.version(connection)
+
+
 @contextmanager
 def write() -> Iterator[Connection]:
     """A transaction for what somebody does on a page."""
     with read().execution_options(immediate=True) as connection, connection.begin():
         yield connection
+    version.clear()  # what was done shows at once
 
 
 def actor() -> str:
@@ -69,13 +77,6 @@ def problem() -> str | None:
     except SQLAlchemyError:
         return "The store cannot be reached. Check DATABASE_URL and that the database is running."
     return None if current else "The store has no current schema. Run `python -m receiver migrate`."
-
-
-@st.cache_data(ttl=1, show_spinner=False)
-def version() -> Version:
-    """How far the store has come."""
-    with read() as connection:
-        return catalog.version(connection)
 
 
 def has_events(version: Version) -> bool:
@@ -143,6 +144,11 @@ def framed(
 ) -> pd.DataFrame:
     """Rows as a DataFrame, put into shape; without rows an empty one."""
     return shape(pd.DataFrame(rows)) if rows else pd.DataFrame()
+
+
+def each(frame: pd.DataFrame) -> list[Any]:
+    """The rows of a frame, with columns by name."""
+    return list(frame.itertuples(index=False))
 
 
 def with_people(frame: pd.DataFrame) -> pd.DataFrame:

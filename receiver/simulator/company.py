@@ -64,7 +64,7 @@ MODULES = (
     Module("m-13", "Renewals and expansion", 30),
     Module("m-14", "Selling with partners", 25),
 )
-HARD_QUIZ = Quiz("q-03", "Pricing objections", "m-03", 20, 0.42)
+HARD_QUIZ = Quiz("q-03", "Pricing objections", "m-03", 20, 0.55)
 QUIZZES = (
     Quiz("q-01", "Discovery basics", "m-01", 20, 0.17),
     Quiz("q-02", "Product knowledge", "m-02", 40, 0.25),

@@ -36,11 +36,16 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
+    page = somebody(browser)
+    yield page
+    page.close()
+
+
+def somebody(browser: Browser) -> Page:
     """A page without cookies, in a zone far from UTC, as most viewers' is."""
     page = browser.new_page(viewport={"width": 1360, "height": 1000}, timezone_id="Asia/Tokyo")
     page.set_default_timeout(PATIENCE_MS)
-    yield page
-    page.close()
+    return page
 
 
 @pytest.fixture

@@ -1,9 +1,23 @@
 """The coaching page, as a browser is sent it."""
 
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
 import pytest
 import streamlit as st
+from sqlalchemy import Engine
+from streamlit.testing.v1 import AppTest
 
+from shared import coaching
+from shared.models import AuditLog, CoachingCase, QuizThreshold
+from shared.queries.coaching import Taker
+from tests import stores
 from tests.dashboard.conftest import Open, Send
+
+DANA = Taker("mindtickle", "u-1", "q-1")
+ITEM = "mindtickle/u-1/q-1"
 
 
 def quiz(
@@ -13,15 +27,52 @@ def quiz(
     return {"userId": user_id, "quizId": quiz_id, "quizName": f"Quiz {quiz_id}"} | graded | more
 
 
+def listed(page: AppTest) -> list[dict[str, Any]]:
+    """The queue: the table whose rows can be opened."""
+    for table in page.dataframe:
+        if "open" in table.value.columns:
+            return list(table.value.to_dict("records"))
+    return []
+
+
+def flag(store: Engine, *takers: Taker, **set_here: Any) -> None:
+    with store.execution_options(immediate=True).begin() as connection:
+        coaching.flag(connection, "ines", takers or [DANA], 70, **set_here)
+
+
+def change(store: Engine, version: int, wanted: Mapping[str, Any], actor: str = "ines") -> None:
+    with store.execution_options(immediate=True).begin() as connection:
+        coaching.change(connection, actor, 1, version, wanted, 70)
+
+
+def markdown(page: AppTest) -> str:
+    return " ".join(one.value for one in page.markdown)
+
+
+@pytest.fixture
+def store_url(sqlite_url: str) -> str:
+    """What pages are told is tested on both kinds of store in tests/shared."""
+    return sqlite_url
+
+
+@pytest.fixture
+def dana(company: None, send: Send) -> None:
+    """Dana failed two days ago."""
+    send("quiz.submitted", quiz("u-1", 4), days_ago=2)
+
+
 @pytest.mark.usefixtures("company")
 def test_the_latest_graded_score_under_the_threshold_is_listed(open_page: Open, send: Send) -> None:
     send("quiz.submitted", quiz("u-1", 6), days_ago=3)
     send("quiz.submitted", quiz("u-1", 4), days_ago=2)
     send("quiz.submitted", quiz("u-2", 9), days_ago=2)
-    (row,) = open_page("coaching").dataframe[0].value.to_dict("records")
+    page = open_page("coaching")
+    (row,) = listed(page)
     assert row["learner"] == "dana@acme.example"
     assert row["quiz"] == "Quiz q-1"
     assert (row["latest_pct"], row["best_pct"], row["tries"]) == (40, 60, 2)
+    assert (list(row["trend"]), row["stands"]) == ([60, 40], "new")
+    assert "**1 new**" in markdown(page)
 
 
 @pytest.mark.usefixtures("company")
@@ -29,7 +80,7 @@ def test_a_practice_run_is_never_a_low_score(open_page: Open, send: Send) -> Non
     send("quiz.submitted", quiz("u-1", 9), days_ago=2)
     send("quiz.submitted", quiz("u-1", quizType="practice"), days_ago=1)
     page = open_page("coaching")
-    assert not page.dataframe
+    assert not listed(page)
     assert "No latest score is under its threshold" in page.success[0].value
 
 
@@ -37,8 +88,8 @@ def test_a_practice_run_is_never_a_low_score(open_page: Open, send: Send) -> Non
 def test_the_quiz_filter_in_the_address_limits_the_list(open_page: Open, send: Send) -> None:
     send("quiz.submitted", quiz("u-1", 4, "q-1"))
     send("quiz.submitted", quiz("u-2", 5, "q-2"))
-    listed = open_page("coaching", quiz="Quiz q-2").dataframe[0].value
-    assert listed["learner"].tolist() == ["ines@acme.example"]
+    rows = listed(open_page("coaching", quiz="Quiz q-2"))
+    assert [row["learner"] for row in rows] == ["ines@acme.example"]
 
 
 @pytest.mark.usefixtures("company")
@@ -46,11 +97,11 @@ def test_the_default_threshold_is_a_setting(
     open_page: Open, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send("quiz.submitted", quiz("u-1", 7.5))
-    assert not open_page("coaching").dataframe
+    assert not listed(open_page("coaching"))
     monkeypatch.setenv("COACHING_THRESHOLD_PCT", "80")
     st.cache_resource.clear()
     st.cache_data.clear()
-    assert open_page("coaching").dataframe[0].value["threshold_pct"].tolist() == [80]
+    assert [row["threshold_pct"] for row in listed(open_page("coaching"))] == [80]
 
 
 @pytest.mark.usefixtures("company")
@@ -62,5 +113,215 @@ def test_without_graded_quizzes_the_subscription_is_named(open_page: Open) -> No
 def test_two_quizzes_with_one_name_are_told_apart(open_page: Open, send: Send) -> None:
     for quiz_id in ("q-1", "q-2"):
         send("quiz.submitted", quiz("u-1", 4, quiz_id, quizName="Pricing"))
-    listed = open_page("coaching").dataframe[0].value
-    assert sorted(listed["quiz"]) == ["Pricing (q-1)", "Pricing (q-2)"]
+    names = [row["quiz"] for row in listed(open_page("coaching"))]
+    assert sorted(names) == ["Pricing (q-1)", "Pricing (q-2)"]
+
+
+@pytest.mark.usefixtures("company")
+def test_somebody_on_no_roster_is_unknown_with_their_id(open_page: Open, send: Send) -> None:
+    send("quiz.submitted", quiz("u-9", 4))
+    assert [row["learner"] for row in listed(open_page("coaching"))] == ["unknown (u-9)"]
+
+
+@pytest.mark.usefixtures("dana")
+def test_who_is_flagged_goes_from_new_to_in_progress(open_page: Open, store: Engine) -> None:
+    flag(store, owner="Ines", due=date(2020, 1, 1))
+    page = open_page("coaching")
+    assert not listed(page)
+    assert "**0 new** · **1 in progress**, 1 overdue" in markdown(page)
+    (row,) = listed(open_page("coaching", queue="In progress"))
+    assert (row["stands"], row["owner"], row["flagged_pct"]) == ("flagged, overdue", "Ines", 40)
+
+
+@pytest.mark.usefixtures("dana")
+def test_each_view_says_why_it_is_empty(open_page: Open) -> None:
+    for view in ("In progress", "Ready to close", "Closed"):
+        assert open_page("coaching", queue=view).info[0].value
+
+
+@pytest.mark.usefixtures("company")
+def test_where_most_people_fail_the_quiz_is_named_and_not_the_people(
+    open_page: Open, send: Send
+) -> None:
+    for number in range(1, 6):
+        send("quiz.submitted", quiz(f"u-{number}", 4))
+    page = open_page("coaching")
+    assert not listed(page)
+    assert "100 % of 5 fail. Look at the quiz first" in page.warning[0].value
+    assert any("5 new low scores there" in one.value for one in page.caption)
+    assert len(listed(open_page("coaching", problems="true"))) == 5
+    assert len(listed(open_page("coaching", quiz="Quiz q-1"))) == 5
+
+
+@pytest.mark.usefixtures("company")
+def test_who_fails_three_quizzes_is_shown_as_a_person(open_page: Open, send: Send) -> None:
+    for number in range(1, 4):
+        send("quiz.submitted", quiz("u-1", number, f"q-{number}"))
+    page = open_page("coaching")
+    (people,) = [one.value for one in page.dataframe if "flag" in one.value.columns]
+    (row,) = people.to_dict("records")
+    assert (row["learner"], row["low"], row["flag"]) == ("dana@acme.example", 3, "Flag 3…")
+    assert list(row["quizzes"]) == ["Quiz q-1", "Quiz q-2", "Quiz q-3"]
+
+
+# One item
+
+
+@pytest.mark.usefixtures("dana")
+def test_an_item_has_an_address_and_can_be_flagged_there(open_page: Open, store: Engine) -> None:
+    page = open_page("coaching", item=ITEM)
+    assert "**dana" in markdown(page)
+    page.text_area[0].set_value("call her")
+    save(page)
+    case = stores.row(store, CoachingCase)
+    assert (case.user_id, case.notes, case.flagged_pct) == ("u-1", "call her", 40)
+
+
+def save(page: AppTest) -> None:
+    """The form of the dialog that is open."""
+    next(one for one in page.button if one.label in {"Flag", "Save"}).click()
+    page.run()
+    assert not page.exception, page.exception
+
+
+@pytest.mark.usefixtures("dana")
+def test_an_item_moves_on_with_owner_notes_and_reason(open_page: Open, store: Engine) -> None:
+    flag(store)
+    page = open_page("coaching", item=ITEM)
+    status = next(one for one in page.selectbox if one.label == "Status")
+    status.select("dismissed")
+    save(page)
+    assert "Dismissing needs a reason." in [one.value for one in page.error]
+    next(one for one in page.text_input if one.label == "Reason").set_value("on leave")
+    save(page)
+    case = stores.row(store, CoachingCase)
+    assert (case.status, case.outcome) == ("dismissed", "on leave")
+    assert [row.action for row in stores.rows(store, AuditLog)] == ["flag", "dismiss"]
+
+
+@pytest.mark.usefixtures("dana")
+def test_the_second_of_two_who_edit_is_told(open_page: Open, store: Engine) -> None:
+    flag(store)
+    page = open_page("coaching", item=ITEM)
+    change(store, 1, {"owner": "Paul"}, actor="paul")
+    page.text_area[0].set_value("mine")
+    save(page)
+    theirs, not_saved = (one.value for one in page.error)
+    assert theirs.startswith("paul, ")
+    assert "owner nobody → Paul" in theirs
+    assert not_saved == "Not saved: paul has changed this since."
+    assert stores.row(store, CoachingCase).notes is None
+    page.button(key="show_theirs").click().run()
+    owner = next(one for one in page.selectbox if one.label == "Owner" and one.value)
+    assert owner.value == "Paul"
+
+
+@pytest.mark.usefixtures("dana")
+def test_a_later_pass_proposes_closing_with_the_lift(
+    open_page: Open, store: Engine, send: Send
+) -> None:
+    flag(store)
+    send("quiz.submitted", quiz("u-1", 8.5), days_ago=-1 / 1440)
+    page = open_page("coaching", queue="Ready to close", item=ITEM)
+    said = next(one.value for one in page.success)
+    assert said.startswith("Passed with 85 % on ")
+    assert "ines flagged it (+45). Close?" in said
+    (row,) = listed(page)
+    assert row["lift"] == "40 → 85 % in less than a day"
+    page.button(key="close_item").click().run()
+    case = stores.row(store, CoachingCase)
+    assert (case.status, case.passed_pct) == ("resolved", 85)
+    closed = open_page("coaching", queue="Closed")
+    assert [row["lift"] for row in listed(closed)] == ["40 → 85 % in less than a day"]
+    (figures,) = [one.value for one in closed.dataframe if "lift_pct" in one.value.columns]
+    assert figures[["kind", "passed", "lift_pct"]].to_dict("records") == [
+        {"kind": "Coached", "passed": 1, "lift_pct": 45}
+    ]
+
+
+@pytest.mark.usefixtures("dana")
+def test_a_new_fail_after_the_end_shows_the_earlier_round(
+    open_page: Open, store: Engine, send: Send
+) -> None:
+    flag(store)
+    change(store, 1, {"status": "resolved", "outcome": "talked"})
+    send("quiz.submitted", quiz("u-1", 3), days_ago=-1 / 1440)
+    page = open_page("coaching", item=ITEM)
+    assert [row["stands"] for row in listed(page)] == ["new again"]
+    assert "Resolved on" in markdown(page)
+    assert "talked" in markdown(page)
+
+
+@pytest.mark.usefixtures("company")
+def test_an_address_of_no_item_opens_nothing(open_page: Open, send: Send) -> None:
+    send("quiz.submitted", quiz("u-1", 4))
+    for nonsense in ("x", "a/b/c", "///", "mindtickle/u-1/q-1/more"):
+        assert not open_page("coaching", item=nonsense).text_area
+
+
+@pytest.mark.usefixtures("company")
+def test_names_with_slashes_have_an_address_too(open_page: Open, send: Send) -> None:
+    send("quiz.submitted", quiz("u/1", 4, "q/1"))
+    assert open_page("coaching", item="mindtickle/u%2F1/q%2F1").text_area
+
+
+# Several at once, and thresholds
+
+
+def asked(page: AppTest, what: str, about: Any = None) -> AppTest:
+    """The page with a dialog open, as after a click into the table."""
+    page.session_state["coaching_asked"] = (what, about)
+    return page.run()
+
+
+@pytest.mark.usefixtures("dana")
+def test_several_are_flagged_and_who_was_already_is_named(
+    open_page: Open, store: Engine, send: Send
+) -> None:
+    send("quiz.submitted", quiz("u-2", 5), days_ago=2)
+    flag(store)
+    ines = DANA._replace(user_id="u-2")
+    page = asked(open_page("coaching"), "flag", {DANA: "Dana, Quiz", ines: "Ines, Quiz"})
+    next(one for one in page.button if one.label == "Flag 2").click()
+    page.run()
+    assert [row.opened_by for row in stores.rows(store, CoachingCase)] == ["ines", "dashboard"]
+    assert "ines flagged it" in page.warning[0].value
+
+
+@pytest.mark.usefixtures("company")
+def test_a_threshold_is_previewed_before_it_is_saved(
+    open_page: Open, send: Send, store: Engine
+) -> None:
+    for user_id, score in (("u-1", 4), ("u-2", 7.2), ("u-3", 9)):
+        send("quiz.submitted", quiz(user_id, score))
+    page = asked(open_page("coaching"), "thresholds")
+    page.slider[0].set_value(75).run()
+    assert "75 % would flag **2 people** of 3, 1 more than now." in markdown(page)
+    assert not stores.rows(store, QuizThreshold)
+    page.button(key="save_threshold").click().run()
+    assert stores.row(store, QuizThreshold).threshold_pct == 75
+    page = asked(open_page("coaching"), "thresholds")
+    assert any("Back to the default would flag **1 person** of 3" in c.value for c in page.caption)
+    page.button(key="no_threshold").click().run()
+    assert not stores.rows(store, QuizThreshold)
+    assert [row.action for row in stores.rows(store, AuditLog)] == ["set threshold"] * 2
+
+
+@pytest.mark.usefixtures("dana")
+def test_old_scores_are_left_out_until_a_longer_window_is_chosen(
+    open_page: Open, send: Send
+) -> None:
+    send("quiz.submitted", quiz("u-2", 4), days_ago=100)
+    assert len(listed(open_page("coaching"))) == 1
+    assert len(listed(open_page("coaching", since="All time"))) == 2
+
+
+def test_a_hostile_name_becomes_neither_markup_nor_link(
+    company: None, open_page: Open, send: Send
+) -> None:
+    hostile = "<img src=x> **b** [l](javascript:alert(1)) www.evil.example https://evil.example"
+    send("quiz.submitted", quiz("u-1", 4, quizName=hostile))
+    page = open_page("coaching", item=ITEM)
+    shown = next(one.value for one in page.markdown if "img" in one.value)
+    assert r" · \<img src=x\> \*\*b\*\* \[l\]\(javascript\:" in shown
+    assert not re.search(r"(www|https?)[.:\\]", shown)  # what Markdown would make a link of

@@ -10,6 +10,7 @@ from sqlmodel import SQLModel
 
 from shared.bulk import table_of
 from shared.models import (
+    CoachingCase,
     Delivery,
     DeliveryHourly,
     Event,
@@ -67,6 +68,14 @@ def attempts(engine: Engine, *rows: dict[str, Any]) -> None:
     usual = {"vendor": V, "user_id": "u-1", "quiz_id": "q-1", "quiz_name": "Pricing", "score": 5,
              "max_score": 10, "passed": None, "graded": True, "submitted_at": NOON}  # fmt: skip
     fold(engine, [Attempted(**(usual | {"event_key": f"e-{n}"} | r)) for n, r in enumerate(rows)])
+
+
+def cases(engine: Engine, *rows: dict[str, Any]) -> None:
+    """Open cases of u-1 at q-1, made at noon, with ids from 1 on, unless a row says otherwise."""
+    usual = {"vendor": V, "user_id": "u-1", "quiz_id": "q-1", "status": "open", "version": 1}
+    usual |= {"opened_at": NOON, "opened_by": "lead", "updated_at": NOON, "updated_by": "lead"}
+    for row in rows:
+        add(engine, CoachingCase, [usual | row])
 
 
 def full_hour(at: datetime) -> datetime:

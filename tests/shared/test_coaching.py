@@ -1,0 +1,272 @@
+"""What a lead does with the queue: each change once, seen by everybody, in the audit log."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine
+
+from shared import coaching
+from shared.coaching import Conflict, Impossible
+from shared.models import AuditLog, CoachingCase, QuizThreshold
+from shared.queries import coaching as queue
+from shared.queries.coaching import Filters, Taker
+from tests import stores
+from tests.shared.tables import V, attempts, people
+
+DANA = Taker(V, "u-1", "q-1")
+PAUL = Taker(V, "u-2", "q-1")
+LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
+DUE = date(2025, 12, 1)
+
+
+@pytest.fixture
+def connection(store: Engine) -> Iterator[Connection]:
+    people(store, ("u-1", "west"))
+    low = {"submitted_at": LONG_AGO, "score": 4}
+    attempts(store, low, low | {"user_id": "u-2"})
+    with store.connect() as connection:
+        yield connection
+
+
+def case(store: Engine, **wanted: Any) -> Any:
+    return stores.row(store, CoachingCase, **wanted)
+
+
+def log(store: Engine) -> list[tuple[str, str, str | None, str | None]]:
+    return [
+        (row.actor, row.action, row.subject, row.detail) for row in stores.rows(store, AuditLog)
+    ]
+
+
+def flag(connection: Connection, *takers: Taker, actor: str = "lead") -> coaching.Flagged:
+    flagged = coaching.flag(connection, actor, takers or (DANA,), 70)
+    connection.commit()
+    return flagged
+
+
+def change(connection: Connection, version: int, actor: str = "lead", **wanted: Any) -> None:
+    coaching.change(connection, actor, 1, version, wanted, 70)
+    connection.commit()
+
+
+def pass_later(store: Engine, score: float = 8.5) -> datetime:
+    """A retake after now."""
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(days=9)
+    attempts(store, {"event_key": "later", "score": score, "submitted_at": at})
+    return at
+
+
+def test_a_flag_keeps_the_score_and_who_set_what(store: Engine, connection: Connection) -> None:
+    flagged = coaching.flag(connection, "lead", [DANA, PAUL], 70, "Ines", DUE, "call her")
+    connection.commit()
+    assert flagged == ([1, 2], [], [])
+    row = case(store, user_id="u-1")
+    assert (row.status, row.owner, row.due, row.notes) == ("open", "Ines", DUE, "call her")
+    assert (row.flagged_pct, row.opened_by, row.version) == (40, "lead", 1)
+    assert log(store) == [
+        ("lead", "flag", "case 1", "Pricing of u-1@x.com at 40 %; owner nobody → Ines; "
+         "due none → 1 Dec 2025; notes none → call her"),
+        ("lead", "flag", "case 2", "Pricing of unknown (u-2) at 40 %; owner nobody → Ines; "
+         "due none → 1 Dec 2025; notes none → call her"),
+    ]  # fmt: skip
+
+
+def test_who_is_flagged_already_is_not_flagged_twice(store: Engine, connection: Connection) -> None:
+    flag(connection, actor="ines")
+    again = flag(connection, DANA, PAUL)
+    assert len(again.new) == 1
+    assert [(row.id, row.opened_by) for row in again.already] == [(1, "ines")]
+    assert stores.count(store, CoachingCase) == 2
+
+
+def test_who_has_passed_meanwhile_is_left_alone(store: Engine, connection: Connection) -> None:
+    attempts(store, {"event_key": "fine", "score": 9})
+    assert flag(connection) == ([], [], [DANA])
+    assert stores.count(store, CoachingCase) == 0
+
+
+def test_a_change_says_what_it_was_and_what_it_is(store: Engine, connection: Connection) -> None:
+    flag(connection)
+    change(connection, 1, status="in_progress", owner="Ines", due=DUE)
+    row = case(store)
+    assert (row.status, row.owner, row.due, row.version) == ("in_progress", "Ines", DUE, 2)
+    assert log(store)[1] == (
+        "lead", "start", "case 1",
+        "status open → in progress; owner nobody → Ines; due none → 1 Dec 2025",
+    )  # fmt: skip
+
+
+def test_what_is_as_wanted_is_not_written(store: Engine, connection: Connection) -> None:
+    flag(connection)
+    change(connection, 1, owner=None, status="open")
+    assert case(store).version == 1
+    assert len(log(store)) == 1
+
+
+def test_the_second_of_two_is_told_and_overwrites_nothing(
+    store: Engine, connection: Connection
+) -> None:
+    flag(connection)
+    change(connection, 1, actor="ines", owner="Ines")
+    with pytest.raises(Conflict, match="ines has changed this since") as told:
+        change(connection, 1, actor="paul", owner="Paul")
+    assert (told.value.current.owner, told.value.current.version) == ("Ines", 2)
+    connection.rollback()
+    assert case(store).owner == "Ines"
+    assert len(log(store)) == 2
+
+
+def test_two_at_the_very_same_time_do_not_overwrite_each_other(store: Engine) -> None:
+    attempts(store, {"submitted_at": LONG_AGO})
+    with store.begin() as connection:
+        coaching.flag(connection, "lead", [DANA], 70)
+    immediate = store.execution_options(immediate=True)
+    with store.connect() as slow:
+        seen = slow.execute(coaching.cases.select()).one()
+        slow.commit()
+        with immediate.begin() as quick:
+            coaching.change(quick, "ines", 1, seen.version, {"owner": "Ines"}, 70)
+        with pytest.raises(Conflict):
+            coaching.change(slow, "paul", 1, seen.version, {"owner": "Paul"}, 70)
+    assert case(store).owner == "Ines"
+
+
+def test_of_several_those_that_can_be_changed_are(store: Engine, connection: Connection) -> None:
+    third = {"user_id": "u-3", "event_key": "c", "submitted_at": LONG_AGO}
+    attempts(store, third)
+    flag(connection, DANA, PAUL, Taker(V, "u-3", "q-1"))
+    change(connection, 1, actor="ines", owner="Ines")
+    coaching.change(connection, "ines", 2, 1, {"status": "resolved"}, 70)
+    seen = {1: 1, 2: 2, 3: 1}
+    told = coaching.change_all(connection, "lead", seen, {"status": "in_progress"}, 70)
+    connection.commit()
+    assert [row.id for row in told.conflicts] == [1]
+    assert (told.done, told.refused) == ([2, 3], {})
+    dismissed = {"status": "dismissed"}
+    told = coaching.change_all(connection, "lead", {3: 2}, dismissed, 70)
+    assert told.refused == {3: "Dismissing needs a reason."}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "possible"),
+    [
+        ("open", "in_progress", True),
+        ("open", "resolved", True),
+        ("open", "dismissed", True),
+        ("in_progress", "resolved", True),
+        ("in_progress", "dismissed", True),
+        ("in_progress", "open", False),
+        ("resolved", "in_progress", True),
+        ("resolved", "open", False),
+        ("resolved", "dismissed", False),
+        ("dismissed", "in_progress", True),
+        ("dismissed", "resolved", False),
+        ("open", "nonsense", False),
+    ],
+)
+def test_only_moves_that_make_sense_are_made(
+    store: Engine, connection: Connection, before: str, after: str, possible: bool
+) -> None:
+    flag(connection)
+    if before != "open":
+        change(connection, 1, status=before, outcome="a reason")
+    version = case(store).version
+    if possible:
+        change(connection, version, status=after, outcome="another reason")
+        assert case(store).status == after
+    else:
+        with pytest.raises(Impossible):
+            change(connection, version, status=after, outcome="another reason")
+
+
+@pytest.mark.parametrize("reason", [None, "", " "])
+def test_dismissing_needs_a_reason(connection: Connection, reason: str | None) -> None:
+    flag(connection)
+    with pytest.raises(Impossible, match="needs a reason"):
+        change(connection, 1, status="dismissed", outcome=reason)
+
+
+def test_resolving_after_a_pass_keeps_its_score_and_time(
+    store: Engine, connection: Connection
+) -> None:
+    flag(connection)
+    passed_at = pass_later(store)
+    change(connection, 1, status="resolved")
+    row = case(store)
+    assert (row.flagged_pct, row.passed_pct, row.passed_at) == (40, 85, passed_at)
+    assert row.closed_at is not None
+    assert "passed pct none → 85 %" in (log(store)[1][3] or "")
+
+
+def test_resolving_without_a_pass_claims_none(store: Engine, connection: Connection) -> None:
+    flag(connection)
+    pass_later(store, score=5)
+    change(connection, 1, status="resolved")
+    assert (case(store).passed_pct, case(store).passed_at) == (None, None)
+
+
+def test_a_new_fail_opens_a_new_round_and_keeps_the_old(
+    store: Engine, connection: Connection
+) -> None:
+    flag(connection)
+    change(connection, 1, status="resolved", outcome="talked")
+    assert item(connection).state == "closed"
+    pass_later(store, score=3)
+    assert (item(connection).state, item(connection).again) == ("new", True)
+    flag(connection)
+    rounds = queue.rounds(connection, DANA)
+    assert [(row.id, row.status, row.outcome) for row in rounds] == [
+        (2, "open", None), (1, "resolved", "talked"),
+    ]  # fmt: skip
+    told = queue.history(connection, [row.id for row in rounds])
+    assert [(row.action, row.subject) for row in told] == [
+        ("flag", "case 2"), ("resolve", "case 1"), ("flag", "case 1"),
+    ]  # fmt: skip
+    with pytest.raises(Impossible, match="later round"):
+        change(connection, 2, status="in_progress")
+
+
+def item(connection: Connection) -> Any:
+    found = queue.item(connection, Filters(), DANA)
+    connection.rollback()  # the next look sees what was written meanwhile
+    return found
+
+
+def test_reopening_takes_the_end_back(store: Engine, connection: Connection) -> None:
+    flag(connection)
+    pass_later(store)
+    change(connection, 1, status="resolved", outcome="done")
+    change(connection, 2, status="in_progress")
+    row = case(store)
+    assert (row.status, row.closed_at, row.passed_pct, row.outcome) == (
+        "in_progress", None, None, None,
+    )  # fmt: skip
+
+
+def test_a_case_that_is_not_there_cannot_be_changed(connection: Connection) -> None:
+    with pytest.raises(Impossible):
+        change(connection, 1, owner="Ines")
+
+
+def thresholds(store: Engine) -> Mapping[str, float]:
+    return {row.quiz_id: row.threshold_pct for row in stores.rows(store, QuizThreshold)}
+
+
+def test_a_threshold_is_set_changed_and_taken_away(store: Engine, connection: Connection) -> None:
+    for pct in (75.0, 75.0, 80.0, None, None):
+        coaching.set_threshold(connection, "lead", V, "q-1", pct)
+        connection.commit()
+        assert thresholds(store) == ({} if pct is None else {"q-1": pct})
+    assert [row[1:] for row in log(store)] == [
+        ("set threshold", f"quiz {V}/q-1", "default → 75 %"),
+        ("set threshold", f"quiz {V}/q-1", "75 % → 80 %"),
+        ("set threshold", f"quiz {V}/q-1", "80 % → default"),
+    ]
+
+
+@pytest.mark.parametrize("pct", [-1, 101, float("nan")])
+def test_a_threshold_is_a_percentage(connection: Connection, pct: float) -> None:
+    with pytest.raises(Impossible):
+        coaching.set_threshold(connection, "lead", V, "q-1", pct)
