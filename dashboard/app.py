@@ -24,9 +24,19 @@ page = st.navigation(
             help="Whose latest graded quiz score is low.",
         ),
         st.Page(
+            "app_pages/certifications.py",
+            title="Certifications",
+            help="Whose certificates have run out, and which courses were completed.",
+        ),
+        st.Page(
             "app_pages/deliveries.py",
             title="Deliveries",
             help="What vendors sent, what became of it, and what to do about failures.",
+        ),
+        st.Page(
+            "app_pages/learner.py",
+            title="Learner",
+            help="One person: progress, quizzes, courses, certificates, coaching, events.",
         ),
     ],
     position="top",

@@ -1,6 +1,7 @@
 """DataFrame → chart. Knows no Streamlit."""
 
 from datetime import datetime
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -176,3 +177,54 @@ def quizzes(frame: pd.DataFrame) -> alt.Chart:
         .properties(height=alt.Step(26))
     )
     return chart
+
+
+def on_the_clock(frame: pd.DataFrame) -> pd.DataFrame:
+    """Attempts with `at`, the time as charts need it, and `height`: the score, or the ground."""
+    at = frame["submitted_at"].dt.tz_localize(None)
+    return frame.assign(at=at, height=frame["pct"].fillna(0)).drop(columns="submitted_at")
+
+
+def around(times: "pd.Series[pd.Timestamp]") -> Span:
+    """From the first to the last of some moments, with room at both ends."""
+    room = max(pd.Timedelta(hours=12), (times.max() - times.min()) / 20)
+    return times.min() - room, times.max() + room
+
+
+def quiz_scores(frame: pd.DataFrame, span: Span) -> alt.LayerChart | alt.FacetChart:
+    """One quiz of one learner: graded scores as a line, the threshold dashed. A practice run is on
+    no line, and without a score it lies on the ground."""
+    shapes = {"Passed": "circle", "Low": "cross", "Practice": "diamond", "Unknown": "diamond"}
+    colours = {"Passed": "#0b7a75", "Low": "#d1495b", "Practice": "#8a979d", "Unknown": "#8a979d"}
+    words = frame.assign(words=frame["result"].str.capitalize().fillna("Unknown"))
+    x = alt.X(
+        "at:T",
+        title=None,
+        scale=alt.Scale(domain=[_moment(at) for at in span]),
+        axis=alt.Axis(format="%-d %b", tickCount=6),
+    )
+    y = alt.Y(
+        "height:Q", title=None, scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(values=[0, 50, 100])
+    )
+    graded = words[words["result"].isin(["passed", "low"]) & words["pct"].notna()]
+    base = alt.Chart(words)
+    line = alt.Chart(graded).mark_line(strokeWidth=1.5, color="#8fb8b5").encode(x=x, y=y)
+    limit = base.mark_rule(strokeDash=[4, 3], color="#e8a33d").encode(y="max(threshold_pct):Q")
+    points = base.mark_point(filled=True, size=70, opacity=1).encode(
+        x=x,
+        y=y,
+        color=_scaled(alt.Color, colours),
+        shape=_scaled(alt.Shape, shapes),
+        tooltip=[
+            alt.Tooltip("at:T", title="When", format="%a %-d %b %Y %H:%M"),
+            alt.Tooltip("pct:Q", title="Score (%)", format=".0f"),
+            alt.Tooltip("threshold_pct:Q", title="Threshold (%)", format=".0f"),
+            alt.Tooltip("words:N", title="Result"),
+        ],
+    )
+    return alt.layer(limit, line, points).properties(height=150)
+
+
+def _scaled(channel: Any, looks: dict[str, str]) -> Any:
+    scale = alt.Scale(domain=list(looks), range=list(looks.values()))
+    return channel("words:N", scale=scale, legend=None)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from string import Template
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
@@ -201,6 +202,20 @@ def table(
     )
 
 
+def section(
+    title: str, frame: pd.DataFrame, columns: Mapping[str, Any], name: str, nothing: str
+) -> None:
+    """A table under its heading, with its CSV; where there is nothing, the words for that."""
+    with row():
+        st.subheader(title, anchor=False)
+        if len(frame):
+            csv(frame[[column for column in columns if column != "open"]], name)
+    if frame.empty:
+        st.caption(nothing)
+    else:
+        table(frame, columns, title, name)
+
+
 def brushed(key: str) -> tuple[float, float] | None:
     """The part of a chart's time axis that is brushed, in milliseconds; None if there is none."""
     chart = st.session_state.get(key)
@@ -212,6 +227,14 @@ def cut_off(shown: int, there: int) -> None:
     """Say so where a table does not show all."""
     if shown < there:
         st.caption(f"The first {shown:,} of {there:,}.")
+
+
+def link_to_view() -> None:
+    """The address of what is on screen, to copy."""
+    query = urlencode(st.query_params.to_dict())
+    with st.popover("Link", icon=":material/link:"):
+        st.caption("Whoever opens it sees this view.")
+        st.code(f"{st.context.url or ''}{'?' if query else ''}{query}", language=None)
 
 
 def csv(frame: pd.DataFrame, name: str) -> None:
@@ -248,8 +271,11 @@ def first_run(address: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Text that Markdown shows as it is, character by character."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:&])", r"\\\1", text)
+    """Text that Markdown shows as it is, character by character. A web address in it is text too:
+    Markdown makes a link of one that is escaped, unless a word joiner, which nobody sees, parts it.
+    """
+    escaped = re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:&])", r"\\\1", text)
+    return re.sub(r"(?i)(https?(?=\\:)|www(?=\\\.))", "\\1\u2060", escaped)
 
 
 def nothing_here(version: store.Version, why: str) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared.database import is_current, open_engine
 from shared.queries import AnyRow, catalog
+from shared.queries.people import Who
 from shared.settings import Settings
 from shared.vendors import vendor_facts
 
@@ -54,6 +55,11 @@ def write() -> Iterator[Connection]:
 def actor() -> str:
     """Who is at the page, for the audit log."""
     return "dashboard"
+
+
+def everybody() -> Who:
+    """Whom the viewer may ask about at all, those who left too."""
+    return Who(leavers=True)
 
 
 def problem() -> str | None:

@@ -181,8 +181,15 @@ def attempts(
     connection: Connection, person: str, default_threshold_pct: float, limit: int = 500
 ) -> Sequence[AnyRow]:
     """Submissions of quizzes: vendor, quiz_id, quiz_name, graded, passed, pct (None without a
-    score), threshold_pct, submitted_at; the latest first."""
+    score), threshold_pct, submitted_at, result (`practice`, `low`: under the threshold or not
+    passed as the vendor says, `passed`, None if nothing tells); the latest first."""
     limits = func.coalesce(threshold.threshold_pct, quiz.retake_pct, default_threshold_pct)
+    pct = exact(100 * attempt.score / attempt.max_score)
+    result = case(
+        (attempt.graded.is_(False), "practice"),
+        (or_(pct < limits, attempt.passed.is_(False)), "low"),
+        (or_(pct >= limits, attempt.passed.is_(True)), "passed"),
+    )
     query = (
         select(
             attempt.vendor,
@@ -190,9 +197,10 @@ def attempts(
             func.coalesce(quiz.quiz_name, attempt.quiz_id).label("quiz_name"),
             attempt.graded,
             attempt.passed,
-            exact(100 * attempt.score / attempt.max_score).label("pct"),
+            pct.label("pct"),
             limits.label("threshold_pct"),
             attempt.submitted_at,
+            result.label("result"),
         )
         .join_from(table_of(QuizAttempt), table_of(Quiz), _same_quiz(quiz, attempt), isouter=True)
         .join(table_of(QuizThreshold), _same_quiz(threshold, attempt), isouter=True)

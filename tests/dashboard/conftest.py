@@ -50,9 +50,9 @@ def open_page(store_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     def open_page(name: str = "leaderboard", **query: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=30)
         app.query_params.update(query)
-        app.run()
         if name != "leaderboard":
-            app.switch_page(f"app_pages/{name}.py").run()
+            app.switch_page(f"app_pages/{name}.py")
+        app.run()
         assert not app.exception, app.exception
         return app
 

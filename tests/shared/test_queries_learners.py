@@ -136,10 +136,29 @@ def test_an_attempt_comes_with_the_threshold_that_holds_for_its_quiz(
          "submitted_at": NOON + timedelta(hours=1)},
     )  # fmt: skip
     found = [
-        (row.quiz_id, row.pct, row.threshold_pct, row.graded)
+        (row.quiz_id, row.pct, row.threshold_pct, row.result)
         for row in learners.attempts(connection, DANA, 70)
     ]
-    assert found == [("usual", None, 70, False), ("vendors", 50, 50, True), ("led", 50, 90, True)]
+    assert found == [
+        ("usual", None, 70, "practice"),
+        ("vendors", 50, 50, "passed"),
+        ("led", 50, 90, "low"),
+    ]
+
+
+def test_a_vendors_word_counts_where_there_is_no_score(
+    store: Engine, connection: Connection
+) -> None:
+    people(store, ("dana", "west"))
+    attempts(
+        store,
+        *(
+            {"user_id": "dana", "quiz_id": quiz, "score": None, "passed": passed}
+            for quiz, passed in (("a", True), ("b", False), ("c", None))
+        ),
+    )
+    found = {row.quiz_id: row.result for row in learners.attempts(connection, DANA, 70)}
+    assert found == {"a": "passed", "b": "low", "c": None}
 
 
 def test_completions_certificates_and_roster_are_those_of_all_accounts(
