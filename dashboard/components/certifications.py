@@ -21,7 +21,11 @@ COMPLETION: Mapping[str, Any] = {
     "score": st.column_config.NumberColumn("Score", format="%.0f"),
     "completed_at": st.column_config.DatetimeColumn("Completed", format="distance"),
 }
-REPORT = {"report_url": st.column_config.LinkColumn("Report card", display_text="Open report")}
+REPORT = {
+    "report_url": st.column_config.LinkColumn(
+        "Report", display_text="Open", width=65, help="The learner's answers, at the vendor."
+    )
+}
 TEAM: Mapping[str, Any] = {
     "team_id": st.column_config.TextColumn("Team"),
     "overdue": st.column_config.NumberColumn("Overdue"),

@@ -200,7 +200,10 @@ def _chosen(names: Sequence[str]) -> Sequence[str]:
 def _draw(frame: pd.DataFrame, quizzes: Sequence[str]) -> None:
     points = charts.on_the_clock(frame)
     span = charts.around(points["at"])
-    st.caption("Score in percent. The dashed line is the threshold; a ◇ is practice without score.")
+    st.caption(
+        "Score in percent: ● passed, ✚ low, ◆ practice, at the bottom without a score. The dashed "
+        "line is the threshold."
+    )
     grid = st.grid(2, min_column_width=280)
     for place, quiz in enumerate(quizzes):
         one = points[points["quiz"] == quiz]

@@ -9,10 +9,11 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import charts
 from dashboard.data import certifications, learners
+from shared.models import CoachingCase
 from shared.projections import Completed, Deprovisioned, Expired, Identified, Provisioned
 from tests import playing
 from tests.dashboard.conftest import Open, Send
-from tests.shared.tables import V, attempts, fold
+from tests.shared.tables import V, add, attempts, fold
 
 HOSTILE = "<img src=x onerror=alert(1)> **bold** [link](javascript:alert(1)) =1+1"
 NOW = datetime.now(UTC)
@@ -115,6 +116,19 @@ def test_certificates_tell_the_days_that_are_left(open_page: Open, store: Engine
         ("free", "○ No deadline known"),
     ]
     assert "**1 overdue**, 1 due within 30 days." in written(page)
+
+
+@pytest.mark.usefixtures("company")
+def test_open_coaching_is_listed_and_counted(open_page: Open, store: Engine) -> None:
+    case = {"vendor": V, "user_id": "u-1", "quiz_id": "q-1", "status": "in_progress",
+            "owner": "Lea", "flagged_pct": 40, "opened_at": NOW, "opened_by": "lea",
+            "updated_at": NOW, "updated_by": "lea", "version": 1}  # fmt: skip
+    attempts(store, {})
+    add(store, CoachingCase, [case])
+    page = open_page("learner", id=DANA)
+    (row,) = rows(page, "owner")
+    assert (row["quiz_name"], row["status"], row["owner"]) == ("Pricing", "◑ In progress", "Lea")
+    assert "Coaching: **1 open**." in written(page)
 
 
 @pytest.mark.usefixtures("company")
