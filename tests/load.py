@@ -40,7 +40,7 @@ class Load:
             sender.join()
 
     def _send(self) -> None:
-        with httpx.Client(base_url=self._url, verify=False, trust_env=False) as client:
+        with httpx.Client(base_url=self._url, timeout=30, verify=False, trust_env=False) as client:
             while not self._over.is_set():
                 number = next(self._numbers)
                 event_id = f"{self._prefix}-{number}"
