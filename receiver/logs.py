@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from contextlib import suppress
 
 import structlog
 from pydantic_core import to_json
@@ -9,6 +10,18 @@ from pydantic_core import to_json
 
 def _json(line: object, **_: object) -> bytes:
     return to_json(line, ensure_ascii=True)  # U+009B starts an escape and U+2028 a line, too
+
+
+class _Lines:
+    """Standard output, a line at a time. On a full disk lines wait in its buffer or are dropped:
+    an error here would end the writer, or be the answer to a delivery that is safely stored."""
+
+    def msg(self, line: bytes) -> None:
+        with suppress(OSError):
+            sys.stdout.buffer.write(line + b"\n")
+            sys.stdout.buffer.flush()
+
+    info = warning = error = msg
 
 
 def configure() -> None:
@@ -20,7 +33,7 @@ def configure() -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(_json)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        logger_factory=_Lines,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)

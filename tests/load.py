@@ -15,7 +15,8 @@ SENDERS = 6
 class Load:
     """Deliveries from several senders at once, until it is left. Every event id begins `prefix`.
 
-    `sent` holds every delivery that was tried, `acknowledged` the ids that were answered 200.
+    `sent` holds every delivery that was tried, `acknowledged` the ids that were answered 200, and
+    `refused` every other answer.
     """
 
     def __init__(self, url: str, prefix: str = "evt") -> None:
@@ -26,6 +27,7 @@ class Load:
         self._senders = [threading.Thread(target=self._send) for _ in range(SENDERS)]
         self.sent: dict[str, tuple[bytes, dict[str, str]]] = {}
         self.acknowledged: set[str] = set()
+        self.refused: list[httpx.Response] = []
 
     def __enter__(self) -> Self:
         for sender in self._senders:
@@ -38,7 +40,7 @@ class Load:
             sender.join()
 
     def _send(self) -> None:
-        with httpx.Client(base_url=self._url, verify=False, trust_env=False) as client:
+        with httpx.Client(base_url=self._url, timeout=30, verify=False, trust_env=False) as client:
             while not self._over.is_set():
                 number = next(self._numbers)
                 event_id = f"{self._prefix}-{number}"
@@ -51,6 +53,8 @@ class Load:
                     return  # the receiver is gone
                 if answer.status_code == 200:
                     self.acknowledged.add(event_id)
+                else:
+                    self.refused.append(answer)
 
     def _event(self, number: int) -> tuple[str, dict[str, Any]]:
         user = f"u-{number % 11}"

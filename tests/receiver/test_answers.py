@@ -19,7 +19,7 @@ from tests import playing, stores
 from tests.conftest import FreshStore
 from tests.playing import body_of, new_id, progress, signed
 from tests.running import Receiver, until
-from tests.stores import held, row, rows, unreachable
+from tests.stores import row, rows, unreachable
 
 UNREADABLE = {"received": True, "quarantined": True}
 
@@ -475,15 +475,6 @@ def test_while_the_store_cannot_be_written_a_delivery_is_answered_503_and_its_re
 
 def test_a_trailing_slash_is_another_address(lasting_receiver: Receiver) -> None:
     assert lasting_receiver.client.post("/webhooks/mindtickle/").status_code == 404
-
-
-def test_a_delivery_does_not_wait_for_ever_for_a_lock_on_postgres(
-    fresh_store: FreshStore, tmp_path: Path
-) -> None:
-    with fresh_store("postgres") as url, Receiver(url, tmp_path) as receiver:
-        with held(receiver.engine):
-            assert receiver.deliver("badge.earned", {}, new_id()).status_code == 503
-        assert receiver.deliver("badge.earned", {}, new_id()).status_code == 200
 
 
 def test_a_body_that_is_dropped_by_an_unknown_upgrade_is_to_be_sent_again(
