@@ -37,29 +37,6 @@ Span = tuple[datetime, datetime]
 zone, as all times in charts: a browser would move them to its own."""
 
 
-def people_by_day(frame: pd.DataFrame, span: Span) -> alt.Chart:
-    """Bars: how many people made progress on each UTC day."""
-    chart: alt.Chart = (
-        alt.Chart(frame)
-        .mark_bar(cornerRadiusTopLeft=2, cornerRadiusTopRight=2)
-        .encode(
-            x=alt.X(
-                "yearmonthdate(day):T",
-                title=None,
-                scale=alt.Scale(domain=[_moment(at) for at in span]),
-                axis=alt.Axis(format="%-d %b", tickCount=8),
-            ),
-            y=alt.Y("people:Q", title="People", axis=alt.Axis(tickMinStep=1)),
-            tooltip=[
-                alt.Tooltip("yearmonthdate(day):T", title="Day (UTC)", format="%a %-d %b %Y"),
-                alt.Tooltip("people:Q", title="People"),
-            ],
-        )
-        .properties(height=180)
-    )
-    return chart
-
-
 def timeline(
     frame: pd.DataFrame, bands: pd.DataFrame, span: Span, by_hour: bool
 ) -> alt.LayerChart | alt.FacetChart:
@@ -271,3 +248,21 @@ def scores(frame: pd.DataFrame, threshold_pct: float) -> alt.LayerChart | alt.Fa
         graded.mark_line(color="#7a868c", strokeWidth=1.5),
         marks.mark_point(filled=True, size=110, opacity=1),
     ).properties(height=220)
+
+
+def points_by_module(frame: pd.DataFrame) -> alt.Chart:
+    """Bars: what somebody gained in each module."""
+    chart: alt.Chart = (
+        alt.Chart(frame)
+        .mark_bar(cornerRadiusTopRight=2, cornerRadiusBottomRight=2)
+        .encode(
+            x=alt.X("gained:Q", title="Points gained", axis=alt.Axis(tickCount=5)),
+            y=alt.Y("module_name:N", title=None, sort="-x", axis=alt.Axis(labelLimit=260)),
+            tooltip=[
+                alt.Tooltip("module_name:N", title="Module"),
+                alt.Tooltip("gained:Q", title="Points gained", format=",.1~f"),
+            ],
+        )
+        .properties(height=alt.Step(26))
+    )
+    return chart

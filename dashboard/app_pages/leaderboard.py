@@ -2,77 +2,78 @@
 
 import streamlit as st
 
-from dashboard import charts, components
+from dashboard import components
+from dashboard.components import filters
+from dashboard.components import leaderboard as pieces
 from dashboard.data import leaderboard as data
 from dashboard.data import store
 
-METRICS = {
-    "gained": "Progress gained",
-    "completed": "Modules completed",
-    "average": "Average progress",
-    "hours": "Time spent",
-}
-BOARDS = {"learners": "Learners", "teams": "Teams"}
-
+day = data.Day(filters.today(), components.viewer_zone())
 with components.row():
-    window = components.switch("Window", "window", components.WINDOWS, "7d")
-    metric = components.switch("Metric", "metric", METRICS, "gained")
-with components.row():
-    kind = components.switch("Board", "board", BOARDS, "learners")
-    team = components.choose("Team", "team", {team: team for team in store.teams()}, "All teams")
-    module = components.choose("Module", "module", store.modules(), "All modules")
-    leavers = st.toggle("With leavers", key="leavers", bind="query-params")
-
-
-def key_figures(version: store.Version, board: data.Board) -> None:
-    now, before = data.key_figures(version, board)
-    shown = {
-        "active": ("Active learners", "{:,.0f}"),
-        "gained": ("Progress gained", "{:,.0f} pts"),
-        "completed": ("Modules completed", "{:,.0f}"),
-        "hours": ("Time spent", "{:,.0f} h"),
-    }
-    components.key_figures(
-        [
-            components.Figure(
-                label, form.format(now[name]), now[name], before[name] if before else None
-            )
-            for name, (label, form) in shown.items()
-        ]
-    )
-
-
-def table(version: store.Version, board: data.Board) -> None:
-    teams = kind == "teams"
-    frame = (data.team_board if teams else data.learner_board)(version, board)
-    if frame.empty:
-        components.nothing_here(version, "Nobody here is on the roster of a team.")
-        return
-    if teams:
-        st.caption("Ranked by the average of a team's members, so that size does not win.")
-        columns = components.team_columns(metric, METRICS[metric], frame)
-    else:
-        columns = components.learner_columns(metric, METRICS, frame)
-        components.cut_off(len(frame), int(frame["of"].iloc[0]))
-    components.table(frame, columns, f"{BOARDS[kind]} by {METRICS[metric]}", f"board_{kind}")
-    components.csv(frame[list(columns)], kind)
+    window = filters.window()
+    who = filters.who(leavers=True)
+    module = filters.module()
+    components.link_to_view()
+board = data.board_of(who, window, module)
+compared = window.before is not None
 
 
 @st.fragment(run_every=components.LIVE)
-def live() -> None:
+def head() -> None:
+    filters.follow(day.date)
     version = store.version()
-    board = data.Board(metric, window, store.today(), team, module, leavers)
-    days = data.people_by_day(version, board)
-    if days.empty:
+    pieces.notice(data.lag(version, window))
+    figures = data.figures(version, board)
+    if not figures.now["active"]:
         components.nothing_here(
             version, "Nobody made progress here. Choose a longer window or fewer filters."
         )
         return
-    key_figures(version, board)
-    table(version, board)
-    st.subheader("People making progress, by day", anchor=False)
-    chart = charts.people_by_day(days, data.day_span(board, days))
-    st.altair_chart(chart, alt="How many people made progress on each day", key="people_by_day")
+    pieces.headline(data.headline(version, board), filters.in_words())
+    pieces.figures(figures)
 
 
-live()
+@st.fragment(run_every=components.LIVE)
+def learners(metric: str) -> None:
+    version = store.version()
+    frame = data.learner_board(version, metric, board, day)
+    if frame.empty:
+        return
+    listed, aside = st.columns([3, 1])
+    with listed:
+        pieces.learners(frame, metric, compared=compared)
+    with aside, st.container(gap="xsmall"):
+        pieces.climbers(data.climbers(version, metric, board))
+        pieces.close_calls(data.close_calls(version, board))
+
+
+@st.fragment(run_every=components.LIVE)
+def teams(metric: str) -> None:
+    frame = data.team_board(store.version(), metric, board)
+    if frame.empty:
+        st.info("Nobody here is on the roster of a team.", icon=":material/info:")
+        return
+    st.caption("Ranked by the average of a team's members, so that size does not win.")
+    pieces.teams(frame, metric, compared=compared)
+
+
+@st.fragment(run_every=components.LIVE)
+def modules() -> None:
+    frame = data.module_board(store.version(), board)
+    if not frame.empty:
+        pieces.modules(frame)
+
+
+head()
+with components.row():
+    kind = components.switch("Board", "board", pieces.BOARDS, "learners")
+    by = (
+        components.switch("Metric", "metric", pieces.METRICS, "gained") if kind != "modules" else ""
+    )
+if kind == "learners":
+    learners(by)
+elif kind == "teams":
+    teams(by)
+else:
+    modules()
+pieces.explain_if_asked(store.version(), by or "gained", board, filters.in_words())

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from string import Template
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -18,6 +18,9 @@ LIVE = "1s"
 
 WINDOWS = {"today": "Today", "7d": "7 days", "30d": "30 days", "90d": "90 days", "all": "All time"}
 
+NO_LINK = "\u200b"
+"""Of no width. Markdown makes links of addresses even where every character is escaped."""
+
 CURL = Template("""\
 secret=$$(sed -n 's/^MINDTICKLE_WEBHOOK_SECRET=//p' .env)
 company=$$(sed -n 's/^MINDTICKLE_COMPANY_ID=//p' .env)
@@ -30,10 +33,6 @@ curl -sS "$url" -H 'content-type: application/json' \\
   -H "x-mt-event-id: first-$$at" -H "x-mt-webhook-timestamp: $$at" \\
   -H "x-mt-webhook-signature: $$signature" --data-binary "$$body"
 """)
-
-
-UNITS = {"gained": "%.0f pts", "completed": "%d", "average": "%.0f %%", "hours": "%.1f h"}
-"""How a metric is written, in the formats of a column."""
 
 
 def stop_with(problem: str) -> None:
@@ -76,42 +75,6 @@ def status() -> None:
 def row() -> DeltaGenerator:
     """A row of filters."""
     return st.container(horizontal=True, vertical_alignment="center")
-
-
-def learner_columns(metric: str, metrics: Mapping[str, str], frame: pd.DataFrame) -> dict[str, Any]:
-    """The board of learners, with the ranking metric first and drawn as a bar."""
-    rest = {
-        name: st.column_config.NumberColumn(metrics[name], format=UNITS[name])
-        for name in metrics
-        if name != metric
-    }
-    return {
-        "place": st.column_config.TextColumn("#", width=50),
-        "learner": st.column_config.TextColumn("Learner", width=260),
-        "team_id": st.column_config.TextColumn("Team"),
-        metric: _bar(metrics[metric], UNITS[metric], frame[metric]),
-        **rest,
-    }
-
-
-def team_columns(metric: str, label: str, frame: pd.DataFrame) -> dict[str, Any]:
-    """The board of teams. Percentages have no total; an average of whole numbers is none."""
-    unit = UNITS[metric]
-    per_member = "%.1f" if metric == "completed" else unit
-    in_all = {"total": st.column_config.NumberColumn(f"{label}, in all", format=unit)}
-    return {
-        "place": st.column_config.TextColumn("#", width=50),
-        "team_id": st.column_config.TextColumn("Team", width=200),
-        "average": _bar(f"{label}, per member", per_member, frame["average"]),
-        **(in_all if metric != "average" else {}),
-        "members": st.column_config.NumberColumn("Members"),
-        "moved": st.column_config.NumberColumn("Of them active"),
-    }
-
-
-def _bar(label: str, unit: str, values: "pd.Series[float]") -> Any:
-    highest = max(1.0, float(values.max()))
-    return st.column_config.ProgressColumn(label, format=unit, min_value=0, max_value=highest)
 
 
 def viewer_zone() -> str:
@@ -179,14 +142,15 @@ class Figure(NamedTuple):
 
 
 def key_figures(figures: Sequence[Figure]) -> None:
-    """Cards in one row, each with its change in percent."""
-    for column, figure in zip(st.columns(len(figures)), figures, strict=True):
+    """Cards in one row, or in two where that is too narrow, each with its change in percent."""
+    cards = st.grid(len(figures), min_column_width=150)
+    for figure in figures:
         change = 100 * (figure.now - figure.before) / figure.before if figure.before else None
-        column.metric(
+        cards.metric(
             figure.label,
             figure.shown,
-            None if change is None else f"{change:+.0f} %",
-            delta_description="to the period before" if figure.before else None,
+            None if change is None else f"{change:+.0f} %" if round(change) else 0,
+            delta_description=f"from {figure.before:,.0f}" if figure.before else None,
             border=True,
             height="stretch",
         )
@@ -197,10 +161,12 @@ def table(
     columns: Mapping[str, Any],
     alt: str,
     key: str,
+    height: int | Literal["auto"] = "auto",
 ) -> None:
     """The columns of a frame, in this order, with their headings and formats."""
     st.dataframe(
         frame[list(columns)],
+        height=height,
         column_config=dict(columns),
         hide_index=True,
         placeholder="unknown",
@@ -278,11 +244,9 @@ def first_run(address: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Text that Markdown shows as it is, character by character. A web address in it is text too:
-    Markdown makes a link of one that is escaped, unless a word joiner, which nobody sees, parts it.
-    """
-    escaped = re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:&])", r"\\\1", text)
-    return re.sub(r"(?i)(https?(?=\\:)|www(?=\\\.))", "\\1\u2060", escaped)
+    """Text that Markdown shows as it is, character by character, and makes no link of."""
+    unlinked = re.sub(r"(?<=@)|(?<=:)(?=//)|(?<=www)(?=\.)", NO_LINK, text, flags=re.IGNORECASE)
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:&])", r"\\\1", unlinked)
 
 
 def nothing_here(version: store.Version, why: str) -> None:

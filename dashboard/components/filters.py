@@ -19,6 +19,15 @@ WINDOWS = {
     "custom": "Custom",
 }
 
+WORDS = {
+    "today": "today",
+    "7d": "in these 7 days",
+    "30d": "in these 30 days",
+    "quarter": "this quarter",
+    "all": "in all this time",
+    "custom": "in these days",
+}
+
 
 def today() -> date:
     """The day on the viewer's clock."""
@@ -32,18 +41,33 @@ def window(default: str = "7d") -> Window:
     return window_of(name, today(), components.viewer_zone(), days)
 
 
+def in_words() -> str:
+    """The window that is chosen, as it ends a sentence."""
+    return WORDS[st.session_state["window"]]
+
+
+def follow(day: date) -> None:
+    """Windows begin anew with the viewer's day, also on a page that stays open."""
+    if day != today():
+        st.rerun()
+
+
 def _days() -> tuple[date, date]:
+    # Without a default: days that are the default are left out of the address, and whoever opens
+    # it a week later would see other ones.
     chosen = st.date_input(
         "Days",
-        (today() - timedelta(days=13), today()),
+        [],
         max_value=today(),
         key="days",
         bind="query-params",
         label_visibility="collapsed",
-        width=240,
+        width=260,
     )
-    first, *last = chosen if isinstance(chosen, tuple) and chosen else (today(),)
-    return first, last[0] if last else first  # between two clicks there is only a first day
+    if not isinstance(chosen, tuple) or not chosen:
+        st.caption("The last 14 days, until you choose some.", width="content")
+        return today() - timedelta(days=13), today()
+    return chosen[0], chosen[-1]  # between two clicks there is only a first day
 
 
 def who(*, leavers: bool = False) -> Who:

@@ -1,98 +1,327 @@
 """What the leaderboard shows."""
 
-from datetime import date, datetime
-from typing import NamedTuple
+import json
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import pandas as pd
+import streamlit as st
+from sqlalchemy import Connection
 
-from dashboard.data.store import Version, framed, kept, read, with_people
-from shared.queries import AnyRow, leaderboard
-from shared.queries.leaderboard import Filters
-from shared.queries.windows import first_day, previous
+from dashboard.data.store import Version, framed, kept, known_as, read, vendors, with_people
+from shared.outages import Outage, Run, outages
+from shared.queries import AnyRow, catalog, failures, leaderboard, learners
+from shared.queries.movement import Board
+from shared.queries.people import Who
+from shared.queries.windows import Window, week_begins
+
+MOMENT = 5
+"""Seconds for which what depends on the clock is kept."""
+LOOK_BACK = timedelta(days=30)
+"""How long before a window an outage may have begun that reaches into it."""
+EVENTS_SHOWN = 50
 
 
-class Board(NamedTuple):
-    """What a leaderboard is asked for; `day` is today's UTC day."""
+class Day(NamedTuple):
+    """A day on the viewer's clock."""
 
-    metric: str
-    window: str
-    day: date
-    team: str | None
-    module: str | None
-    leavers: bool
+    date: date
+    zone: str
 
-    def column(self) -> str:
-        """The query's name of the metric; it counts time in seconds."""
-        return "time" if self.metric == "hours" else self.metric
 
-    def filters(self) -> Filters:
-        since = first_day(self.window, self.day)
-        return Filters(since, None, self.team, self.module, self.leavers)
-
-    def filters_before(self) -> Filters | None:
-        """The same for the span before; None for all time."""
-        span = previous(self.window, self.day)
-        return span and Filters(*span, self.team, self.module, self.leavers)
+def board_of(who: Who, window: Window, module: tuple[str, str] | None) -> Board:
+    """What a leaderboard is asked for."""
+    return Board(who, window, module)
 
 
 @kept
-def learner_board(version: Version, board: Board) -> pd.DataFrame:
-    """place, learner, team_id, gained, completed, average, hours."""
+def learner_board(version: Version, metric: str, board: Board, day: Day) -> pd.DataFrame:
+    """key, place, move, learner, team_id, vendors, gained, completed, average, time (hours), weeks
+    (points gained in each of the last eight) and `of`, how many there are in all."""
     with read() as connection:
-        rows = leaderboard.learners(connection, board.column(), board.filters())
-    return framed(
-        rows, lambda frame: _in_places(with_people(frame)).assign(hours=frame["time"] / 3600)
-    )
-
-
-@kept
-def team_board(version: Version, board: Board) -> pd.DataFrame:
-    """place, team_id, members, moved, total, average; time in hours."""
-    with read() as connection:
-        rows = leaderboard.teams(connection, board.column(), board.filters())
-    unit = 3600 if board.metric == "hours" else 1
+        rows = leaderboard.learners(connection, metric, board)
+        people = [row.person for row in rows]
+        weeks = leaderboard.weekly(connection, board, week_begins(*day), people) if rows else ()
+    gains = {row.person: [float(gain) for gain in row[1:]] for row in weeks}
     return framed(
         rows,
-        lambda frame: _in_places(frame).assign(
-            total=frame["total"] / unit, average=frame["average"] / unit
+        lambda frame: _placed(with_people(frame)).assign(
+            time=frame["time"] / _unit("time"),
+            weeks=frame["person"].map(gains),
+            vendors=frame["vendors"].map(_vendor_names),
         ),
     )
 
 
-class KeyFigures(NamedTuple):
-    """The totals of a board, and of the span before it; time in hours."""
+@kept
+def team_board(version: Version, metric: str, board: Board) -> pd.DataFrame:
+    """place, move, team_id, average (a member), average_before, total, members, moved; time in
+    hours."""
+    with read() as connection:
+        rows = leaderboard.teams(connection, metric, board)
+    figures = ["average", "average_before", "total"]
+    return framed(rows, lambda frame: _placed(frame).assign(**(frame[figures] / _unit(metric))))
+
+
+@kept
+def module_board(version: Version, board: Board) -> pd.DataFrame:
+    """place, module_name, people, gained, completed, average, time (hours)."""
+    with read() as connection:
+        rows = leaderboard.modules(connection, board)
+    return framed(rows, lambda frame: _placed(frame).assign(time=frame["time"] / _unit("time")))
+
+
+class Figures(NamedTuple):
+    """active, gained, completed and time (hours) over a board, the same of the period before it
+    if there is one, and how many people it is about."""
 
     now: dict[str, float]
     before: dict[str, float] | None
+    people: int
 
 
 @kept
-def key_figures(version: Version, board: Board) -> KeyFigures:
-    before = board.filters_before()
+def figures(version: Version, board: Board) -> Figures:
     with read() as connection:
-        now = _totals(leaderboard.totals(connection, board.filters()))
-        return KeyFigures(now, _totals(leaderboard.totals(connection, before)) if before else None)
+        row = leaderboard.totals(connection, board)
+        people = catalog.learners(connection, board.who)
+    before = _totals(row, "_before") if board.window.before else None
+    return Figures(_totals(row), before, people)
 
 
-def _totals(row: AnyRow) -> dict[str, float]:
-    figures = {name: float(value) for name, value in row._mapping.items()}
-    return figures | {"hours": figures["time"] / 3600}
+def _totals(row: AnyRow, period: str = "") -> dict[str, float]:
+    names = ("active", "gained", "completed", "time")
+    return {name: getattr(row, f"{name}{period}") / _unit(name) for name in names}
+
+
+def _unit(metric: str) -> int:
+    """Queries count time in seconds, pages in hours."""
+    return 3600 if metric == "time" else 1
+
+
+class Leader(NamedTuple):
+    """Who gained most, in points; how many others gained as much; the module with the largest
+    share of it."""
+
+    learner: str
+    gained: float
+    equals: int
+    module: str
+    share: float
+
+
+class Call(NamedTuple):
+    """Who is one module from passing whom: `gap` points behind, `left` to gain in the module."""
+
+    key: str
+    learner: str
+    ahead: str
+    gap: float
+    module: str
+    left: float
+
+
+class Headline(NamedTuple):
+    """The answers of the first line; None where there is nothing to tell."""
+
+    leader: Leader | None
+    slipped: AnyRow | None
+    call: Call | None
 
 
 @kept
-def people_by_day(version: Version, board: Board) -> pd.DataFrame:
-    """day, people."""
+def headline(version: Version, board: Board) -> Headline:
     with read() as connection:
-        rows = leaderboard.by_day(connection, board.filters())
-    return framed(rows, lambda frame: frame.assign(day=pd.to_datetime(frame["day"])))
+        return Headline(
+            _leader(connection, board),
+            leaderboard.slipped(connection, "gained", board),
+            next(iter(_calls(connection, board, limit=1)), None),
+        )
 
 
-def day_span(board: Board, days: pd.DataFrame) -> tuple[datetime, datetime]:
-    """The UTC days that a chart of a window shows, from midnight to midnight."""
-    first = pd.Timestamp(first_day(board.window, board.day) or days["day"].min())
-    return first, pd.Timestamp(board.day) + pd.Timedelta(days=1)
+def _leader(connection: Connection, board: Board) -> Leader | None:
+    for row in leaderboard.learners(connection, "gained", board, limit=1):
+        if row.gained > 0:
+            most = leaderboard.by_module(connection, board, row.person)[0]
+            learner = known_as(row.name, row.email, row.key)
+            return Leader(learner, row.gained, row.equals, most.module_name, most.gained)
+    return None
 
 
-def _in_places(frame: pd.DataFrame) -> pd.DataFrame:
-    """`2=` for each of two who share the second place."""
-    return frame.assign(place=frame["rank"].astype(str) + frame["tied"].map({True: "=", False: ""}))
+def _calls(connection: Connection, board: Board, **which: Any) -> list[Call]:
+    return [
+        Call(
+            row.key,
+            known_as(row.name, row.email, row.key),
+            known_as(row.ahead_name, row.ahead_email, row.ahead_key),
+            row.gap,
+            row.module_name,
+            row.left,
+        )
+        for row in leaderboard.close_calls(connection, board, **which)
+    ]
+
+
+@kept
+def close_calls(version: Version, board: Board) -> list[Call]:
+    with read() as connection:
+        return _calls(connection, board)
+
+
+class Climber(NamedTuple):
+    """Somebody who won `rise` places against the period before."""
+
+    key: str
+    learner: str
+    rise: int
+    rank: int
+
+
+@kept
+def climbers(version: Version, metric: str, board: Board) -> list[Climber]:
+    with read() as connection:
+        return [
+            Climber(
+                row.key,
+                known_as(row.name, row.email, row.key),
+                row.rank_before - row.rank,
+                row.rank,
+            )
+            for row in leaderboard.climbers(connection, metric, board)
+        ]
+
+
+class Lag(NamedTuple):
+    """Why standings may lag: events that failed since `first`, and when no receiver was up."""
+
+    events: int
+    first: datetime | None
+    down: Sequence[Outage]
+
+
+@kept
+def _missing(version: Version, since: datetime | None) -> AnyRow:
+    with read() as connection:
+        return failures.missing(connection, since)
+
+
+@st.cache_data(ttl=MOMENT, max_entries=20, show_spinner=False)
+def _down(window: Window) -> list[Outage]:
+    begin = window.since or datetime.min.replace(tzinfo=UTC) + LOOK_BACK
+    with read() as connection:
+        runs = failures.runs(connection, begin - LOOK_BACK)
+    found = outages((Run(*row) for row in runs), datetime.now(UTC))
+    return [one for one in found if one.end > begin and not _after(one, window)]
+
+
+def _after(outage: Outage, window: Window) -> bool:
+    return window.until is not None and outage.begin >= window.until
+
+
+def lag(version: Version, window: Window) -> Lag:
+    missing = _missing(version, window.since)
+    return Lag(missing.events, missing.first, _down(window))
+
+
+class Told(NamedTuple):
+    """An event of progress, on the viewer's clock; None for what cannot be read from it, and for
+    a delivery that has gone by age."""
+
+    at: datetime
+    vendor: str
+    delivery_id: int | None
+    module_id: str | None = None
+    module: str | None = None
+    pct: float | None = None
+
+
+class Explained(NamedTuple):
+    """Why somebody stands where they stand."""
+
+    learner: str
+    near: pd.DataFrame
+    """place, learner, the metrics (time in hours), `gap` in the unit of the metric, rank, equals
+    and `own`: whether it is their row. Empty if they did not move."""
+    modules: pd.DataFrame
+    """module_id, module_name, gained, completed, pct_before, pct, time (hours)."""
+    events: list[Told]
+    call: Call | None
+
+
+@kept
+def explained(version: Version, metric: str, board: Board, key: str, zone: str) -> Explained | None:
+    """About the person with this account, `vendor/user_id`; None if they are not among those who
+    are asked about."""
+    vendor, _, user_id = key.partition("/")
+    with read() as connection:
+        person = learners.person_at(connection, vendor, user_id)
+        profile = person and learners.profile(connection, person, board.who)
+        if not person or not profile:
+            return None
+        return Explained(
+            known_as(profile.name, profile.email, profile.key),
+            _near(connection, metric, board, person),
+            _modules(connection, board, person),
+            _events(connection, board, person, zone),
+            next(iter(_calls(connection, board, person=person)), None),
+        )
+
+
+def _near(connection: Connection, metric: str, board: Board, person: str) -> pd.DataFrame:
+    rows = leaderboard.neighbours(connection, metric, board, person)
+    return framed(
+        rows,
+        lambda frame: _placed(with_people(frame)).assign(
+            time=frame["time"] / _unit("time"),
+            gap=frame["gap"] / _unit(metric),
+            own=frame["person"] == person,
+        ),
+    )
+
+
+def _modules(connection: Connection, board: Board, person: str) -> pd.DataFrame:
+    rows = leaderboard.by_module(connection, board, person)
+    return framed(rows, lambda frame: frame.assign(time=frame["time"] / _unit("time")))
+
+
+def _events(connection: Connection, board: Board, person: str, zone: str) -> list[Told]:
+    window = board.window
+    rows = learners.events(connection, person, window.since, window.until, "module.progress")
+    told = [_told(row, zone) for row in rows]
+    asked = [one for one in told if board.module in (None, (one.vendor, one.module_id))]
+    return asked[:EVENTS_SHOWN]
+
+
+def _told(row: AnyRow, zone: str) -> Told:
+    """What an event says of a module; a vendor's body may hold anything."""
+    at = row.occurred_at.astimezone(ZoneInfo(zone))
+    try:
+        said = json.loads(row.payload)["data"]
+        module_id = str(said["moduleId"])
+        name, pct = str(said.get("moduleName") or module_id), float(said["progressPct"])
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
+        return Told(at, row.vendor, row.delivery_id)
+    return Told(at, row.vendor, row.delivery_id, module_id, name, pct)
+
+
+def _vendor_names(slugs: str) -> str:
+    names = vendors()
+    return ", ".join(sorted({names.get(slug, slug) for slug in slugs.split(",")}))
+
+
+def _placed(frame: pd.DataFrame) -> pd.DataFrame:
+    """`2=` for each of two who share the second place, and how far they moved."""
+    place = frame["rank"].astype(str) + frame["tied"].map({True: "=", False: ""})
+    if "rank_before" not in frame:
+        return frame.assign(place=place)
+    ranks = zip(frame["rank"], frame["rank_before"], strict=True)
+    return frame.assign(place=place, move=[_move(*pair) for pair in ranks])
+
+
+def _move(rank: int, before: float | None) -> str:
+    if before is None or pd.isna(before):
+        return "new"
+    rise = int(before) - rank
+    return "=" if not rise else f"▲ {rise}" if rise > 0 else f"▼ {-rise}"

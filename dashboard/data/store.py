@@ -151,10 +151,16 @@ def each(frame: pd.DataFrame) -> list[Any]:
     return list(frame.itertuples(index=False))
 
 
-def with_people(frame: pd.DataFrame) -> pd.DataFrame:
+def known_as(name: str | None, email: str | None, key: str) -> str:
     """A person is shown by name or e-mail; who has neither, as unknown with the user id."""
-    unknown = "unknown (" + frame["key"].str.partition("/")[2] + ")"
-    return frame.assign(learner=frame["name"].fillna(frame["email"]).fillna(unknown))
+    return name or email or f"unknown ({key.partition('/')[2]})"
+
+
+def with_people(frame: pd.DataFrame) -> pd.DataFrame:
+    """With `learner`, what each person is known as; their `key` is vendor and user id."""
+    people = frame[["name", "email", "key"]].astype(object)
+    people = people.where(people.notna(), None)
+    return frame.assign(learner=[known_as(*one) for one in people.itertuples(index=False)])
 
 
 def local(frame: pd.DataFrame, zone: str, *columns: str) -> pd.DataFrame:

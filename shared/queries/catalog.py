@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from shared.bulk import table_of
 from shared.models import AuditLog, Delivery, Event, Learner, Module
 from shared.queries import AnyRow
-from shared.queries.people import Who, people
+from shared.queries.people import EVERYBODY, Who, people
 
 learner = table_of(Learner).c
 module = table_of(Module).c
@@ -33,9 +33,9 @@ def vendors(connection: Connection) -> Sequence[str]:
     return connection.scalars(select(learner.vendor).distinct().order_by(learner.vendor)).all()
 
 
-def learners(connection: Connection) -> int:
-    """How many people there are who have not left."""
-    everybody = people(Who()).subquery()
+def learners(connection: Connection, who: Who = EVERYBODY) -> int:
+    """How many people there are of those who are asked about."""
+    everybody = people(who).subquery()
     return connection.scalar(select(func.count()).select_from(everybody)) or 0
 
 

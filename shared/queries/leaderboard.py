@@ -46,8 +46,9 @@ progress = table_of(ModuleProgress).c
 def learners(
     connection: Connection, metric: str, board: Board, limit: int = 200
 ) -> Sequence[AnyRow]:
-    """The board of people who moved: rank, rank_before (None: did not move before), tied, place,
-    who they are (`people`), every metric and every metric_before; `of` counts all without limit.
+    """The board of people who moved: rank, rank_before (None: did not move before), tied, equals
+    (how many others share the rank), place, who they are (`people`), every metric and every
+    metric_before; `of` counts all without limit.
 
     gained: percentage points over all modules; completed: modules that reached 100 %; average:
     percent over the modules begun, as of the window's end; time: seconds. Ranks are competition
@@ -73,14 +74,26 @@ def climbers(connection: Connection, metric: str, board: Board, limit: int = 5) 
 
 
 def neighbours(
-    connection: Connection, metric: str, board: Board, person: str, around: int = 1
+    connection: Connection, metric: str, board: Board, person: str, around: int = 2
 ) -> Sequence[AnyRow]:
-    """Somebody's row of the board, and the rows just above and below it."""
+    """Somebody's row of the board, the rows just above and below it, and those that stand next to
+    a group of equals; `gap` is by how much a row is ahead of theirs, `equals` how many others
+    share its figure."""
     ranked = _ranked(metric, board).cte("ranked")
-    own = select(ranked.c.place).where(ranked.c.person == person, ranked.c.moved).scalar_subquery()
-    near = ranked.c.place.between(own - around, own + around)
-    query = select(ranked).where(ranked.c.moved, near).order_by(ranked.c.place)
-    return connection.execute(query).all()
+    value = ranked.c[metric]
+    own = (
+        select(ranked.c.rank, ranked.c.place, ranked.c.equals, value.label("value"))
+        .where(ranked.c.person == person, ranked.c.moved)
+        .subquery()
+        .c
+    )
+    near = or_(
+        ranked.c.place.between(own.place - around, own.place + around),
+        ranked.c.place == own.rank - 1,
+        ranked.c.place == own.rank + own.equals + 1,
+    )
+    query = select(ranked, exact(value - own.value).label("gap")).where(ranked.c.moved, near)
+    return connection.execute(query.order_by(ranked.c.place)).all()
 
 
 def close_calls(
@@ -158,6 +171,26 @@ def teams(connection: Connection, metric: str, board: Board) -> Sequence[AnyRow]
     of a metric per member, so that size does not win; members, moved (members who did anything in
     the window), total, average, average_before. An average progress is over those who have begun
     anything."""
+    team = _of_teams(metric, board).subquery()
+    ranked = select(
+        func.rank().over(order_by=team.c.average.desc()).label("rank"),
+        func.rank().over(order_by=team.c.average_before.desc()).label("rank_before"),
+        (func.count().over(partition_by=team.c.average) > 1).label("tied"),
+        *team.c,
+    )
+    return connection.execute(ranked.order_by(team.c.average.desc(), team.c.team_id)).all()
+
+
+def slipped(connection: Connection, metric: str, board: Board) -> AnyRow | None:
+    """The team whose average per member fell most against the period before: team_id, average,
+    average_before. None if none fell."""
+    team = _of_teams(metric, board).subquery().c
+    fall = team.average_before - team.average
+    query = select(team.team_id, team.average, team.average_before).where(fall > 0)
+    return connection.execute(query.order_by(fall.desc(), team.team_id).limit(1)).first()
+
+
+def _of_teams(metric: str, board: Board) -> Select[Any]:
     row = of_people(board).subquery().c
     query = select(
         row.team_id,
@@ -169,14 +202,7 @@ def teams(connection: Connection, metric: str, board: Board) -> Sequence[AnyRow]
             for period in PERIODS
         ),
     )
-    team = query.where(row.team_id.isnot(None)).group_by(row.team_id).subquery()
-    ranked = select(
-        func.rank().over(order_by=team.c.average.desc()).label("rank"),
-        func.rank().over(order_by=team.c.average_before.desc()).label("rank_before"),
-        (func.count().over(partition_by=team.c.average) > 1).label("tied"),
-        *team.c,
-    )
-    return connection.execute(ranked.order_by(team.c.average.desc(), team.c.team_id)).all()
+    return query.where(row.team_id.isnot(None)).group_by(row.team_id)
 
 
 def _per_member(row: Any, metric: str, period: str) -> AnyColumn:
@@ -261,6 +287,7 @@ def _ranked(metric: str, board: Board) -> Select[Any]:
             )
         ).label("rank_before"),
         (func.count().over(partition_by=[row.moved, value]) > 1).label("tied"),
+        (func.count().over(partition_by=[row.moved, value]) - 1).label("equals"),
         func.row_number()
         .over(**among, order_by=(value.desc(), by_name, row.person))
         .label("place"),

@@ -18,6 +18,9 @@ class Who(NamedTuple):
     leavers: bool = False
 
 
+EVERYBODY = Who()
+
+
 def people(who: Who) -> Select[Any]:
     """person, name, email, team_id, role, active, vendors (by comma, in no order, repeated) and
     `key`, the vendor and user id of one of their accounts, which names them in an address.

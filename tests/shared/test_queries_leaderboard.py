@@ -340,13 +340,28 @@ def test_the_neighbours_of_somebody_are_the_rows_above_and_below(
         progress(store, (user, "m-1", TODAY, pct, 0))
 
     def around(user: str) -> list[str]:
-        rows = leaderboard.neighbours(connection, "gained", WEEK, f"{V} {user}")
+        rows = leaderboard.neighbours(connection, "gained", WEEK, f"{V} {user}", around=1)
         return [row.key.removeprefix(f"{V}/") for row in rows]
 
     assert around("c") == ["b", "c", "d"]
     assert around("a") == ["a", "b"]
     assert around("e") == ["d", "e"]
     assert around("nobody") == []
+
+
+def test_neighbours_tell_who_stands_before_and_after_a_group_of_equals_and_by_how_much(
+    store: Engine, connection: Connection
+) -> None:
+    for user, pct in zip("abcdefg", (50, 30, 30, 30, 30, 30, 20), strict=True):
+        progress(store, (user, "m-1", TODAY, pct, 0))
+    rows = leaderboard.neighbours(connection, "gained", WEEK, f"{V} d", around=1)
+    assert [(row.rank, row.key.removeprefix(f"{V}/"), row.gap, row.equals) for row in rows] == [
+        (1, "a", 20, 0),
+        (2, "c", 0, 4),
+        (2, "d", 0, 4),
+        (2, "e", 0, 4),
+        (7, "g", -10, 0),
+    ]
 
 
 def test_somebody_is_one_module_from_passing_the_next_one_above(
@@ -490,3 +505,32 @@ def test_the_totals_of_the_period_before_stand_beside_those_of_the_window(
     progress(store, ("a", "m-1", LAST_WEEK, 100, 60), ("b", "m-1", TODAY, 20, 30))
     totals = leaderboard.totals(connection, WEEK)
     assert tuple(totals) == (1, 20, 0, 30, 1, 100, 1, 60)
+
+
+def test_the_team_that_slipped_is_the_one_whose_average_fell_most(
+    store: Engine, connection: Connection
+) -> None:
+    people(store, ("a", "east"), ("b", "west"), ("c", "west"), ("d", "north"))
+    progress(
+        store,
+        ("a", "m-1", LAST_WEEK, 50, 0),
+        ("b", "m-1", LAST_WEEK, 90, 0),
+        ("a", "m-1", TODAY, 70, 0),
+        ("c", "m-1", TODAY, 10, 0),
+        ("d", "m-1", TODAY, 10, 0),
+    )
+    row = leaderboard.slipped(connection, "gained", WEEK)
+    assert row is not None
+    assert tuple(row) == ("west", 5, 45)
+
+
+def test_no_team_slipped_where_all_have_gained_more(store: Engine, connection: Connection) -> None:
+    people(store, ("a", "east"))
+    progress(store, ("a", "m-1", LAST_WEEK, 10, 0), ("a", "m-1", TODAY, 70, 0))
+    assert leaderboard.slipped(connection, "gained", WEEK) is None
+
+
+def test_people_are_counted_as_they_are_asked_about(store: Engine, connection: Connection) -> None:
+    people(store, ("a", "west"), ("b", "east"), ("-c", "west"))
+    asked = (Who(), Who(teams=("west",)), Who(teams=("west",), leavers=True))
+    assert [catalog.learners(connection, who) for who in asked] == [2, 1, 2]

@@ -1,0 +1,141 @@
+"""A sales manager in Tokyo asks the leaderboard who gained most and why, which team slipped, and
+who is one module from passing whom."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from receiver.pipeline import judge
+from receiver.store import write_batch
+from receiver.vendors.base import Incoming
+from receiver.vendors.mindtickle import MindTickle
+from shared.database import open_engine
+from tests import playing
+
+TOKYO = ZoneInfo("Asia/Tokyo")
+DAY = timedelta(days=1)
+NEGOTIATING, PRICING, DEMOS = ("m-1", "Negotiating"), ("m-2", "Pricing"), ("m-3", "Demos")
+ROW_PX = 35
+
+
+@pytest.fixture
+def company(browsed_store: str) -> Iterator[None]:
+    """Dana gained 160 points in these days, Ines 150; team central gained less than before. Paul's
+    only event lies two hours before today began in Tokyo, and the latest one of Ines just after:
+    UTC has its midnight either after both or before both."""
+    now = datetime.now(UTC)
+    midnight = datetime.combine(now.astimezone(TOKYO), time(), TOKYO)
+    events = [
+        *(joined(*one, at=now - 40 * DAY) for one in (("dana", "west"), ("ines", "west"))),
+        *(joined(*one, at=now - 40 * DAY) for one in (("paul", "east"), ("omar", "central"))),
+        moved("omar", DEMOS, 42, now - 9 * DAY),
+        moved("omar", DEMOS, 48, now - 2 * DAY),
+        moved("dana", NEGOTIATING, 100, now - 3 * DAY),
+        moved("dana", PRICING, 60, now - 2 * DAY),
+        moved("ines", NEGOTIATING, 100, now - 2 * DAY),
+        moved("ines", PRICING, 40, now - 2 * DAY),
+        moved("paul", DEMOS, 30, midnight - timedelta(hours=2)),
+        moved("ines", DEMOS, 10, midnight + timedelta(seconds=1)),
+    ]
+    engine = open_engine(browsed_store)
+    vendor = MindTickle([playing.SECRET.encode()], None, past=10**9, future=300)
+    entries = [judge(vendor, Incoming(*sent, "192.0.2.7", now)) for sent in events]
+    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+        write_batch(connection, entries)
+    yield
+    engine.dispose()
+
+
+def joined(user: str, team: str, at: datetime) -> tuple[dict[str, bytes], bytes]:
+    email = f"{user}@acme.example"
+    data = {"userId": user, "email": email, "role": "rep", "teamId": team}
+    return sent("user.provisioned", data, at)
+
+
+def moved(
+    user: str, module: tuple[str, str], pct: int, at: datetime
+) -> tuple[dict[str, bytes], bytes]:
+    module_id, name = module
+    data = playing.progress(user, moduleId=module_id, moduleName=name, progressPct=pct)
+    return sent("module.progress", data, at)
+
+
+def sent(event_type: str, data: object, at: datetime) -> tuple[dict[str, bytes], bytes]:
+    body = playing.body_of(event_type, data)
+    headers = playing.signed(body, at, playing.new_id())
+    return {name: value.encode() for name, value in headers.items()}, body
+
+
+def click_row(page: Page, number: int) -> None:
+    board = page.locator("[data-testid=stDataFrame]").first
+    expect(board).to_be_visible()
+    board.scroll_into_view_if_needed()
+    box = board.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 140, box["y"] + (number + 0.5) * ROW_PX)
+
+
+def dialog(page: Page) -> Locator:
+    return page.get_by_role("dialog")
+
+
+@pytest.mark.usefixtures("company")
+def test_the_first_line_answers_and_a_row_leads_to_the_delivery_behind_it(
+    dashboard: str, page: Page
+) -> None:
+    page.goto(dashboard)
+    answers = page.get_by_text("gained most in these 7 days")
+    expect(answers).to_contain_text("dana@acme.example gained most")
+    expect(answers).to_contain_text("160 points, 100 of them in Negotiating")
+    expect(answers).to_contain_text(
+        "Team central slipped: 6 points a member after 42 the period before"
+    )
+    expect(answers).to_contain_text(
+        "ines@acme.example is one module from passing dana@acme.example"
+    )
+
+    click_row(page, 2)
+    why = dialog(page)
+    expect(why).to_contain_text("ines@acme.example: 2nd with 150 points")
+    expect(why).to_contain_text("10 points behind dana@acme.example: one module from passing them")
+    expect(why.locator("[data-testid=stVegaLiteChart]")).to_be_visible()
+    cells = why.locator("[data-testid=stDataFrame] [role=gridcell]")
+    expect(cells.filter(has_text="Negotiating")).to_have_count(1)
+    page.wait_for_timeout(2500)  # while the page under it looks for news
+    expect(why).to_be_visible()
+
+    explained = page.url
+    assert "learner=mindtickle%2Fines" in explained
+    why.get_by_role("link", name="Pricing: 40 %").click()
+    expect(page).to_have_url(re.compile(r"/deliveries\?delivery=10$"))
+    expect(page.get_by_text("Accepted, answered 200")).to_be_visible()
+    page.go_back()
+    expect(page).to_have_url(explained)
+    expect(dialog(page)).to_contain_text("2nd with 150 points")
+    page.keyboard.press("Escape")
+    expect(dialog(page)).not_to_be_visible()
+    expect(page).not_to_have_url(re.compile("learner="))
+
+
+@pytest.mark.usefixtures("company")
+def test_today_begins_at_the_viewers_midnight(dashboard: str, page: Page) -> None:
+    page.goto(f"{dashboard}/?window=Today")
+    figure = page.locator("[data-testid=stMetric]").filter(has_text="Active learners")
+    expect(figure).to_contain_text("1 of 4")
+    expect(page.get_by_text("gained most today")).to_contain_text("ines@acme.example")
+
+
+@pytest.mark.usefixtures("company")
+def test_custom_days_in_the_address_survive_its_reload(dashboard: str, page: Page) -> None:
+    today = datetime.now(TOKYO).date()
+    days = f"days={today - 10 * DAY}&days={today - 8 * DAY}"
+    page.goto(f"{dashboard}/?window=Custom&{days}")
+    answer = page.get_by_text("gained most in these days: 42 points")
+    expect(answer).to_contain_text("omar@acme.example")
+    page.reload()
+    expect(answer).to_contain_text("omar@acme.example")
+    expect(page).to_have_url(re.compile(days))
