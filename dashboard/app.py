@@ -29,11 +29,6 @@ page = st.navigation(
             help="Whose certificates have run out, and which courses were completed.",
         ),
         st.Page(
-            "app_pages/certifications.py",
-            title="Certifications",
-            help="Whose certificates have run out, and which courses were completed.",
-        ),
-        st.Page(
             "app_pages/deliveries.py",
             title="Deliveries",
             help="What vendors sent, what became of it, and what to do about failures.",
