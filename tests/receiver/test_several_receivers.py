@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from receiver.pipeline import judge
 from receiver.rebuild import rebuild
-from shared.models import Delivery, DeliveryHourly, Event, QuizAttempt
-from tests import playing
+from receiver.store import write_batch
+from shared.models import Delivery, DeliveryHourly, Event, LearnerStanding, QuizAttempt
+from tests import holding, playing
 from tests.conftest import STORES, FreshStore
 from tests.running import Receiver
-from tests.stores import read_models, rows
+from tests.stores import read_models, row, rows
 
 EVENTS = 60
 SENDERS_EACH = 2
@@ -104,3 +106,18 @@ def test_the_read_models_that_several_receivers_made_are_those_of_a_rebuild(
 def test_no_receiver_has_failed_or_met_a_deadlock(four: list[Receiver]) -> None:
     send_to_all(four)
     assert [one.metric("repboard_store_failures_total") for one in four] == [0] * 4
+
+
+def test_two_transactions_about_one_learner_do_not_miss_each_other(store: Engine) -> None:
+    vendor = holding.vendor("s")
+    first, second, third = (
+        holding.incoming(f"e-{n}", "s", moduleId=f"m-{n}", progressPct=10) for n in range(3)
+    )
+    holding.take(store, [first], vendor)
+    with ThreadPoolExecutor(1) as other:
+        with store.connect().execution_options(immediate=True) as connection, connection.begin():
+            write_batch(connection, [judge(vendor, second)])
+            meanwhile = other.submit(holding.take, store, [third], vendor)
+            wait([meanwhile], timeout=0.3)
+        meanwhile.result()
+    assert row(store, LearnerStanding).points == 30

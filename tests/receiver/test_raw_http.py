@@ -1,0 +1,206 @@
+"""What no HTTP client would send, over a bare socket: an answer or a closed connection, never a
+fault, and whoever delivers next is served."""
+
+import re
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import pytest
+
+from shared.models import Delivery
+from tests import playing
+from tests.conftest import FreshStore
+from tests.running import Receiver
+from tests.stores import count
+
+LINE = b"POST /webhooks/mindtickle HTTP/1.1\r\n"
+LAST = b"host: x\r\nconnection: close\r\n"
+CHUNKED = b"transfer-encoding: chunked\r\n"
+ANSWER_SEC = 30
+"""Longer than the receiver waits for a body."""
+
+
+class Good(NamedTuple):
+    """The parts of a delivery that would be taken; each part of the head ends its line."""
+
+    signed: bytes
+    length: bytes
+    body: bytes
+
+    def chunked(self, end: bytes = b"\r\n") -> bytes:
+        return b"%x\r\n%b\r\n0\r\n%b" % (len(self.body), self.body, end)
+
+
+def good() -> Good:
+    body = playing.body_of("badge.earned", {"n": playing.new_id()})
+    headers = playing.signed(body, datetime.now(UTC), playing.new_id())
+    signed = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+    return Good(signed, b"content-length: %d\r\n" % len(body), body)
+
+
+def framed(
+    line: bytes = LINE,
+    more: bytes = b"",
+    length: Callable[[Good], bytes] = lambda one: one.length,
+    body: Callable[[Good], bytes] = lambda one: one.body,
+) -> Callable[[Good], bytes]:
+    """A whole delivery but for what is given instead."""
+    return lambda one: line + LAST + one.signed + length(one) + more + b"\r\n" + body(one)
+
+
+def in_chunks(body: Callable[[Good], bytes], more: bytes = b"") -> Callable[[Good], bytes]:
+    return framed(more=CHUNKED + more, length=lambda _: b"", body=body)
+
+
+def of_length(value: bytes) -> Callable[[Good], bytes]:
+    return framed(length=lambda _: b"content-length: " + value + b"\r\n")
+
+
+ODD_BUT_WHOLE: Mapping[str, Callable[[Good], bytes]] = {
+    "HTTP/1.0": framed(LINE.replace(b"1.1", b"1.0")),
+    "an absolute address": framed(LINE.replace(b"/web", b"http://elsewhere.example/web")),
+    "an address with a password": framed(LINE.replace(b"/web", b"https://u:p@x.example:9/web")),
+    "an escaped slug": framed(LINE.replace(b"/mind", b"/%6dind")),
+    "no host": lambda one: framed()(one).replace(b"host: x\r\n", b""),
+    "two hosts": framed(more=b"host: \xff[\r\n"),
+    "bytes beyond ASCII in a header": framed(more=b"x-a: \xff\xfe\r\n"),
+    "20,000 headers": framed(more=b"".join(b"x-%d: y\r\n" % n for n in range(20_000))),
+    "a header of 5 MB": framed(more=b"x-a: " + b"y" * 5_000_000 + b"\r\n"),
+    "a trailer": in_chunks(lambda one: one.chunked(b"x-mt-event-id: other\r\n\r\n")),
+    "a long chunk extension": in_chunks(
+        lambda one: one.chunked().replace(b"\r\n", b";a=" + b"b" * 100_000 + b"\r\n", 1)
+    ),
+    "expects to go on": framed(more=b"expect: 100-continue\r\n"),
+    "expects the impossible": framed(more=b"expect: gold\r\n"),
+}
+NO_HTTP: Mapping[str, Callable[[Good], bytes]] = {
+    "a chunk size that is no number": in_chunks(lambda one: b"zz\r\n" + one.body),
+    "a chunk size beyond all numbers": in_chunks(lambda one: b"f" * 40 + b"\r\n" + one.body),
+    "a chunk longer than announced": in_chunks(lambda one: b"3\r\n" + one.body + b"\r\n0\r\n\r\n"),
+    "chunks and a length": framed(more=CHUNKED, body=Good.chunked),
+    "chunks in chunks": in_chunks(Good.chunked, more=CHUNKED),
+    "another transfer encoding": framed(more=b"transfer-encoding: gzip\r\n", length=lambda _: b""),
+    "two lengths": framed(more=b"content-length: 3\r\n"),
+    "the same length twice": framed(length=lambda one: one.length * 2),
+    "a list of lengths": of_length(b"5, 5"),
+    "a negative length": of_length(b"-1"),
+    "a length with a sign": of_length(b"+5"),
+    "a length in hex": of_length(b"0x5"),
+    "a length beyond all numbers": of_length(b"9" * 30),
+    "an empty length": of_length(b""),
+    "a NUL in a header": framed(more=b"x-a: a\0b\r\n"),
+    "a NUL in the name of a header": framed(more=b"x\0a: b\r\n"),
+    "a NUL in the path": framed(LINE.replace(b"mind", b"\0mind")),
+    "bytes beyond ASCII in the path": framed(LINE.replace(b"mind", b"\xff\xfe")),
+    "a very long path": framed(LINE.replace(b"mind", b"m" * 200_000)),
+    "a broken absolute address": framed(LINE.replace(b"/web", b"http://:::/web")),
+    "a header without a colon": framed(more=b"x-a\r\n"),
+    "a space before the colon": framed(more=b"x-a : b\r\n"),
+    "a header without a name": framed(more=b": b\r\n"),
+    "a header over two lines": framed(more=b"x-a: b\r\n  c\r\n"),
+    "a bare carriage return": framed(more=b"x-a: b\rc\r\n"),
+    "bare newlines": lambda one: framed()(one).replace(b"\r\n", b"\n"),
+    "an unknown version": framed(LINE.replace(b"1.1", b"1.9")),
+    "an unknown method": framed(LINE.replace(b"POST", b"P\xffST")),
+    "a method in lower case": framed(LINE.replace(b"POST", b"post")),
+    "a tunnel": lambda _: b"CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n",
+    "HTTP/2": lambda _: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0" * 100,
+    "TLS": lambda _: b"\x16\x03\x01\x00\xf8\x01" + b"\x01" * 240,
+    "zeros": lambda _: b"\0" * 100_000,
+}
+BROKEN_OFF: Mapping[str, Callable[[Good], bytes]] = {
+    "nothing": lambda _: b"",
+    "empty lines": lambda _: b"\r\n\r\n\r\n",
+    "half a line": lambda _: LINE[:20],
+    "half the headers": lambda one: LINE + LAST + one.signed[:30],
+    "half the body": lambda one: framed()(one)[:-20],
+    "half a chunk": in_chunks(lambda one: one.chunked()[:-20]),
+    "no last chunk": in_chunks(lambda one: one.chunked()[:-5]),
+    "a chunk of 4 GB": in_chunks(lambda one: b"ffffffff\r\n" + one.body),
+}
+
+
+@pytest.fixture(scope="module")
+def receiver(
+    fresh_store: FreshStore, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Receiver]:
+    """The kind of store does not matter. In the end there is no fault in its log."""
+    folder = tmp_path_factory.mktemp("raw")
+    with fresh_store("sqlite") as url, Receiver(url, folder) as running:
+        yield running
+        assert "Traceback" not in running.log.read_text() + running.errors.read_text()
+        assert {line["level"] for line in running.log_lines()} <= {"info", "warning"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unfinished(receiver: Receiver) -> Iterator[socket.socket]:
+    """A body of which the second half never comes. All others come meanwhile."""
+    with closing(sent(receiver, framed()(good())[:-20])) as raw:
+        yield raw
+
+
+def sent(receiver: Receiver, request: bytes) -> socket.socket:
+    raw = socket.create_connection(("127.0.0.1", receiver.port), timeout=ANSWER_SEC)
+    raw.sendall(request)
+    return raw
+
+
+def answers(raw: socket.socket) -> list[int]:
+    """The status of each answer until the receiver closes the connection."""
+    said = b"".join(iter(lambda: raw.recv(65_536), b""))
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", said)]
+
+
+@pytest.mark.parametrize("request_of", ODD_BUT_WHOLE.values(), ids=ODD_BUT_WHOLE)
+def test_a_delivery_that_comes_whole_is_taken_however_odd_it_is(
+    receiver: Receiver, request_of: Callable[[Good], bytes]
+) -> None:
+    before = count(receiver.engine, Delivery)
+    with closing(sent(receiver, request_of(good()))) as raw:
+        assert answers(raw)[-1] == 200
+    assert count(receiver.engine, Delivery) == before + 1
+
+
+@pytest.mark.parametrize("request_of", NO_HTTP.values(), ids=NO_HTTP)
+def test_what_is_no_http_is_answered_400_and_the_next_delivery_is_taken(
+    receiver: Receiver, request_of: Callable[[Good], bytes]
+) -> None:
+    before = count(receiver.engine, Delivery)
+    with closing(sent(receiver, request_of(good()))) as raw:
+        assert answers(raw) == [400]
+    assert receiver.deliver("badge.earned", {"n": playing.new_id()}).json() == {"received": True}
+    assert count(receiver.engine, Delivery) == before + 1
+
+
+@pytest.mark.parametrize("request_of", BROKEN_OFF.values(), ids=BROKEN_OFF)
+def test_what_breaks_off_leaves_nothing_and_the_next_delivery_is_taken(
+    receiver: Receiver, request_of: Callable[[Good], bytes]
+) -> None:
+    before = count(receiver.engine, Delivery)
+    with closing(sent(receiver, request_of(good()))) as raw:
+        raw.shutdown(socket.SHUT_WR)
+        assert set(answers(raw)) <= {503}
+    assert receiver.deliver("badge.earned", {"n": playing.new_id()}).json() == {"received": True}
+    assert count(receiver.engine, Delivery) == before + 1
+
+
+def test_deliveries_in_one_piece_are_answered_in_turn(receiver: Receiver) -> None:
+    pieces = [framed()(good()).replace(b"connection: close\r\n", b"") for _ in range(20)]
+    unsigned = LINE + b"host: x\r\ncontent-length: 2\r\n\r\n{}"
+    last = framed()(good())
+    with closing(sent(receiver, b"".join([*pieces, unsigned, last]))) as raw:
+        assert answers(raw) == [200] * 20 + [401, 200]
+
+
+def test_what_follows_a_body_is_no_part_of_it(receiver: Receiver) -> None:
+    before = count(receiver.engine, Delivery)
+    with closing(sent(receiver, framed()(good()) + b"GET /healthz HTTP/1.1\r\n\r\n")) as raw:
+        assert answers(raw) == [200]
+    assert count(receiver.engine, Delivery) == before + 1
+
+
+def test_a_body_that_never_comes_whole_is_to_be_sent_again(unfinished: socket.socket) -> None:
+    assert answers(unfinished) == [503]
