@@ -9,6 +9,7 @@ the same story.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -31,8 +32,8 @@ OnProgress = Callable[[str, Summary], object]
 def simulate(
     plans: Sequence[Plan], on_progress: OnProgress | None = None, start: datetime | None = None
 ) -> Mapping[str, Summary]:
-    """Send what the vendors have to tell of the time before `start` (default: now), then go on
-    live for `plan.duration`; each on its own, at once. What became of it, by vendor.
+    """Send what the vendors have to tell of the time before `start` (default: now), then let all
+    go on live for `plan.duration`, side by side. What became of it, by vendor.
 
     `on_progress` is called with the vendor after every 500 of its deliveries. Raises SimulatorError
     if no receiver answers at `plan.url`, or a scenario cannot be played there.
@@ -43,22 +44,30 @@ def simulate(
 async def _simulate(
     plans: Sequence[Plan], on_progress: OnProgress | None, start: datetime
 ) -> Mapping[str, Summary]:
-    done = await asyncio.gather(*(_perform(plan, on_progress, start) for plan in plans))
-    return {plan.vendor: summary for plan, summary in zip(plans, done, strict=True)}
+    async with AsyncExitStack() as stack:
+        deliverers = [
+            await stack.enter_async_context(_deliverer(plan, on_progress)) for plan in plans
+        ]
+        cast = [
+            (plan, Play(plan, start), post) for plan, post in zip(plans, deliverers, strict=True)
+        ]
+        await asyncio.gather(*(_history(*one) for one in cast))
+        await asyncio.gather(*(_live(*one) for one in cast))
+        return {plan.vendor: deliverer.summary for plan, _, deliverer in cast}
 
 
-async def _perform(plan: Plan, on_progress: OnProgress | None, start: datetime) -> Summary:
-    play = Play(plan, start)
-    async with _deliverer(plan, on_progress) as deliverer:
-        await deliverer.wait_for_receiver()
-        _check_reach(plan, deliverer)
-        await deliverer.send_all(play.history())
-        if plan.duration != 0:
-            until = None if plan.duration is None else _now() + timedelta(seconds=plan.duration)
-            await deliverer.send_paced(
-                play.live(_now, until, deliverer.taken), plan.rate, plan.duration
-            )
-    return deliverer.summary
+async def _history(plan: Plan, play: Play, deliverer: Deliverer) -> None:
+    await deliverer.wait_for_receiver()
+    _check_reach(plan, deliverer)
+    await deliverer.send_all(play.history())
+
+
+async def _live(plan: Plan, play: Play, deliverer: Deliverer) -> None:
+    if plan.duration != 0:
+        until = None if plan.duration is None else _now() + timedelta(seconds=plan.duration)
+        await deliverer.send_paced(
+            play.live(_now, until, deliverer.taken), plan.rate, plan.duration
+        )
 
 
 def _deliverer(plan: Plan, on_progress: OnProgress | None) -> Deliverer:
