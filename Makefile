@@ -11,15 +11,20 @@ run: setup .env
 	$(PYTHON) -m receiver migrate
 	$(HONCHO) start
 
-# The company plays into a store and under settings of its own: its history lies months back.
+# The company plays into a store and under settings of its own: its history lies months back, and
+# nobody but these processes knows the credentials of the vendors that .env need not have.
 demo: export DATABASE_URL := sqlite:///demo.db
 demo: export TIMESTAMP_TOLERANCE_PAST := 40000000
+demo: export INNOVATIVE_EDUCATORS_ALLOWED_IPS := 127.0.0.1
 demo: setup .env
 	@$(PYTHON) -c "import socket; socket.create_server(('127.0.0.1', $(or $(RECEIVER_PORT),8000)))" \
 	  2>/dev/null || { echo "Port $(or $(RECEIVER_PORT),8000) is taken: stop what runs there first."; exit 1; }
 	rm -f demo.db demo.db-wal demo.db-shm
 	$(PYTHON) -m receiver migrate
-	$(HONCHO) -f .demo.Procfile start
+	@LESSONLY_AUTHORIZATION="Bearer $$($(PYTHON) -c 'import secrets; print(secrets.token_hex(32))')" \
+	  STANDARD_WEBHOOKS_SECRET="whsec_$$($(PYTHON) -c 'import base64, secrets; \
+	  print(base64.b64encode(secrets.token_bytes(32)).decode())')" \
+	  $(HONCHO) -f .demo.Procfile start
 
 # A file stays with one worker, as its tests share receivers. The order is that of the folders: the
 # slow ones first, so that both workers end at about the same time.

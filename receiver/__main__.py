@@ -18,20 +18,19 @@ from receiver.prune import prune as remove_old
 from receiver.quarantine import HELD_BACK
 from receiver.quarantine import replay as verify_again
 from receiver.rebuild import rebuild as rebuild_read_models
-from receiver.simulator import Plan, Scenario, Summary, scenario_named
-from receiver.simulator import simulate as run_simulation
+from receiver.simulate_command import simulate
 from receiver.vendors import ADAPTERS, configured
 from receiver.webhooks_commands import webhooks
 from shared.database import is_current, open_engine, rebuild_is_due
 from shared.database import migrate as upgrade
 from shared.settings import ReceiverSettings, SettingsError
-from shared.vendors import vendor_facts
 
 DRAIN_SEC = 20
 GC_THRESHOLD = 20_000
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 cli.add_typer(webhooks, name="webhooks")
+cli.command()(simulate)
 
 
 @cli.command()
@@ -158,58 +157,6 @@ def prune(
         return
     removed = remove_old(open_engine(settings.database_url), days)
     typer.echo(f"Removed {removed.in_words()}.")
-
-
-@cli.command()
-def simulate(
-    url: Annotated[str | None, typer.Option(help="The receiver. Default: this machine's.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed plays the same company.")] = 7,
-    learners: Annotated[int, typer.Option(min=1, max=100_000)] = 120,
-    rate: Annotated[float, typer.Option(min=0.01, max=10_000, help="Deliveries a second.")] = 5.0,
-    backfill_days: Annotated[int, typer.Option(min=0, max=730, help="Days of history first.")] = 0,
-    duration: Annotated[
-        float | None,
-        typer.Option(min=0, help="Seconds to go on after that. Default: until Ctrl-C."),
-    ] = None,
-    faults: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of repeated, refused and broken ones.")
-    ] = 0.06,
-    scenario: Annotated[
-        str | None,
-        typer.Option(help=f"What is the matter with the live part: {', '.join(Scenario)}."),
-    ] = None,
-) -> None:
-    """Play a company: signed MindTickle deliveries over HTTP, a few of them wrong."""
-    wanted = None if scenario is None else scenario_named(scenario)
-    settings = ReceiverSettings.load()
-    if not settings.mindtickle_webhook_secret:
-        raise StartError("MINDTICKLE_WEBHOOK_SECRET: is not set, so nothing can be signed.")
-    mindtickle = vendor_facts(settings)["mindtickle"]
-    plan = Plan(
-        url=url or f"http://{settings.receiver_host}:{settings.receiver_port}",
-        secret=settings.mindtickle_webhook_secret[0].get_secret_value(),
-        retry_after=mindtickle.schedule.offsets[1:],
-        suspend_after=mindtickle.suspend_after,
-        tolerance_future=timedelta(seconds=settings.timestamp_tolerance_future),
-        company_id=settings.mindtickle_company_id or "demo",
-        seed=seed,
-        learners=learners,
-        rate=rate,
-        backfill_days=backfill_days,
-        duration=duration,
-        faults=faults,
-        scenario=wanted,
-    )
-    typer.echo(
-        _in_words(run_simulation(plan, lambda so_far: typer.echo(_in_words(so_far), err=True)))
-    )
-
-
-def _in_words(summary: Summary) -> str:
-    return (
-        f"{summary.sent:,} sent: {summary.accepted:,} accepted, {summary.duplicates:,} duplicates, "
-        f"{summary.refused:,} refused, {summary.failed:,} without an answer"
-    )
 
 
 def main() -> None:

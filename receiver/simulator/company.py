@@ -2,7 +2,7 @@
 """A company: teams, learners, modules, quizzes, hires and leavers, over months."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
@@ -10,7 +10,7 @@ from operator import attrgetter
 from random import Random
 from typing import NamedTuple
 
-from receiver.simulator.post import Event
+from receiver.simulator.post import Event, iso
 
 DAY = timedelta(days=1)
 
@@ -157,12 +157,17 @@ class Company:
 
     def __init__(self, seed: int, size: int, end: datetime, days: int) -> None:
         self.end = end
-        self._begin = end - timedelta(days=days)
+        self.begin = end - timedelta(days=days)
         self._size = size
         self._dice = Random(seed)
         self._addresses = _addresses(self._dice)
         self._learners: list[Learner] = []
         self._calendar = self._cast(size, days)
+
+    @property
+    def learners(self) -> Sequence[Learner]:
+        """Everybody, those who have left included; live, more come."""
+        return self._learners
 
     def history(self) -> Iterator[Event]:
         """What happened from the beginning to the end, in order of time. To be taken once."""
@@ -183,9 +188,9 @@ class Company:
     def _cast(self, size: int, days: int) -> list[Event]:
         """Everybody, and what is decided about them beforehand, in order of time."""
         turnover = min(size // 4, size * days // 1350)
-        first_sec = int(min(timedelta(minutes=20), self.end - self._begin).total_seconds())
+        first_sec = int(min(timedelta(minutes=20), self.end - self.begin).total_seconds())
         old = [
-            self._new_learner(self._begin + timedelta(seconds=self._dice.randint(0, first_sec)))
+            self._new_learner(self.begin + timedelta(seconds=self._dice.randint(0, first_sec)))
             for _ in range(size - turnover)
         ]
         hires = [self._new_learner(at) for at in sorted(self._moments(turnover))]
@@ -226,20 +231,7 @@ class Company:
 
     def _moments(self, how_many: int) -> list[datetime]:
         """Times in office hours, none in the first day."""
-        return [self._office_moment() for _ in range(how_many)]
-
-    def _office_moment(self) -> datetime:
-        first = self._begin + DAY
-        at = first + self._dice.random() * (self.end - first)
-        while at.weekday() >= FIRST_WEEKEND_DAY:
-            at += DAY
-        at = at.replace(
-            hour=self._dice.randint(9, 16),
-            minute=self._dice.randint(0, 59),
-            second=self._dice.randint(0, 59),
-            microsecond=0,
-        )
-        return min(max(at, self._begin), self.end)
+        return [office_moment(self._dice, self.begin, self.end) for _ in range(how_many)]
 
     def _hire_or_leave(self, at: datetime) -> Event:
         if sum(1 for learner in self._learners if learner.left is None) <= self._size:
@@ -258,7 +250,7 @@ class Company:
     # Days and sessions
 
     def _sessions(self) -> Iterator[Event]:
-        day = self._begin.date()
+        day = self.begin.date()
         while day <= self.end.date():
             happened = [
                 event
@@ -425,7 +417,7 @@ class Company:
                 "userId": learner.user_id,
                 "email": learner.email,
                 "reason": self._dice.choice(REASONS),
-                "deprovisionedAt": _iso(at),
+                "deprovisionedAt": iso(at),
             },
         )
 
@@ -436,10 +428,25 @@ class Company:
             {
                 "userId": learner.user_id,
                 "certName": self._dice.choice(CERTIFICATES),
-                "expiredAt": _iso(at),
-                "renewalDeadline": _iso(at + timedelta(days=30)),
+                "expiredAt": iso(at),
+                "renewalDeadline": iso(at + timedelta(days=30)),
             },
         )
+
+
+def office_moment(dice: Random, begin: datetime, end: datetime) -> datetime:
+    """A time in office hours between the two, rather not in the first day."""
+    first = begin + DAY
+    at = first + dice.random() * (end - first)
+    while at.weekday() >= FIRST_WEEKEND_DAY:
+        at += DAY
+    at = at.replace(
+        hour=dice.randint(9, 16),
+        minute=dice.randint(0, 59),
+        second=dice.randint(0, 59),
+        microsecond=0,
+    )
+    return min(max(at, begin), end)
 
 
 def completed_data(user_id: str, course: Course, score: int, at: datetime) -> dict[str, str | int]:
@@ -449,7 +456,7 @@ def completed_data(user_id: str, course: Course, score: int, at: datetime) -> di
         "courseName": course.name,
         "courseId": course.id,
         "score": score,
-        "completedAt": _iso(at),
+        "completedAt": iso(at),
     }
 
 
@@ -470,7 +477,3 @@ def _addresses(dice: Random) -> Iterator[str]:
         number = used if used > 1 else ""
         for name in dice.sample(names, len(names)):
             yield f"{name}{number}@acme.example"
-
-
-def _iso(at: datetime) -> str:
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")

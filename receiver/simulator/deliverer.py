@@ -20,6 +20,9 @@ TIMEOUT_SEC = 15.0
 CATCH_UP_SEC = 1.0
 START_WAIT_SEC = 30.0
 START_POLL_SEC = 0.25
+FOREIGN_ADDRESS = "127.0.0.9"
+"""Where foreign deliveries come from: this machine, too, but another address than 127.0.0.1. That
+needs a receiver on this machine, and a system to which all of 127.0.0.0/8 is itself, as Linux."""
 
 
 class Summary(NamedTuple):
@@ -53,6 +56,13 @@ class Deliverer:
             httpx.AsyncClient(base_url=url, trust_env=False, verify=trusted, timeout=TIMEOUT_SEC)
             for _ in range(LANES)
         ]
+        self._foreign = httpx.AsyncClient(
+            base_url=url,
+            transport=httpx.AsyncHTTPTransport(local_address=FOREIGN_ADDRESS, verify=trusted),
+            timeout=TIMEOUT_SEC,
+        )
+        self.reaches_from_afar = False
+        """Whether foreign deliveries can be sent; if not, they are left out."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -63,23 +73,24 @@ class Deliverer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for client in self._clients:
+        for client in (*self._clients, self._foreign):
             await client.aclose()
 
     async def wait_for_receiver(self, patience: float = START_WAIT_SEC) -> None:
         """Return once the receiver answers. Raises SimulatorError after `patience` seconds."""
         give_up = asyncio.get_running_loop().time() + patience
-        while not await self._is_up():
+        while not await self._is_up(self._clients[0]):
             if asyncio.get_running_loop().time() >= give_up:
                 raise SimulatorError(
                     f"No receiver answers at {self._url}: start it with "
                     "`python -m receiver serve`, or correct the address."
                 )
             await asyncio.sleep(START_POLL_SEC)
+        self.reaches_from_afar = await self._is_up(self._foreign)
 
-    async def _is_up(self) -> bool:
+    async def _is_up(self, client: httpx.AsyncClient) -> bool:
         try:
-            return (await self._clients[0].get("/healthz")).is_success
+            return (await client.get("/healthz")).is_success
         except httpx.UnsupportedProtocol:
             raise SimulatorError(
                 f"{self._url} is no address of a receiver; use http://… or https://…"
@@ -129,7 +140,9 @@ class Deliverer:
 
     async def _drive(self, client: httpx.AsyncClient, lane: asyncio.Queue[Delivery | None]) -> None:
         while (delivery := await lane.get()) is not None:
-            answer = await self._answer(client, delivery)
+            if delivery.foreign and not self.reaches_from_afar:
+                continue
+            answer = await self._answer(self._foreign if delivery.foreign else client, delivery)
             self._count(answer)
             if delivery.retried and answer is not None and answer.is_success:
                 self.taken.add(delivery.event_id)

@@ -1,7 +1,7 @@
 """What can be the matter, each as one row: how the live part differs from an ordinary day.
 
-Each makes one finding of `shared.diagnosis` appear. The history stays as it is, so that there is
-a past to compare with.
+Each makes one finding of `shared.diagnosis` appear at its vendor; the others have an ordinary day.
+The history stays as it is, so that there is a past to compare with.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from typing import NamedTuple
 from receiver.errors import SimulatorError
 from receiver.simulator.company import COURSES, QUIZZES, completed_data, quiz_data
 from receiver.simulator.post import Event, Fault
+from receiver.vendors import innovative_educators, lessonly, mindtickle
 
 OPEN_END = timedelta(minutes=3)
 """What counts as the length of a play without an end."""
@@ -28,6 +29,8 @@ class Scenario(StrEnum):
     FLOOD = "flood"
     REPEATS = "repeats"
     PRACTICE = "practice"
+    WRONG_CREDENTIALS = "wrong-credentials"
+    FOREIGN_ADDRESS = "foreign-address"
 
 
 def scenario_named(name: str) -> Scenario:
@@ -69,8 +72,12 @@ def _retaking(event: Event) -> list[Event]:
 class Twist(NamedTuple):
     """How a scenario differs from an ordinary day; by default not at all."""
 
-    secret: str = ""
+    vendor: str | None = mindtickle.SLUG
+    """At which vendor; None is at each that plays."""
+    secret: bytes = b""
     """Added to the secret: the vendor's is another than ours."""
+    foreign: bool = False
+    """Whether it calls from an address that is not on the allowlist."""
     company: str = ""
     """Added to the companyId, likewise."""
     retried: bool = False
@@ -90,14 +97,27 @@ class Twist(NamedTuple):
 
 
 TWISTS = {
-    Scenario.ROTATED_SECRET: Twist(secret="-rotated", retried=True),  # noqa: S106
-    Scenario.SUSPENSION: Twist(secret="-rotated", retried=True, suspended=True),  # noqa: S106
-    Scenario.OUTAGE: Twist(retried=True, unreachable=1 / 3),
+    Scenario.ROTATED_SECRET: Twist(secret=b"-rotated", retried=True),
+    Scenario.SUSPENSION: Twist(secret=b"-rotated", retried=True, suspended=True),
+    Scenario.OUTAGE: Twist(vendor=None, retried=True, unreachable=1 / 3),
     Scenario.MISSING_SUBSCRIPTION: Twist(unsubscribed=frozenset({"user.provisioned"})),
     Scenario.CLOCK_SKEW: Twist(retried=True, clock_gain=1.5),
     Scenario.WRONG_COMPANY: Twist(company="-of-somebody-else", retried=True),
     Scenario.UNREADABLE: Twist(tells=_renamed),
-    Scenario.FLOOD: Twist(beside=(Fault.NO_SIGNATURE,) * 9),
+    Scenario.FLOOD: Twist(beside=(Fault.NO_CREDENTIALS,) * 9),
     Scenario.REPEATS: Twist(tells=_retaking, beside=(Fault.DUPLICATE,) * 2),
     Scenario.PRACTICE: Twist(tells=_practising),
+    Scenario.WRONG_CREDENTIALS: Twist(vendor=lessonly.SLUG, secret=b"-changed", retried=True),
+    Scenario.FOREIGN_ADDRESS: Twist(vendor=innovative_educators.SLUG, foreign=True, retried=True),
 }
+
+
+def twist_of(scenario: Scenario | None, vendor: str) -> Twist:
+    """What is the matter at a vendor; nothing if the scenario is another's."""
+    twist = TWISTS[scenario] if scenario else Twist()
+    return twist if twist.vendor in (None, vendor) else Twist()
+
+
+def scenarios_of(vendor: str | None) -> list[Scenario]:
+    """Those that one vendor plays, or, of None, each."""
+    return [scenario for scenario, twist in TWISTS.items() if twist.vendor == vendor]

@@ -16,7 +16,8 @@ from sqlalchemy import Engine
 from receiver.quarantine import Replayed, replay
 from receiver.simulator import Plan, Play, Scenario, Summary, simulate
 from receiver.simulator.deliverer import Deliverer
-from receiver.simulator.post import Delivery, Fault, MindTickleWire
+from receiver.simulator.mindtickle import MindTickleWire
+from receiver.simulator.post import Delivery, Fault
 from receiver.simulator.scenarios import TWISTS
 from receiver.vendors.mindtickle import TIMESTAMP
 from shared.diagnosis import diagnose
@@ -40,7 +41,8 @@ SETTINGS = Settings(
 MINDTICKLE = vendor_facts(SETTINGS)[V]
 PLAN = Plan(
     "http://127.0.0.1:8000",
-    playing.SECRET,
+    V,
+    playing.SECRET.encode(),
     MINDTICKLE.schedule.offsets[1:],
     suspend_after=MINDTICKLE.suspend_after,
     tolerance_future=timedelta(seconds=SETTINGS.timestamp_tolerance_future),
@@ -59,7 +61,7 @@ START = datetime(2025, 6, 20, 13, 30, tzinfo=UTC)
 
 
 def played(receiver: Receiver, scenario: Scenario | None, **more: Any) -> Summary:
-    return simulate(replace(PLAN, url=receiver.url, scenario=scenario, **more))
+    return simulate([replace(PLAN, url=receiver.url, scenario=scenario, **more)])[V]
 
 
 def kinds(engine: Engine, later: timedelta = timedelta(0)) -> set[str]:
@@ -98,7 +100,7 @@ def types(deliveries: Iterable[Delivery]) -> Counter[str]:
 
 
 def signed_with(secret: str, one: Delivery) -> bool:
-    again = MindTickleWire(secret, playing.COMPANY).signed(one.at, one.event_id, one.body)
+    again = MindTickleWire(secret.encode(), playing.COMPANY).genuine(one.at, one.event_id, one.body)
     return again.headers == one.headers
 
 
@@ -159,7 +161,7 @@ def test_after_an_outage_events_come_late_by_a_step_of_the_schedule(receiver: Re
     # Slow enough that the retries come in time on a busy machine, too.
     plan = replace(PLAN, url=receiver.url, backfill_days=60, duration=6, rate=150)
     began = datetime.now(UTC)
-    summary = simulate(replace(plan, scenario=Scenario.OUTAGE), start=START)
+    summary = simulate([replace(plan, scenario=Scenario.OUTAGE)], start=START)[V]
     assert (summary.refused, summary.failed) == (0, 0)
     missed = [
         missed_before(one.occurred_at, one.received_at)
@@ -187,7 +189,7 @@ def send(receiver: Receiver, deliveries: Iterable[Delivery]) -> Deliverer:
     """Send them all; its summary and what was taken."""
 
     async def send_all() -> Deliverer:
-        async with Deliverer(receiver.url, MindTickleWire.path) as deliverer:
+        async with Deliverer(receiver.url, f"/webhooks/{V}") as deliverer:
             await deliverer.send_all(deliveries)
             return deliverer
 
@@ -326,7 +328,7 @@ def test_timestamps_creep_ahead_until_they_are_past_the_tolerance() -> None:
 
 def test_a_flood_is_mostly_unsigned_and_loses_nothing() -> None:
     sent = live(Scenario.FLOOD, 500)
-    junk = [one for one in sent if one.fault is Fault.NO_SIGNATURE]
+    junk = [one for one in sent if one.fault is Fault.NO_CREDENTIALS]
     assert len(junk) == 450
 
 

@@ -10,13 +10,14 @@ import pytest
 
 from receiver.simulator import Plan, Play
 from receiver.simulator.company import HARD_QUIZ, SLIPPING_TEAM
+from receiver.simulator.mindtickle import FAULTS
 from receiver.simulator.post import Delivery, Fault
 from receiver.vendors.base import Incoming, Rejected, Unreadable, VendorEvent
-from receiver.vendors.mindtickle import EVENT_ID, SIGNATURE, TIMESTAMP, MindTickle
+from receiver.vendors.mindtickle import EVENT_ID, SIGNATURE, SLUG, TIMESTAMP, MindTickle
 
 START = datetime(2025, 6, 20, 13, 30, tzinfo=UTC)
 RETRY_AFTER = tuple(timedelta(minutes=minutes) for minutes in (5, 20, 80, 440))
-PLAN = Plan("http://127.0.0.1:8000", "s3cret", RETRY_AFTER)
+PLAN = Plan("http://127.0.0.1:8000", SLUG, b"s3cret", RETRY_AFTER)
 WINDOW = timedelta(days=PLAN.backfill_days)
 ADAPTER = MindTickle([b"s3cret"], "demo", past=2 * 86_400 * 90, future=300)
 
@@ -236,7 +237,7 @@ def test_one_team_slips_in_the_last_two_weeks(calm: list[Delivery]) -> None:
 
 
 def test_every_kind_of_fault_occurs_in_a_history(told: list[Delivery]) -> None:
-    assert {one.fault for one in told} == {None, *Fault}
+    assert {one.fault for one in told} == {None, *FAULTS}
 
 
 @pytest.mark.parametrize(
@@ -247,7 +248,7 @@ def test_every_kind_of_fault_occurs_in_a_history(told: list[Delivery]) -> None:
         (Fault.REFUSED_FIRST, "bad_signature"),
         (Fault.FORGED, "bad_signature"),
         (Fault.BROKEN_BODY, "unreadable"),
-        (Fault.NO_SIGNATURE, "missing_credentials"),
+        (Fault.NO_CREDENTIALS, "missing_credentials"),
         (Fault.UNKNOWN_TYPE, "accepted"),
     ],
 )
