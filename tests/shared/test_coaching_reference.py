@@ -41,6 +41,13 @@ users = st.sampled_from([f"u-{number}" for number in range(6)])
 limits = st.sampled_from([0.0, 30.0, 100 * 4 / 7, 70.0, 100.0])
 
 
+takers = st.tuples(users, st.sampled_from(QUIZZES))
+tries = st.tuples(
+    st.none() | st.integers(0, 7), st.none() | st.booleans(), st.sampled_from([True, True, False]),
+    hours,
+)  # fmt: skip
+
+
 @st.composite
 def rounds(draw: st.DrawFn) -> list[dict[str, Any]]:
     """The rounds of one learner at one quiz, one after the other; the last may be active."""
@@ -63,13 +70,13 @@ PAST = (TODAY - timedelta(days=1),)
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    tried = draw(
-        st.lists(
-            st.tuples(users, st.sampled_from(QUIZZES), st.none() | st.integers(0, 7),
-                      st.none() | st.booleans(), st.sampled_from([True, True, False]), hours),
-            max_size=40,
+    tried = [
+        (*who, *one)
+        for who, several in draw(
+            st.lists(st.tuples(takers, st.lists(tries, min_size=1, max_size=4)), max_size=15)
         )
-    )  # fmt: skip
+        for one in several
+    ]
     retake = {quiz: draw(st.none() | limits) for quiz in QUIZZES}
     attempts = [
         Attempted(V, f"{number:03}", user, quiz, quiz.upper(), score, 7, passed, graded, at,
