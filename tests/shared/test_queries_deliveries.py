@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, Engine
 
+from shared.audit import note
 from shared.queries import catalog, deliveries
 from shared.queries.deliveries import Search
 from shared.queries.windows import first_hour
@@ -137,16 +138,19 @@ def test_the_failed_list_can_be_limited_to_an_outcome_and_a_length_the_latest_fi
     assert [row.id for row in deliveries.search(connection, Search(SINCE), limit=1)] == [1]
 
 
-def test_the_version_of_the_store_moves_with_every_event_and_delivery(
+def test_the_version_of_the_store_moves_with_every_event_delivery_and_note(
     store: Engine, connection: Connection
 ) -> None:
-    assert catalog.version(connection) == (0, 0)
+    assert catalog.version(connection) == (0, 0, 0)
     tables.deliveries(store, {}, {})
     with store.connect() as later:
-        assert catalog.version(later) == (0, 2)
+        assert catalog.version(later) == (0, 2, 0)
     tables.event(store, "one", delivery_id=2)
     with store.connect() as later:
-        assert catalog.version(later) == (1, 2)
+        assert catalog.version(later) == (1, 2, 0)
+    with store.begin() as later:
+        note(later, "lead", "coaching", None, "flagged")
+        assert catalog.version(later) == (1, 2, 1)
 
 
 @pytest.mark.parametrize(
