@@ -27,6 +27,7 @@ from tests.stores import row, rows
 V = "mindtickle"
 AT = datetime(2025, 11, 3, 9, 20, tzinfo=UTC)
 EARLIER = ("0001", "0002")
+"""Those after which read models have to be made anew."""
 
 
 @pytest.fixture
@@ -66,7 +67,15 @@ def fill(engine: Engine) -> None:
         company_id="acme", user_id="u-1", occurred_at=AT, received_at=AT,
         payload=json.dumps(body), delivery_id=1,
     )  # fmt: skip
-    put(engine, "learner", vendor=V, user_id="gone", email="gone@x.com", active=False)
+    put(
+        engine,
+        "learner",
+        vendor=V,
+        user_id="gone",
+        email="gone@x.com",
+        active=False,
+        person="gone@x.com",
+    )
     a_delivery(engine, 2, "bad_signature")
     put(
         engine, "quarantine", delivery_id=2, vendor=V, received_at=AT, state="held",
@@ -74,11 +83,12 @@ def fill(engine: Engine) -> None:
     )  # fmt: skip
     put(
         engine, "coaching_case", id=1, vendor=V, user_id="u-1", quiz_id="q-1", status="open",
-        owner="lead@x.com", opened_at=AT, updated_at=AT,
+        owner="lead@x.com", opened_at=AT, opened_by="unknown", updated_at=AT, updated_by="unknown",
+        version=1,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("revision", EARLIER)
+@pytest.mark.parametrize("revision", [*EARLIER, "0003"])
 def test_an_earlier_store_comes_to_the_schema_of_a_new_one_and_keeps_its_rows(
     empty: Engine, revision: str
 ) -> None:
