@@ -15,6 +15,7 @@ import streamlit as st
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared.audit import note
 from shared.database import is_current, open_engine
 from shared.queries import AnyRow, catalog
 from shared.settings import Settings
@@ -54,6 +55,12 @@ def write() -> Iterator[Connection]:
 def actor() -> str:
     """Who is at the page, for the audit log."""
     return "dashboard"
+
+
+def note_export(name: str, rows: int) -> None:
+    """Write down that somebody has taken rows out of the store."""
+    with write() as connection:
+        note(connection, actor(), "export", f"{name}.csv", f"{rows:,} rows")
 
 
 def problem() -> str | None:
