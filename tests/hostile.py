@@ -1,4 +1,11 @@
-"""Strings that try to be something else than text, by what they try."""
+"""Strings that try to be something else than text, and a way to have each vendor say them."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from tests import playing
 
 CORPUS: dict[str, str] = {
     "markdown link": "[click](https://evil.example/a)",
@@ -68,3 +75,50 @@ CORPUS: dict[str, str] = {
     "proto": "__proto__",
     "constructor": "constructor",
 }
+
+
+class Post(NamedTuple):
+    """A request to the receiver, as a vendor or a stranger would send it."""
+
+    body: bytes
+    headers: Mapping[str, bytes]
+
+
+def mindtickle(name: str, text: str) -> Iterator[Post]:
+    """A learner of MindTickle whose every field is hostile, and a refused delivery."""
+    for who in (f"hostile-{name}", text[:255]):
+        ours = {"userId": who, "moduleId": text[:255], "quizId": text[:255], "courseId": text[:255],
+                "certName": text[:255], "moduleName": text, "quizName": text, "courseName": text,
+                "email": text, "role": text, "teamId": text, "reason": text}  # fmt: skip
+        figures = {
+            "progressPct": 40,
+            "timeSpentSec": 60,
+            "score": 1,
+            "maxScore": 10,
+            "passed": False,
+        }
+        for event_type in ("user.provisioned", "module.progress", "quiz.submitted",
+                           "course.completed", "certification.expired"):  # fmt: skip
+            yield _signed(event_type, ours | figures, playing.new_id())
+    yield _signed(text, {"userId": text}, playing.new_id())
+    yield _signed("module.progress", {text: text}, f"{name} {text}")
+    yield _signed(text, {"userId": text}, f"{text} {name}", secret="another")
+    yield Post(text.encode(), {"x-mt-event-id": _header(text), "user-agent": _header(text)})
+
+
+def _signed(event_type: str, data: object, event_id: str, secret: str = playing.SECRET) -> Post:
+    body = json.dumps({"event": event_type, "companyId": playing.COMPANY, "data": data}).encode()
+    headers = playing.signed(body, datetime.now(UTC), secret=secret)
+    encoded = {key: value.encode() for key, value in headers.items()}
+    return Post(body, encoded | {"x-mt-event-id": _header(event_id)})
+
+
+def _header(text: str) -> bytes:
+    """What HTTP lets through of it."""
+    return bytes(byte for byte in text.encode()[:500] if byte >= 0x20 and byte != 0x7F).strip()
+
+
+SENDERS: Mapping[str, Callable[[str, str], Iterator[Post]]] = {
+    "mindtickle": mindtickle,
+}
+"""How each vendor says a string; a vendor of the receiver that is missing here fails a test."""

@@ -231,9 +231,12 @@ def csv(frame: pd.DataFrame, name: str) -> None:
     )
 
 
+FORMULA_SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
+
+
 def _no_formula(value: Any) -> Any:
-    """OWASP: a cell that begins with one of these is run as a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r\n" and value else value
+    """OWASP: a cell that begins with one of these, in full width too, is run as a formula."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in FORMULA_SIGNS and value else value
 
 
 def first_run(address: str) -> None:
@@ -250,8 +253,12 @@ def first_run(address: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Text that Markdown shows as it is, character by character."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:&])", r"\\\1", text)
+    """Text that Markdown shows as it is, character by character.
+
+    A web address becomes a link even if it is escaped, unless an invisible joiner parts it.
+    """
+    parted = re.sub(r"(https?:(?=//)|www(?=\.))", "\\1\u2060", text, flags=re.IGNORECASE)
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:&])", r"\\\1", parted)
 
 
 def nothing_here(version: store.Version, why: str) -> None:
