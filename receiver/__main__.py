@@ -1,4 +1,4 @@
-"""The command line: `python -m receiver serve|migrate|simulate|replay|rebuild|prune|webhooks`."""
+"""The command line: `python -m receiver`, and a command of those below."""
 
 import gc
 import re
@@ -13,16 +13,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from receiver import logs
 from receiver.app import create_app
+from receiver.erase_command import erase
 from receiver.errors import ReceiverError, ReplayError, StartError
 from receiver.prune import prune as remove_old
 from receiver.quarantine import HELD_BACK
 from receiver.quarantine import replay as verify_again
 from receiver.rebuild import rebuild as rebuild_read_models
+from receiver.schema import current_engine
 from receiver.simulate_command import simulate
 from receiver.vendors import ADAPTERS, configured
 from receiver.webhooks_commands import webhooks
-from shared.database import is_current, open_engine, rebuild_is_due
 from shared.database import migrate as upgrade
+from shared.database import open_engine, rebuild_is_due
 from shared.settings import ReceiverSettings, SettingsError
 
 DRAIN_SEC = 20
@@ -31,6 +33,7 @@ GC_THRESHOLD = 20_000
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 cli.add_typer(webhooks, name="webhooks")
 cli.command()(simulate)
+cli.command()(erase)
 
 
 @cli.command()
@@ -67,12 +70,7 @@ def _check(settings: ReceiverSettings) -> None:
             f"{first}: is not set, and neither is {' or '.join(others)}, so no vendor could be "
             "served."
         )
-    _check_schema(settings)
-
-
-def _check_schema(settings: ReceiverSettings) -> None:
-    if not is_current(open_engine(settings.database_url)):
-        raise StartError("The store has no current schema: run `python -m receiver migrate`.")
+    current_engine(settings)
 
 
 @cli.command()
@@ -150,12 +148,12 @@ def prune(
 ) -> None:
     """Remove old deliveries and what is held of them. Events and roll-ups stay."""
     settings = ReceiverSettings.load()
-    _check_schema(settings)
+    engine = current_engine(settings)
     days = settings.retention_days if days is None else days
     if not days:
         typer.echo("Nothing removed: RETENTION_DAYS is 0, which keeps deliveries for ever.")
         return
-    removed = remove_old(open_engine(settings.database_url), days)
+    removed = remove_old(engine, days)
     typer.echo(f"Removed {removed.in_words()}.")
 
 

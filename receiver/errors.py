@@ -4,6 +4,7 @@ ReceiverError
 ├── StoreUnavailable    the store cannot be written now: answered 503, the vendor retries
 ├── StartError          the receiver cannot start: one line, exit 1
 ├── ReplayError         a replay cannot be done: one line, exit 1, or the request's `problem`
+├── EraseError          a person cannot be erased: one line, exit 1, and nothing is changed
 ├── Stopping            a long task breaks off between two transactions, as the receiver stops
 ├── WebhooksError       MindTickle's API did not do what was asked: one line, exit 1
 └── SimulatorError      a play cannot start: one line, exit 1
@@ -26,6 +27,10 @@ class StartError(ReceiverError):
 
 class ReplayError(ReceiverError):
     """A replay cannot be done as it was asked for; the message says what would do."""
+
+
+class EraseError(ReceiverError):
+    """Nobody is erased; the message says why, and what to do."""
 
 
 class Stopping(ReceiverError):

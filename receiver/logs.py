@@ -9,7 +9,8 @@ from pydantic_core import to_json
 
 
 def _json(line: object, **_: object) -> bytes:
-    return to_json(line, ensure_ascii=True)  # U+009B starts an escape and U+2028 a line, too
+    # U+009B starts an escape and U+2028 a line, too; DEL is ASCII, so that it needs a word more.
+    return to_json(line, ensure_ascii=True).replace(b"\x7f", rb"\u007f")
 
 
 class _Lines:
@@ -43,7 +44,7 @@ def configure() -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(),
+                structlog.processors.JSONRenderer(lambda line, **_: _json(line).decode()),
             ],
         )
     )

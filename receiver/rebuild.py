@@ -27,17 +27,23 @@ def rebuild(engine: Engine, on_progress: Callable[[int], None] = lambda _: None)
     few seconds, and the vendors try again. `on_progress` is given
     the number of events so far. Returns that number.
     """
-    done = 0
     with engine.connect().execution_options(immediate=True) as connection, connection.begin():
         hold_write_lock(connection)
-        clear(connection)
-        for events in _batches(connection):
-            refold(connection, [fact for event in events for fact in _facts(event)])
-            done += len(events)
-            on_progress(done)
-        standings.make_all(connection)
+        done = fold_anew(connection, on_progress)
         connection.execute(table_of(RebuildDue).delete())
         note(connection, "command line", "rebuild", None, f"{done} events")
+    return done
+
+
+def fold_anew(connection: Connection, on_progress: Callable[[int], None] = lambda _: None) -> int:
+    """The same in a transaction of the caller's, who holds the write lock."""
+    done = 0
+    clear(connection)
+    for events in _batches(connection):
+        refold(connection, [fact for event in events for fact in facts_of(event)])
+        done += len(events)
+        on_progress(done)
+    standings.make_all(connection)
     return done
 
 
@@ -51,14 +57,16 @@ def _batches(connection: Connection) -> Iterator[Sequence[Row[*tuple[Any, ...]]]
         event.occurred_at,
         event.payload,
     )
-    query = select(*columns).order_by(event.id).limit(BATCH)
+    kept = event.payload != ""  # what was erased says nothing any more
+    query = select(*columns).where(kept).order_by(event.id).limit(BATCH)
     last = 0
     while events := connection.execute(query.where(event.id > last)).all():
         yield events
         last = events[-1].id
 
 
-def _facts(event: Row[*tuple[Any, ...]]) -> Sequence[Fact]:
+def facts_of(event: Row[*tuple[Any, ...]]) -> Sequence[Fact]:
+    """What a kept event says; nothing if its vendor's adapter does not understand it (any more)."""
     adapter = ADAPTERS.get(event.vendor)
     if adapter is None:
         return ()

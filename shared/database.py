@@ -1,5 +1,6 @@
 """The store: engine for SQLite or Postgres, and the upgrade to the newest schema."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from sqlite3 import OperationalError
 from time import monotonic, sleep
@@ -9,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, event, select
+from sqlalchemy import Connection, Engine, Table, event, select
 from sqlmodel import create_engine
 
 from shared.bulk import table_of
@@ -80,6 +81,35 @@ def hold_write_lock(connection: Connection) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
+
+
+def overwrite_deleted(engine: Engine, tables: Iterable[Table]) -> bool:
+    """Have the store write over what deleted and changed rows leave behind: all of a SQLite file
+    and its log, the dead rows of these tables and what the planner noted of them on Postgres.
+
+    False if others had a SQLite file in use for so long that its log may still hold old bytes.
+    """
+    if engine.dialect.name == "sqlite":
+        return _rewrite_file(engine)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        names = ", ".join(f'"{table.name}"' for table in tables)
+        connection.exec_driver_sql(f"VACUUM (ANALYZE) {names}")
+    return True
+
+
+def _rewrite_file(engine: Engine) -> bool:
+    connection = engine.raw_connection()
+    cursor: Any = connection.cursor()
+    try:
+        cursor.execute("VACUUM")
+        busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+    except OperationalError as error:
+        if not error.sqlite_errorname.startswith("SQLITE_BUSY"):
+            raise
+        return False
+    finally:
+        connection.close()
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:

@@ -144,7 +144,11 @@ class ReplayRequest(Table, table=True):
 
 
 class Event(Table, table=True):
-    """One verified event. `payload` is the vendor's body as it came."""
+    """One verified event. `payload` is the vendor's body as it came.
+
+    Of an erased one only the key, the digest and when it came are left, so that the vendor's
+    redelivery is a duplicate: its `payload` is empty, as no event's is.
+    """
 
     __table_args__ = (
         Index("event_vendor_event_key_key", "vendor", "event_key", unique=True),
@@ -422,6 +426,24 @@ class AuditLog(Table, table=True):
     action: str = Field(sa_type=Words)
     subject: str | None = Field(default=None, sa_type=Words)
     detail: str | None = Field(default=None, sa_type=Words)
+
+
+class Erased(Table, table=True):
+    """That somebody was erased, and how much of them there was: nothing that says who.
+
+    Not even a digest of the address: whoever has a list of staff would find it out by trying, and
+    nothing needs it, as the tombstones of their events are what keeps redeliveries out.
+    """
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
+    erased_at: datetime = Field(sa_type=UtcDateTime)
+    actor: str = Field(sa_type=Words)
+    accounts: int
+    events: int
+    deliveries: int
+    held: int
+    cases: int
+    mentions: int
 
 
 class RebuildDue(Table, table=True):

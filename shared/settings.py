@@ -14,6 +14,7 @@ from pydantic import (
     SecretBytes,
     SecretStr,
     ValidationError,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
@@ -116,6 +117,18 @@ def _network(text: str, place: int) -> IPv4Network | IPv6Network:
 MAPPED = IPv6Network("::ffff:0:0/96")
 WIDEST_PREFIX = 8
 """Of an allowlist; a range as wide as half of all addresses is no list of a vendor's servers."""
+
+
+def _names_key(key: SecretStr) -> SecretStr:
+    if len(key.get_secret_value()) < SHORTEST_KEY:
+        raise ValueError(
+            f"should have {SHORTEST_KEY} characters or more; try `openssl rand -hex 32`"
+        )
+    return key
+
+
+SHORTEST_KEY = 16
+Names = Literal["full", "initials", "anonymous"]
 TEN_YEARS_SEC = 315_360_000
 Port = Annotated[int, Field(ge=1, le=65535)]
 Delays = Annotated[
@@ -162,6 +175,22 @@ class Settings(BaseSettings):
     """Seconds. A whole retry span, as it is not published whether a retry is signed anew."""
     timestamp_tolerance_future: Annotated[int, Field(ge=0, le=TEN_YEARS_SEC)] = 300
     coaching_threshold_pct: Annotated[float, Field(ge=0, le=100)] = 70
+    names_manager: Names = "full"
+    names_lead: Names = "full"
+    names_admin: Names = "full"
+    """How people are shown to each role."""
+    names_key: Annotated[SecretStr, AfterValidator(_names_key)] | None = None
+    """This installation's own; without it nobody can tell whom an anonymous name stands for."""
+    smallest_group: Annotated[int, Field(ge=1, le=1_000)] = 5
+    """Members that a team needs to show an average to a role that does not see full names: of
+    four, one who knows the other three could work the last one out. 1 shows every average."""
+
+    @model_validator(mode="after")
+    def _anonymous_needs_a_key(self) -> Self:
+        anonymous = "anonymous" in (self.names_manager, self.names_lead, self.names_admin)
+        if anonymous and self.names_key is None:
+            raise ValueError("NAMES_KEY: is not set; anonymous names are made with it")
+        return self
 
     @property
     def receiver_url(self) -> str:
@@ -202,5 +231,5 @@ class ReceiverSettings(Settings):
 
 
 def _complaint(error: Any) -> str:
-    variable = str(error["loc"][0]).upper()
-    return f"{variable}: {error['msg'].removeprefix('Value error, ')}"
+    said = str(error["msg"]).removeprefix("Value error, ")
+    return f"{str(error['loc'][0]).upper()}: {said}" if error["loc"] else said

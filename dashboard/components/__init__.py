@@ -211,7 +211,8 @@ def link_to_view() -> None:
 
 
 def csv(frame: pd.DataFrame, name: str) -> None:
-    """A button that downloads what is on screen. A spreadsheet runs no formula of a payload."""
+    """A button that downloads what is on screen, which the audit log then says. A spreadsheet runs
+    no formula of a payload. In a live part only that part is drawn anew after a click."""
     words = frame.select_dtypes(include=["object", "string"]).columns
     safe = frame.assign(**{column: frame[column].map(_no_formula) for column in words})
     st.download_button(
@@ -220,14 +221,18 @@ def csv(frame: pd.DataFrame, name: str) -> None:
         f"{name}.csv",
         "text/csv",
         icon=":material/download:",
-        on_click="ignore",
+        on_click=store.note_export,
+        args=(name, len(frame)),
         key=f"csv_{name}",
     )
 
 
+FORMULA_SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
+
+
 def _no_formula(value: Any) -> Any:
-    """OWASP: a cell that begins with one of these is run as a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r\n" and value else value
+    """OWASP: a cell that begins with one of these, in full width too, is run as a formula."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in FORMULA_SIGNS and value else value
 
 
 def first_run(address: str) -> None:

@@ -15,6 +15,7 @@ import streamlit as st
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared.audit import note
 from shared.database import is_current, open_engine
 from shared.queries import AnyRow, catalog
 from shared.queries.people import Who
@@ -68,6 +69,12 @@ def actor() -> str:
 def everybody() -> Who:
     """Whom the viewer may ask about at all, those who left too."""
     return Who(leavers=True)
+
+
+def note_export(name: str, rows: int) -> None:
+    """Write down that somebody has taken rows out of the store."""
+    with write() as connection:
+        note(connection, actor(), "export", f"{name}.csv", f"{rows:,} rows")
 
 
 def problem() -> str | None:

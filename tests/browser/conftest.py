@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -54,13 +55,13 @@ def browsed_store(fresh_store: FreshStore) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def dashboard(browsed_store: str) -> Iterator[str]:
-    """The dashboard's address. It is given no secret at all."""
+@contextmanager
+def serving(database_url: str) -> Iterator[str]:
+    """The address of a dashboard on a store. It is given no secret at all."""
     port = str(free_port())
     process = subprocess.Popen(
         [sys.executable, "-m", "dashboard"],
-        env=environment(DATABASE_URL=browsed_store, DASHBOARD_PORT=port),
+        env=environment(DATABASE_URL=database_url, DASHBOARD_PORT=port),
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -73,3 +74,10 @@ def dashboard(browsed_store: str) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+@pytest.fixture
+def dashboard(browsed_store: str) -> Iterator[str]:
+    """The dashboard's address."""
+    with serving(browsed_store) as url:
+        yield url

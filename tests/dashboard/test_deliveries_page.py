@@ -203,7 +203,7 @@ def test_payload_text_reaches_no_markdown_and_no_html(
         assert not page.html
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1+1"])
 def test_a_cell_that_a_spreadsheet_would_run_is_downloaded_as_text(cell: str) -> None:
     assert _no_formula(cell) == f"'{cell}"
 

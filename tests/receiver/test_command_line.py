@@ -98,7 +98,7 @@ def test_rebuild_says_from_how_many_events_and_notes_it_in_the_audit_log(
 
 def test_each_command_explains_itself() -> None:
     names = typer.main.get_group(cli).commands
-    assert {"serve", "migrate", "rebuild", "simulate", "replay", "prune"} <= set(names)
+    assert {"serve", "migrate", "rebuild", "simulate", "replay", "prune", "erase"} <= set(names)
     for name in names:
         shown = CliRunner().invoke(cli, [name, "--help"])
         assert shown.exit_code == 0

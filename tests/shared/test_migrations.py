@@ -71,7 +71,15 @@ def fill(engine: Engine) -> None:
         company_id="acme", user_id="u-1", occurred_at=AT, received_at=AT,
         payload=json.dumps(body), delivery_id=1,
     )  # fmt: skip
-    put(engine, "learner", vendor=V, user_id="gone", email="gone@x.com", active=False)
+    put(
+        engine,
+        "learner",
+        vendor=V,
+        user_id="gone",
+        email="gone@x.com",
+        active=False,
+        person="gone@x.com",
+    )
     a_delivery(engine, 2, "bad_signature")
     put(
         engine, "quarantine", delivery_id=2, vendor=V, received_at=AT, state="held",
@@ -79,7 +87,8 @@ def fill(engine: Engine) -> None:
     )  # fmt: skip
     put(
         engine, "coaching_case", id=1, vendor=V, user_id="u-1", quiz_id="q-1", status="open",
-        owner="lead@x.com", opened_at=AT, updated_at=AT,
+        owner="lead@x.com", opened_at=AT, opened_by="unknown", updated_at=AT, updated_by="unknown",
+        version=1,
     )  # fmt: skip
 
 

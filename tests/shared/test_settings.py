@@ -27,6 +27,8 @@ def test_without_any_setting_the_defaults_serve_this_machine_only() -> None:
     assert settings.timestamp_tolerance_past == 24 * 3600
     assert settings.timestamp_tolerance_future == 5 * 60
     assert settings.coaching_threshold_pct == 70
+    assert (settings.names_manager, settings.names_lead, settings.names_admin) == ("full",) * 3
+    assert (settings.names_key, settings.smallest_group) == (None, 5)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,9 @@ def test_without_any_setting_the_defaults_serve_this_machine_only() -> None:
         ("QUARANTINE_MAX_BYTES", "1 GB"),
         ("RETENTION_DAYS", "-1"),
         ("RETENTION_DAYS", "40000"),
+        ("NAMES_LEAD", "none"),
+        ("NAMES_KEY", "hunter2"),
+        ("SMALLEST_GROUP", "0"),
         ("MINDTICKLE_API_URL", "api.mindtickle.example"),
         ("MINDTICKLE_API_URL", "ftp://api.mindtickle.example"),
         ("MINDTICKLE_API_URL", "http://api.mindtickle.example"),
@@ -84,6 +89,14 @@ def test_a_wrong_setting_is_one_line_that_names_the_variable(
     assert "\n" not in line
     assert "hunter2" not in line
     assert "whsec-hidden" not in line
+
+
+def test_anonymous_names_need_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAMES_MANAGER", "anonymous")
+    with pytest.raises(SettingsError, match=r"^NAMES_KEY: is not set"):
+        Settings.load()
+    monkeypatch.setenv("NAMES_KEY", "0123456789abcdef")
+    assert Settings.load().names_manager == "anonymous"
 
 
 def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

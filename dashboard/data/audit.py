@@ -1,0 +1,34 @@
+"""What the page of the audit log shows."""
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.data.store import Version, framed, kept, local, read
+from shared.queries import audit
+from shared.queries.audit import Asked
+from shared.queries.windows import Window
+
+
+@kept
+def entries(version: Version, asked: Asked, zone: str) -> pd.DataFrame:
+    """at (the viewer's clock), actor, action, subject, detail, of."""
+    with read() as connection:
+        rows = audit.entries(connection, asked)
+    return framed(rows, lambda frame: local(frame, zone, "at"))
+
+
+def asked(window: Window, actor: str | None, action: str | None, words: str) -> Asked:
+    """What the filters of the page ask for."""
+    return Asked(window, actor, action, words or None)
+
+
+@st.cache_data(ttl="30s", show_spinner=False)
+def actors() -> list[str]:
+    with read() as connection:
+        return list(audit.actors(connection))
+
+
+@st.cache_data(ttl="30s", show_spinner=False)
+def actions() -> list[str]:
+    with read() as connection:
+        return list(audit.actions(connection))

@@ -1,0 +1,123 @@
+"""Where a person is mentioned: in text, in JSON of any shape, and in bytes of anybody's.
+
+An address counts wherever it stands by itself, in any case, and as part of a web address. A user
+id counts at its own vendor only, and only as a whole value. In what others sent, and everywhere if
+it is a number, it counts only below a name like `user`: `7` is also a lesson, and a score.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+ERASED = "(erased)"
+"""Stands for a mention. It sorts before letters, so it wins no tie in the read models."""
+
+_PERSON = re.compile(r"user|learner|member|person|employee|manager|owner|uid|by$", re.IGNORECASE)
+
+
+class Account(NamedTuple):
+    """A user of a vendor."""
+
+    vendor: str
+    user_id: str
+
+
+class Traces:
+    """Finds and removes mentions of a person with these accounts and e-mail addresses."""
+
+    def __init__(self, accounts: Iterable[Account], addresses: Iterable[str]) -> None:
+        self._accounts = frozenset(accounts)
+        self._words = sorted({*addresses, *(one.user_id for one in self._accounts)})
+        self._patterns = [_address(one) for one in sorted(addresses)]
+
+    @property
+    def needles(self) -> list[str]:
+        """Of each mention at least one of these is a part, in lower case: to look for in SQL,
+        beside JSON with escapes. Empty for one that has no such part."""
+        runs = (re.findall(r"[a-z0-9]+", one.partition("@")[0].lower()) for one in self._words)
+        return sorted({max(run, key=len, default="") for run in runs})
+
+    def in_text(self, text: str) -> bool:
+        """Whether an address stands in it."""
+        return any(pattern.search(text) for pattern in self._patterns)
+
+    def without(self, text: str) -> str:
+        """The text with each address in it blotted out."""
+        return reduce(lambda left, pattern: pattern.sub(ERASED, left), self._patterns, text)
+
+    def in_key(self, vendor: str, key: str) -> bool:
+        """Whether the key of an event is made from an address or, between colons, a user id."""
+        parts = {unquote(part) for part in key.split(":")}
+        ours = any(one.vendor == vendor and one.user_id in parts for one in self._accounts)
+        return ours or self.in_text(key)
+
+    def in_body(self, vendor: str, body: bytes) -> bool:
+        """Whether bytes of any origin mention them. What is no JSON is searched as text, where a
+        user id counts as a word."""
+        text = body.replace(b"\0", b"").decode("utf-8", "replace")  # UTF-16 is half of it NUL
+        if self.in_text(text):
+            return True
+        try:
+            leaves = list(_leaves(json.loads(text)))
+        except (ValueError, RecursionError):
+            ids = (re.escape(one.user_id) for one in self._accounts if one.vendor == vendor)
+            return any(re.search(rf"(?<![\w-]){one}(?![\w-])", text) for one in ids)
+        return any(
+            self.in_text(str(leaf))
+            or (self._is_id(vendor, leaf) and (of_person or not str(leaf).isdigit()))
+            for leaf, of_person in leaves
+        )
+
+    def blotted(self, vendor: str, payload: str) -> str:
+        """A JSON payload with each mention blotted out; the same text if there is none."""
+        try:
+            value = json.loads(payload)
+            blotted = self._blotted(vendor, value)
+        except (ValueError, RecursionError):  # a number of more digits than Python reads, say
+            return self.without(payload)
+        return json.dumps(blotted) if blotted != value or self.in_text(payload) else payload
+
+    def _blotted(self, vendor: str, value: Any, *, of_person: bool = False) -> Any:
+        if isinstance(value, dict):
+            return {
+                self.without(key): self._blotted(
+                    vendor, inner, of_person=of_person or _names_a_person(key)
+                )
+                for key, inner in value.items()
+            }
+        if isinstance(value, list):
+            return [self._blotted(vendor, inner, of_person=of_person) for inner in value]
+        if of_person and self._is_id(vendor, value):
+            return ERASED
+        return self.without(value) if isinstance(value, str) else value
+
+    def _is_id(self, vendor: str, value: Any) -> bool:
+        is_one = isinstance(value, str | int) and not isinstance(value, bool)
+        return is_one and Account(vendor, str(value)) in self._accounts
+
+
+def _leaves(value: Any, *, of_person: bool = False) -> Iterator[tuple[Any, bool]]:
+    """Each name and value in some JSON, and whether it stands below a name like `user`."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key, False
+            yield from _leaves(inner, of_person=of_person or _names_a_person(key))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner, of_person=of_person)
+    else:
+        yield value, of_person
+
+
+def _names_a_person(key: str) -> bool:
+    return _PERSON.search(key) is not None
+
+
+def _address(address: str) -> re.Pattern[str]:
+    """An e-mail address as such or percent-encoded, and not as a part of a longer one."""
+    signs = (one if one.isalnum() else f"(?:{re.escape(one)}|%{ord(one):02x})" for one in address)
+    begin = r"(?:(?<![\w.+-])|(?<=%[0-9a-f][0-9a-f]))"
+    return re.compile(rf"{begin}{''.join(signs)}(?![\w-]|\.\w)", re.IGNORECASE)

@@ -1,0 +1,463 @@
+"""A person is erased: nothing of them is left, and nobody else notices."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, insert, select, update
+
+from receiver.erase import clean, erase_person
+from receiver.errors import EraseError
+from receiver.rebuild import rebuild
+from receiver.traces import ERASED, Account
+from receiver.vendors.base import Incoming
+from shared.audit import note
+from shared.bulk import table_of
+from shared.database import open_engine
+from shared.models import (
+    AuditLog,
+    CoachingCase,
+    Delivery,
+    Erased,
+    Event,
+    Learner,
+    Module,
+    Quarantine,
+    Table,
+)
+from tests import playing
+from tests.conftest import FreshStore
+from tests.holding import V, assert_totals_are_exact, of_body, take, vendor
+from tests.running import Receiver, command
+from tests.stores import count, read_models, row, rows
+
+SECRET = "secret-one"
+DANA = "dana@acme.example"
+TRACES = (DANA, "u-dana", "Dana Brooks")
+AT = datetime(2025, 11, 3, 9, 20, tzinfo=UTC)
+OURS = vendor(SECRET, past=10**9)
+LATER = timedelta(days=1)
+GRADED = {"quizId": "q-1", "quizName": "Pricing", "score": 4, "maxScore": 10, "passed": False}
+
+
+def sent(event_type: str, data: Any, key: str, at: datetime = AT, secret: str = SECRET) -> Incoming:
+    """A delivery, signed a while before it comes."""
+    return of_body(playing.body_of(event_type, data), key, secret, at, timedelta(seconds=5))
+
+
+def provisioned(key: str, user: str, email: str, **more: str) -> Incoming:
+    who = {"userId": user, "email": email, "role": "rep", "teamId": "west"} | more
+    return sent("user.provisioned", who, key)
+
+
+DANAS = [
+    provisioned("j-1", "u-dana", "Dana@Acme.example"),
+    provisioned("j-2", "u-dana-2", f" {DANA} "),
+    sent("module.progress", playing.progress("u-dana", moduleId="m-1"), "e-1", AT + LATER),
+    sent("module.progress", playing.progress("u-dana-2", moduleId="m-dana"), "e-2"),
+    sent("quiz.submitted", {"userId": "u-dana"} | GRADED, "e-3"),
+    sent("course.completed", {"userId": "u-dana", "courseId": "c-1", "score": 9}, "e-4"),
+    sent("certification.expired", {"userId": "u-dana", "certName": "Sales"}, "e-5"),
+    sent("badge.earned", {"badge": "first", "learner": {"id": "u-dana"}}, "e-6"),
+    sent("badge.earned", {"of": "dana\u0040ACME.example"}, "e-7"),
+    sent("user.deprovisioned", {"userId": "u-dana", "email": DANA, "reason": "left"}, "e-8"),
+]
+OTHERS = [
+    provisioned("j-3", "u-paul", "paul@acme.example", provisionedBy=DANA),
+    provisioned("j-4", "u-jordana", f"jor{DANA}", managerId="u-dana"),
+    sent("module.progress", playing.progress("u-paul", progressPct=70), "o-1"),
+    sent("module.progress", playing.progress("u-jordana", moduleId="m-2"), "o-2"),
+    sent("quiz.submitted", {"userId": "u-paul"} | GRADED, "o-3", AT + 2 * LATER),
+]
+
+
+def fill(engine: Engine) -> None:
+    """Dana with two accounts, Paul and Jordana, and what people and strangers did about them."""
+    assert {one.outcome for one in take(engine, DANAS + OTHERS, OURS)} == {"accepted"}
+    take(engine, [DANAS[2]], OURS)
+    refused = [
+        sent("module.progress", playing.progress("u-dana"), "h-1", secret="another"),
+        of_body(f"?user={DANA.replace('@', '%40')}".encode(), "h-2", "another"),
+        of_body(DANA.encode("utf-16"), "h-3", "another"),
+        of_body(b"{}", DANA, SECRET),
+        sent(f"made up: {DANA}", {}, "h-5", secret="another"),
+    ]
+    take(engine, refused, OURS)
+    take(engine, [sent("module.progress", playing.progress("u-paul"), "h-6", secret="no")], OURS)
+    with engine.begin() as connection:
+        connection.execute(insert(table_of(CoachingCase)), [
+            case(1, "u-dana", owner="lead@acme.example", notes="Dana Brooks was ill"),
+            case(2, "u-paul", owner=DANA, notes=f"Ask {DANA} or jor{DANA}."),
+        ])  # fmt: skip
+        note(connection, "lead@acme.example", "flag", "case 1", "Pricing of Dana Brooks at 40 %")
+        note(connection, "lead@acme.example", "change", "case 2", f"owner nobody → {DANA}")
+
+
+def case(id_: int, user: str, **more: Any) -> dict[str, Any]:
+    usual = {"id": id_, "vendor": V, "user_id": user, "quiz_id": "q-1", "status": "open",
+             "opened_at": AT, "opened_by": "lead@acme.example", "updated_at": AT,
+             "updated_by": "lead@acme.example", "version": 1}  # fmt: skip
+    return usual | more
+
+
+@pytest.fixture
+def company(store: Engine) -> Engine:
+    fill(store)
+    return store
+
+
+@pytest.fixture
+def filled(sqlite_url: str) -> Iterator[Engine]:
+    engine = open_engine(sqlite_url)
+    fill(engine)
+    yield engine
+    engine.dispose()
+
+
+def everything(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
+    """Each row of each table."""
+    with engine.connect() as connection:
+        return {
+            table.name: sorted(map(tuple, connection.execute(select(table))), key=repr)
+            for table in Table.metadata.sorted_tables
+        }
+
+
+def found(engine: Engine) -> list[tuple[str, str]]:
+    """Where anything of Dana stands, in any column of any table."""
+    cells = [
+        (table, cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell))
+        for table, held in everything(engine).items()
+        for one in held
+        for cell in one
+    ]
+    cleared = [
+        (table, text.replace("\0", "").replace("%40", "@").replace("\\u0040", "@").lower())
+        for table, text in cells
+    ]
+    return [
+        (table, text)
+        for table, text in cleared
+        if any(trace.lower() in text.replace(f"jor{DANA}", "") for trace in TRACES)
+    ]
+
+
+def of_others(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
+    """The read models without what only Dana's events made."""
+    with engine.connect() as connection:
+        models = read_models(connection)
+    hers = {"u-dana", "u-dana-2", "m-dana", "c-1"}
+    return {name: [one for one in held if not hers & set(one)] for name, held in models.items()}
+
+
+def test_nothing_of_them_is_found_in_any_column_of_any_table(company: Engine) -> None:
+    assert {table for table, _ in found(company)} >= {
+        "event", "delivery", "quarantine", "learner", "roster_change", "module_progress",
+        "module_progress_daily", "module_standing", "learner_standing", "quiz_attempt",
+        "quiz_standing", "course_completion", "certification", "coaching_case", "audit_log",
+    }  # fmt: skip
+    gone = erase_person(company, DANA)
+    assert found(company) == []
+    assert gone == (2, 10, 16, 5, 1, 5)
+
+
+def test_of_everybody_else_the_read_models_are_as_before(company: Engine) -> None:
+    before = of_others(company)
+    erase_person(company, DANA)
+    after = of_others(company)
+    told = AT - timedelta(seconds=5)
+    named = [(V, module, "Discovery calls", told) for module in ("m-1", "m-2")]
+    assert after.pop("module") == named
+    assert before.pop("module") != []
+    assert after == before
+    assert [one.user_id for one in rows(company, Learner)] == ["u-jordana", "u-paul"]
+
+
+def test_a_rebuild_afterwards_changes_nothing(company: Engine) -> None:
+    erase_person(company, DANA)
+    with company.connect() as connection:
+        before = read_models(connection)
+    assert rebuild(company) == len(OTHERS)
+    with company.connect() as connection:
+        assert read_models(connection) == before
+
+
+def test_a_name_that_they_told_last_is_the_one_told_before(store: Engine) -> None:
+    named = {"moduleId": "m-1", "moduleName": "Objections, by Dana"}
+    take(store, [*OTHERS, DANAS[0]], OURS)
+    hers = sent("module.progress", playing.progress("u-dana", **named), "e-n", AT + 3 * LATER)
+    take(store, [hers], OURS)
+    assert row(store, Module, module_id="m-1").module_name == "Objections, by Dana"
+    erase_person(store, DANA)
+    assert row(store, Module, module_id="m-1").module_name == "Discovery calls"
+
+
+def test_a_module_that_is_named_after_them_is_blotted_in_every_table(store: Engine) -> None:
+    named = playing.progress("u-paul", moduleName=f"One-to-one with {DANA}")
+    take(store, [DANAS[0], OTHERS[0], sent("module.progress", named, "o-9")], OURS)
+    erase_person(store, DANA)
+    assert found(store) == []
+    assert row(store, Module).module_name == f"One-to-one with {ERASED}"
+    with store.connect() as connection:
+        before = read_models(connection)
+    rebuild(store)
+    with store.connect() as connection:
+        assert read_models(connection) == before
+
+
+def test_a_redelivery_is_a_duplicate_and_does_not_bring_them_back(company: Engine) -> None:
+    erase_person(company, DANA)
+    signed_anew = [one._replace(received_at=AT + 5 * LATER) for one in DANAS]
+    signed_anew += [
+        of_body(one.body, one.headers["x-mt-event-id"].decode(), SECRET, AT + 5 * LATER)
+        for one in DANAS
+    ]
+    again = take(company, signed_anew, OURS)
+    assert {one.outcome for one in again} == {"duplicate"}
+    assert not rows(company, Learner, user_id="u-dana")
+
+
+def test_another_id_on_the_same_bytes_does_not_bring_them_back_either(company: Engine) -> None:
+    erase_person(company, DANA)
+    headers = DANAS[2].headers | {"x-mt-event-id": b"another"}
+    (again,) = take(company, [DANAS[2]._replace(headers=headers)], OURS)
+    assert again.outcome == "duplicate"
+
+
+def test_a_new_event_of_the_vendor_about_them_is_taken_in(company: Engine) -> None:
+    erase_person(company, DANA)
+    new = sent("module.progress", playing.progress("u-dana"), "new", AT + 9 * LATER)
+    (taken,) = take(company, [new], OURS)
+    assert taken.outcome == "accepted"
+    assert row(company, Learner, user_id="u-dana").email is None
+
+
+def test_a_key_that_is_made_of_the_user_id_goes_and_the_digest_still_finds_duplicates(
+    store: Engine,
+) -> None:
+    take(store, DANAS[:3], OURS)
+    event, delivery = table_of(Event), table_of(Delivery)
+    key = "u-dana:12:2025-11-03T09:20:00+00:00"
+    with store.begin() as connection:
+        connection.execute(update(event).where(event.c.id == 3).values(event_key=key))
+        connection.execute(update(delivery).where(delivery.c.id == 3).values(event_key=key))
+    erase_person(store, DANA)
+    assert found(store) == []
+    assert row(store, Event, id=3).event_key == f"erased:{row(store, Event, id=3).digest}"
+    assert take(store, [DANAS[2]], OURS)[0].outcome == "duplicate"
+
+
+def test_an_account_names_the_person_as_well_as_the_address_does(company: Engine) -> None:
+    assert erase_person(company, account=Account(V, "u-dana-2")).accounts == 2
+    assert found(company) == []
+
+
+def test_somebody_without_an_address_is_erased_by_account_and_nobody_of_a_like_id(
+    store: Engine,
+) -> None:
+    both = [sent("module.progress", playing.progress(one), f"e-{one}") for one in ("7", "77")]
+    scored = sent("quiz.submitted", {"userId": "77"} | GRADED | {"score": 7}, "e-score")
+    held = sent("quiz.submitted", {"userId": "77"} | GRADED | {"score": 7}, "h", secret="no")
+    take(store, [*both, scored, held], OURS)
+    payload = rows(store, Event)[2].payload
+    assert erase_person(store, account=Account(V, "7")) == (1, 1, 1, 0, 0, 0)
+    assert [one.user_id for one in rows(store, Learner)] == ["77"]
+    assert rows(store, Event)[2].payload == payload
+    assert count(store, Quarantine) == 1
+
+
+def test_totals_of_what_is_held_stay_exact_and_the_bodies_of_others_stay(company: Engine) -> None:
+    erase_person(company, DANA)
+    assert_totals_are_exact(company)
+    assert b"u-paul" in row(company, Quarantine).body
+
+
+def test_what_stays_of_their_deliveries_is_that_they_came(company: Engine) -> None:
+    before = {one.id: one for one in rows(company, Delivery)}
+    erase_person(company, DANA)
+    after = rows(company, Delivery)
+    assert len(after) == len(before)
+    changed = [one for one in after if one != before[one.id]]
+    assert {(one.event_key, one.remote_ip) for one in changed} == {(None, None)}
+    assert [one.outcome for one in after] == [one.outcome for one in before.values()]
+
+
+def test_it_is_counted_and_noted_without_saying_who(company: Engine) -> None:
+    gone = erase_person(company, DANA, actor="admin@acme.example")
+    kept = row(company, Erased)
+    assert tuple(kept)[2:] == ("admin@acme.example", *gone)
+    entry = rows(company, AuditLog)[-1]
+    assert (entry.actor, entry.action, entry.subject) == ("admin@acme.example", "erase", "person 1")
+    assert entry.detail == gone.in_words()
+
+
+def test_what_they_did_as_a_user_of_the_dashboard_stays_in_the_audit_log(company: Engine) -> None:
+    with company.begin() as connection:
+        note(connection, DANA, "export", "csv", "everything")
+    erase_person(company, DANA)
+    assert row(company, AuditLog, action="export").actor == DANA
+
+
+def test_their_case_is_gone_and_what_they_looked_after_is_nobodys(company: Engine) -> None:
+    erase_person(company, DANA)
+    other = row(company, CoachingCase)
+    assert (other.id, other.owner, other.version) == (2, None, 2)
+    assert other.notes == f"Ask {ERASED} or jor{DANA}."
+    assert row(company, AuditLog, subject="case 1").detail is None
+    assert row(company, AuditLog, subject="case 2").detail == f"owner nobody → {ERASED}"
+
+
+def test_a_dry_run_says_the_same_and_changes_nothing(company: Engine) -> None:
+    before = everything(company)
+    would = erase_person(company, DANA, dry_run=True)
+    assert everything(company) == before
+    assert erase_person(company, DANA) == would
+
+
+@pytest.mark.parametrize("who", [{"email": "no@acme.example"}, {"account": Account(V, "u-no")}])
+def test_of_somebody_unknown_it_says_so_and_changes_nothing(
+    company: Engine, who: dict[str, Any]
+) -> None:
+    before = everything(company)
+    with pytest.raises(EraseError, match="no trace"):
+        erase_person(company, **who)
+    assert everything(company) == before
+
+
+def test_a_store_without_a_single_account_of_them_is_searched_all_the_same(store: Engine) -> None:
+    take(store, [of_body(DANA.encode(), "h", "another")], OURS)
+    assert erase_person(store, DANA) == (0, 0, 1, 1, 0, 0)
+
+
+def test_one_that_a_replay_has_in_hand_stops_it_and_nothing_is_changed(
+    fresh_store: FreshStore,
+) -> None:
+    with fresh_store("postgres") as url:
+        engine = open_engine(url)
+        fill(engine)
+        before = everything(engine)
+        with engine.begin() as replaying:
+            replaying.execute(select(table_of(Quarantine)).with_for_update())
+            with pytest.raises(EraseError, match="A replay"):
+                erase_person(engine, DANA)
+        assert everything(engine) == before
+        assert erase_person(engine, DANA).held == 5
+        engine.dispose()
+
+
+# What deleted rows leave behind
+
+
+def files_of(url: str) -> bytes:
+    path = Path(url.removeprefix("sqlite:///"))
+    return b"".join(one.read_bytes() for one in sorted(path.parent.glob(f"{path.name}*")))
+
+
+def test_the_bytes_of_a_sqlite_file_and_its_log_hold_nothing_of_them(
+    filled: Engine, sqlite_url: str
+) -> None:
+    engine = filled
+    erase_person(engine, DANA)
+    left = files_of(sqlite_url).replace(f"jor{DANA}".encode(), b"")
+    assert DANA.encode() in left  # deleted rows alone are no proof
+    assert clean(engine)
+    left = files_of(sqlite_url).replace(f"jor{DANA}".encode(), b"")
+    assert [one for one in TRACES if one.lower().encode() in left.lower()] == []
+
+
+def test_the_planner_of_postgres_forgets_them_too(fresh_store: FreshStore) -> None:
+    with fresh_store("postgres") as url:
+        engine = open_engine(url)
+        fill(engine)
+
+        def noted() -> str:
+            with engine.connect() as connection:
+                return str(connection.exec_driver_sql("SELECT * FROM pg_stats").all())
+
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("ANALYZE")
+        assert "u-dana" in noted()
+        erase_person(engine, DANA)
+        assert clean(engine)
+        assert "u-dana" not in noted()
+        engine.dispose()
+
+
+def test_a_reader_who_keeps_the_old_bytes_in_the_sqlite_log_is_told_of(filled: Engine) -> None:
+    with filled.connect() as reading:
+        reading.execute(select(table_of(Learner))).all()
+        erase_person(filled, DANA)
+        assert not clean(filled)
+    assert clean(filled)
+
+
+# As a command
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(filled: Engine, sqlite_url: str, tmp_path: Path) -> Run:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        ended = command("erase", *arguments, folder=tmp_path, DATABASE_URL=sqlite_url)
+        return ended.returncode, ended.stdout, ended.stderr
+
+    return run
+
+
+COUNTS = (
+    "2 accounts, 10 events, 16 deliveries, 5 kept bodies, 1 coaching cases, 5 mentions elsewhere\n"
+)
+
+
+def test_the_command_erases_and_says_how_much(run: Run, filled: Engine) -> None:
+    assert run("--email", DANA, "--dry-run") == (0, f"Dry run: {COUNTS}", "")
+    assert found(filled)
+    assert run("--email", f" {DANA.upper()}", "--yes") == (0, f"Erased: {COUNTS}", "")
+    assert found(filled) == []
+    assert run("--email", DANA, "--yes")[0] == 1
+
+
+def test_without_a_yes_it_asks_and_nothing_happens(run: Run, filled: Engine) -> None:
+    code, said, _ = run("--user", f"{V}/u-dana")
+    assert code == 1
+    assert said.startswith(COUNTS)
+    assert "Erase all that, for good?" in said
+    assert count(filled, Erased) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "Whom?"),
+        (("--email", DANA, "--user", "mindtickle/u-1"), "Whom?"),
+        (("--user", "u-1"), "--user: "),
+        (("--user", "/u-1"), "--user: "),
+        (("--email", "dana"), "--email: "),
+        (("--email", "a b@acme.example"), "--email: "),
+        (("--email", "no@acme.example", "--yes"), "There is no trace"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_a_failure(
+    sqlite_url: str, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    ended = command("erase", *arguments, folder=tmp_path, DATABASE_URL=sqlite_url)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(said)
+
+
+def test_a_running_receiver_goes_on_and_answers_their_redelivery(
+    receiver: Receiver, store_url: str, tmp_path: Path
+) -> None:
+    who = {"userId": "u-dana", "email": DANA}
+    assert receiver.deliver("user.provisioned", who, "evt-1").json() == {"received": True}
+    ended = command("erase", "--email", DANA, "--yes", folder=tmp_path, DATABASE_URL=store_url)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert receiver.deliver("user.provisioned", who, "evt-1").json() == {"duplicate": True}
+    assert receiver.deliver("module.progress", playing.progress("u-x")).json() == {"received": True}
+    assert DANA not in json.dumps(receiver.log_lines())
