@@ -133,12 +133,10 @@ class Headline(NamedTuple):
 
 @kept
 def headline(version: Version, board: Board) -> Headline:
+    call = next(iter(close_calls(version, board)), None)
     with read() as connection:
-        return Headline(
-            _leader(connection, board),
-            leaderboard.slipped(connection, "gained", board),
-            next(iter(_calls(connection, board, limit=1)), None),
-        )
+        slipped = leaderboard.slipped(connection, "gained", board)
+        return Headline(_leader(connection, board), slipped, call)
 
 
 def _leader(connection: Connection, board: Board) -> Leader | None:

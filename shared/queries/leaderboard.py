@@ -42,6 +42,8 @@ learner = table_of(Learner).c
 module = table_of(Module).c
 progress = table_of(ModuleProgress).c
 
+LEFT = COMPLETE_PCT - progress.progress_pct
+
 
 def learners(
     connection: Connection, metric: str, board: Board, limit: int = 200
@@ -80,71 +82,76 @@ def neighbours(
     a group of equals; `gap` is by how much a row is ahead of theirs, `equals` how many others
     share its figure."""
     ranked = _ranked(metric, board).cte("ranked")
-    value = ranked.c[metric]
-    own = (
-        select(ranked.c.rank, ranked.c.place, ranked.c.equals, value.label("value"))
-        .where(ranked.c.person == person, ranked.c.moved)
-        .subquery()
-        .c
-    )
+    row, value = ranked.c, ranked.c[metric]
+
+    def own(column: AnyColumn) -> AnyColumn:
+        return select(column).where(row.person == person, row.moved).scalar_subquery()
+
+    # Own figures are scalars, for a join would compare everybody with everybody.
     near = or_(
-        ranked.c.place.between(own.place - around, own.place + around),
-        ranked.c.place == own.rank - 1,
-        ranked.c.place == own.rank + own.equals + 1,
+        row.place.between(own(row.place) - around, own(row.place) + around),
+        row.place == own(row.rank) - 1,
+        row.place == own(row.rank) + own(row.equals) + 1,
     )
-    query = select(ranked, exact(value - own.value).label("gap")).where(ranked.c.moved, near)
-    return connection.execute(query.order_by(ranked.c.place)).all()
+    query = select(ranked, exact(value - own(value)).label("gap")).where(row.moved, near)
+    return connection.execute(query.order_by(row.place)).all()
 
 
 def close_calls(
     connection: Connection, board: Board, person: str | None = None, limit: int = 5
 ) -> Sequence[AnyRow]:
-    """Who passes the next one above by finishing one module that they have begun: key, person,
-    name, email, rank, gap (points), ahead_name, ahead_email, ahead_key, module_name, left (points).
+    """Who passes the next one above by finishing one module that they have begun: their row of the
+    board, gap (points), ahead_name, ahead_email, ahead_key, module_name and left (points).
 
     On the board of progress gained; of several modules the one with most left.
     """
-    ranked = _ranked("gained", board).cte("ranked")
-    ahead = ranked.alias("ahead")
-    unfinished = _unfinished(board).subquery()
-    gap = exact(ahead.c.gained - ranked.c.gained)
-    row = ranked.c
-    query = (
-        select(
-            row.key, row.person, row.name, row.email, row.rank, gap.label("gap"),
-            ahead.c.name.label("ahead_name"), ahead.c.email.label("ahead_email"),
-            ahead.c.key.label("ahead_key"), unfinished.c.module_name, unfinished.c.left,
-        )
-        # Whoever stands just before a group of equals is the next one above.
-        .join(ahead, and_(ahead.c.moved, ahead.c.place == row.rank - 1))
-        .join(unfinished, and_(unfinished.c.person == row.person, unfinished.c.most == 1))
-        .where(row.moved, unfinished.c.left > gap)
+    behind = _behind(board).subquery()
+    row = behind.c
+    gap = exact(row.ahead_gained - row.gained)
+    left = _unfinished(board, row.person, exact(LEFT))
+    near = (
+        select(behind, gap.label("gap"), left.label("left"))
+        .where(left > gap)
         .where(true() if person is None else row.person == person)
         .order_by(row.place)
         .limit(limit)
-    )  # fmt: skip
-    return connection.execute(query).all()
-
-
-def _unfinished(board: Board) -> Select[Any]:
-    left = COMPLETE_PCT - progress.progress_pct
-    most = func.row_number().over(
-        partition_by=learner.person, order_by=(left.desc(), progress.module_id)
+        .subquery()
     )
+    name = func.coalesce(module.module_name, progress.module_id)
+    named = _unfinished(board, near.c.person, name).label("module_name")
+    return connection.execute(select(near, named).order_by(near.c.place)).all()
+
+
+def _behind(board: Board) -> Select[Any]:
+    """The board of progress gained, each row with the next one above. Whoever stands just before
+    a group of equals is that for all of them."""
+    row = _ranked("gained", board).subquery().c
+    to_ahead = cast(row.place - row.rank + 1, Integer)
+
+    def ahead(name: str) -> AnyColumn:
+        return func.lag(row[name], to_ahead).over(order_by=row.place).label(f"ahead_{name}")
+
+    return select(*row, *(ahead(name) for name in ("gained", "name", "email", "key"))).where(
+        row.moved
+    )
+
+
+def _unfinished(board: Board, person: AnyColumn, wanted: AnyColumn) -> AnyColumn:
+    """Of the module with most left that a person has begun. Looked up for each: SQLite would join
+    everybody with everything that anybody has begun."""
     return (
-        select(
-            learner.person,
-            func.coalesce(module.module_name, progress.module_id).label("module_name"),
-            exact(left).label("left"),
-            most.label("most"),
-        )
-        .join_from(table_of(ModuleProgress), table_of(Learner), same_account(learner, progress))
+        select(wanted)
+        .join_from(table_of(Learner), table_of(ModuleProgress), same_account(learner, progress))
         .join(
             table_of(Module),
             and_(module.vendor == progress.vendor, module.module_id == progress.module_id),
             isouter=True,
         )
+        .where(learner.person == person)
         .where(progress.progress_pct < COMPLETE_PCT, is_module(progress, board.module))
+        .order_by(LEFT.desc(), progress.module_id)
+        .limit(1)
+        .scalar_subquery()
     )
 
 
