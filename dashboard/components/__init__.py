@@ -18,7 +18,7 @@ LIVE = "1s"
 
 WINDOWS = {"today": "Today", "7d": "7 days", "30d": "30 days", "90d": "90 days", "all": "All time"}
 
-NO_LINK = "\u200b"
+NO_LINK = "\u2060"
 """Of no width. Markdown makes links of addresses even where every character is escaped."""
 
 CURL = Template("""\

@@ -121,7 +121,7 @@ def head(person: Any) -> None:
         person.email if person.name else None,
     ]
     # The joiner keeps Markdown from making a link of an e-mail address.
-    st.header(plain(_name(person)).replace("@", "\u2060@"), anchor=False)
+    st.header(plain(_name(person)), anchor=False)
     st.caption(plain(" · ".join(one for one in told if one)))
     if not person.active:
         st.warning(f"Left on {_day(person.deprovisioned_at)}.", icon=":material/logout:")

@@ -324,4 +324,4 @@ def test_a_hostile_name_becomes_neither_markup_nor_link(
     page = open_page("coaching", item=ITEM)
     shown = next(one.value for one in page.markdown if "img" in one.value)
     assert r" · \<img src=x\> \*\*b\*\* \[l\]\(javascript\:" in shown
-    assert not re.search(r"(www|https?)[.:\\]", shown)  # what Markdown would make a link of
+    assert not re.search(r"www\\?\.|https?\\?:\\?/", shown)  # what Markdown would make a link of
