@@ -1,6 +1,7 @@
 """What a delivery is answered, and what is kept of it, over real HTTP on both stores."""
 
 import json
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from shared.models import Delivery, DeliveryHourly, Event, Learner, ModuleProgre
 from tests import playing, stores
 from tests.conftest import FreshStore
 from tests.playing import body_of, new_id, progress, signed
-from tests.running import Receiver, until
+from tests.running import ROOT, Receiver, until
 from tests.stores import row, rows, unreachable
 
 UNREADABLE = {"received": True, "quarantined": True}
@@ -335,6 +336,14 @@ def test_the_metrics_count_each_outcome_and_what_was_measured(lasting_receiver: 
     lasting_receiver.deliver("badge.earned", {"n": event_id}, event_id)
     lasting_receiver.post(b"{}", {})
     assert [after - old for after, old in zip(samples(), before, strict=True)] == [1, 1, 1, 3]
+
+
+def test_every_metric_has_its_line_in_the_guide(lasting_receiver: Receiver) -> None:
+    text = lasting_receiver.client.get("/metrics").text
+    names = set(re.findall(r"^# TYPE (\w+) (?:counter|histogram)", text, re.MULTILINE))
+    assert "repboard_deliveries_total" in names
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    assert {name for name in names if name not in guide} == set()
 
 
 # The log
