@@ -23,7 +23,7 @@ from tests.stores import count
 
 CONNECTIONS = (32, 128)
 ROUNDS, SECONDS = 3, 10
-WARM_UP, REQUESTS = 2_000, 150_000
+WARM_UP_SEC, WARM_UP, REQUESTS = 2, 50_000, 300_000
 
 Serve = Callable[[str, Path], AbstractContextManager[str]]
 
@@ -85,12 +85,14 @@ def _round(
 ) -> Seen:
     warm_up, requests = files
     with stores.fresh(kind) as store, program.serve(store, folder) as url:
-        first = wrk(url, warm_up, conns, SECONDS)
+        first = wrk(url, warm_up, conns, WARM_UP_SEC)
         seen = wrk(url, requests, conns, SECONDS)
         if program.keeps:
             _check(store, program, first.requests + seen.requests, 2 * conns + 1)
     if seen.refused or seen.broken:
         sys.exit(f"{program.name}: {seen.refused} refused, {seen.broken} without an answer")
+    if first.requests + conns >= WARM_UP or seen.requests + conns >= REQUESTS:
+        sys.exit("All requests were sent before the time was over: raise REQUESTS.")
     return seen
 
 

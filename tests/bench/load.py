@@ -29,13 +29,24 @@ class Seen(NamedTuple):
 
 
 def wrk(url: str, requests: Path, connections: int, seconds: int) -> Seen:
-    """Send a file's requests by one thread for so long, or until all are sent."""
+    """Send a file's requests by one thread for so long. It must hold more than are sent."""
+    with sending(url, requests, connections, seconds) as process:
+        return seen(process)
+
+
+def sending(url: str, requests: Path, connections: int, seconds: int) -> subprocess.Popen[str]:
+    """The same, while it goes on; a file that ends is followed by silence until SIGINT."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s",
                "-s", str(SCRIPT), url, "--", str(requests)]  # fmt: skip
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    seen = json.loads(told.splitlines()[-1])
-    rate = 1e6 * seen["requests"] / seen.pop("microseconds")
-    return Seen(rate=rate, **seen)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def seen(process: subprocess.Popen[str]) -> Seen:
+    """What it saw, once it is through."""
+    told, _ = process.communicate()
+    found = json.loads(told.splitlines()[-1])
+    rate = 1e6 * found["requests"] / found.pop("microseconds")
+    return Seen(rate=rate, **found)
 
 
 def check_wrk() -> None:

@@ -1,5 +1,6 @@
 """The memory of a receiver while a million deliveries come, and after."""
 
+import signal
 import tempfile
 import threading
 import time
@@ -12,12 +13,13 @@ from typing import NamedTuple
 import psutil
 
 from tests.bench import report
-from tests.bench.load import check_wrk, write_requests, wrk
+from tests.bench.load import check_wrk, seen, sending, write_requests
 from tests.bench.stores import Stores
 from tests.running import Receiver
 
 MILLION = 1_000_000
 CONNECTIONS, EVERY_SEC, REST_SEC = 128, 2.0, 30
+ALL_DAY = 86_400
 LIMIT_MB, FLAT = 150, 1.1
 TAKEN = 'repboard_deliveries_total{outcome="accepted",vendor="mindtickle"}'
 
@@ -37,9 +39,18 @@ def measure(stores: Stores, events: int) -> str:
         requests = write_requests(Path(name) / "requests", events, "evt")
         report.say(f"{events:,} requests are signed")
         with Receiver(store, Path(name)) as receiver, _watched(receiver) as samples:
-            seen = wrk(receiver.url, requests, CONNECTIONS, 36_000)
+            with sending(receiver.url, requests, CONNECTIONS, ALL_DAY) as process:
+                _wait(samples)
+                process.send_signal(signal.SIGINT)
+                rate = seen(process).rate
             time.sleep(REST_SEC)
-    return _told(samples, seen.rate)
+    return _told(samples, rate)
+
+
+def _wait(samples: list[Sample]) -> None:
+    """Until no more deliveries come."""
+    while len(samples) < 3 or samples[-3].events < samples[-1].events or not samples[-1].events:
+        time.sleep(EVERY_SEC)
 
 
 @contextmanager
