@@ -1,4 +1,4 @@
-.PHONY: run demo test check flood setup lock browser
+.PHONY: run demo test check flood bench setup lock browser
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -39,6 +39,10 @@ check: $(VENV)/dev
 
 flood: $(VENV)/dev
 	$(PYTHON) -m tests.flood
+
+# Takes more than an hour, 20 GB of disk and `wrk`; `python -m tests.bench --help` for a part of it.
+bench: $(VENV)/dev
+	$(PYTHON) -m tests.bench all
 
 setup: $(VENV)/app
 

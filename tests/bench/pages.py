@@ -1,0 +1,179 @@
+"""What pages cost on stores of 100 thousand, 1 million and 10 million events."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from sqlalchemy import select
+from streamlit.testing.v1 import AppTest
+
+from shared.bulk import table_of
+from shared.database import open_engine
+from shared.models import Event
+from tests.bench import report
+from tests.bench.queries import all_asked, timed
+from tests.bench.report import middle_and_p95
+from tests.bench.stores import KINDS, Stores
+from tests.running import ROOT
+
+SIZES = (100_000, 1_000_000, 10_000_000)
+TEXTBOOK_UP_TO = 1_000_000
+LIMIT_MS, GROWTH, NOISE_MS = 150, 1.5, 5
+OPENED = 5
+FIRST = "leaderboard"
+
+Times = Mapping[str, tuple[float, float]]
+"""Median and p95 in milliseconds, by what was timed."""
+
+
+def measure(stores: Stores, events: int) -> str:
+    """The section of the report, for stores of up to so many events."""
+    sizes = [size for size in SIZES if size <= events] or [events]
+    return INTRODUCTION + "\n\n".join(_on(stores, kind, sizes) for kind in KINDS)
+
+
+INTRODUCTION = f"""\
+Stores of 5,000 learners and 40 modules over a year. Every public query of `shared/queries/` that
+takes a connection, ten times on a warm cache: median / p95 in milliseconds, for the window that
+costs most. `ANALYZE` has run once after the store was filled (`VACUUM (ANALYZE)` on Postgres). The
+target is {LIMIT_MS} ms and {GROWTH} × what it costs at the smallest size, where it costs more than
+{NOISE_MS} ms at all. A page's script is run by streamlit's AppTest with empty caches. The textbook
+page loads all payloads into pandas and groups them by learner and module.
+
+"""
+
+
+def _on(stores: Stores, kind: str, sizes: Sequence[int]) -> str:
+    queries: list[Times] = []
+    pages: list[Times] = []
+    for size in sizes:
+        url = stores.seeded(kind, size)
+        report.say(f"{KINDS[kind]}, {size:,} events: queries")
+        queries.append(_queries(url))
+        report.say(f"{KINDS[kind]}, {size:,} events: pages")
+        pages.append(_pages(url, with_textbook=size <= TEXTBOOK_UP_TO))
+        if not stores.kept:
+            stores.drop(kind, size)
+    head = [f"{size:,}" for size in sizes]
+    return (
+        f"### {KINDS[kind]}\n\n{_table('query', head, queries)}\n\n{_verdict(queries)}\n\n"
+        f"{_table('page', head, pages)}"
+    )
+
+
+def _queries(url: str) -> Times:
+    """Of each query the window that costs most."""
+    engine = open_engine(url)
+    found: dict[str, tuple[float, float]] = {}
+    with engine.connect() as connection:
+        for asked in all_asked(connection, datetime.now(UTC)):
+            times = middle_and_p95(timed(connection, asked))
+            found[asked.name] = max(times, found.get(asked.name, times))
+            connection.rollback()
+    engine.dispose()
+    return found
+
+
+def _pages(url: str, *, with_textbook: bool) -> Times:
+    with _dashboard_on(url):
+        times = {f"page {name}": _opened(name) for name in _names()}
+    if with_textbook:
+        times["textbook page"] = _textbook(url)
+    return times
+
+
+def _names() -> Iterator[str]:
+    return (path.stem for path in sorted((ROOT / "dashboard" / "app_pages").glob("*.py")))
+
+
+@contextmanager
+def _dashboard_on(url: str) -> Iterator[None]:
+    before = os.environ.get("DATABASE_URL")
+    os.environ["DATABASE_URL"] = url
+    try:
+        yield
+    finally:
+        os.environ.pop("DATABASE_URL")
+        os.environ.update({"DATABASE_URL": before} if before else {})
+
+
+def _opened(name: str) -> tuple[float, float]:
+    """Milliseconds until a page's script is through; infinite if it fails."""
+    times = []
+    for _ in range(OPENED):
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=300)
+        if name != FIRST:
+            app.run()
+            app.switch_page(f"app_pages/{name}.py")
+        st.cache_data.clear()
+        st.cache_resource.clear()
+        began = perf_counter()
+        app.run()
+        times.append(1000 * (perf_counter() - began))
+        if app.exception:
+            report.say(f"{name} fails: {app.exception[0].message}")
+            return float("inf"), float("inf")
+    return middle_and_p95(times)
+
+
+def _textbook(url: str) -> tuple[float, float]:
+    """Every payload into pandas, and a board out of it."""
+    engine = open_engine(url)
+    times = []
+    for _ in range(3):
+        began = perf_counter()
+        with engine.connect() as connection:
+            payloads = connection.scalars(select(table_of(Event).c.payload)).all()
+        _board([json.loads(payload) for payload in payloads])
+        times.append(1000 * (perf_counter() - began))
+    engine.dispose()
+    return middle_and_p95(times)
+
+
+def _board(told: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    events = pd.DataFrame([one["data"] | {"event": one["event"]} for one in told])
+    progress = events[events["event"] == "module.progress"]
+    best = progress.groupby(["userId", "moduleId"])["progressPct"].max().reset_index()
+    return best.groupby("userId")["progressPct"].sum().sort_values(ascending=False).head(200)
+
+
+def _table(what: str, sizes: Sequence[str], columns: Sequence[Times]) -> str:
+    rows = [
+        (name, *(_shown(column.get(name)) for column in columns), _growth(name, columns))
+        for name in columns[0]
+    ]
+    return report.table((what, *sizes, "growth"), rows)
+
+
+def _shown(times: tuple[float, float] | None) -> str:
+    if times is None:
+        return "–"
+    return "fails" if times[0] == float("inf") else f"{times[0]:.1f} / {times[1]:.1f}"
+
+
+def _growth(name: str, columns: Sequence[Times]) -> str:
+    present = [column[name][0] for column in columns if name in column]
+    return f"{present[-1] / present[0]:.2f} ×"
+
+
+def _verdict(columns: Sequence[Times]) -> str:
+    last, first = columns[-1], columns[0]
+    slow = [name for name, (middle, _) in last.items() if middle >= LIMIT_MS]
+    grown = [
+        name
+        for name, (middle, _) in last.items()
+        if middle > NOISE_MS and middle > GROWTH * first[name][0]
+    ]
+    return "\n".join(
+        report.holds(f"{words}{': not ' if names else ''}{', '.join(names)}", not names)
+        for words, names in (
+            (f"every query under {LIMIT_MS} ms at the largest size", slow),
+            (f"every query within {GROWTH} × its cost at the smallest size", grown),
+        )
+    )

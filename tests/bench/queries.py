@@ -1,0 +1,145 @@
+"""Every query of every page, with what pages ask by default and at most."""
+
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from importlib import import_module
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+import shared.queries
+from shared.bulk import table_of
+from shared.models import Delivery, Learner
+from shared.outcomes import Outcome
+from shared.queries.deliveries import Search
+from shared.queries.movement import Board
+from shared.queries.people import Who
+from shared.queries.windows import first_hour, week_begins, window_of
+from shared.settings import Settings
+from shared.vendors import vendor_facts
+
+VENDOR, ZONE = "mindtickle", "Europe/Berlin"
+WRITES = ("ask_for_replay",)
+PERSON = "learner.00000@acme.example"
+RUNS, WARM_UP, SLOW_SEC = 10, 2, 3.0
+
+delivery = table_of(Delivery).c
+
+
+class Asked(NamedTuple):
+    """A query, and what it is asked for in words."""
+
+    name: str
+    about: str
+    ask: Callable[[Connection], object]
+
+
+def timed(connection: Connection, asked: Asked) -> list[float]:
+    """Milliseconds of each run on a warm cache; only few runs of one that takes seconds."""
+    times = []
+    for number in range(WARM_UP + RUNS):
+        began = perf_counter()
+        asked.ask(connection)
+        times.append(1000 * (perf_counter() - began))
+        if sum(times) > 1000 * SLOW_SEC and number > WARM_UP:
+            break
+    return times[WARM_UP:]
+
+
+def all_asked(connection: Connection, now: datetime) -> list[Asked]:
+    """Each public function of shared.queries that takes a connection, with every window that
+    makes a difference to it."""
+    given = {about: _arguments(connection, now, about) for about in WINDOWS}
+    return [one for function in _functions() for one in _asked(function, given)]
+
+
+WINDOWS = {
+    "by default": ("7d", "24h"),
+    "30 days": ("30d", "30d"),
+    "quarter": ("quarter", "30d"),
+    "all time": ("all", "30d"),
+    "a module": ("quarter", "30d"),
+}
+"""Windows of boards, and of deliveries."""
+WINDOWED = ("board", "window", "since", "wanted", "begin")
+
+
+def _functions() -> Iterator[Callable[..., object]]:
+    for found in pkgutil.iter_modules(shared.queries.__path__):
+        module = import_module(f"shared.queries.{found.name}")
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            own = function.__module__ == module.__name__ and not name.startswith("_")
+            if (
+                own
+                and name not in WRITES
+                and "connection" in inspect.signature(function).parameters
+            ):
+                yield function
+
+
+def _asked(
+    function: Callable[..., object], given: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Asked]:
+    subject = function.__module__.rpartition(".")[2]
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    windowed = any(parameter.name in WINDOWED for parameter in parameters)
+    for about, values in given.items() if windowed else [("by default", given["by default"])]:
+        own = {**values, **values.get(subject, {})}
+        needed = {
+            one.name: own[one.name]
+            for one in parameters
+            if one.name in WINDOWED or one.default is inspect.Parameter.empty
+        }
+        yield Asked(f"{subject}.{function.__name__}", about, partial(_call, function, needed))
+
+
+def _call(function: Callable[..., object], needed: dict[str, Any], connection: Connection) -> None:
+    function(connection, **needed)
+
+
+def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, Any]:
+    """By the name of a parameter, and of a subject where it means something else there."""
+    board_window, span = WINDOWS[about]
+    settings = Settings.load()
+    facts = vendor_facts(settings)[VENDOR]
+    window = window_of(board_window, now.date(), ZONE)
+    board = Board(Who(), window, (VENDOR, "m-07") if about == "a module" else None)
+    refused = connection.execute(
+        select(delivery.id, delivery.event_key)
+        .where(delivery.outcome == Outcome.BAD_SIGNATURE)
+        .order_by(delivery.received_at.desc())
+    ).first()
+    assert refused is not None
+    since = first_hour(span, now)
+    return {
+        "metric": "gained",
+        "board": board,
+        "window": window,
+        "who": board.who,
+        "person": PERSON,
+        "persons": _on_the_board(connection),
+        "begins": week_begins(now.date(), ZONE),
+        "user_id": "u-00000",
+        "now": now,
+        "since": since,
+        "vendor": VENDOR,
+        "wanted": Search(since, failed=about == "by default"),
+        "delivery_id": refused.id,
+        "event_key": refused.event_key,
+        "begin": since,
+        "end": since + timedelta(hours=1),
+        "until": since + timedelta(hours=1) + 2 * facts.schedule.span,
+        "settings": settings,
+        "default_threshold_pct": settings.coaching_threshold_pct,
+        "deliveries": {"vendor": None},
+        "evidence": {"vendor": facts},
+    }
+
+
+def _on_the_board(connection: Connection) -> list[str]:
+    query = select(table_of(Learner).c.person).order_by(table_of(Learner).c.user_id)
+    return list(connection.scalars(query.limit(200)))
