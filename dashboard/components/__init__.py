@@ -16,8 +16,6 @@ from dashboard.data import store
 LIVE = "1s"
 """How often live parts look for news; the store is read again only when there is some."""
 
-WINDOWS = {"today": "Today", "7d": "7 days", "30d": "30 days", "90d": "90 days", "all": "All time"}
-
 NO_LINK = "\u2060"
 """Of no width. Markdown makes links of addresses even where every character is escaped."""
 

@@ -52,18 +52,6 @@ def week_begins(today: date, zone: str) -> list[datetime]:
     return [midnight(today - timedelta(days=7 * weeks - 1), zone) for weeks in range(WEEKS, 0, -1)]
 
 
-def first_day(window: str, today: date) -> date | None:
-    """The first UTC day of a window that ends `today`; None for all time."""
-    days = {**DAYS, "90d": 90}.get(window)
-    return None if days is None else today - timedelta(days=days - 1)
-
-
-def previous(window: str, today: date) -> tuple[date, date] | None:
-    """The span of the same length before a window: first day, and the day after its last."""
-    first = first_day(window, today)
-    return None if first is None else (first - (today - first) - timedelta(days=1), first)
-
-
 HOURS = {"24h": 24, "7d": 7 * 24, "30d": 30 * 24}
 
 
