@@ -1,7 +1,9 @@
 """Settings from the environment and `.env`. A wrong one stops the start and is named."""
 
 import re
+from collections.abc import Iterator
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -27,7 +29,7 @@ def _database_url(url: str) -> str:
     raise ValueError(f"{parsed.drivername} is not supported; use sqlite:///… or postgresql://…")
 
 
-def _split(value: Any) -> Any:
+def split(value: Any) -> Any:
     """`a, b` → `["a", "b"]`; several secrets are valid at once while one is being rotated."""
     return (
         [part.strip() for part in value.split(",") if part.strip()]
@@ -45,7 +47,8 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def _api_url(url: str) -> str:
+def safe_url(url: str) -> str:
+    """An address to which a secret may go, without a trailing slash. Raises ValueError."""
     try:
         parsed = HttpUrl(url)
         (parsed.host or "").encode("idna")  # as the look-up does, which would raise it later
@@ -54,7 +57,7 @@ def _api_url(url: str) -> str:
     if parsed.username or parsed.password or parsed.query or parsed.fragment:
         raise ValueError("should have no user, password, query or fragment; use https://…")
     if parsed.scheme != "https" and not is_loopback(str(parsed)):
-        raise ValueError("should be https://…: the API token would go out in clear text")
+        raise ValueError("should be https://…: secrets would go out in clear text")
     return str(parsed).rstrip("/")
 
 
@@ -66,14 +69,16 @@ def _api_token(token: SecretStr) -> SecretStr:
 
 
 TEN_YEARS_SEC = 315_360_000
+SHORT = 16
+"""Characters under which a secret can be guessed by who sees what it signs."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 Delays = Annotated[
     tuple[Annotated[int, Field(ge=1, le=604_800)], ...],
     NoDecode,
-    BeforeValidator(_split),
+    BeforeValidator(split),
     Field(min_length=1),
 ]
-Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split)]
 
 
 class Settings(BaseSettings):
@@ -115,6 +120,12 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise SettingsError("; ".join(map(_complaint, error.errors()))) from None
 
+    def weaknesses(self) -> Iterator[str]:
+        """What is allowed but unwise, a line each, for whoever reads the log of a start."""
+        file = Path(".env")
+        if file.is_file() and file.stat().st_mode & 0o004:
+            yield "Everybody on this machine can read .env, which holds secrets: chmod 600 .env"
+
 
 class ReceiverSettings(Settings):
     """What the receiver needs on top: credentials and limits."""
@@ -122,7 +133,7 @@ class ReceiverSettings(Settings):
     mindtickle_webhook_secret: Secrets = ()
     mindtickle_company_id: str | None = None
     mindtickle_api_token: Annotated[SecretStr, AfterValidator(_api_token)] | None = None
-    mindtickle_api_url: Annotated[str, AfterValidator(_api_url)] = "https://api.mindtickle.com"
+    mindtickle_api_url: Annotated[str, AfterValidator(safe_url)] = "https://api.mindtickle.com"
     """Without a trailing slash; in clear text only to this machine itself."""
     max_body_bytes: Annotated[int, Field(ge=1)] = 1_048_576
     max_waiting_deliveries: Annotated[int, Field(ge=1)] = 2_000
@@ -133,8 +144,21 @@ class ReceiverSettings(Settings):
     """Per vendor, of bodies and kept headers."""
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 90
     """Deliveries and quarantine go after so many days; 0 keeps them for ever."""
+    metrics_token: SecretStr | None = None
+    """What a scraper of /metrics presents as its bearer token; None lets everybody read it."""
+
+    def weaknesses(self) -> Iterator[str]:
+        yield from super().weaknesses()
+        secrets = {
+            "MINDTICKLE_WEBHOOK_SECRET": self.mindtickle_webhook_secret,
+            "METRICS_TOKEN": (self.metrics_token,) if self.metrics_token else (),
+        }
+        for variable, values in secrets.items():
+            if any(len(secret) < SHORT for secret in values):
+                yield f"{variable} has fewer than {SHORT} characters and could be guessed"
 
 
 def _complaint(error: Any) -> str:
-    variable = str(error["loc"][0]).upper()
-    return f"{variable}: {error['msg'].removeprefix('Value error, ')}"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    # What several settings together are wrong about names them itself.
+    return f"{str(error['loc'][0]).upper()}: {message}" if error["loc"] else message

@@ -10,7 +10,9 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from dashboard import access
 from dashboard.data import store
+from shared.queries.people import Who
 
 LIVE = "1s"
 """How often live parts look for news; the store is read again only when there is some."""
@@ -67,7 +69,8 @@ def status() -> None:
     """The grey line under the title."""
     version = store.version()
     st.caption(
-        f"Last event {ago(store.last_event(version))} · {store.roster_size(version):,} learners "
+        f"Last event {ago(store.last_event(version))} · "
+        f"{store.roster_size(version, access.who(Who())):,} learners "
         f"on the roster · times in {viewer_zone()}"
     )
 
@@ -216,6 +219,8 @@ def cut_off(shown: int, there: int) -> None:
 
 def csv(frame: pd.DataFrame, name: str) -> None:
     """A button that downloads what is on screen. A spreadsheet runs no formula of a payload."""
+    if not access.may("export"):
+        return
     words = frame.select_dtypes(include=["object", "string"]).columns
     safe = frame.assign(**{column: frame[column].map(_no_formula) for column in words})
     st.download_button(

@@ -33,10 +33,10 @@ def vendors(connection: Connection) -> Sequence[str]:
     return connection.scalars(select(learner.vendor).distinct().order_by(learner.vendor)).all()
 
 
-def learners(connection: Connection) -> int:
-    """How many people there are who have not left."""
-    everybody = people(Who()).subquery()
-    return connection.scalar(select(func.count()).select_from(everybody)) or 0
+def learners(connection: Connection, who: Who) -> int:
+    """How many people there are of those who are asked about."""
+    asked = people(who).subquery()
+    return connection.scalar(select(func.count()).select_from(asked)) or 0
 
 
 def newest_event_at(connection: Connection) -> datetime | None:
