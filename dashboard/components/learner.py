@@ -99,7 +99,7 @@ def search() -> None:
         placeholder="A part of a name, an e-mail address or a user id",
         width=420,
     ).strip()
-    found = data.found(store.version(), words) if words else pd.DataFrame()
+    found = data.found(store.version(), words, store.everybody()) if words else pd.DataFrame()
     if words and found.empty:
         st.info("Nobody here has that in their name, e-mail address or user id.")
     for row in found.itertuples():

@@ -7,10 +7,18 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pandas as pd
-import streamlit as st
 from sqlalchemy import Connection
 
-from dashboard.data.store import Version, framed, kept, known_as, read, vendors, with_people
+from dashboard.data.store import (
+    Version,
+    cached,
+    framed,
+    kept,
+    known_as,
+    read,
+    vendors,
+    with_people,
+)
 from shared.outages import Outage, Run, outages
 from shared.queries import AnyRow, catalog, failures, leaderboard, learners
 from shared.queries.movement import Board
@@ -205,7 +213,7 @@ def _missing(version: Version, since: datetime | None) -> AnyRow:
         return failures.missing(connection, since)
 
 
-@st.cache_data(ttl=MOMENT, max_entries=20, show_spinner=False)
+@cached(MOMENT, max_entries=20)
 def _down(window: Window) -> list[Outage]:
     begin = window.since or datetime.min.replace(tzinfo=UTC) + LOOK_BACK
     with read() as connection:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import wraps
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import pandas as pd
@@ -15,26 +16,48 @@ import streamlit as st
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from dashboard import access
+from dashboard.settings import settings as dashboard_settings
 from shared.audit import note
 from shared.database import is_current, open_engine
 from shared.queries import AnyRow, catalog
 from shared.queries.people import Who
-from shared.settings import Settings
 from shared.vendors import vendor_facts
 
 Version: TypeAlias = catalog.Version
+settings = dashboard_settings
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def kept(read: Callable[P, R]) -> Callable[P, R]:
-    """A read that is cached for one version of the store, bounded in time and number."""
-    return st.cache_data(ttl="15s", max_entries=200, show_spinner=False)(read)
+def cached(
+    ttl: str | float, max_entries: int | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A read that is cached for all sessions, and given to who may be here at all.
+
+    Whom it is about must be among its arguments: inside, nobody can be asked who is at the page.
+    """
+
+    def decorate(read: Callable[P, R]) -> Callable[P, R]:
+        @wraps(read)
+        def for_all(*args: P.args, **kwargs: P.kwargs) -> R:
+            with access.for_all_sessions():
+                return read(*args, **kwargs)
+
+        keep = st.cache_data(ttl=ttl, max_entries=max_entries, show_spinner=False)(for_all)
+
+        @wraps(read)
+        def admitted(*args: P.args, **kwargs: P.kwargs) -> R:
+            access.admit()
+            return keep(*args, **kwargs)
+
+        return admitted
+
+    return decorate
 
 
-@st.cache_resource
-def settings() -> Settings:
-    return Settings.load()
+kept = cached("15s", max_entries=200)
+"""For one version of the store, bounded in time and number."""
 
 
 @st.cache_resource
@@ -43,37 +66,33 @@ def _engine() -> Engine:
 
 
 def read() -> Connection:
+    access.admit()
     return _engine().connect()
 
 
-@st.cache_data(ttl=1, show_spinner=False)
-def version() -> Version:
-    """How far the store has come."""
-    with read() as connection:
-        return catalog.version(connection)
-
-
 @contextmanager
-def write() -> Iterator[Connection]:
-    """A transaction for what somebody does on a page."""
+def write(action: str) -> Iterator[Connection]:
+    """A transaction for what somebody does on a page, an action of `access.ACTIONS`. Raises
+    `access.Refused` if they may not."""
+    access.require(action)
     with read().execution_options(immediate=True) as connection, connection.begin():
         yield connection
-    version.clear()  # what was done shows at once
+    _version.clear()  # what was done shows at once
 
 
 def actor() -> str:
     """Who is at the page, for the audit log."""
-    return "dashboard"
+    return access.present().name
 
 
 def everybody() -> Who:
     """Whom the viewer may ask about at all, those who left too."""
-    return Who(leavers=True)
+    return access.who(Who(leavers=True))
 
 
 def note_export(name: str, rows: int) -> None:
     """Write down that somebody has taken rows out of the store."""
-    with write() as connection:
+    with write("export") as connection:
         note(connection, actor(), "export", f"{name}.csv", f"{rows:,} rows")
 
 
@@ -84,6 +103,18 @@ def problem() -> str | None:
     except SQLAlchemyError:
         return "The store cannot be reached. Check DATABASE_URL and that the database is running."
     return None if current else "The store has no current schema. Run `python -m receiver migrate`."
+
+
+def version() -> Version:
+    """How far the store has come."""
+    access.admit()
+    return _version()
+
+
+@st.cache_data(ttl=1, show_spinner=False)
+def _version() -> Version:
+    with read() as connection:
+        return catalog.version(connection)
 
 
 def has_events(version: Version) -> bool:
@@ -105,13 +136,18 @@ def receiver_url() -> str:
     return settings().receiver_url
 
 
-@st.cache_data(ttl="30s", show_spinner=False)
 def teams() -> list[str]:
+    """The teams that the viewer may see."""
+    return access.teams(_teams())
+
+
+@cached("30s")
+def _teams() -> list[str]:
     with read() as connection:
         return list(catalog.teams(connection))
 
 
-@st.cache_data(ttl="30s", show_spinner=False)
+@cached("30s")
 def modules() -> dict[str, str]:
     """Module names by `vendor/id`; of two with one name, each with its id."""
     with read() as connection:
@@ -125,7 +161,7 @@ def modules() -> dict[str, str]:
     }
 
 
-@st.cache_data(ttl="30s", show_spinner=False)
+@cached("30s")
 def vendors() -> dict[str, str]:
     """The names of vendors that told of any learner, by slug."""
     facts = vendor_facts(settings())
@@ -141,9 +177,9 @@ def last_event(version: Version) -> datetime | None:
 
 
 @kept
-def roster_size(version: Version) -> int:
+def roster_size(version: Version, who: Who) -> int:
     with read() as connection:
-        return catalog.learners(connection)
+        return catalog.learners(connection, who)
 
 
 def framed(
