@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from math import isfinite
 from time import perf_counter
 from typing import Any
 
@@ -27,6 +28,7 @@ TEXTBOOK_UP_TO = 1_000_000
 LIMIT_MS, GROWTH, NOISE_MS = 150, 1.5, 5
 OPENED = 5
 FIRST = "leaderboard"
+ASKED = {"learner": {"id": "mindtickle/u-00000"}}
 
 Times = Mapping[str, tuple[float, float]]
 """Median and p95 in milliseconds, by what was timed."""
@@ -108,8 +110,8 @@ def _opened(name: str) -> tuple[float, float]:
     times = []
     for _ in range(OPENED):
         app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=300)
+        app.query_params.update(ASKED.get(name, {}))
         if name != FIRST:
-            app.run()
             app.switch_page(f"app_pages/{name}.py")
         st.cache_data.clear()
         st.cache_resource.clear()
@@ -159,7 +161,7 @@ def _shown(times: tuple[float, float] | None) -> str:
 
 def _growth(name: str, columns: Sequence[Times]) -> str:
     present = [column[name][0] for column in columns if name in column]
-    return f"{present[-1] / present[0]:.2f} ×"
+    return f"{present[-1] / present[0]:.2f} ×" if isfinite(present[-1]) else "–"
 
 
 def _verdict(columns: Sequence[Times]) -> str:

@@ -15,6 +15,8 @@ import shared.queries
 from shared.bulk import table_of
 from shared.models import Delivery, Learner
 from shared.outcomes import Outcome
+from shared.queries.audit import Asked
+from shared.queries.coaching import Filters, Taker
 from shared.queries.deliveries import Search
 from shared.queries.movement import Board
 from shared.queries.people import Who
@@ -30,7 +32,7 @@ RUNS, WARM_UP, SLOW_SEC = 10, 2, 3.0
 delivery = table_of(Delivery).c
 
 
-class Asked(NamedTuple):
+class Question(NamedTuple):
     """A query, and what it is asked for in words."""
 
     name: str
@@ -38,7 +40,7 @@ class Asked(NamedTuple):
     ask: Callable[[Connection], object]
 
 
-def timed(connection: Connection, asked: Asked) -> list[float]:
+def timed(connection: Connection, asked: Question) -> list[float]:
     """Milliseconds of each run on a warm cache; only few runs of one that takes seconds."""
     times = []
     for number in range(WARM_UP + RUNS):
@@ -50,7 +52,7 @@ def timed(connection: Connection, asked: Asked) -> list[float]:
     return times[WARM_UP:]
 
 
-def all_asked(connection: Connection, now: datetime) -> list[Asked]:
+def all_asked(connection: Connection, now: datetime) -> list[Question]:
     """Each public function of shared.queries that takes a connection, with every window that
     makes a difference to it."""
     given = {about: _arguments(connection, now, about) for about in WINDOWS}
@@ -65,7 +67,7 @@ WINDOWS = {
     "a module": ("quarter", "30d"),
 }
 """Windows of boards, and of deliveries."""
-WINDOWED = ("board", "window", "since", "wanted", "begin")
+WINDOWED = ("board", "window", "since", "wanted", "begin", "filters", "asked")
 
 
 def _functions() -> Iterator[Callable[..., object]]:
@@ -83,7 +85,7 @@ def _functions() -> Iterator[Callable[..., object]]:
 
 def _asked(
     function: Callable[..., object], given: Mapping[str, Mapping[str, Any]]
-) -> Iterator[Asked]:
+) -> Iterator[Question]:
     subject = function.__module__.rpartition(".")[2]
     parameters = list(inspect.signature(function).parameters.values())[1:]
     windowed = any(parameter.name in WINDOWED for parameter in parameters)
@@ -94,7 +96,7 @@ def _asked(
             for one in parameters
             if one.name in WINDOWED or one.default is inspect.Parameter.empty
         }
-        yield Asked(f"{subject}.{function.__name__}", about, partial(_call, function, needed))
+        yield Question(f"{subject}.{function.__name__}", about, partial(_call, function, needed))
 
 
 def _call(function: Callable[..., object], needed: dict[str, Any], connection: Connection) -> None:
@@ -135,6 +137,17 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
         "until": since + timedelta(hours=1) + 2 * facts.schedule.span,
         "settings": settings,
         "default_threshold_pct": settings.coaching_threshold_pct,
+        "default_pct": settings.coaching_threshold_pct,
+        "filters": Filters(since=window.since),
+        "recent": now - timedelta(days=1),
+        "today": now.date(),
+        "taker": Taker(VENDOR, "u-00000", "q-07"),
+        "takers": [Taker(VENDOR, f"u-{number:05}", "q-07") for number in range(500)],
+        "case_ids": range(1, 100),
+        "of": (VENDOR, "q-07"),
+        "pct": 80.0,
+        "words": "learner.001",
+        "asked": Asked(window),
         "deliveries": {"vendor": None},
         "evidence": {"vendor": facts},
     }
