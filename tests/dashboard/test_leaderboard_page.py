@@ -288,3 +288,9 @@ def test_names_from_payloads_are_shown_as_they_are(open_page: Open, send: Send) 
 def test_a_link_to_the_view_has_its_filters(open_page: Open) -> None:
     page = open_page(window="30 days", team="west")
     assert page.code[0].value.endswith("?window=30+days&team=west")
+
+
+@pytest.mark.parametrize("text", ["https://evil.example", "WWW.evil.example", "a@evil.example"])
+def test_markdown_is_given_no_address_that_it_would_make_a_link_of(text: str) -> None:
+    assert NO_LINK in plain(text)
+    assert plain(text).replace(NO_LINK, "").replace("\\", "") == text
