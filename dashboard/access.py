@@ -1,14 +1,16 @@
 """Who may see and do what: one table, and the questions that pages and write functions ask it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 import streamlit as st
 
 from dashboard import viewer
+from dashboard.settings import settings
 from dashboard.viewer import LOCAL, Role, Viewer
 from shared.queries.people import Who
+from shared.settings import Names
 
 EVERYBODY = frozenset(Role)
 LEADS = frozenset({Role.LEAD, Role.ADMIN})
@@ -32,8 +34,11 @@ ACTIONS: Mapping[str, frozenset[Role]] = {
 }
 """What is done to the store, and what is taken out of it."""
 
-_for_all = ContextVar("_for_all", default=False)
-"""Whether what is being read is kept for all sessions."""
+_for_all: ContextVar[Names | None] = ContextVar("_for_all", default=None)
+"""How people are named in what is being read to be kept for all sessions; None if nothing is."""
+
+
+OPENNESS: Sequence[Names] = ("full", "initials", "anonymous")
 
 
 class Refused(PermissionError):
@@ -68,9 +73,10 @@ def admit() -> None:
 
 
 @contextmanager
-def for_all_sessions() -> Iterator[None]:
-    """While something is read that others will see too, nobody is there to be asked about."""
-    token = _for_all.set(True)
+def for_all_sessions(named: Names) -> Iterator[None]:
+    """While something is read that others will see too, nobody is there to be asked about; people
+    are in it under such names."""
+    token = _for_all.set(named)
     try:
         yield
     finally:
@@ -101,6 +107,19 @@ def teams(every: Iterable[str]) -> list[str]:
     """Those of some teams that the viewer may see."""
     limit = present().teams
     return [team for team in every if limit is None or team in limit]
+
+
+def names() -> Names:
+    """How people are named to the viewer: as openly as any of their roles allows."""
+    if kept := _for_all.get():
+        return kept
+    now = settings()
+    allowed: Mapping[Role, Names] = {
+        Role.MANAGER: now.names_manager,
+        Role.LEAD: now.names_lead,
+        Role.ADMIN: now.names_admin,
+    }
+    return min((allowed[role] for role in present().roles), key=OPENNESS.index)
 
 
 def is_local() -> bool:

@@ -255,7 +255,7 @@ def _edit(taker: data.Taker, seen: Any) -> None:
 
 
 def _who(row: Any) -> str:
-    return f"{row.name or row.email or row.user_id}, {row.quiz_name}"
+    return f"{store.known_as(row.name, row.email, row.key)}, {row.quiz_name}"
 
 
 def _status(key: str, seen: Any) -> tuple[str, str | None]:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
@@ -283,8 +282,12 @@ def _dialog(version: store.Version, metric: str, board: Board, window: str, key:
         _near(told.near, metric, compared=board.window.before is not None)
         _modules(told.modules)
         _events(told.events)
-    st.link_button("Everything about this learner", f"/learner?{urlencode({'id': key})}",
-                   icon=":material/person:", type="tertiary")  # fmt: skip
+    st.page_link(
+        "app_pages/learner.py",
+        label="Everything about this learner",
+        icon=":material/person:",
+        query_params={"id": key},
+    )
 
 
 def _standing(told: data.Explained, metric: str) -> str:

@@ -16,6 +16,7 @@ from dashboard.data.store import (
     each,
     framed,
     kept,
+    known_as,
     local,
     read,
     settings,
@@ -250,7 +251,7 @@ def item(taker: Taker, zone: str) -> Item | None:
         attempts = coaching.attempts(connection, taker)
     return Item(
         row,
-        row.name or row.email or f"unknown ({row.user_id})",
+        known_as(row.name, row.email, row.key),
         _name(row),
         framed(attempts, lambda tried: local(tried, zone, "submitted_at")),
         rounds,

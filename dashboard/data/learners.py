@@ -11,6 +11,7 @@ from dashboard.data.store import (
     kept,
     local,
     read,
+    sees_names,
     settings,
     with_people,
 )
@@ -57,7 +58,8 @@ def summary(version: Version, person: str) -> AnyRow:
 def accounts(version: Version, person: str) -> pd.DataFrame:
     """vendor, user_id, email, role, team_id, active."""
     with read() as connection:
-        return framed(learners.accounts(connection, person))
+        rows = learners.accounts(connection, person)
+    return framed(rows, lambda frame: frame if sees_names() else frame.assign(email=None))
 
 
 @kept

@@ -17,11 +17,13 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import access
+from dashboard.data import privacy
 from dashboard.settings import settings as dashboard_settings
 from shared.audit import note
 from shared.database import is_current, open_engine
 from shared.queries import AnyRow, catalog
 from shared.queries.people import Who
+from shared.settings import Names
 from shared.vendors import vendor_facts
 
 Version: TypeAlias = catalog.Version
@@ -36,20 +38,22 @@ def cached(
     """A read that is cached for all sessions, and given to who may be here at all.
 
     Whom it is about must be among its arguments: inside, nobody can be asked who is at the page.
+    How people are named in it is: what is kept for one way of naming is not given for another.
     """
 
     def decorate(read: Callable[P, R]) -> Callable[P, R]:
-        @wraps(read)
-        def for_all(*args: P.args, **kwargs: P.kwargs) -> R:
-            with access.for_all_sessions():
+        def for_all(named: Names, *args: P.args, **kwargs: P.kwargs) -> R:
+            with access.for_all_sessions(named):
                 return read(*args, **kwargs)
 
+        # What is kept goes by the name of a function, and each of these has another one inside.
+        for_all.__module__, for_all.__qualname__ = read.__module__, read.__qualname__
         keep = st.cache_data(ttl=ttl, max_entries=max_entries, show_spinner=False)(for_all)
 
         @wraps(read)
         def admitted(*args: P.args, **kwargs: P.kwargs) -> R:
             access.admit()
-            return keep(*args, **kwargs)
+            return keep(access.names(), *args, **kwargs)
 
         return admitted
 
@@ -195,15 +199,27 @@ def each(frame: pd.DataFrame) -> list[Any]:
 
 
 def known_as(name: str | None, email: str | None, key: str) -> str:
-    """A person is shown by name or e-mail; who has neither, as unknown with the user id."""
-    return name or email or f"unknown ({key.partition('/')[2]})"
+    """What a person is called to the viewer."""
+    return privacy.known_as(name, email, key, access.names())
+
+
+def sees_names() -> bool:
+    """Whether people are shown to the viewer by their full names."""
+    return access.names() == "full"
+
+
+def smallest_group() -> int:
+    """How many members a team needs for the viewer to see its average."""
+    return privacy.smallest_group(access.names())
 
 
 def with_people(frame: pd.DataFrame) -> pd.DataFrame:
-    """With `learner`, what each person is known as; their `key` is vendor and user id."""
+    """With `learner`, what each person is known as; their `key` is vendor and user id. Addresses
+    are only for who sees full names."""
     people = frame[["name", "email", "key"]].astype(object)
     people = people.where(people.notna(), None)
-    return frame.assign(learner=[known_as(*one) for one in people.itertuples(index=False)])
+    known = frame.assign(learner=[known_as(*one) for one in people.itertuples(index=False)])
+    return known if sees_names() else known.assign(name=None, email=None)
 
 
 def local(frame: pd.DataFrame, zone: str, *columns: str) -> pd.DataFrame:
