@@ -1,16 +1,19 @@
 """An identity provider of our own, spoken to by HTTP, and a dashboard that trusts it."""
 
+import json
 import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 from werkzeug.serving import make_server
+from werkzeug.wrappers import Response
 
 from tests.running import ROOT, environment, free_port, is_up, until
 
@@ -21,15 +24,14 @@ with warnings.catch_warnings():
 COOKIE_SECRET = "a-cookie-secret-of-the-tests-0123456789"
 CLIENT_SECRET = "a-client-secret-of-the-tests"
 
-Wsgi = Callable[..., Any]
-
 
 class Provider:
-    """`wrap` may put something between its answers and who asked."""
+    """While `unsigned`, its tokens say that they need no signature."""
 
-    def __init__(self, wrap: Callable[[Wsgi], Wsgi] = lambda app: app) -> None:
-        app = oidc_provider_mock.app()
-        self._server = make_server("127.0.0.1", 0, wrap(app), threaded=True)
+    def __init__(self) -> None:
+        self.unsigned = False
+        self._app = oidc_provider_mock.app()
+        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,))
 
@@ -47,6 +49,16 @@ class Provider:
         """Somebody who signs in as `name`; their claims, over those that a token always has."""
         httpx.put(f"{self.url}/users/{name}", json=claims).raise_for_status()
 
+    def _answer(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        if not (self.unsigned and environ["PATH_INFO"] == "/oauth2/token"):
+            return self._app(environ, start_response)
+        answer = Response.from_app(self._app, environ)
+        token = answer.get_json()
+        _, claims, _ = token["id_token"].split(".")
+        token["id_token"] = f"{encoded({'alg': 'none', 'typ': 'JWT'})}.{claims}."
+        answer.set_data(json.dumps(token))
+        return answer(environ, start_response)
+
     def settings(self, dashboard_url: str) -> dict[str, str]:
         """What makes a dashboard trust it."""
         return {
@@ -56,6 +68,11 @@ class Provider:
             "OIDC_CLIENT_SECRET": CLIENT_SECRET,
             "OIDC_METADATA_URL": f"{self.url}/.well-known/openid-configuration",
         }
+
+
+def encoded(part: object) -> str:
+    """A part of a token."""
+    return urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
 
 
 @contextmanager

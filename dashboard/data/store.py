@@ -92,9 +92,14 @@ def problem() -> str | None:
     return None if current else "The store has no current schema. Run `python -m receiver migrate`."
 
 
-@cached(1)
 def version() -> Version:
     """How far the store has come."""
+    access.admit()
+    return _version()
+
+
+@st.cache_data(ttl=1, show_spinner=False)
+def _version() -> Version:
     with read() as connection:
         return catalog.version(connection)
 
