@@ -24,8 +24,7 @@ def _ask() -> None:
         st.info("Your sign-in has ended. Sign in again to go on.", icon=":material/lock_clock:")
     else:
         st.write("Sign in to see this page.")
-    if st.button("Sign in", type="primary"):
-        st.login()
+    st.button("Sign in", type="primary", on_click=st.login)
 
 
 def _without_role(somebody: Viewer) -> None:
@@ -64,5 +63,4 @@ def _teams(teams: tuple[str, ...]) -> str:
 
 
 def _sign_out() -> None:
-    if st.button("Sign out", type="tertiary"):
-        st.logout()
+    st.button("Sign out", type="tertiary", on_click=st.logout)

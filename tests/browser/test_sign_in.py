@@ -9,6 +9,8 @@ from playwright.sync_api import Page, expect
 from tests.conftest import FreshStore
 from tests.identity import Provider, dashboard
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")
+
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[Provider]:
