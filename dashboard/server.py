@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import streamlit as st
+from google.protobuf.message import DecodeError
 from pydantic import SecretStr
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from dashboard import deep_link
 from dashboard.settings import DashboardSettings
@@ -45,7 +47,7 @@ class Dashboard(st.App):
         elif scope["type"] == "http":
             await self._answer(scope, receive, send)
         else:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, without_clearing(receive), send)
 
     async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
         async def send_guarded(message: Message) -> None:
@@ -88,6 +90,26 @@ class Dashboard(st.App):
     def _remember(self, value: str, seconds: int) -> Header:
         cookie = f"{WANTED}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}"
         return b"set-cookie", cookie.encode() + self._secure
+
+
+def without_clearing(receive: Receive) -> Receive:
+    """What a session asks for, but for its wish to drop the caches of all sessions: Streamlit would
+    grant it to anybody, and each time forget an engine with its connections."""
+
+    async def receive_others() -> Message:
+        message = await receive()
+        while _clears(message):
+            message = await receive()
+        return message
+
+    return receive_others
+
+
+def _clears(message: Message) -> bool:
+    try:
+        return bool(BackMsg.FromString(message.get("bytes") or b"").clear_cache)
+    except DecodeError:
+        return False  # Streamlit ends such a connection
 
 
 def _secrets(settings: DashboardSettings) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Who may see and do what: the whole table, asked as pages and crafted requests ask it."""
 
 import ast
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -359,3 +360,15 @@ def test_what_is_kept_for_all_sessions_cannot_depend_on_who_asks_first(ask: Ask)
     answer = ask(claims("ines"), careless)
     assert isinstance(answer, RuntimeError)
     assert not isinstance(answer, access.Refused)
+
+
+def test_the_documents_say_what_the_table_says() -> None:
+    written = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (page|action) `(.+)` \|(.*)\|(.*)\|(.*)\|$", written, re.MULTILINE)
+    said = {
+        (kind, name): {role for role, cell in zip(Role, cells, strict=True) if cell.strip()}
+        for kind, name, *cells in rows
+    }
+    pages = {("page", name): set(roles) for name, roles in access.PAGES.items()}
+    actions = {("action", name): set(roles) for name, roles in access.ACTIONS.items()}
+    assert said == pages | actions

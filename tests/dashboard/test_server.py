@@ -7,10 +7,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from dashboard import deep_link
 from dashboard.access import PAGES
-from dashboard.server import Dashboard
+from dashboard.server import Dashboard, without_clearing
 from dashboard.settings import DashboardSettings
 from tests.dashboard.conftest import ROOT
 from tests.dashboard.test_settings import WHOLE
@@ -88,6 +89,19 @@ def test_without_a_login_another_site_reaches_nothing_through_the_viewers_browse
     more = {"origin": origin} if origin else {}
     (refusal,) = answer(LOOPBACK, "/_stcore/stream", "websocket", host=host, **more)
     assert refusal == {"type": "websocket.close", "code": 1008}
+
+
+def test_the_wish_to_drop_the_caches_of_all_sessions_is_not_heard() -> None:
+    frames = [BackMsg(clear_cache=True), BackMsg(load_git_info=True)]
+    waiting = [{"type": "websocket.receive", "bytes": one.SerializeToString()} for one in frames]
+    waiting += [{"type": "websocket.receive", "bytes": b"\xff"}, {"type": "websocket.disconnect"}]
+    others = waiting[1:]
+
+    async def receive() -> MutableMapping[str, Any]:
+        return waiting.pop(0)
+
+    heard = without_clearing(receive)
+    assert [asyncio.run(heard()) for _ in others] == others
 
 
 # Where a sign-in leads back to
