@@ -234,8 +234,12 @@ FORMULA_SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 
 
 def _no_formula(value: Any) -> Any:
-    """OWASP: a cell that begins with one of these, in full width too, is run as a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in FORMULA_SIGNS and value else value
+    """OWASP: a cell that begins with one of these, in full width too, is run as a formula. Where a
+    tab or a line end in an id begins a new cell for whoever reads the file, it might there too."""
+    if not isinstance(value, str):
+        return value
+    in_one_line = re.sub(r"[\x00-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", value)
+    return f"'{in_one_line}" if value and value[0] in FORMULA_SIGNS else in_one_line
 
 
 def first_run(address: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import said
 from tests.conftest import FreshStore
 from tests.identity import Provider, dashboard
 
@@ -60,7 +61,7 @@ def test_a_deep_link_survives_the_sign_in_and_the_page_breaks_no_rule_of_its_hea
     page.goto(f"{site}/deliveries?view=Deliveries&span=7+days&elsewhere=https://evil.example")
     expect(page.get_by_text("Sign in to see this page.")).to_be_visible()
     sign_in(page, "ada")
-    expect(page.get_by_text("Signed in as ada@acme.example · admin")).to_be_visible()
+    expect(page.get_by_text(said("Signed in as ada@acme.example · admin"))).to_be_visible()
     expect(page).to_have_url(f"{site}/deliveries?view=Deliveries&span=7+days")
     expect(page.get_by_role("link", name="Deliveries")).to_be_visible()
     assert broken == []
@@ -72,7 +73,7 @@ def test_a_page_of_another_role_is_not_in_the_menu_and_not_behind_its_address(
     page.goto(f"{site}/deliveries")
     sign_in(page, "mo")
     expect(page.get_by_text("The page Deliveries is not for your role.")).to_be_visible()
-    expect(page.get_by_text("mo@acme.example · manager · only of west")).to_be_visible()
+    expect(page.get_by_text(said("mo@acme.example · manager · only of west"))).to_be_visible()
     expect(page.get_by_role("link", name="Deliveries")).not_to_be_visible()
 
 
@@ -108,7 +109,7 @@ def test_a_page_that_is_open_when_the_token_ends_asks_to_sign_in_again(
     expect(page.get_by_text("Signed in as")).not_to_be_visible()
 
     sign_in(page, "ada")
-    expect(page.get_by_text("Signed in as ada@acme.example")).to_be_visible()
+    expect(page.get_by_text(said("Signed in as ada@acme.example"))).to_be_visible()
     expect(page).to_have_url(f"{site}/deliveries?view=Quarantine")
 
 
