@@ -42,17 +42,19 @@ class Arrivals(NamedTuple):
 
 
 @kept
-def arrivals(version: Version, window: str, now: datetime) -> Arrivals:
+def arrivals(version: Version, window: str, now: datetime, vendor: str | None) -> Arrivals:
     with read() as connection:
-        counts = deliveries.totals(connection, first_hour(window, now), None)
-        return Arrivals(int(counts.all), int(counts.taken), deliveries.last(connection, None))
+        counts = deliveries.totals(connection, first_hour(window, now), vendor)
+        return Arrivals(int(counts.all), int(counts.taken), deliveries.last(connection, vendor))
 
 
 @kept
-def timeline(version: Version, window: str, now: datetime, zone: str) -> pd.DataFrame:
+def timeline(
+    version: Version, window: str, now: datetime, zone: str, vendor: str | None
+) -> pd.DataFrame:
     """at (the viewer's clock), outcome, deliveries: by hour, or by day for longer windows."""
     with read() as connection:
-        rows = deliveries.by_hour(connection, first_hour(window, now), None)
+        rows = deliveries.by_hour(connection, first_hour(window, now), vendor)
     return framed(rows, lambda frame: _in_bars(local(frame, zone, "hour"), window))
 
 
@@ -74,10 +76,12 @@ def clock_span(window: str, now: datetime, zone: str) -> tuple[datetime, datetim
 
 
 @kept
-def causes(version: Version, window: str, now: datetime, zone: str) -> pd.DataFrame:
+def causes(
+    version: Version, window: str, now: datetime, zone: str, vendor: str | None
+) -> pd.DataFrame:
     """outcome, reason, deliveries, first, last."""
     with read() as connection:
-        rows = deliveries.causes(connection, first_hour(window, now), None)
+        rows = deliveries.causes(connection, first_hour(window, now), vendor)
     return framed(rows, lambda frame: local(frame, zone, "first", "last"))
 
 
@@ -205,10 +209,12 @@ def ask_for_replay(vendor: str, outcome: str | None, *, dry_run: bool) -> None:
         quarantine.ask_for_replay(connection, vendor, outcome, actor(), dry_run=dry_run)
 
 
-def window_search(window: str, outcome: str | None, words: str, *, failed: bool) -> Search:
+def window_search(
+    window: str, vendor: str | None, outcome: str | None, words: str, *, failed: bool
+) -> Search:
     """A search in a window that ends now."""
     since = first_hour(window, this_hour())
-    return Search(since, None, None, outcome, failed, words or None)
+    return Search(since, None, vendor, outcome, failed, words or None)
 
 
 def between(wanted: Search, moments: tuple[float, float] | None) -> Search:
