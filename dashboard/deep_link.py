@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from dashboard.access import PAGES
 
 PARAMETERS = frozenset(
-    ("action", "actor", "board", "by", "case", "coaching", "days", "delivery", "find", "id", "item",
-     "kind", "learner", "leavers", "metric", "module", "of", "outcome", "owner", "quiz", "search",
-     "since", "span", "team", "vendor", "view", "which", "window", "words")
+    ("action", "actor", "board", "days", "delivery", "find", "id", "item", "learner", "leavers",
+     "metric", "module", "of", "outcome", "owner", "problems", "queue", "quiz", "quizzes", "search",
+     "since", "span", "team", "vendor", "view", "which", "window")
 )  # fmt: skip
 """What pages keep in the address."""
 LONGEST = 2_000

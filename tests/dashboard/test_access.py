@@ -23,7 +23,7 @@ from shared.models import AuditLog, CoachingCase, QuizThreshold, ReplayRequest
 from shared.queries import catalog
 from shared.queries.people import Who
 from tests import stores
-from tests.dashboard.conftest import ROOT, Open
+from tests.dashboard.conftest import ROOT, Open, Send
 from tests.shared.tables import attempts
 
 PAGES = sorted(path.stem for path in (ROOT / "dashboard" / "app_pages").glob("*.py"))
@@ -46,12 +46,6 @@ def claims(name: str = "ada", **more: object) -> dict[str, Any]:
         "iat": now - 10,
         "exp": now + 3600,
     } | more
-
-
-@pytest.fixture
-def store_url(sqlite_url: str) -> str:
-    """One kind of store is enough: nothing here depends on it."""
-    return sqlite_url
 
 
 @pytest.fixture
@@ -361,6 +355,53 @@ def test_the_roster_is_counted_of_those_whom_the_viewer_may_see(
 
 
 # What outlasts a sign-in
+
+
+OTHERS = {
+    "ines": ("dana@", "paul@", "west"),
+    "paul": ("ines@", "east"),
+    "tom": ("dana@", "paul@", "ines@", "west", "east"),
+}
+"""What a manager is not to see of the company."""
+
+
+def everything(app: AppTest) -> str:
+    """Words, choices and cells of a page, but for the line with who is at it."""
+    told = [line for line in said(app).splitlines() if not line.startswith("Signed in as")]
+    told += [one.value for one in app.header]
+    told += [str(one.options) for one in app.selectbox]
+    return " ".join([*told, *(one.value.to_csv() for one in app.dataframe)]).lower()
+
+
+@pytest.mark.parametrize("manager", OTHERS)
+@pytest.mark.parametrize(
+    ("page", "query"),
+    [
+        ("leaderboard", {}),
+        ("leaderboard", {"board": "Teams"}),
+        ("leaderboard", {"team": "west"}),
+        ("leaderboard", {"learner": "mindtickle/u-1"}),
+        ("certifications", {}),
+        ("certifications", {"view": "Course completions"}),
+        ("learner", {"find": "acme"}),
+        ("learner", {"id": "mindtickle/u-1"}),
+    ],
+)
+def test_two_managers_see_different_teams_on_every_page_and_by_every_link(
+    visit: Visit, company: None, send: Send, manager: str, page: str, query: dict[str, str]
+) -> None:
+    for user in ("u-1", "u-2", "u-3"):
+        send("certification.expired", {"userId": user, "certName": "Demo"})
+        send("course.completed", {"userId": user, "courseId": "c-1", "courseName": "Onboarding"})
+    app = visit(page, claims(manager), **query)
+    assert not app.exception
+    seen = everything(app)
+    assert not [word for word in OTHERS[manager] if word in seen]
+
+
+def test_an_admin_sees_what_is_kept_from_managers(visit: Visit, company: None) -> None:
+    seen = everything(visit("leaderboard", claims("ada")))
+    assert [word for word in OTHERS["tom"] if word not in seen] == []
 
 
 def test_what_is_cached_is_given_to_nobody_who_has_not_signed_in(ask: Ask, company: None) -> None:

@@ -204,9 +204,15 @@ def test_payload_text_reaches_no_markdown_and_no_html(
         assert not page.html
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1+1"])
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "＝1+1"])
 def test_a_cell_that_a_spreadsheet_would_run_is_downloaded_as_text(cell: str) -> None:
     assert _no_formula(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize("cell", ["\t=1", "\r=1", "\n=1", "unknown (\t=1)"])
+def test_a_cell_of_a_download_has_one_line_and_no_tab(cell: str) -> None:
+    assert not re.search(r"[\t\r\n]", _no_formula(cell))
+    assert not _no_formula(cell).startswith("=")
 
 
 def test_a_harmless_cell_is_downloaded_as_it_is() -> None:
