@@ -4,11 +4,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, text, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    func,
+    or_,
+    select,
+    text,
+    true,
+    union_all,
+)
 
 from shared.bulk import table_of
 from shared.models import FAILED, Delivery, DeliveryHourly, Event, Learner, Quarantine
-from shared.outcomes import TAKEN
+from shared.outcomes import TAKEN, Outcome
 from shared.queries import AnyRow
 
 delivery = table_of(Delivery).c
@@ -41,8 +52,17 @@ def totals(connection: Connection, since: datetime, vendor: str | None) -> AnyRo
 
 def last(connection: Connection, vendor: str | None) -> datetime | None:
     """When the latest delivery came, of whatever outcome."""
-    query = select(delivery.received_at).where(_of(delivery.vendor, vendor))
-    return connection.scalar(query.order_by(delivery.received_at.desc()).limit(1))
+    if vendor is None:
+        query = select(delivery.received_at).order_by(delivery.received_at.desc()).limit(1)
+        return connection.scalar(query)
+    # A look-up for each outcome: there is no index of a vendor's deliveries by time alone.
+    of_outcomes = (
+        select(func.max(delivery.received_at).label("at"))
+        .where(delivery.vendor == vendor, delivery.outcome == outcome)
+        for outcome in Outcome
+    )  # fmt: skip
+    at: ColumnElement[datetime] = union_all(*of_outcomes).subquery().c.at
+    return connection.scalar(select(func.max(at)))
 
 
 def causes(connection: Connection, since: datetime, vendor: str | None) -> Sequence[AnyRow]:

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from statistics import median
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlmodel import SQLModel
 
 from shared.bulk import table_of
 from shared.diagnosis import Evidence, Failing, Failures, Kept, Lag
-from shared.models import CourseCompletion, DeliveryHourly, Event, Learner, QuizAttempt
+from shared.models import CourseCompletion, Delivery, DeliveryHourly, Event, Learner, QuizAttempt
 from shared.outcomes import Outcome
 from shared.queries import AnyRow, deliveries, failures
 from shared.retries import Attempt, Chain, State, chain, forecast, silence, suspension
@@ -16,6 +18,7 @@ from shared.settings import Settings
 from shared.vendors import VendorFacts
 
 event = table_of(Event).c
+delivery = table_of(Delivery).c
 hourly = table_of(DeliveryHourly).c
 learner = table_of(Learner).c
 completion = table_of(CourseCompletion).c
@@ -83,6 +86,8 @@ def _failures(connection: Connection, vendor: str, since: datetime) -> Mapping[O
 
 def _kept(connection: Connection, vendor: str, since: datetime) -> Kept:
     some = select(event.id).where(event.vendor == vendor).limit(LATEST).subquery()
+    completed = _recent(CourseCompletion, completion.completed_at >= since)
+    submitted = _recent(QuizAttempt, attempt.submitted_at >= since)
     provisioned = select(learner.user_id).where(
         learner.vendor == vendor, learner.provisioned_at.isnot(None)
     )
@@ -90,15 +95,13 @@ def _kept(connection: Connection, vendor: str, since: datetime) -> Kept:
         hourly.vendor == vendor, hourly.outcome == Outcome.DUPLICATE, hourly.hour >= since
     )
     retaken = (
-        select(completion.user_id)
-        .where(completion.vendor == vendor, completion.completed_at >= since)
-        .group_by(completion.user_id, completion.course_id)
+        select(completed.user_id)
+        .where(completed.vendor == vendor)
+        .group_by(completed.user_id, completed.course_id)
         .having(func.count() > 1)
         .subquery()
     )
-    practice = select(func.count()).where(
-        attempt.vendor == vendor, attempt.submitted_at >= since, ~attempt.graded
-    )
+    practice = select(func.count()).where(submitted.vendor == vendor, ~submitted.graded)
     return Kept(
         events=connection.scalar(select(func.count()).select_from(some)) or 0,
         provisioned=connection.scalar(provisioned.limit(1)) is not None,
@@ -108,11 +111,22 @@ def _kept(connection: Connection, vendor: str, since: datetime) -> Kept:
     )
 
 
+def _recent(model: type[SQLModel], since: ColumnElement[bool]) -> Any:
+    """Rows of a time, found by its index: beside a vendor SQLite would look through all of them."""
+    return select(table_of(model)).where(since).cte().prefix_with("MATERIALIZED").c
+
+
 def _lag(connection: Connection, vendor: str) -> Lag | None:
+    # By the index of accepted deliveries: no index has a vendor's events in order of arrival.
     latest = (
         select(event.type, event.occurred_at, event.received_at)
-        .where(event.vendor == vendor)
-        .order_by(event.id.desc())
+        .join_from(
+            table_of(Delivery),
+            table_of(Event),
+            and_(event.vendor == delivery.vendor, event.event_key == delivery.event_key),
+        )
+        .where(delivery.vendor == vendor, delivery.outcome == Outcome.ACCEPTED)
+        .order_by(delivery.received_at.desc())
         .limit(LATEST)
     )
     lags = [

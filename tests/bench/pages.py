@@ -43,10 +43,11 @@ def measure(stores: Stores, events: int) -> str:
 INTRODUCTION = f"""\
 Stores of 5,000 learners and 40 modules over a year. Every public query of `shared/queries/` that
 takes a connection, ten times on a warm cache: median / p95 in milliseconds, for the window that
-costs most. `ANALYZE` has run once after the store was filled (`VACUUM (ANALYZE)` on Postgres). The
-target is {LIMIT_MS} ms and {GROWTH} × what it costs at the smallest size, where it costs more than
-{NOISE_MS} ms at all. A page's script is run by streamlit's AppTest with empty caches. The textbook
-page loads all payloads into pandas and groups them by learner and module.
+costs most. After a store was filled `ANALYZE` has run once, with `analysis_limit=1000` on SQLite
+and as `VACUUM (ANALYZE)` on Postgres. The targets are {LIMIT_MS} ms, and {GROWTH} × what a query
+costs at the smallest size if it takes more than {NOISE_MS} ms at all. A page's script is run by
+streamlit's AppTest with empty caches. The textbook page loads all payloads into pandas and groups
+them by learner and module.
 
 """
 

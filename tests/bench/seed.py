@@ -82,13 +82,18 @@ def seed(
 
 
 def settle(url: str) -> None:
-    """What a store does by itself in time: free space, and statistics for the planner."""
-    engine = open_engine(url).execution_options(isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            connection.exec_driver_sql("ANALYZE")
-        else:
-            connection.exec_driver_sql("VACUUM (ANALYZE)")
+    """What a store needs in time: free space, and statistics for the planner."""
+    engine = open_engine(url)
+    connection = engine.raw_connection()
+    driver: Any = connection.driver_connection
+    if engine.dialect.name == "sqlite":
+        driver.execute("PRAGMA analysis_limit=1000")
+        driver.execute("ANALYZE")
+    else:
+        driver.autocommit = True
+        driver.execute("VACUUM (ANALYZE)")
+        driver.autocommit = False
+    connection.close()
     engine.dispose()
 
 
