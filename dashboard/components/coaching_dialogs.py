@@ -226,7 +226,8 @@ def _attempts(now: data.Item) -> None:
 def _kind(attempt: Any, threshold_pct: float) -> str:
     if not attempt.graded:
         return "practice"
-    low = attempt.passed is False or attempt.pct < threshold_pct
+    scored_low = pd.notna(attempt.pct) and attempt.pct < threshold_pct
+    low = attempt.passed is False or scored_low
     return "low" if low else "passed"
 
 

@@ -56,10 +56,11 @@ def summary(version: Version, person: str) -> AnyRow:
 
 @kept
 def accounts(version: Version, person: str) -> pd.DataFrame:
-    """vendor, user_id, email, role, team_id, active."""
+    """vendor, user_id, email, role, team_id, active. A user id may be an address, too."""
     with read() as connection:
         rows = learners.accounts(connection, person)
-    return framed(rows, lambda frame: frame if sees_names() else frame.assign(email=None))
+    hidden = {} if sees_names() else {"email": None, "user_id": None}
+    return framed(rows, lambda frame: frame.assign(**hidden))
 
 
 @kept

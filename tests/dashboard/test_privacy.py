@@ -9,7 +9,9 @@ from sqlalchemy import Engine
 
 from dashboard.data import privacy
 from dashboard.data.privacy import known_as
+from shared import coaching
 from shared.projections import Provisioned
+from shared.queries.coaching import Taker
 from tests import playing
 from tests.dashboard.conftest import Open, Send
 from tests.hostile import CORPUS
@@ -113,3 +115,16 @@ def test_the_average_of_a_team_of_few_is_told_only_to_a_role_that_sees_names(
     (row,) = open_page(board="Teams").dataframe[0].value.to_dict("records")
     assert (row["team_id"], row["members"]) == ("west", 1)
     assert (None if pd.isna(row["average"]) else row["average"]) == told
+
+
+@pytest.mark.usefixtures("failing")
+def test_the_log_of_an_item_names_nobody_to_a_role_that_is_not_to_see_names(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch, store: Engine
+) -> None:
+    with store.begin() as connection:
+        coaching.flag(connection, "lead", [Taker(V, "u-1", "q-1")], 70)
+    monkeypatch.setenv("NAMES_ADMIN", "anonymous")
+    for page, query in (("coaching", {"item": "mindtickle/u-1/q-1"}), ("audit", {})):
+        tables = " ".join(one.value.to_csv() for one in open_page(page, **query).dataframe)
+        assert "flag" in tables
+        assert not [word for word in ("dana", "brooks") if word in tables.lower()]
