@@ -121,6 +121,8 @@ def test_of_two_who_edit_the_same_item_the_second_is_told(
 
         dialog.get_by_role("button", name="Show theirs").click()
         expect(dialog.get_by_text("Somebody has changed")).not_to_be_visible()
+        # For a moment the form that goes and the one that comes stand side by side.
+        expect(dialog.get_by_text("from the first", exact=True)).to_be_visible()
         expect(dialog.get_by_label("Notes")).to_have_count(1)
         expect(dialog.get_by_label("Notes")).to_have_value("from the first")
         dialog.get_by_label("Notes").fill("from both")

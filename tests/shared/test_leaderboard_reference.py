@@ -34,7 +34,7 @@ facts = st.one_of(
         Provisioned, vendors, users, emails, st.none(), st.none(),
         st.sampled_from([None, "east", "west"]), moments,
     ),
-    st.builds(Deprovisioned, vendors, users, emails, moments),
+    st.builds(Deprovisioned, vendors, users, emails, moments, st.none()),
     st.builds(Identified, vendors, users, emails, st.none(), moments),
 )  # fmt: skip
 boards = st.builds(
