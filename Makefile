@@ -36,6 +36,7 @@ check: $(VENV)/dev
 	ruff format --check .
 	mypy
 	$(PYTHON) -m pytest tests/test_imports.py
+	.ci/audit
 
 flood: $(VENV)/dev
 	$(PYTHON) -m tests.flood

@@ -1,35 +1,47 @@
 """Start the dashboard: `python -m dashboard`.
 
-Checks the settings first, so that a wrong one stops the start with one line, and hands
-Streamlit an environment without vendor secrets, whatever the process was started with.
+Checks the settings first, so that a wrong one stops the start with one line. It serves from a
+process whose environment never held a vendor secret, whatever the start was given.
 """
 
 import os
 import sys
-from pathlib import Path
 
 from shared.settings import ReceiverSettings, Settings, SettingsError
 
-APP = Path(__file__).parent / "app.py"
+OPTIONS = {
+    # Started in another folder, Streamlit does not find .streamlit/config.toml.
+    "server.headless": True,
+    "browser.gatherUsageStats": False,
+    "client.showErrorDetails": "none",
+    "client.disableDataExport": True,
+}
 
 
 def main() -> None:
-    """Replace this process with Streamlit."""
+    """Serve until stopped."""
+    _forget_vendor_secrets()
+    from dashboard.server import Dashboard  # noqa: PLC0415 (Streamlit is slow to import)
+    from dashboard.settings import DashboardSettings  # noqa: PLC0415
+
     try:
-        settings = Settings.load()
+        settings = DashboardSettings.load()
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
+    for weakness in settings.weaknesses():
+        sys.stderr.write(f"{weakness}\n")
+    where = {"server.address": settings.dashboard_host, "server.port": settings.dashboard_port}
+    Dashboard(settings).run(config=OPTIONS | where)
+
+
+def _forget_vendor_secrets() -> None:
+    """Start anew without them: they stay in what the system shows of this process's start."""
     receivers_own = ReceiverSettings.model_fields.keys() - Settings.model_fields.keys()
-    for name in receivers_own:
-        os.environ.pop(name.upper(), None)
-    command = [sys.executable, "-m", "streamlit", "run", str(APP)]
-    command += ["--server.address", settings.dashboard_host]
-    command += ["--server.port", str(settings.dashboard_port)]
-    # Started in another folder, Streamlit does not find .streamlit/config.toml.
-    command += ["--server.headless", "true", "--browser.gatherUsageStats", "false"]
-    command += ["--client.showErrorDetails", "none", "--client.disableDataExport", "true"]
-    os.execv(sys.executable, command)  # noqa: S606 (our own command, no shell)
+    kept = {name: value for name, value in os.environ.items() if name.lower() not in receivers_own}
+    if kept.keys() != os.environ.keys():
+        command = [sys.executable, "-m", "dashboard"]
+        os.execve(sys.executable, command, kept)  # noqa: S606 (our own command, no shell)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,13 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
+import structlog
 import typer
 import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
 from receiver import logs
-from receiver.app import create_app
+from receiver.app import create_app, security_headers
 from receiver.erase_command import erase
 from receiver.errors import ReceiverError, ReplayError, StartError
 from receiver.prune import prune as remove_old
@@ -30,6 +31,8 @@ from shared.settings import ReceiverSettings, SettingsError
 DRAIN_SEC = 20
 GC_THRESHOLD = 20_000
 
+log = structlog.get_logger()
+
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 cli.add_typer(webhooks, name="webhooks")
 cli.command()(simulate)
@@ -42,6 +45,8 @@ def serve() -> None:
     logs.configure()
     settings = ReceiverSettings.load()
     _check(settings)
+    for weakness in settings.weaknesses():
+        log.warning("weak setting", problem=weakness)
     # When all is written, uvicorn raises the signal that stopped it once more.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     app = create_app(settings)
@@ -58,6 +63,7 @@ def serve() -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        headers=list(security_headers(settings)),
         proxy_headers=False,  # the pipeline counts trusted proxies itself
         timeout_graceful_shutdown=DRAIN_SEC,
     )

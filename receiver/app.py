@@ -1,9 +1,11 @@
 """The application: routes and lifespan."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from hmac import compare_digest
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
+from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from receiver.chores import Chores
@@ -19,6 +21,16 @@ from shared.settings import ReceiverSettings
 
 ADDRESS = "/webhooks/"
 ONLY_POST = Answer.of(405, {"detail": "Method Not Allowed"}, allow="POST")
+
+
+def security_headers(settings: ReceiverSettings) -> Iterator[tuple[str, str]]:
+    """Sent with every answer by the server itself, so that no route has to think of them."""
+    yield "x-content-type-options", "nosniff"
+    yield "content-security-policy", "default-src 'none'; frame-ancestors 'none'"
+    yield "referrer-policy", "no-referrer"
+    yield "cache-control", "no-store"
+    if (settings.public_url or "").startswith("https://"):
+        yield "strict-transport-security", "max-age=31536000"
 
 
 class Door:
@@ -83,7 +95,18 @@ def create_app(settings: ReceiverSettings) -> ASGIApp:
         return {"ready": True}
 
     @app.get("/metrics")
-    async def metrics_text() -> Response:
+    async def metrics_text(request: Request) -> Response:
+        if not _presents(request, settings.metrics_token):
+            return Response(status_code=401, headers={"www-authenticate": "Bearer"})
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
     return Door(app, vendors, pipeline)
+
+
+def _presents(request: Request, token: SecretStr | None) -> bool:
+    """Whether a request brings the token, if there is one to bring."""
+    if token is None:
+        return True
+    wanted = f"Bearer {token.get_secret_value()}".encode()
+    sent = request.headers.get("authorization", "").encode("latin-1")
+    return compare_digest(sent, wanted)

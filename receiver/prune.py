@@ -11,6 +11,7 @@ from receiver.held import size_of
 from receiver.quarantine import breathe, no_longer_held
 from shared.audit import note
 from shared.bulk import table_of
+from shared.database import hold_write_lock
 from shared.models import Delivery, Quarantine
 from shared.outcomes import HeldState
 
@@ -58,6 +59,7 @@ def prune(
 
 def _remove_some(engine: Engine, before: datetime) -> Pruned:
     with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+        hold_write_lock(connection)  # an erasure takes the same rows in another order
         oldest = (
             select(delivery.c.id)
             .where(delivery.c.received_at < before)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, select, text, update
 
 from shared.audit import note
 from shared.bulk import insert_into, table_of
+from shared.database import hold_write_lock
 from shared.models import ACTIVE, CoachingCase, QuizThreshold
 from shared.queries import AnyRow
 from shared.queries.coaching import Taker, standing_of
@@ -68,6 +69,7 @@ def flag(
     notes: str | None = None,
 ) -> Flagged:
     """Open a case for each who is low and has none that is active."""
+    hold_write_lock(connection)  # nobody is erased between the look at them and their case
     new: list[int] = []
     already: list[AnyRow] = []
     passed: list[Taker] = []
@@ -107,7 +109,8 @@ def _open(
     case_id: int | None = connection.scalar(statement)
     if case_id is not None:
         said = _differences({}, {"owner": owner, "due": due, "notes": notes})
-        start = f"{found.quiz_name} of {_who(found)} at {_said('flagged_pct', found.latest_pct)}"
+        # Whom it is about stays in the case: the log is read by who may not see names.
+        start = f"{found.quiz_name} at {_said('flagged_pct', found.latest_pct)}"
         note(connection, actor, "flag", f"case {case_id}", "; ".join([start, *said]))
     return case_id
 
@@ -253,7 +256,3 @@ def _said(name: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g} %"
     return str(value).replace("_", " ") if name == "status" else str(value)
-
-
-def _who(found: AnyRow) -> str:
-    return str(found.name or found.email or f"unknown ({found.user_id})")

@@ -2,7 +2,9 @@
 
 import base64
 import re
+from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -37,7 +39,7 @@ def _database_url(url: str) -> str:
     raise ValueError(f"{parsed.drivername} is not supported; use sqlite:///… or postgresql://…")
 
 
-def _split(value: Any) -> Any:
+def split(value: Any) -> Any:
     """`a, b` → `["a", "b"]`; several secrets are valid at once while one is being rotated."""
     return (
         [part.strip() for part in value.split(",") if part.strip()]
@@ -55,7 +57,8 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def _api_url(url: str) -> str:
+def safe_url(url: str) -> str:
+    """An address to which a secret may go, without a trailing slash. Raises ValueError."""
     try:
         parsed = HttpUrl(url)
         (parsed.host or "").encode("idna")  # as the look-up does, which would raise it later
@@ -64,7 +67,7 @@ def _api_url(url: str) -> str:
     if parsed.username or parsed.password or parsed.query or parsed.fragment:
         raise ValueError("should have no user, password, query or fragment; use https://…")
     if parsed.scheme != "https" and not is_loopback(str(parsed)):
-        raise ValueError("should be https://…: the API token would go out in clear text")
+        raise ValueError("should be https://…: secrets would go out in clear text")
     return str(parsed).rstrip("/")
 
 
@@ -77,7 +80,7 @@ def _api_token(token: SecretStr) -> SecretStr:
 
 def _signing_keys(value: Any) -> Any:
     """`whsec_<base64>, whsec_<base64>` → the keys that they spell."""
-    return tuple(_signing_key(text, place) for place, text in enumerate(_split(value), 1))
+    return tuple(_signing_key(text, place) for place, text in enumerate(split(value), 1))
 
 
 def _signing_key(text: str, place: int) -> bytes:
@@ -94,7 +97,7 @@ def _signing_key(text: str, place: int) -> bytes:
 
 def _networks(value: Any) -> Any:
     """`54.243.7.71, 10.1.0.0/16, 2001:db8::/32` → the networks that are meant."""
-    return tuple(_network(text, place) for place, text in enumerate(_split(value), 1))
+    return tuple(_network(text, place) for place, text in enumerate(split(value), 1))
 
 
 def _network(text: str, place: int) -> IPv4Network | IPv6Network:
@@ -130,14 +133,16 @@ def _names_key(key: SecretStr) -> SecretStr:
 SHORTEST_KEY = 16
 Names = Literal["full", "initials", "anonymous"]
 TEN_YEARS_SEC = 315_360_000
+SHORT = 16
+"""Characters under which a secret can be guessed by who sees what it signs."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 Delays = Annotated[
     tuple[Annotated[int, Field(ge=1, le=604_800)], ...],
     NoDecode,
-    BeforeValidator(_split),
+    BeforeValidator(split),
     Field(min_length=1),
 ]
-Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split)]
 SigningKeys = Annotated[tuple[SecretBytes, ...], NoDecode, BeforeValidator(_signing_keys)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 
@@ -206,6 +211,12 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise SettingsError("; ".join(map(_complaint, error.errors()))) from None
 
+    def weaknesses(self) -> Iterator[str]:
+        """What is allowed but unwise, a line each, for whoever reads the log of a start."""
+        file = Path(".env")
+        if file.is_file() and file.stat().st_mode & 0o004:
+            yield "Everybody on this machine can read .env, which holds secrets: chmod 600 .env"
+
 
 class ReceiverSettings(Settings):
     """What the receiver needs on top: credentials and limits."""
@@ -213,7 +224,7 @@ class ReceiverSettings(Settings):
     mindtickle_webhook_secret: Secrets = ()
     mindtickle_company_id: str | None = None
     mindtickle_api_token: Annotated[SecretStr, AfterValidator(_api_token)] | None = None
-    mindtickle_api_url: Annotated[str, AfterValidator(_api_url)] = "https://api.mindtickle.com"
+    mindtickle_api_url: Annotated[str, AfterValidator(safe_url)] = "https://api.mindtickle.com"
     """Without a trailing slash; in clear text only to this machine itself."""
     innovative_educators_allowed_ips: Networks = ()
     lessonly_authorization: Secrets = ()
@@ -228,8 +239,21 @@ class ReceiverSettings(Settings):
     """Per vendor, of bodies and kept headers."""
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 90
     """Deliveries and quarantine go after so many days; 0 keeps them for ever."""
+    metrics_token: SecretStr | None = None
+    """What a scraper of /metrics presents as its bearer token; None lets everybody read it."""
+
+    def weaknesses(self) -> Iterator[str]:
+        yield from super().weaknesses()
+        secrets = {
+            "MINDTICKLE_WEBHOOK_SECRET": self.mindtickle_webhook_secret,
+            "METRICS_TOKEN": (self.metrics_token,) if self.metrics_token else (),
+        }
+        for variable, values in secrets.items():
+            if any(len(secret) < SHORT for secret in values):
+                yield f"{variable} has fewer than {SHORT} characters and could be guessed"
 
 
 def _complaint(error: Any) -> str:
-    said = str(error["msg"]).removeprefix("Value error, ")
-    return f"{str(error['loc'][0]).upper()}: {said}" if error["loc"] else said
+    message = str(error["msg"]).removeprefix("Value error, ")
+    # What several settings together are wrong about names them itself.
+    return f"{str(error['loc'][0]).upper()}: {message}" if error["loc"] else message

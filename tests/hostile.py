@@ -118,7 +118,45 @@ def _header(text: str) -> bytes:
     return bytes(byte for byte in text.encode()[:500] if byte >= 0x20 and byte != 0x7F).strip()
 
 
+def innovative_educators(name: str, text: str) -> Iterator[Post]:
+    """A completion whose every field is hostile, and one of somebody known."""
+    for who in (f"hostile-{name}", text[:255]):
+        yield Post(
+            playing.course(
+                id=playing.new_id(), user=text, title=text, notifiableId=text[:255],
+                companyId=text, userDetail__id=who, userDetail__firstName=text,
+                userDetail__lastName=text,
+            ),
+            {},
+        )  # fmt: skip
+    yield Post(playing.course(id=text[:255], event=text, source=text), {})
+
+
+def lessonly(name: str, text: str) -> Iterator[Post]:
+    """A failed lesson whose every field is hostile, its report card too; and a wrong value."""
+    let_in = {"authorization": playing.AUTHORIZATION.encode()}
+    for who in (f"hostile-{name}", text[:255]):
+        body = playing.lesson(
+            user__id=who, user__name=text, user__email=text, user__custom_fields={text: text},
+            lesson__id=text[:255], lesson__title=text, report_card_url=text, score_percent=10,
+        )  # fmt: skip
+        yield Post(body, let_in)
+    yield Post(playing.lesson(lesson__title=text), {"authorization": _header(f"x {text}")})
+
+
+def standard_webhooks(name: str, text: str) -> Iterator[Post]:
+    """An event of a hostile type, and one under a hostile id."""
+    body = json.dumps({"type": text[:255], "data": {text: text}}).encode()
+    headers = playing.standard(body, datetime.now(UTC))
+    yield Post(body, {key: value.encode() for key, value in headers.items()})
+    yield Post(body, {"webhook-id": _header(f"{name} {text}"), "webhook-timestamp": b"1",
+                      "webhook-signature": _header(f"v1,{text}")})  # fmt: skip
+
+
 SENDERS: Mapping[str, Callable[[str, str], Iterator[Post]]] = {
     "mindtickle": mindtickle,
+    "innovative-educators": innovative_educators,
+    "lessonly": lessonly,
+    "standard-webhooks": standard_webhooks,
 }
 """How each vendor says a string; a vendor of the receiver that is missing here fails a test."""

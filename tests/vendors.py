@@ -1,5 +1,7 @@
 """How each vendor delivers, for tests that hold for all of them: a new vendor is one more line."""
 
+import base64
+import hmac
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -16,6 +18,26 @@ class Sender(NamedTuple):
 
 def _mindtickle(body: bytes) -> Mapping[str, str]:
     return playing.signed(body, datetime.now(UTC), playing.new_id())
+
+
+def _innovative_educators(_body: bytes) -> Mapping[str, str]:
+    return {}  # its address lets it in
+
+
+def _lessonly(_body: bytes) -> Mapping[str, str]:
+    return {"authorization": playing.AUTHORIZATION}
+
+
+def _standard_webhooks(body: bytes) -> Mapping[str, str]:
+    """Signed by hand, as the reference package signs text only."""
+    event_id, at = playing.new_id(), str(int(datetime.now(UTC).timestamp()))
+    key = base64.b64decode(playing.WHSEC.removeprefix("whsec_"))
+    token = hmac.digest(key, f"{event_id}.{at}.".encode() + body, "sha256")
+    return {
+        "webhook-id": event_id,
+        "webhook-timestamp": at,
+        "webhook-signature": f"v1,{base64.b64encode(token).decode()}",
+    }
 
 
 SENDERS: Mapping[str, Sender] = {
@@ -35,5 +57,15 @@ SENDERS: Mapping[str, Sender] = {
             playing.body_of("badge.earned", {"userId": "u-1"}),
         ],
         _mindtickle,
+    ),
+    "innovative-educators": Sender(
+        [playing.course(), playing.sample("innovative-educators", "test")], _innovative_educators
+    ),
+    "lessonly": Sender(
+        [playing.lesson(), playing.sample("lessonly", "completion.no-questions")], _lessonly
+    ),
+    "standard-webhooks": Sender(
+        [b'{"type": "deal.won", "timestamp": "2025-11-22T08:30:00Z", "data": {"id": 7}}'],
+        _standard_webhooks,
     ),
 }  # fmt: skip

@@ -19,6 +19,8 @@ KINDS = {"failed": "Failed", "all": "All"}
 zone = components.viewer_zone()
 with components.row():
     window = components.switch("Window", "span", WINDOWS, "24h")
+    asked = pieces.choose_vendors()
+    vendor = asked[0].slug if len(asked) == 1 else None
     outcome = components.choose("Outcome", "outcome", charts.OUTCOMES, "All outcomes")
     words = st.text_input(
         "Search",
@@ -33,12 +35,12 @@ with components.row():
 @st.fragment(run_every=components.LIVE)
 def head() -> None:
     version = store.version()
-    evidence = [data.evidence(vendor, window) for vendor in data.vendors()]
+    evidence = [data.evidence(one, window) for one in asked]
     recoveries = data.recoveries(window)
     down = [one.outage for one in recoveries]
-    arrivals = data.arrivals(version, window, data.this_hour())
+    arrivals = data.arrivals(version, window, data.this_hour(), vendor)
     pieces.verdict(arrivals, evidence, down, WINDOWS[window])
-    bars = data.timeline(version, window, data.this_hour(), zone)
+    bars = data.timeline(version, window, data.this_hour(), zone, vendor)
     if not bars.empty:
         span = data.clock_span(window, data.this_hour(), zone)
         chart = charts.timeline(bars, data.bands(window, zone), span, by_hour=window == "24h")
@@ -46,13 +48,14 @@ def head() -> None:
             chart, alt="Deliveries over time, by outcome", key="timeline", on_select="rerun"
         )
     pieces.ledger(recoveries)
-    pieces.causes(data.causes(version, window, data.this_hour(), zone))
+    pieces.causes(data.causes(version, window, data.this_hour(), zone, vendor))
 
 
 @st.fragment(run_every=components.LIVE)
 def listed(kind: str) -> None:
     version = store.version()
-    wanted = data.window_search(window, outcome, words, failed=kind == "failed" and not outcome)
+    failed = kind == "failed" and not outcome
+    wanted = data.window_search(window, vendor, outcome, words, failed=failed)
     found = data.found(version, data.between(wanted, components.brushed("timeline")), zone)
     if found.empty:
         components.nothing_here(version, "No such delivery in this window.")
@@ -63,7 +66,7 @@ def listed(kind: str) -> None:
 
 @st.fragment(run_every=components.LIVE)
 def told() -> None:
-    pieces.findings([data.evidence(vendor, window) for vendor in data.vendors()])
+    pieces.findings([data.evidence(one, window) for one in asked])
 
 
 head()
@@ -71,10 +74,10 @@ view = components.switch("View", "view", VIEWS, "diagnosis")
 if view == "diagnosis":
     told()
 elif view == "chains":
-    pieces.chains(data.vendors(), window, zone)
+    pieces.chains(asked, window, zone)
 elif view == "deliveries":
     listed(components.switch("Which", "which", KINDS, "failed"))
 else:
-    for vendor in data.vendors():
-        pieces.quarantine(vendor)
+    for one in asked:
+        pieces.quarantine(one)
 pieces.open_if_asked(store.version())

@@ -13,7 +13,7 @@ asked = st.query_params.get("id", "")
 @st.fragment(run_every=components.LIVE)
 def live() -> None:
     version = store.version()
-    found = data.profile(version, asked)
+    found = data.profile(version, asked, store.everybody())
     if found is None:
         st.rerun()
     pieces.head(found)
@@ -33,7 +33,7 @@ def live() -> None:
     pieces.events(version, found.person)
 
 
-if asked and data.profile(store.version(), asked):
+if asked and data.profile(store.version(), asked, store.everybody()):
     with components.row():
         st.page_link(pieces.PAGE, label="Find another", icon=":material/person_search:")
         components.link_to_view()

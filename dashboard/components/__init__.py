@@ -11,7 +11,9 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from dashboard import access
 from dashboard.data import store
+from shared.queries.people import Who
 
 LIVE = "1s"
 """How often live parts look for news; the store is read again only when there is some."""
@@ -65,7 +67,8 @@ def status() -> None:
     """The grey line under the title."""
     version = store.version()
     st.caption(
-        f"Last event {ago(store.last_event(version))} · {store.roster_size(version):,} learners "
+        f"Last event {ago(store.last_event(version))} · "
+        f"{store.roster_size(version, access.who(Who())):,} learners "
         f"on the roster · times in {viewer_zone()}"
     )
 
@@ -211,6 +214,8 @@ def link_to_view() -> None:
 def csv(frame: pd.DataFrame, name: str) -> None:
     """A button that downloads what is on screen, which the audit log then says. A spreadsheet runs
     no formula of a payload. In a live part only that part is drawn anew after a click."""
+    if not access.may("export"):
+        return
     words = frame.select_dtypes(include=["object", "string"]).columns
     safe = frame.assign(**{column: frame[column].map(_no_formula) for column in words})
     st.download_button(
@@ -229,8 +234,12 @@ FORMULA_SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 
 
 def _no_formula(value: Any) -> Any:
-    """OWASP: a cell that begins with one of these, in full width too, is run as a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in FORMULA_SIGNS and value else value
+    """OWASP: a cell that begins with one of these, in full width too, is run as a formula. Where a
+    tab or a line end in an id begins a new cell for whoever reads the file, it might there too."""
+    if not isinstance(value, str):
+        return value
+    in_one_line = re.sub(r"[\x00-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", value)
+    return f"'{in_one_line}" if value and value[0] in FORMULA_SIGNS else in_one_line
 
 
 def first_run(address: str) -> None:

@@ -226,7 +226,8 @@ def _attempts(now: data.Item) -> None:
 def _kind(attempt: Any, threshold_pct: float) -> str:
     if not attempt.graded:
         return "practice"
-    low = attempt.passed is False or attempt.pct < threshold_pct
+    scored_low = pd.notna(attempt.pct) and attempt.pct < threshold_pct
+    low = attempt.passed is False or scored_low
     return "low" if low else "passed"
 
 
@@ -255,7 +256,7 @@ def _edit(taker: data.Taker, seen: Any) -> None:
 
 
 def _who(row: Any) -> str:
-    return f"{row.name or row.email or row.user_id}, {row.quiz_name}"
+    return f"{store.known_as(row.name, row.email, row.key)}, {row.quiz_name}"
 
 
 def _status(key: str, seen: Any) -> tuple[str, str | None]:

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import charts
-from dashboard.components import LIVE, ago, plain, table, viewer_zone
+from dashboard.components import LIVE, ago, choose, plain, table, viewer_zone
 from dashboard.data import deliveries as data
 from dashboard.data import store
 from shared.diagnosis import Evidence, Finding, Severity, diagnose
@@ -140,18 +140,28 @@ def causes(frame: pd.DataFrame) -> None:
     st.table(pd.DataFrame(shown), border="horizontal", hide_index=True, alt="Why deliveries failed")
 
 
+def choose_vendors() -> Sequence[VendorFacts]:
+    """The vendors that anything came for, or the one that is chosen of several."""
+    every = data.vendors()
+    if len(every) < 2:  # noqa: PLR2004
+        return every
+    names = {one.slug: one.name for one in every}
+    chosen = choose("Vendor", "vendor", names, "All vendors")
+    return [one for one in every if chosen in (None, one.slug)]
+
+
 def findings(evidence: Sequence[Evidence]) -> None:
     """Each thing that is wrong: evidence, cure, and what happens otherwise."""
-    found = [finding for one in evidence for finding in diagnose(one)]
+    found = [(one.vendor, finding) for one in evidence for finding in diagnose(one)]
     if not found:
         st.success("Nothing unusual was recognised.", icon=":material/check_circle:")
-    for finding in found:
-        _finding(finding)
+    for vendor, finding in found:
+        _finding(finding, f"{vendor.name}: " if len(evidence) > 1 else "")
 
 
-def _finding(finding: Finding) -> None:
+def _finding(finding: Finding, whose: str) -> None:
     losing = finding.severity is Severity.LOSING
-    with st.expander(finding.title, icon=ICONS[finding.severity], expanded=losing):
+    with st.expander(f"{whose}{finding.title}", icon=ICONS[finding.severity], expanded=losing):
         rows = {"Evidence": finding.evidence, "Cure": finding.cure, "Otherwise": finding.otherwise}
         st.table({name: plain(words) for name, words in rows.items()}, border="horizontal")
         if finding.outcome:
@@ -165,7 +175,11 @@ def _finding(finding: Finding) -> None:
 
 def chains(vendors: Sequence[VendorFacts], window: str, zone: str) -> None:
     """Events that were refused and never got in, first those that are lost first."""
-    shown = [frame for one in vendors if not (frame := data.chains(one, window, zone)).empty]
+    shown = [
+        frame.assign(vendor=one.name)
+        for one in vendors
+        if not (frame := data.chains(one, window, zone)).empty
+    ]
     if not shown:
         st.success("Every refused event has got in since.", icon=":material/check_circle:")
         return
@@ -173,6 +187,7 @@ def chains(vendors: Sequence[VendorFacts], window: str, zone: str) -> None:
     columns = {
         "event_key": st.column_config.TextColumn("Event id, as claimed", width=260),
         "event_type": st.column_config.TextColumn("Event"),
+        **(VENDOR if len(vendors) > 1 else {}),
         "attempt": st.column_config.TextColumn("Attempt"),
         "state": st.column_config.TextColumn("Stands"),
         "next_due": st.column_config.DatetimeColumn("Next due", format="distance"),
@@ -189,12 +204,14 @@ def _open_clicked() -> None:
     st.rerun()  # the whole page, as a dialog does not belong into a live part
 
 
+VENDOR = {"vendor": st.column_config.TextColumn("Vendor")}
 LISTED = {
     "open": st.column_config.ButtonColumn(
         "", on_click=_open_clicked, key="opened", type="tertiary", width=70
     ),
     "received_at": st.column_config.DatetimeColumn("Received", format="distance"),
     "words": st.column_config.TextColumn("Outcome"),
+    **VENDOR,
     "reason": st.column_config.TextColumn("Reason", width=340),
     "recovered": st.column_config.CheckboxColumn(
         "Got in", help="Whether the event was taken in, by this delivery or another."
@@ -210,7 +227,11 @@ LISTED = {
 def listed(frame: pd.DataFrame) -> None:
     """Deliveries, each with a button that opens it."""
     st.session_state["listed"] = frame["id"].tolist()
-    table(charts.in_words(frame).assign(open="Open"), LISTED, "Deliveries", "deliveries")
+    names = {one.slug: one.name for one in data.vendors()}
+    named = charts.in_words(frame).assign(open="Open", vendor=frame["vendor"].replace(names))
+    several = len(names) > 1
+    columns = {name: one for name, one in LISTED.items() if several or name != "vendor"}
+    table(named, columns, "Deliveries", "deliveries")
 
 
 def open_if_asked(version: store.Version) -> None:
@@ -310,6 +331,7 @@ def _pretty(body: bytes | str | None) -> str:
 @st.fragment(run_every=LIVE)
 def quarantine(vendor: VendorFacts) -> None:
     """What is held back, and a way to get it in."""
+    st.subheader(vendor.name, anchor=False)
     kinds, outcomes = data.held(vendor.slug)
     if not kinds:
         st.success("Nothing was ever held back.", icon=":material/check_circle:")

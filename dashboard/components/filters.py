@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from dashboard import components
+from dashboard import access, components
 from dashboard.data import store
 from shared.queries.people import Who
 from shared.queries.windows import Window, window_of
@@ -71,16 +71,18 @@ def _days() -> tuple[date, date]:
 
 
 def who(*, leavers: bool = False) -> Who:
-    """Team, vendor where there are several, and whether those who left are asked about."""
+    """Team, vendor where there are several, and whether those who left are asked about; nobody
+    whom the viewer may not see."""
     team = components.choose("Team", "team", {one: one for one in store.teams()}, "All teams")
     vendor = None
     if len(names := store.vendors()) > 1:
         vendor = components.choose("Vendor", "vendor", names, "All vendors")
-    return Who(
+    asked = Who(
         teams=(team,) if team else None,
         vendor=vendor,
         leavers=leavers and st.toggle("With leavers", key="leavers", bind="query-params"),
     )
+    return access.who(asked)
 
 
 def module() -> tuple[str, str] | None:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
@@ -166,15 +165,15 @@ def learners(frame: pd.DataFrame, metric: str, *, compared: bool) -> None:
         **({"move": MOVE} if compared else {}),
         "learner": st.column_config.ButtonColumn(
             "Learner", on_click=_explain_clicked, key="explain", type="tertiary", alignment="left",
-            width=250, help="Choose somebody to see how their rank comes about.",
+            width=220, help="Choose somebody to see how their rank comes about.",
         ),
         "team_id": st.column_config.TextColumn("Team", width=110),
-        **({"vendors": st.column_config.TextColumn("Vendors")} if several else {}),
         metric: bar(METRICS[metric], UNITS[metric], frame[metric]),
         "weeks": st.column_config.BarChartColumn(
             "8 weeks", width=120, y_min=0, help="Points gained a week, the last eight weeks."
         ),
         **rest,
+        **({"vendors": st.column_config.TextColumn("Vendors")} if several else {}),
     }  # fmt: skip
     show(frame, columns, f"Learners by {METRICS[metric]}", "learners")
 
@@ -283,8 +282,12 @@ def _dialog(version: store.Version, metric: str, board: Board, window: str, key:
         _near(told.near, metric, compared=board.window.before is not None)
         _modules(told.modules)
         _events(told.events)
-    st.link_button("Everything about this learner", f"/learner?{urlencode({'id': key})}",
-                   icon=":material/person:", type="tertiary")  # fmt: skip
+    st.page_link(
+        "app_pages/learner.py",
+        label="Everything about this learner",
+        icon=":material/person:",
+        query_params={"id": key},
+    )
 
 
 def _standing(told: data.Explained, metric: str) -> str:

@@ -92,6 +92,9 @@ OPEN = st.column_config.ButtonColumn(
 
 def search() -> None:
     """Find somebody by words."""
+    if not store.sees_names():
+        st.info("Only who sees full names can look for one. Come here from a list.")
+        return
     words = st.text_input(
         "Find a learner",
         key="find",
@@ -99,7 +102,7 @@ def search() -> None:
         placeholder="A part of a name, an e-mail address or a user id",
         width=420,
     ).strip()
-    found = data.found(store.version(), words) if words else pd.DataFrame()
+    found = data.found(store.version(), words, store.everybody()) if words else pd.DataFrame()
     if words and found.empty:
         st.info("Nobody here has that in their name, e-mail address or user id.")
     for row in found.itertuples():
@@ -118,9 +121,8 @@ def head(person: Any) -> None:
         person.role or "role unknown",
         f"since {_day(person.provisioned_at)}",
         ", ".join(sorted({names.get(one, one) for one in person.vendors.split(",")})),
-        person.email if person.name else None,
+        person.email if person.name and store.sees_names() else None,
     ]
-    # The joiner keeps Markdown from making a link of an e-mail address.
     st.header(plain(_name(person)), anchor=False)
     st.caption(plain(" · ".join(one for one in told if one)))
     if not person.active:
@@ -128,8 +130,8 @@ def head(person: Any) -> None:
 
 
 def _name(person: Any) -> str:
-    """By name or e-mail, as in every list."""
-    return str(store.with_people(pd.DataFrame([person]))["learner"].iloc[0])
+    """As in every list."""
+    return store.known_as(person.name, person.email, person.key)
 
 
 def _day(at: datetime | None) -> str:

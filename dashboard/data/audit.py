@@ -1,9 +1,8 @@
 """What the page of the audit log shows."""
 
 import pandas as pd
-import streamlit as st
 
-from dashboard.data.store import Version, framed, kept, local, read
+from dashboard.data.store import Version, cached, framed, kept, local, read
 from shared.queries import audit
 from shared.queries.audit import Asked
 from shared.queries.windows import Window
@@ -22,13 +21,13 @@ def asked(window: Window, actor: str | None, action: str | None, words: str) -> 
     return Asked(window, actor, action, words or None)
 
 
-@st.cache_data(ttl="30s", show_spinner=False)
+@cached("30s")
 def actors() -> list[str]:
     with read() as connection:
         return list(audit.actors(connection))
 
 
-@st.cache_data(ttl="30s", show_spinner=False)
+@cached("30s")
 def actions() -> list[str]:
     with read() as connection:
         return list(audit.actions(connection))

@@ -8,14 +8,15 @@ from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo
 
 import pandas as pd
-import streamlit as st
 
 from dashboard.data.store import (
     Version,
     actor,
+    cached,
     each,
     framed,
     kept,
+    known_as,
     local,
     read,
     settings,
@@ -180,7 +181,7 @@ def _unlike(frame: pd.DataFrame) -> list[str]:
     ]
 
 
-@st.cache_data(ttl="30s", show_spinner=False)
+@cached("30s")
 def quiz_names() -> dict[str, str]:
     """Names of graded quizzes by vendor and id."""
     frame = quizzes(version())
@@ -209,7 +210,7 @@ def people_failing(version: Version, asked: Asked) -> pd.DataFrame:
     )
 
 
-@st.cache_data(ttl="1m", max_entries=50, show_spinner=False)
+@cached("1m", max_entries=50)
 def achieved(note: int, asked: Asked) -> pd.DataFrame:
     """What came of retakes: coached, retakes, passed, lift_pct, days. Read anew once a minute and
     with every change on a page, as it looks at every attempt of those who tried again."""
@@ -250,7 +251,7 @@ def item(taker: Taker, zone: str) -> Item | None:
         attempts = coaching.attempts(connection, taker)
     return Item(
         row,
-        row.name or row.email or f"unknown ({row.user_id})",
+        known_as(row.name, row.email, row.key),
         _name(row),
         framed(attempts, lambda tried: local(tried, zone, "submitted_at")),
         rounds,
@@ -261,18 +262,18 @@ def item(taker: Taker, zone: str) -> Item | None:
 def flag(
     takers: Sequence[Taker], owner: str | None, due: date | None, notes: str | None
 ) -> Flagged:
-    with write() as connection:
+    with write("coach") as connection:
         return cases.flag(connection, actor(), takers, default_pct(), owner, due, notes)
 
 
 def change(case_id: int, version: int, wanted: Mapping[str, Any]) -> None:
     """Raises Conflict or Impossible, as `shared.coaching.change` does."""
-    with write() as connection:
+    with write("coach") as connection:
         cases.change(connection, actor(), case_id, version, wanted, default_pct())
 
 
 def change_all(seen: Mapping[int, int], wanted: Mapping[str, Any]) -> Changed:
-    with write() as connection:
+    with write("coach") as connection:
         return cases.change_all(connection, actor(), seen, wanted, default_pct())
 
 
@@ -285,5 +286,5 @@ def preview(quiz: str, pct: float | None) -> AnyRow:
 
 
 def set_threshold(quiz: str, pct: float | None) -> None:
-    with write() as connection:
+    with write("set_threshold") as connection:
         cases.set_threshold(connection, actor(), *quiz_of(quiz), pct)

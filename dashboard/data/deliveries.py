@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import pandas as pd
-import streamlit as st
 from sqlalchemy import Connection
 
 from dashboard.data.store import (
     Version,
     actor,
+    cached,
     framed,
     kept,
     local,
@@ -42,17 +42,19 @@ class Arrivals(NamedTuple):
 
 
 @kept
-def arrivals(version: Version, window: str, now: datetime) -> Arrivals:
+def arrivals(version: Version, window: str, now: datetime, vendor: str | None) -> Arrivals:
     with read() as connection:
-        counts = deliveries.totals(connection, first_hour(window, now), None)
-        return Arrivals(int(counts.all), int(counts.taken), deliveries.last(connection, None))
+        counts = deliveries.totals(connection, first_hour(window, now), vendor)
+        return Arrivals(int(counts.all), int(counts.taken), deliveries.last(connection, vendor))
 
 
 @kept
-def timeline(version: Version, window: str, now: datetime, zone: str) -> pd.DataFrame:
+def timeline(
+    version: Version, window: str, now: datetime, zone: str, vendor: str | None
+) -> pd.DataFrame:
     """at (the viewer's clock), outcome, deliveries: by hour, or by day for longer windows."""
     with read() as connection:
-        rows = deliveries.by_hour(connection, first_hour(window, now), None)
+        rows = deliveries.by_hour(connection, first_hour(window, now), vendor)
     return framed(rows, lambda frame: _in_bars(local(frame, zone, "hour"), window))
 
 
@@ -74,10 +76,12 @@ def clock_span(window: str, now: datetime, zone: str) -> tuple[datetime, datetim
 
 
 @kept
-def causes(version: Version, window: str, now: datetime, zone: str) -> pd.DataFrame:
+def causes(
+    version: Version, window: str, now: datetime, zone: str, vendor: str | None
+) -> pd.DataFrame:
     """outcome, reason, deliveries, first, last."""
     with read() as connection:
-        rows = deliveries.causes(connection, first_hour(window, now), None)
+        rows = deliveries.causes(connection, first_hour(window, now), vendor)
     return framed(rows, lambda frame: local(frame, zone, "first", "last"))
 
 
@@ -101,7 +105,7 @@ def attempts(version: Version, vendor: str, event_key: str) -> Sequence[AnyRow]:
         return failures.attempts(connection, vendor, event_key)
 
 
-@st.cache_data(ttl="1m", show_spinner=False)
+@cached("1m")
 def vendors() -> list[VendorFacts]:
     """The vendors that anything ever came for."""
     known = vendor_facts(settings())
@@ -109,7 +113,7 @@ def vendors() -> list[VendorFacts]:
         return [known[slug] for slug in deliveries.vendors(connection) if slug in known]
 
 
-@st.cache_data(ttl=MOMENT, max_entries=20, show_spinner=False)
+@cached(MOMENT, max_entries=20)
 def evidence(vendor: VendorFacts, window: str) -> Evidence:
     """What a diagnosis is drawn from. The clock alone changes it, so it is kept for a moment."""
     now = datetime.now(UTC)
@@ -117,7 +121,7 @@ def evidence(vendor: VendorFacts, window: str) -> Evidence:
         return gather(connection, vendor, first_hour(window, this_hour()), now, settings())
 
 
-@st.cache_data(ttl=MOMENT, max_entries=20, show_spinner=False)
+@cached(MOMENT, max_entries=20)
 def chains(vendor: VendorFacts, window: str, zone: str) -> pd.DataFrame:
     """Events that were refused and never got in: event_key, event_type, outcome, attempt (`3 of
     5`), state, next_due, last_chance, first, last."""
@@ -149,7 +153,7 @@ class Recovery(NamedTuple):
     """Events refused since then that never got in."""
 
 
-@st.cache_data(ttl=MOMENT, max_entries=20, show_spinner=False)
+@cached(MOMENT, max_entries=20)
 def recoveries(window: str) -> list[Recovery]:
     """When no receiver was up in the window, and the recovery after each time."""
     now = datetime.now(UTC)
@@ -201,14 +205,16 @@ def requests(vendor: str) -> Sequence[AnyRow]:
 
 def ask_for_replay(vendor: str, outcome: str | None, *, dry_run: bool) -> None:
     """Write down that somebody wants a replay; a receiver, which has the secrets, does it."""
-    with write() as connection:
+    with write("replay") as connection:
         quarantine.ask_for_replay(connection, vendor, outcome, actor(), dry_run=dry_run)
 
 
-def window_search(window: str, outcome: str | None, words: str, *, failed: bool) -> Search:
+def window_search(
+    window: str, vendor: str | None, outcome: str | None, words: str, *, failed: bool
+) -> Search:
     """A search in a window that ends now."""
     since = first_hour(window, this_hour())
-    return Search(since, None, None, outcome, failed, words or None)
+    return Search(since, None, vendor, outcome, failed, words or None)
 
 
 def between(wanted: Search, moments: tuple[float, float] | None) -> Search:

@@ -7,10 +7,19 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pandas as pd
-import streamlit as st
 from sqlalchemy import Connection
 
-from dashboard.data.store import Version, framed, kept, known_as, read, vendors, with_people
+from dashboard.data.store import (
+    Version,
+    cached,
+    framed,
+    kept,
+    known_as,
+    read,
+    smallest_group,
+    vendors,
+    with_people,
+)
 from shared.outages import Outage, Run, outages
 from shared.queries import AnyRow, catalog, failures, leaderboard, learners
 from shared.queries.movement import Board
@@ -60,7 +69,7 @@ def team_board(version: Version, metric: str, board: Board) -> pd.DataFrame:
     """place, move, team_id, average (a member), average_before, total, members, moved; time in
     hours."""
     with read() as connection:
-        rows = leaderboard.teams(connection, metric, board)
+        rows = leaderboard.teams(connection, metric, board, smallest_group())
     figures = ["average", "average_before", "total"]
     return framed(rows, lambda frame: _placed(frame).assign(**(frame[figures] / _unit(metric))))
 
@@ -135,7 +144,7 @@ class Headline(NamedTuple):
 def headline(version: Version, board: Board) -> Headline:
     call = next(iter(close_calls(version, board)), None)
     with read() as connection:
-        slipped = leaderboard.slipped(connection, "gained", board)
+        slipped = leaderboard.slipped(connection, "gained", board, smallest_group())
         return Headline(_leader(connection, board), slipped, call)
 
 
@@ -205,7 +214,7 @@ def _missing(version: Version, since: datetime | None) -> AnyRow:
         return failures.missing(connection, since)
 
 
-@st.cache_data(ttl=MOMENT, max_entries=20, show_spinner=False)
+@cached(MOMENT, max_entries=20)
 def _down(window: Window) -> list[Outage]:
     begin = window.since or datetime.min.replace(tzinfo=UTC) + LOOK_BACK
     with read() as connection:
@@ -311,14 +320,17 @@ def _vendor_names(slugs: str) -> str:
 
 def _placed(frame: pd.DataFrame) -> pd.DataFrame:
     """`2=` for each of two who share the second place, and how far they moved."""
-    place = frame["rank"].astype(str) + frame["tied"].map({True: "=", False: ""})
+    rank = frame["rank"].astype("Int64").astype("string").fillna("–")  # of a team too small to tell
+    place = rank + frame["tied"].map({True: "=", False: ""})
     if "rank_before" not in frame:
         return frame.assign(place=place)
     ranks = zip(frame["rank"], frame["rank_before"], strict=True)
     return frame.assign(place=place, move=[_move(*pair) for pair in ranks])
 
 
-def _move(rank: int, before: float | None) -> str:
+def _move(rank: float | None, before: float | None) -> str:
+    if rank is None or pd.isna(rank):
+        return ""
     if before is None or pd.isna(before):
         return "new"
     rise = int(before) - rank

@@ -7,15 +7,16 @@ import pandas as pd
 from dashboard.data.certifications import with_courses
 from dashboard.data.store import (
     Version,
-    everybody,
     framed,
     kept,
     local,
     read,
+    sees_names,
     settings,
     with_people,
 )
 from shared.queries import AnyRow, learners
+from shared.queries.people import Who
 
 SHOWN = 500
 """How many attempts and how many completions are shown."""
@@ -24,20 +25,20 @@ FOUND = 20
 
 
 @kept
-def found(version: Version, words: str) -> pd.DataFrame:
+def found(version: Version, words: str, who: Who) -> pd.DataFrame:
     """learner, email, team_id, active, key: people by a part of name, address or id."""
     with read() as connection:
-        rows = learners.search(connection, _sayable(words), everybody(), FOUND)
+        rows = learners.search(connection, _sayable(words), who, FOUND)
     return framed(rows, with_people)
 
 
 @kept
-def profile(version: Version, address: str) -> AnyRow | None:
-    """Who is behind `vendor/user id`; None if there is nobody, or nobody to be shown."""
+def profile(version: Version, address: str, who: Who) -> AnyRow | None:
+    """Who is behind `vendor/user id`; None if there is nobody, or nobody of those in `who`."""
     vendor, _, user_id = _sayable(address).partition("/")
     with read() as connection:
         person = learners.person_at(connection, vendor, user_id)
-        return None if person is None else learners.profile(connection, person, everybody())
+        return None if person is None else learners.profile(connection, person, who)
 
 
 def _sayable(text: str) -> str:
@@ -55,9 +56,11 @@ def summary(version: Version, person: str) -> AnyRow:
 
 @kept
 def accounts(version: Version, person: str) -> pd.DataFrame:
-    """vendor, user_id, email, role, team_id, active."""
+    """vendor, user_id, email, role, team_id, active. A user id may be an address, too."""
     with read() as connection:
-        return framed(learners.accounts(connection, person))
+        rows = learners.accounts(connection, person)
+    hidden = {} if sees_names() else {"email": None, "user_id": None}
+    return framed(rows, lambda frame: frame.assign(**hidden))
 
 
 @kept

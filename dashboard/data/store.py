@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import wraps
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import pandas as pd
@@ -15,26 +16,52 @@ import streamlit as st
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from dashboard import access
+from dashboard.data import privacy
+from dashboard.settings import settings as dashboard_settings
 from shared.audit import note
 from shared.database import is_current, open_engine
 from shared.queries import AnyRow, catalog
 from shared.queries.people import Who
-from shared.settings import Settings
+from shared.settings import Names
 from shared.vendors import vendor_facts
 
 Version: TypeAlias = catalog.Version
+settings = dashboard_settings
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def kept(read: Callable[P, R]) -> Callable[P, R]:
-    """A read that is cached for one version of the store, bounded in time and number."""
-    return st.cache_data(ttl="15s", max_entries=200, show_spinner=False)(read)
+def cached(
+    ttl: str | float, max_entries: int | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A read that is cached for all sessions, and given to who may be here at all.
+
+    Whom it is about must be among its arguments: inside, nobody can be asked who is at the page.
+    How people are named in it is: what is kept for one way of naming is not given for another.
+    """
+
+    def decorate(read: Callable[P, R]) -> Callable[P, R]:
+        def for_all(named: Names, *args: P.args, **kwargs: P.kwargs) -> R:
+            with access.for_all_sessions(named):
+                return read(*args, **kwargs)
+
+        # What is kept goes by the name of a function, and each of these has another one inside.
+        for_all.__module__, for_all.__qualname__ = read.__module__, read.__qualname__
+        keep = st.cache_data(ttl=ttl, max_entries=max_entries, show_spinner=False)(for_all)
+
+        @wraps(read)
+        def admitted(*args: P.args, **kwargs: P.kwargs) -> R:
+            access.admit()
+            return keep(access.names(), *args, **kwargs)
+
+        return admitted
+
+    return decorate
 
 
-@st.cache_resource
-def settings() -> Settings:
-    return Settings.load()
+kept = cached("15s", max_entries=200)
+"""For one version of the store, bounded in time and number."""
 
 
 @st.cache_resource
@@ -43,37 +70,33 @@ def _engine() -> Engine:
 
 
 def read() -> Connection:
+    access.admit()
     return _engine().connect()
 
 
-@st.cache_data(ttl=1, show_spinner=False)
-def version() -> Version:
-    """How far the store has come."""
-    with read() as connection:
-        return catalog.version(connection)
-
-
 @contextmanager
-def write() -> Iterator[Connection]:
-    """A transaction for what somebody does on a page."""
+def write(action: str) -> Iterator[Connection]:
+    """A transaction for what somebody does on a page, an action of `access.ACTIONS`. Raises
+    `access.Refused` if they may not."""
+    access.require(action)
     with read().execution_options(immediate=True) as connection, connection.begin():
         yield connection
-    version.clear()  # what was done shows at once
+    _version.clear()  # what was done shows at once
 
 
 def actor() -> str:
     """Who is at the page, for the audit log."""
-    return "dashboard"
+    return access.present().name
 
 
 def everybody() -> Who:
     """Whom the viewer may ask about at all, those who left too."""
-    return Who(leavers=True)
+    return access.who(Who(leavers=True))
 
 
 def note_export(name: str, rows: int) -> None:
     """Write down that somebody has taken rows out of the store."""
-    with write() as connection:
+    with write("export") as connection:
         note(connection, actor(), "export", f"{name}.csv", f"{rows:,} rows")
 
 
@@ -84,6 +107,18 @@ def problem() -> str | None:
     except SQLAlchemyError:
         return "The store cannot be reached. Check DATABASE_URL and that the database is running."
     return None if current else "The store has no current schema. Run `python -m receiver migrate`."
+
+
+def version() -> Version:
+    """How far the store has come."""
+    access.admit()
+    return _version()
+
+
+@st.cache_data(ttl=1, show_spinner=False)
+def _version() -> Version:
+    with read() as connection:
+        return catalog.version(connection)
 
 
 def has_events(version: Version) -> bool:
@@ -105,13 +140,18 @@ def receiver_url() -> str:
     return settings().receiver_url
 
 
-@st.cache_data(ttl="30s", show_spinner=False)
 def teams() -> list[str]:
+    """The teams that the viewer may see."""
+    return access.teams(_teams())
+
+
+@cached("30s")
+def _teams() -> list[str]:
     with read() as connection:
         return list(catalog.teams(connection))
 
 
-@st.cache_data(ttl="30s", show_spinner=False)
+@cached("30s")
 def modules() -> dict[str, str]:
     """Module names by `vendor/id`; of two with one name, each with its id."""
     with read() as connection:
@@ -125,7 +165,7 @@ def modules() -> dict[str, str]:
     }
 
 
-@st.cache_data(ttl="30s", show_spinner=False)
+@cached("30s")
 def vendors() -> dict[str, str]:
     """The names of vendors that told of any learner, by slug."""
     facts = vendor_facts(settings())
@@ -141,9 +181,9 @@ def last_event(version: Version) -> datetime | None:
 
 
 @kept
-def roster_size(version: Version) -> int:
+def roster_size(version: Version, who: Who) -> int:
     with read() as connection:
-        return catalog.learners(connection)
+        return catalog.learners(connection, who)
 
 
 def framed(
@@ -159,15 +199,27 @@ def each(frame: pd.DataFrame) -> list[Any]:
 
 
 def known_as(name: str | None, email: str | None, key: str) -> str:
-    """A person is shown by name or e-mail; who has neither, as unknown with the user id."""
-    return name or email or f"unknown ({key.partition('/')[2]})"
+    """What a person is called to the viewer."""
+    return privacy.known_as(name, email, key, access.names())
+
+
+def sees_names() -> bool:
+    """Whether people are shown to the viewer by their full names."""
+    return access.names() == "full"
+
+
+def smallest_group() -> int:
+    """How many members a team needs for the viewer to see its average."""
+    return privacy.smallest_group(access.names())
 
 
 def with_people(frame: pd.DataFrame) -> pd.DataFrame:
-    """With `learner`, what each person is known as; their `key` is vendor and user id."""
+    """With `learner`, what each person is known as; their `key` is vendor and user id. Addresses
+    are only for who sees full names."""
     people = frame[["name", "email", "key"]].astype(object)
     people = people.where(people.notna(), None)
-    return frame.assign(learner=[known_as(*one) for one in people.itertuples(index=False)])
+    known = frame.assign(learner=[known_as(*one) for one in people.itertuples(index=False)])
+    return known if sees_names() else known.assign(name=None, email=None)
 
 
 def local(frame: pd.DataFrame, zone: str, *columns: str) -> pd.DataFrame:

@@ -149,11 +149,10 @@ class Deliverer:
 
     async def _answer(self, client: httpx.AsyncClient, delivery: Delivery) -> httpx.Response | None:
         """The receiver's answer; None if it has none, or a 5xx, each time."""
+        headers = httpx.Headers(delivery.headers, encoding="utf-8")
         for pause in (*BACKOFF_SEC, None):
             try:
-                answer = await client.post(
-                    self._path, content=delivery.body, headers=delivery.headers
-                )
+                answer = await client.post(self._path, content=delivery.body, headers=headers)
             except httpx.RequestError:
                 answer = None
             if answer is not None and not answer.is_server_error:

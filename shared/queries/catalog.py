@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from shared.bulk import table_of
 from shared.models import AuditLog, Delivery, Event, Learner, Module
 from shared.queries import AnyRow
-from shared.queries.people import EVERYBODY, Who, people
+from shared.queries.people import Who, people
 
 learner = table_of(Learner).c
 module = table_of(Module).c
@@ -33,10 +33,10 @@ def vendors(connection: Connection) -> Sequence[str]:
     return connection.scalars(select(learner.vendor).distinct().order_by(learner.vendor)).all()
 
 
-def learners(connection: Connection, who: Who = EVERYBODY) -> int:
+def learners(connection: Connection, who: Who) -> int:
     """How many people there are of those who are asked about."""
-    everybody = people(who).subquery()
-    return connection.scalar(select(func.count()).select_from(everybody)) or 0
+    asked = people(who).subquery()
+    return connection.scalar(select(func.count()).select_from(asked)) or 0
 
 
 def newest_event_at(connection: Connection) -> datetime | None:

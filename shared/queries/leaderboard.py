@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Float,
+    FromClause,
     Integer,
     Select,
     and_,
@@ -23,6 +24,7 @@ from sqlalchemy import (
 from shared.bulk import table_of
 from shared.models import Learner, Module, ModuleProgress
 from shared.queries import AnyRow
+from shared.queries.groups import rank_of_shown, without_small
 from shared.queries.movement import (
     PERIODS,
     AnyColumn,
@@ -173,28 +175,35 @@ def totals(connection: Connection, board: Board) -> AnyRow:
     return connection.execute(select(*figures)).one()
 
 
-def teams(connection: Connection, metric: str, board: Board) -> Sequence[AnyRow]:
+def teams(connection: Connection, metric: str, board: Board, smallest: int = 1) -> Sequence[AnyRow]:
     """The board of teams, those where nobody moved included: rank and rank_before by the average
     of a metric per member, so that size does not win; members, moved (members who did anything in
     the window), total, average, average_before. An average progress is over those who have begun
-    anything."""
-    team = _of_teams(metric, board).subquery()
+    anything. Teams of fewer members than `smallest` stand last, `hidden`, without figures."""
+    team = _of_shown_teams(metric, board, smallest)
     ranked = select(
-        func.rank().over(order_by=team.c.average.desc()).label("rank"),
-        func.rank().over(order_by=team.c.average_before.desc()).label("rank_before"),
-        (func.count().over(partition_by=team.c.average) > 1).label("tied"),
+        rank_of_shown(team, "average").label("rank"),
+        rank_of_shown(team, "average_before").label("rank_before"),
+        and_(~team.c.hidden, func.count().over(partition_by=team.c.average) > 1).label("tied"),
         *team.c,
     )
-    return connection.execute(ranked.order_by(team.c.average.desc(), team.c.team_id)).all()
+    order = (team.c.hidden, team.c.average.desc(), team.c.team_id)
+    return connection.execute(ranked.order_by(*order)).all()
 
 
-def slipped(connection: Connection, metric: str, board: Board) -> AnyRow | None:
+def slipped(connection: Connection, metric: str, board: Board, smallest: int = 1) -> AnyRow | None:
     """The team whose average per member fell most against the period before: team_id, average,
-    average_before. None if none fell."""
-    team = _of_teams(metric, board).subquery().c
+    average_before. None if none fell, of those with `smallest` members or more."""
+    team = _of_shown_teams(metric, board, smallest).c
     fall = team.average_before - team.average
     query = select(team.team_id, team.average, team.average_before).where(fall > 0)
     return connection.execute(query.order_by(fall.desc(), team.team_id).limit(1)).first()
+
+
+def _of_shown_teams(metric: str, board: Board, smallest: int) -> FromClause:
+    figures = ("moved", "total", *(f"average{period}" for period in PERIODS))
+    every = _of_teams(metric, board).subquery()
+    return without_small(every, smallest, figures).subquery()
 
 
 def _of_teams(metric: str, board: Board) -> Select[Any]:

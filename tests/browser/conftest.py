@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from dashboard.components import NO_LINK
 from tests.conftest import FreshStore
 from tests.running import ROOT, environment, free_port, is_up, until
 
@@ -40,6 +41,11 @@ def page(browser: Browser) -> Iterator[Page]:
     page = somebody(browser)
     yield page
     page.close()
+
+
+def said(text: str) -> str:
+    """Words of a page, as it shows them: an address in them is parted, so that it is no link."""
+    return text.replace("@", f"@{NO_LINK}")
 
 
 def somebody(browser: Browser) -> Page:

@@ -43,8 +43,8 @@ PATIENCE = 20
 LOOK_MS = 1_200
 INJECTED = """() => [...document.querySelectorAll(
   'a[href^="http"][href*="evil.example"], a[href^="javascript:"], a[href^="data:"],' +
-  '[src*="evil.example"], img[src="x"], iframe[srcdoc], [onload], [onerror], [onfocus], ' +
-  '[onmouseover], .katex')]
+  '[src*="evil.example"], img[src="x"], iframe[srcdoc], .katex,' +
+  '[onload], [onerror], [onfocus], [onmouseover]')]
   .map(one => one.outerHTML.slice(0, 200))
   .concat([...document.querySelectorAll('[data-testid=stIconMaterial]')]
     .filter(one => one.textContent === 'delete')

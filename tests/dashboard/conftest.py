@@ -21,6 +21,12 @@ Open = Callable[..., AppTest]
 
 
 @pytest.fixture
+def store_url(sqlite_url: str) -> str:
+    """One kind of store, but for test_pages, which opens each page on both."""
+    return sqlite_url
+
+
+@pytest.fixture
 def send(store: Engine) -> Send:
     """`send("module.progress", {…}, days_ago=2)`: take an event in as the receiver does."""
     vendor = MindTickle([playing.SECRET.encode()], None, past=10**9, future=300)

@@ -50,12 +50,6 @@ def markdown(page: AppTest) -> str:
 
 
 @pytest.fixture
-def store_url(sqlite_url: str) -> str:
-    """What pages are told is tested on both kinds of store in tests/shared."""
-    return sqlite_url
-
-
-@pytest.fixture
 def dana(company: None, send: Send) -> None:
     """Dana failed two days ago."""
     send("quiz.submitted", quiz("u-1", 4), days_ago=2)

@@ -11,6 +11,7 @@ from shared.bulk import table_of
 from shared.models import Heartbeat, QuizAttempt, ReplayRequest
 from tests import playing, stores
 from tests.dashboard.conftest import Open, Send
+from tests.shared import tables
 
 HOSTILE = "<img src=x onerror=alert(1)> **bold** [link](javascript:alert(1)) =1+1"
 
@@ -203,10 +204,43 @@ def test_payload_text_reaches_no_markdown_and_no_html(
         assert not page.html
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1+1"])
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "＝1+1"])
 def test_a_cell_that_a_spreadsheet_would_run_is_downloaded_as_text(cell: str) -> None:
     assert _no_formula(cell) == f"'{cell}"
 
 
+@pytest.mark.parametrize("cell", ["\t=1", "\r=1", "\n=1", "unknown (\t=1)"])
+def test_a_cell_of_a_download_has_one_line_and_no_tab(cell: str) -> None:
+    assert not re.search(r"[\t\r\n]", _no_formula(cell))
+    assert not _no_formula(cell).startswith("=")
+
+
 def test_a_harmless_cell_is_downloaded_as_it_is() -> None:
     assert _no_formula("dana@acme.example") == "dana@acme.example"
+
+
+@pytest.fixture
+def two_vendors(store: Engine) -> None:
+    """MindTickle is refused for its signature, Lessonly for its credential."""
+    usual = {"received_at": datetime.now(UTC), "event_key": None, "status_code": 403,
+             "reason": "It proves nothing."}  # fmt: skip
+    tables.deliveries(
+        store,
+        usual | {"outcome": "bad_signature"},
+        usual | {"outcome": "wrong_credentials", "vendor": "lessonly"},
+    )
+
+
+@pytest.mark.usefixtures("two_vendors")
+def test_of_several_vendors_each_delivery_and_finding_says_whose_it_is(open_page: Open) -> None:
+    listed = open_page("deliveries", view="Deliveries").dataframe[-1].value
+    assert set(listed["vendor"]) == {"MindTickle", "Seismic Learning (Lessonly)"}
+    titles = [one.label for one in open_page("deliveries").expander]
+    assert any(title.startswith("Seismic Learning (Lessonly): ") for title in titles)
+
+
+@pytest.mark.usefixtures("two_vendors")
+def test_the_vendor_filter_limits_verdict_and_list(open_page: Open) -> None:
+    page = open_page("deliveries", view="Deliveries", vendor="Seismic Learning (Lessonly)")
+    assert "of 1 taken" in page.warning[0].value
+    assert page.dataframe[-1].value["words"].tolist() == ["Wrong credentials"]

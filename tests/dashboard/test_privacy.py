@@ -5,20 +5,22 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import streamlit as st
+from sqlalchemy import Engine
 
 from dashboard.data import privacy
+from dashboard.data.privacy import known_as
+from shared import coaching
+from shared.projections import Provisioned
+from shared.queries.coaching import Taker
+from tests import playing
+from tests.dashboard.conftest import Open, Send
 from tests.hostile import CORPUS
+from tests.shared.tables import LONG_AGO, V, fold
 
-FRAME = pd.DataFrame(
-    [
-        {"person": "dana@acme.example", "learner": "Dana Brooks", "name": "Dana Brooks",
-         "email": "dana@acme.example", "gained": 5},
-        {"person": "ines.ko@acme.example", "learner": "ines.ko@acme.example", "name": None,
-         "email": "ines.ko@acme.example", "gained": 4},
-        {"person": "mindtickle u-9", "learner": "unknown (u-9)", "name": None, "email": None,
-         "gained": 3},
-    ]
-)  # fmt: skip
+DANA = ("Dana Brooks", "dana@acme.example", "mindtickle/u-1")
+INES = (None, "ines.ko@acme.example", "mindtickle/u-2")
+NOBODY = (None, None, "mindtickle/u-9")
+EVERYONE = (DANA, INES, NOBODY)
 
 
 @pytest.fixture(autouse=True)
@@ -28,43 +30,34 @@ def keyed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     st.cache_resource.clear()
 
 
-def test_full_names_are_left_alone() -> None:
-    assert privacy.shown(FRAME, "full") is FRAME
+def test_in_full_a_person_has_a_name_or_an_address_or_is_unknown_by_id() -> None:
+    seen = [known_as(*one, "full") for one in EVERYONE]
+    assert seen == ["Dana Brooks", "ines.ko@acme.example", "unknown (u-9)"]
 
 
 def test_initials_are_of_the_name_or_else_of_the_address() -> None:
-    seen = privacy.shown(FRAME, "initials")
-    assert seen["learner"].tolist() == ["D. B.", "I. K.", "unknown"]
-    assert seen["name"].tolist() == seen["learner"].tolist()
-    assert seen["email"].isna().all()
-    assert seen["gained"].tolist() == [5, 4, 3]
+    assert [known_as(*one, "initials") for one in EVERYONE] == ["D. B.", "I. K.", "unknown"]
 
 
 def test_anonymous_names_are_stable_and_one_for_each_person() -> None:
-    seen = privacy.shown(FRAME, "anonymous")["learner"]
-    assert seen.str.fullmatch(r"Learner [0-9a-f]{8}").all()
-    assert seen.is_unique
-    assert privacy.shown(FRAME[::-1], "anonymous")["learner"].tolist() == seen.tolist()[::-1]
+    seen = [known_as(*one, "anonymous") for one in EVERYONE]
+    assert len(set(seen)) == 3
+    assert seen == [known_as(*one, "anonymous") for one in EVERYONE]
 
 
 def test_another_installation_gives_other_anonymous_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = privacy.shown(FRAME, "anonymous")["learner"]
+    before = known_as(*DANA, "anonymous")
     monkeypatch.setenv("NAMES_KEY", "another-key-of-another")
     st.cache_resource.clear()
-    assert not set(before) & set(privacy.shown(FRAME, "anonymous")["learner"])
+    assert known_as(*DANA, "anonymous") != before
 
 
 @pytest.mark.parametrize("how", ["initials", "anonymous"])
-def test_nothing_of_a_name_or_address_is_left(how: privacy.Names) -> None:
-    left = privacy.shown(FRAME, how).drop(columns="person").to_csv().lower()
-    assert not [word for word in ("dana", "brooks", "ines", "acme", "u-9") if word in left]
-
-
-@pytest.mark.parametrize("how", ["initials", "anonymous"])
-def test_whatever_a_name_is_it_is_shown_as_something_short(how: privacy.Names) -> None:
-    names = list(CORPUS.values())
-    frame = pd.DataFrame({"person": names, "learner": names})
-    assert privacy.shown(frame, how)["learner"].str.fullmatch(r"[\w .]{2,20}").all()
+@pytest.mark.parametrize("name", CORPUS.values(), ids=CORPUS)
+def test_whatever_a_name_is_it_is_shown_as_something_short(how: privacy.Names, name: str) -> None:
+    seen = known_as(name, None, f"mindtickle/{name}", how)
+    assert len(seen) <= 20
+    assert all(one.isalnum() or one in " ." for one in seen)
 
 
 @pytest.mark.parametrize(
@@ -83,15 +76,55 @@ def test_initials_of_one_name(name: str | None, short: str) -> None:
     assert privacy.initials(name) == short
 
 
-def test_an_empty_frame_stays_empty() -> None:
-    assert privacy.shown(pd.DataFrame(), "anonymous").empty
+PAGES = ("leaderboard", "coaching", "certifications", "learner")
 
 
-def test_each_role_sees_people_as_its_setting_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NAMES_LEAD", "initials")
+@pytest.fixture
+def failing(send: Send, store: Engine) -> None:
+    """Dana Brooks, alone in team west, who gained, failed a quiz and lost a certificate."""
+    fold(store, [Provisioned(V, "u-1", DANA[1], DANA[0], "rep", "west", LONG_AGO)])
+    send("module.progress", playing.progress("u-1", progressPct=50))
+    send("quiz.submitted", {"userId": "u-1", "quizId": "q-1", "score": 1, "maxScore": 10})
+    send("certification.expired", {"userId": "u-1", "certName": "Demo"})
+
+
+@pytest.mark.usefixtures("failing")
+@pytest.mark.parametrize("how", ["initials", "anonymous"])
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_tells_a_name_to_a_role_that_is_not_to_see_names(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch, how: str, page: str
+) -> None:
+    monkeypatch.setenv("NAMES_ADMIN", how)
+    query = {"id": "mindtickle/u-1"} if page == "learner" else {}
+    shown = open_page(page, **query)
+    told = [
+        one.value for kind in ("markdown", "caption", "header", "info") for one in shown.get(kind)
+    ]
+    told += [one.value.to_csv() for one in shown.dataframe]
+    text = " ".join(map(str, told)).lower()
+    assert ("d\\. b\\." if how == "initials" else "learner ") in text or "d. b." in text
+    assert not [word for word in ("dana", "brooks", "acme") if word in text]
+
+
+@pytest.mark.usefixtures("failing")
+@pytest.mark.parametrize(("how", "told"), [("full", 50), ("initials", None)])
+def test_the_average_of_a_team_of_few_is_told_only_to_a_role_that_sees_names(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch, how: str, told: float | None
+) -> None:
+    monkeypatch.setenv("NAMES_ADMIN", how)
+    (row,) = open_page(board="Teams").dataframe[0].value.to_dict("records")
+    assert (row["team_id"], row["members"]) == ("west", 1)
+    assert (None if pd.isna(row["average"]) else row["average"]) == told
+
+
+@pytest.mark.usefixtures("failing")
+def test_the_log_of_an_item_names_nobody_to_a_role_that_is_not_to_see_names(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch, store: Engine
+) -> None:
+    with store.begin() as connection:
+        coaching.flag(connection, "lead", [Taker(V, "u-1", "q-1")], 70)
     monkeypatch.setenv("NAMES_ADMIN", "anonymous")
-    monkeypatch.setenv("SMALLEST_GROUP", "7")
-    seen = {role: privacy.names_for(role) for role in ("manager", "lead", "admin")}
-    assert seen == {"manager": "full", "lead": "initials", "admin": "anonymous"}
-    groups = [privacy.smallest_group(how) for how in seen.values()]
-    assert groups == [1, 7, 7]
+    for page, query in (("coaching", {"item": "mindtickle/u-1/q-1"}), ("audit", {})):
+        tables = " ".join(one.value.to_csv() for one in open_page(page, **query).dataframe)
+        assert "flag" in tables
+        assert not [word for word in ("dana", "brooks") if word in tables.lower()]

@@ -25,6 +25,7 @@ from shared.models import (
     Table,
 )
 from shared.queries import leaderboard
+from shared.queries.movement import Board
 from tests import playing
 from tests.holding import (
     ARRIVAL,
@@ -118,8 +119,8 @@ def test_events_refused_under_a_rotated_secret_are_replayed_and_their_retries_ar
         assert said == "3 taken, 0 already delivered, 1 still refused\n"
 
         with store.connect() as connection:
-            board = leaderboard.learners(connection, "average", leaderboard.Filters())
-        assert {one.user_id: one.average for one in board} == users
+            board = leaderboard.learners(connection, "average", Board())
+        assert {one.key.partition("/")[2]: one.average for one in board} == users
         events = {one.event_key: one.received_at for one in rows(store, Event)}
         assert events == {key: at for key, at in arrivals.items() if key != "forged"}
         assert rows(store, DeliveryHourly) == hours

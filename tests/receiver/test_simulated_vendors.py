@@ -19,7 +19,7 @@ from receiver.simulator import PARTS, Plan, Play, Scenario, Summary, simulate
 from receiver.simulator.deliverer import FOREIGN_ADDRESS
 from receiver.simulator.post import Delivery, Fault
 from receiver.simulator.standard_webhooks import WEIGHTS
-from receiver.vendors import configured
+from receiver.vendors import ADAPTERS, configured
 from receiver.vendors.base import Incoming
 from shared.diagnosis import diagnose
 from shared.models import CourseCompletion, Event, Learner, Quarantine, QuizAttempt
@@ -36,11 +36,13 @@ SECOND = timedelta(seconds=1)
 START = datetime(2025, 6, 20, 13, 30, tzinfo=UTC)
 MT, IE, LESSONLY, STANDARD = PARTS
 OTHERS = (IE, LESSONLY, STANDARD)
+VALUE = "Bearer välue"
+"""Not all of it ASCII, as an admin may type it."""
 SETTINGS = ReceiverSettings(
     _env_file=None,
     mindtickle_webhook_secret=playing.SECRET,
     innovative_educators_allowed_ips="127.0.0.1",
-    lessonly_authorization=playing.AUTHORIZATION,
+    lessonly_authorization=VALUE,
     standard_webhooks_secret=playing.WHSEC,
     timestamp_tolerance_past=10 * 365 * 86_400,
     **{f"{slug.replace('-', '_')}_retry_delays": (1, 2) for slug in PARTS},
@@ -76,10 +78,14 @@ def told(vendor: str, **more: Any) -> list[Delivery]:
     return history + [one for one in live if one is not None]
 
 
-def verdict(vendor: str, one: Delivery) -> str:
+def incoming(one: Delivery) -> Incoming:
     headers = {name: value.encode() for name, value in one.headers.items()}
     peer = FOREIGN_ADDRESS if one.foreign else "127.0.0.1"
-    return judge(SERVED[vendor], Incoming(headers, one.body, peer, one.at)).outcome
+    return Incoming(headers, one.body, peer, one.at)
+
+
+def verdict(vendor: str, one: Delivery) -> str:
+    return judge(SERVED[vendor], incoming(one)).outcome
 
 
 def bodies(vendor: str, **more: Any) -> list[dict[str, Any]]:
@@ -87,6 +93,10 @@ def bodies(vendor: str, **more: Any) -> list[dict[str, Any]]:
 
 
 # What is sent
+
+
+def test_every_vendor_has_a_part() -> None:
+    assert list(PARTS) == list(ADAPTERS)
 
 
 @pytest.mark.parametrize("vendor", PARTS)
@@ -105,11 +115,6 @@ def test_what_is_good_is_let_in_and_told_apart(vendor: str) -> None:
     assert {verdict(vendor, one) for one in good} == {"accepted"}
     keys = {SERVED[vendor].claims(incoming(one)).event_key for one in good}
     assert len(keys) == len(good) > 50
-
-
-def incoming(one: Delivery) -> Incoming:
-    headers = {name: value.encode() for name, value in one.headers.items()}
-    return Incoming(headers, one.body, "127.0.0.1", one.at)
 
 
 @pytest.mark.parametrize(
@@ -221,6 +226,7 @@ def lasting(
         Receiver(
             url,
             tmp_path_factory.mktemp("receiver"),
+            LESSONLY_AUTHORIZATION=VALUE,
             TIMESTAMP_TOLERANCE_PAST=str(SETTINGS.timestamp_tolerance_past),
         ) as running,
     ):

@@ -68,9 +68,9 @@ def test_a_flag_keeps_the_score_and_who_set_what(store: Engine, connection: Conn
     assert (row.status, row.owner, row.due, row.notes) == ("open", "Ines", DUE, "call her")
     assert (row.flagged_pct, row.opened_by, row.version) == (40, "lead", 1)
     assert log(store) == [
-        ("lead", "flag", "case 1", "Pricing of u-1@x.com at 40 %; owner nobody → Ines; "
+        ("lead", "flag", "case 1", "Pricing at 40 %; owner nobody → Ines; "
          "due none → 1 Dec 2025; notes none → call her"),
-        ("lead", "flag", "case 2", "Pricing of unknown (u-2) at 40 %; owner nobody → Ines; "
+        ("lead", "flag", "case 2", "Pricing at 40 %; owner nobody → Ines; "
          "due none → 1 Dec 2025; notes none → call her"),
     ]  # fmt: skip
 

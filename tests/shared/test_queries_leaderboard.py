@@ -246,7 +246,7 @@ def test_filters_offer_every_team_and_every_module_that_was_begun(
     assert catalog.teams(connection) == ["east", "gone", "west"]
     modules = [tuple(row) for row in catalog.modules(connection)]
     assert modules == [(V, "m-1", "M-1"), (V, "m-2", "M-2")]
-    assert catalog.learners(connection) == 3
+    assert catalog.learners(connection, Who()) == 3
 
 
 def test_equal_gains_in_fractions_are_ties(store: Engine, connection: Connection) -> None:

@@ -1,0 +1,104 @@
+"""Who is at the page, by what the identity provider said when they signed in.
+
+Streamlit keeps that in a signed cookie for 30 days and never looks at it again; here it is looked
+at whenever a page runs or reads.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+from dashboard.settings import DashboardSettings, settings, spelt
+
+
+class Role(StrEnum):
+    """What somebody is here."""
+
+    MANAGER = "manager"
+    LEAD = "lead"
+    ADMIN = "admin"
+
+
+class Viewer(NamedTuple):
+    """Somebody at a page. `teams` None is every team, also those of no team."""
+
+    name: str
+    roles: frozenset[Role]
+    teams: tuple[str, ...] | None = None
+
+
+LOCAL = Viewer("dashboard", frozenset({Role.ADMIN}))
+"""Everybody on this machine, while no login is configured."""
+
+
+def viewer() -> Viewer | None:
+    """Who has signed in, with whatever roles; None if nobody has, or no longer."""
+    config = settings()
+    if not config.has_login:
+        return LOCAL
+    claims = _claims()
+    return _known(claims, config) if claims and _in_time(claims, config) else None
+
+
+def has_ended() -> bool:
+    """Whether somebody had signed in, and their time is over."""
+    return bool(_claims()) and viewer() is None
+
+
+def _claims() -> Mapping[str, Any]:
+    claims: Mapping[str, Any] = st.user.to_dict()
+    return claims if claims.get("is_logged_in") is True else {}
+
+
+def _in_time(claims: Mapping[str, Any], config: DashboardSettings) -> bool:
+    """Not past the end of the token, nor of a session; a token without times is of no use."""
+    issued, ends = claims.get("iat"), claims.get("exp")
+    if not isinstance(issued, int | float) or not isinstance(ends, int | float):
+        return False
+    now = datetime.now(UTC).timestamp()
+    return now < ends and now < issued + config.dashboard_session_hours * 3600
+
+
+def _known(claims: Mapping[str, Any], config: DashboardSettings) -> Viewer:
+    address = _verified_address(claims)
+    roles = _roles(claims, address, config)
+    limited = config.limits_managers and roles == {Role.MANAGER}
+    return Viewer(
+        address or f"{claims.get('sub')}",
+        roles,
+        _teams(claims, address, config) if limited else None,
+    )
+
+
+def _verified_address(claims: Mapping[str, Any]) -> str:
+    """Empty unless the provider says that it is theirs: at some, anybody can enter any."""
+    address = claims.get("email")
+    verified = claims.get("email_verified") is True
+    return spelt(address) if verified and isinstance(address, str) else ""
+
+
+def _roles(claims: Mapping[str, Any], address: str, config: DashboardSettings) -> frozenset[Role]:
+    listed = {
+        Role.MANAGER: config.dashboard_managers,
+        Role.LEAD: config.dashboard_leads,
+        Role.ADMIN: config.dashboard_admins,
+    }
+    claimed = _words(claims, config.oidc_role_claim)
+    return frozenset(
+        role for role in Role if role in claimed or (address and address in listed[role])
+    )
+
+
+def _teams(claims: Mapping[str, Any], address: str, config: DashboardSettings) -> tuple[str, ...]:
+    named = config.manager_teams.get(address, ()) if address else ()
+    return tuple(sorted({*named, *_words(claims, config.oidc_teams_claim)}))
+
+
+def _words(claims: Mapping[str, Any], name: str | None) -> tuple[str, ...]:
+    """A claim that is a word or a list of words."""
+    value = claims.get(name) if name else None
+    found = value if isinstance(value, list) else [value]
+    return tuple(word for word in found if isinstance(word, str) and word)

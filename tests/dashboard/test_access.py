@@ -1,0 +1,433 @@
+"""Who may see and do what: the whole table, asked as pages and crafted requests ask it."""
+
+import ast
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import streamlit as st
+from sqlalchemy import Engine
+from sqlmodel import SQLModel
+from streamlit.runtime.scriptrunner import RerunException
+from streamlit.testing.v1 import AppTest
+
+from dashboard import access
+from dashboard.components import filters
+from dashboard.data import coaching, deliveries
+from dashboard.data import store as data
+from dashboard.viewer import Role, Viewer, viewer
+from shared.coaching import Taker
+from shared.models import AuditLog, CoachingCase, QuizThreshold, ReplayRequest
+from shared.queries import catalog
+from shared.queries.people import Who
+from tests import stores
+from tests.dashboard.conftest import ROOT, Open, Send
+from tests.shared.tables import attempts
+
+PAGES = sorted(path.stem for path in (ROOT / "dashboard" / "app_pages").glob("*.py"))
+NOT_FOR_YOU = "is not for your role"
+COOKIE_SECRET = "a-cookie-secret-of-the-tests-0123456789"
+TEAMS = '{"ines@acme.example": ["east"], "paul@acme.example": ["west", "north"]}'
+
+Ask = Callable[[dict[str, Any], Callable[[], Any]], Any]
+Visit = Callable[..., AppTest]
+
+
+def claims(name: str = "ada", **more: object) -> dict[str, Any]:
+    """What a provider says of somebody whose address it has verified."""
+    now = int(time.time())
+    return {
+        "is_logged_in": True,
+        "sub": name,
+        "email": f"{name}@acme.example",
+        "email_verified": True,
+        "iat": now - 10,
+        "exp": now + 3600,
+    } | more
+
+
+@pytest.fixture
+def login(monkeypatch: pytest.MonkeyPatch, open_page: Open) -> None:
+    """A login is configured: a role for each of three, two managers with teams of their own."""
+    for name, value in {
+        "DASHBOARD_URL": "https://repboard.acme.example",
+        "DASHBOARD_COOKIE_SECRET": COOKIE_SECRET,
+        "OIDC_CLIENT_ID": "repboard",
+        "OIDC_CLIENT_SECRET": "a-client-secret",
+        "OIDC_METADATA_URL": "https://id.acme.example/.well-known/openid-configuration",
+        "OIDC_ROLE_CLAIM": "roles",
+        "OIDC_TEAMS_CLAIM": "teams",
+        "DASHBOARD_ADMINS": "Ada@acme.example",
+        "DASHBOARD_MANAGERS": "ines@acme.example, paul@acme.example, tom@acme.example",
+        "MANAGER_TEAMS": TEAMS,
+    }.items():
+        monkeypatch.setenv(name, value)
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def visit(login: None) -> Visit:
+    """`visit("deliveries", claims("ada"))`: the page as it is sent to whoever has these claims."""
+
+    def visit(name: str, user: dict[str, Any], **query: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=30)
+        app.user = user
+        app.query_params.update(query)
+        app.run()
+        if name != "leaderboard":
+            app.switch_page(f"app_pages/{name}.py").run()
+        return app
+
+    return visit
+
+
+def said(app: AppTest) -> str:
+    parts = [*app.markdown, *app.caption, *app.warning, *app.info, *app.error]
+    return "\n".join(str(part.value) for part in parts)
+
+
+def shows_nothing(app: AppTest) -> bool:
+    return not (app.dataframe or app.metric or app.selectbox or app.text_input or app.exception)
+
+
+# The table
+
+
+def test_each_page_has_its_line_in_the_table() -> None:
+    assert sorted(access.PAGES) == PAGES
+
+
+def test_no_page_and_action_share_a_name() -> None:
+    assert access.PAGES.keys().isdisjoint(access.ACTIONS)
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_shown_to_its_roles_only(
+    visit: Visit, company: None, page: str, role: Role
+) -> None:
+    app = visit(page, claims("somebody", roles=[role]))
+    if role in access.PAGES[page]:
+        assert NOT_FOR_YOU not in said(app)
+    else:
+        assert NOT_FOR_YOU in said(app)
+        assert shows_nothing(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("user", [{}, claims(), claims("eve")])
+def test_without_a_role_no_page_is_shown(
+    visit: Visit, company: None, page: str, user: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASHBOARD_ADMINS", "somebody@acme.example")
+    st.cache_resource.clear()
+    app = visit(page, user)
+    assert shows_nothing(app)
+    assert [one.label for one in app.button] == ["Sign out" if user else "Sign in"]
+
+
+def in_session(call, answers):  # AppTest copies it without what it would need for types
+    """A script that does one thing and keeps what comes of it."""
+    try:
+        answers.append(call())
+    except BaseException as error:  # Streamlit's way to start a page anew is one, too
+        answers.append(error)
+
+
+@pytest.fixture
+def ask(login: None) -> Ask:
+    """`ask(claims("ada"), call)`: what a call gives or raises in the session of these claims."""
+
+    def ask(user: dict[str, Any], call: Callable[[], Any]) -> Any:
+        answers: list[Any] = []
+        app = AppTest.from_function(in_session, args=(call, answers), default_timeout=30)
+        app.user = user
+        app.run()
+        return answers[-1] if answers else None
+
+    return ask
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("action", sorted(access.ACTIONS))
+def test_an_action_is_refused_to_other_roles(ask: Ask, action: str, role: Role) -> None:
+    answer = ask(claims("somebody", roles=[role]), lambda: access.require(action))
+    assert isinstance(answer, access.Refused) is (role not in access.ACTIONS[action])
+
+
+WRITES: dict[str, Callable[[], None]] = {
+    "replay": lambda: deliveries.ask_for_replay("mindtickle", None, dry_run=False),
+    "coach": lambda: coaching.flag([Taker("mindtickle", "u-1", "q-1")], None, None, None),
+    "set_threshold": lambda: coaching.set_threshold("mindtickle/q-1", 50),
+    "export": lambda: data.note_export("learners", 12),
+}
+"""What pages write, by its action."""
+WRITTEN: tuple[type[SQLModel], ...] = (ReplayRequest, CoachingCase, QuizThreshold, AuditLog)
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("action", sorted(WRITES))
+def test_a_write_is_refused_to_other_roles_and_leaves_nothing(
+    ask: Ask, store: Engine, action: str, role: Role
+) -> None:
+    attempts(store, {})
+    answer = ask(claims("somebody", roles=[role]), WRITES[action])
+    left = sum(stores.count(store, table) for table in WRITTEN)
+    if role in access.ACTIONS[action]:
+        assert not isinstance(answer, Exception)
+        assert left > 0
+    else:
+        assert isinstance(answer, access.Refused)
+        assert left == 0
+
+
+def test_what_is_written_names_who_did_it(ask: Ask, store: Engine) -> None:
+    attempts(store, {})
+    for write in WRITES.values():
+        ask(claims("somebody", roles=[Role.ADMIN]), write)
+    somebody = "somebody@acme.example"
+    assert stores.row(store, ReplayRequest).requested_by == somebody
+    assert stores.row(store, CoachingCase).opened_by == somebody
+    assert {one.actor for one in stores.rows(store, AuditLog)} == {somebody}
+
+
+def calls(name: str) -> list[tuple[str, ast.Call]]:
+    """Each call of a function of this name in the dashboard, with its file. `st.x` is none of
+    ours, nor is a method of what has no name."""
+    return [
+        (path.name, node)
+        for path in sorted((ROOT / "dashboard").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in (name, f"store.{name}")
+    ]
+
+
+def test_whatever_writes_names_an_action_of_the_table_and_is_tried_above() -> None:
+    named = {ast.literal_eval(call.args[0]) for _, call in calls("write")}
+    assert named == WRITES.keys() == access.ACTIONS.keys()
+
+
+def test_only_the_store_opens_connections_and_only_kept_reads_are_cached() -> None:
+    assert {file for file, _ in calls("open_engine")} == {"store.py"}
+    assert {file for file, _ in calls("st.cache_data")} == {"store.py"}
+
+
+# Who is asking
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        {},
+        claims(is_logged_in=False),
+        claims(is_logged_in="true"),
+        claims(exp=int(time.time()) - 1),
+        claims(exp=None),
+        claims(exp="tomorrow"),
+        claims(iat=None),
+        claims(iat=int(time.time()) - 12 * 3600),
+    ],
+)
+def test_nobody_is_at_the_page_without_a_sign_in_that_still_holds(
+    ask: Ask, user: dict[str, Any]
+) -> None:
+    assert ask(user, viewer) is None
+
+
+@pytest.mark.parametrize(
+    ("user", "roles"),
+    [
+        (claims("ada"), {Role.ADMIN}),
+        (claims("ada", email="ADA@Acme.Example"), {Role.ADMIN}),
+        (claims("ada", email_verified=False), set()),
+        (claims("ada", email_verified=None), set()),
+        (claims("ada", email_verified="false"), set()),
+        (claims("ada", email="ada@acme.example.evil.example"), set()),
+        (claims("ada", email=["ada@acme.example"]), set()),
+        (claims("tim", email="ınes@acme.example"), set()),  # a dotless i
+        (claims("kim", email="\u212aim@acme.example"), set()),  # the sign of kelvin
+        (claims("eve", roles="lead"), {Role.LEAD}),
+        (claims("eve", roles=["lead", "manager", "cook"]), {Role.LEAD, Role.MANAGER}),
+        (claims("eve", roles=["Admin", "admin "]), set()),
+        (claims("eve", roles={"admin": True}), set()),
+        (claims("eve", roles=True), set()),
+        (claims("eve", role="admin"), set()),
+        (claims("ada", roles="lead"), {Role.ADMIN, Role.LEAD}),
+    ],
+)
+def test_a_role_comes_from_the_claim_or_a_verified_address(
+    ask: Ask, user: dict[str, Any], roles: set[Role]
+) -> None:
+    assert ask(user, viewer).roles == roles
+
+
+@pytest.mark.parametrize(
+    ("user", "teams"),
+    [
+        (claims("ines"), ("east",)),
+        (claims("paul"), ("north", "west")),
+        (claims("paul", email_verified=False, roles="manager"), ()),
+        (claims("tom"), ()),
+        (claims("tom", teams="south"), ("south",)),
+        (claims("ines", teams=["south", 3]), ("east", "south")),
+        (claims("ines", roles="lead"), None),
+        (claims("ada"), None),
+    ],
+)
+def test_a_manager_is_limited_to_named_teams_and_to_none_if_none_is_named(
+    ask: Ask, user: dict[str, Any], teams: tuple[str, ...] | None
+) -> None:
+    assert ask(user, viewer).teams == teams
+
+
+def test_without_any_named_teams_a_manager_sees_all(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MANAGER_TEAMS", "")
+    monkeypatch.setenv("OIDC_TEAMS_CLAIM", "")
+    assert ask(claims("ines"), viewer).teams is None
+
+
+def test_who_has_no_verified_address_is_written_down_by_the_providers_own_id(ask: Ask) -> None:
+    user = claims("7f3a", email="ada@acme.example", email_verified=False, roles="admin")
+    assert ask(user, data.actor) == "7f3a"
+    assert ask(claims("ada"), data.actor) == "ada@acme.example"
+
+
+def test_without_a_login_everybody_here_is_admin(open_page: Open, company: None) -> None:
+    page = open_page("deliveries")
+    assert "No login is configured: only this machine is served" in said(page)
+    assert viewer() == Viewer("dashboard", frozenset({Role.ADMIN}))
+
+
+# Whom they see
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "seen"),
+    [
+        ("ines", None, ("east",)),
+        ("ines", ("east",), ("east",)),
+        ("ines", ("west",), ()),
+        ("paul", ("east", "west"), ("west",)),
+        ("tom", None, ()),
+        ("ada", None, None),
+        ("ada", ("west",), ("west",)),
+    ],
+)
+def test_a_question_is_narrowed_to_whom_the_viewer_may_see(
+    ask: Ask, name: str, asked: tuple[str, ...] | None, seen: tuple[str, ...] | None
+) -> None:
+    narrowed = ask(claims(name), lambda: access.who(Who(teams=asked, vendor="mindtickle")))
+    assert narrowed == Who(teams=seen, vendor="mindtickle")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "people"), [("ines", ["east"], 1), ("paul", ["west"], 2), ("ada", None, 3)]
+)
+def test_two_managers_are_offered_and_told_of_their_own_teams_only(
+    ask: Ask, store: Engine, company: None, name: str, options: list[str] | None, people: int
+) -> None:
+    assert ask(claims(name), data.teams) == (options or ["east", "west"])
+    asked = ask(claims(name), filters.who)
+    with store.connect() as connection:
+        assert catalog.learners(connection, asked) == people
+
+
+def test_a_team_in_the_address_that_is_not_the_managers_own_shows_nobody(
+    login: None, company: None
+) -> None:
+    answers: list[Any] = []
+    app = AppTest.from_function(in_session, args=(filters.who, answers), default_timeout=30)
+    app.user = claims("ines")
+    app.query_params["team"] = "west"
+    app.run()
+    assert answers[-1].teams == ("east",)  # west is no option of theirs, so nothing is chosen
+
+
+@pytest.mark.parametrize(("name", "people"), [("ines", 1), ("paul", 2), ("tom", 0), ("ada", 3)])
+def test_the_roster_is_counted_of_those_whom_the_viewer_may_see(
+    visit: Visit, company: None, name: str, people: int
+) -> None:
+    assert f"{people} learners on the roster" in said(visit("leaderboard", claims(name)))
+
+
+# What outlasts a sign-in
+
+
+OTHERS = {
+    "ines": ("dana@", "paul@", "west"),
+    "paul": ("ines@", "east"),
+    "tom": ("dana@", "paul@", "ines@", "west", "east"),
+}
+"""What a manager is not to see of the company."""
+
+
+def everything(app: AppTest) -> str:
+    """Words, choices and cells of a page, but for the line with who is at it."""
+    told = [line for line in said(app).splitlines() if not line.startswith("Signed in as")]
+    told += [one.value for one in app.header]
+    told += [str(one.options) for one in app.selectbox]
+    return " ".join([*told, *(one.value.to_csv() for one in app.dataframe)]).lower()
+
+
+@pytest.mark.parametrize("manager", OTHERS)
+@pytest.mark.parametrize(
+    ("page", "query"),
+    [
+        ("leaderboard", {}),
+        ("leaderboard", {"board": "Teams"}),
+        ("leaderboard", {"team": "west"}),
+        ("leaderboard", {"learner": "mindtickle/u-1"}),
+        ("certifications", {}),
+        ("certifications", {"view": "Course completions"}),
+        ("learner", {"find": "acme"}),
+        ("learner", {"id": "mindtickle/u-1"}),
+    ],
+)
+def test_two_managers_see_different_teams_on_every_page_and_by_every_link(
+    visit: Visit, company: None, send: Send, manager: str, page: str, query: dict[str, str]
+) -> None:
+    for user in ("u-1", "u-2", "u-3"):
+        send("certification.expired", {"userId": user, "certName": "Demo"})
+        send("course.completed", {"userId": user, "courseId": "c-1", "courseName": "Onboarding"})
+    app = visit(page, claims(manager), **query)
+    assert not app.exception
+    seen = everything(app)
+    assert not [word for word in OTHERS[manager] if word in seen]
+
+
+def test_an_admin_sees_what_is_kept_from_managers(visit: Visit, company: None) -> None:
+    seen = everything(visit("leaderboard", claims("ada")))
+    assert [word for word in OTHERS["tom"] if word not in seen] == []
+
+
+def test_what_is_cached_is_given_to_nobody_who_has_not_signed_in(ask: Ask, company: None) -> None:
+    version = ask(claims("ada"), data.version)
+    assert ask(claims("ada"), lambda: data.last_event(version)) is not None
+    for read in (lambda: data.last_event(version), data.version, data.teams, data.read):
+        assert isinstance(ask({}, read), RerunException)  # to where one can sign in
+
+
+def test_what_is_kept_for_all_sessions_cannot_depend_on_who_asks_first(ask: Ask) -> None:
+    @data.cached(5)
+    def careless() -> Who:
+        return access.who(Who())
+
+    answer = ask(claims("ines"), careless)
+    assert isinstance(answer, RuntimeError)
+    assert not isinstance(answer, access.Refused)
+
+
+def test_the_documents_say_what_the_table_says() -> None:
+    written = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (page|action) `(.+)` \|(.*)\|(.*)\|(.*)\|$", written, re.MULTILINE)
+    said = {
+        (kind, name): {role for role, cell in zip(Role, cells, strict=True) if cell.strip()}
+        for kind, name, *cells in rows
+    }
+    pages = {("page", name): set(roles) for name, roles in access.PAGES.items()}
+    actions = {("action", name): set(roles) for name, roles in access.ACTIONS.items()}
+    assert said == pages | actions

@@ -1,0 +1,170 @@
+"""What the dashboard's server adds to answers, and which connections it refuses."""
+
+import ast
+import asyncio
+from collections.abc import MutableMapping
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+
+from dashboard import deep_link
+from dashboard.access import PAGES
+from dashboard.server import Dashboard, without_clearing
+from dashboard.settings import DashboardSettings
+from tests.dashboard.conftest import ROOT
+from tests.dashboard.test_settings import WHOLE
+
+LOOPBACK = DashboardSettings.model_construct()
+
+
+def with_login(url: str) -> DashboardSettings:
+    given = {name.lower(): value for name, value in WHOLE.items()}
+    return DashboardSettings(**given | {"dashboard_url": url})
+
+
+def answer(
+    settings: DashboardSettings, path: str = "/", kind: str = "http", **headers: str
+) -> list[MutableMapping[str, Any]]:
+    """What is sent for one request."""
+    sent: list[MutableMapping[str, Any]] = []
+    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": kind, "path": path, "headers": named, "method": "GET", "query_string": b""}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.disconnect"}
+
+    asyncio.run(Dashboard(settings)(scope, receive, send))
+    return sent
+
+
+def headers(settings: DashboardSettings, path: str = "/_stcore/metrics", **sent: str) -> Any:
+    return dict(answer(settings, path, **sent)[0]["headers"])
+
+
+def test_https_is_promised_where_browsers_come_by_https() -> None:
+    promised = b"strict-transport-security"
+    assert headers(with_login("https://repboard.acme.example"))[promised]
+    assert promised not in headers(with_login("http://127.0.0.1:8501"))
+    assert promised not in headers(LOOPBACK)
+
+
+def test_nothing_comes_from_elsewhere_and_no_script_is_made_of_words() -> None:
+    policy = headers(LOOPBACK)[b"content-security-policy"].decode()
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert "unsafe" not in rules["script-src"]
+    assert "http" not in policy
+    assert rules["frame-ancestors"] == rules["object-src"] == "'none'"
+
+
+@pytest.mark.parametrize(
+    ("url", "secure"), [("https://repboard.acme.example", True), ("http://127.0.0.1:8501", False)]
+)
+def test_cookies_are_secure_where_browsers_come_by_https(url: str, secure: bool) -> None:
+    server = Dashboard(with_login(url))
+    given = [(b"set-cookie", b"_streamlit_user=x; HttpOnly"), (b"location", b"/")]
+    message = {"type": "http.response.start", "headers": given}
+    scope = {"path": "/oauth2callback", "headers": []}
+    cookies = [value for name, value in server._guarded(scope, message) if name == b"set-cookie"]
+    assert [value.endswith(b"; Secure") for value in cookies] == [secure, secure]
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("rebound.evil.example:8501", "http://rebound.evil.example:8501"),
+        ("127.0.0.1:8501", "http://127.0.0.1:9999"),
+        ("127.0.0.1:8501", "https://evil.example"),
+        ("127.0.0.1:8501", "null"),
+        ("rebound.evil.example:8501", ""),
+    ],
+)
+def test_without_a_login_another_site_reaches_nothing_through_the_viewers_browser(
+    host: str, origin: str
+) -> None:
+    more = {"origin": origin} if origin else {}
+    (refusal,) = answer(LOOPBACK, "/_stcore/stream", "websocket", host=host, **more)
+    assert refusal == {"type": "websocket.close", "code": 1008}
+
+
+def test_the_wish_to_drop_the_caches_of_all_sessions_is_not_heard() -> None:
+    frames = [BackMsg(clear_cache=True), BackMsg(load_git_info=True)]
+    waiting = [{"type": "websocket.receive", "bytes": one.SerializeToString()} for one in frames]
+    waiting += [{"type": "websocket.receive", "bytes": b"\xff"}, {"type": "websocket.disconnect"}]
+    others = waiting[1:]
+
+    async def receive() -> MutableMapping[str, Any]:
+        return waiting.pop(0)
+
+    heard = without_clearing(receive)
+    assert [asyncio.run(heard()) for _ in others] == others
+
+
+# Where a sign-in leads back to
+
+
+@pytest.mark.parametrize(
+    ("address", "leads_to"),
+    [
+        ("https://repboard.acme.example/deliveries?view=Quarantine",
+         "/deliveries?view=Quarantine"),
+        ("/deliveries?view=A+B&view=C", "/deliveries?view=A+B&view=C"),
+        ("/?team=west", "/?team=west"),
+        ("/deliveries?view=x&embed=true&next=https://evil.example", "/deliveries?view=x"),
+        ("/deliveries?team=%0d%0aset-cookie:%20x", "/deliveries?team=%0D%0Aset-cookie%3A+x"),
+        ("/deliveries#x", "/deliveries"),
+        ("/deliveries/", "/"),
+        ("/auth/logout", "/"),
+        ("/nobody?team=west", "/"),
+        ("//evil.example/deliveries", "/deliveries"),
+        ("https://evil.example", "/"),
+        ("\\\\evil.example", "/"),
+        ("javascript:alert(1)", "/"),
+        ("http://[", "/"),
+        ("/?team=" + "x" * 3000, "/"),
+        ("", "/"),
+    ],
+)  # fmt: skip
+def test_an_address_is_taken_only_as_far_as_it_is_a_page_of_ours(
+    address: str, leads_to: str
+) -> None:
+    assert deep_link.wanted(address) == leads_to
+    assert deep_link.of_cookie(deep_link.as_cookie(address)) == leads_to
+    assert deep_link.of_cookie(quote(address)) == leads_to  # as anybody may write it
+
+
+def test_whatever_pages_keep_in_the_address_is_known_to_deep_links() -> None:
+    kept: set[str] = set()
+    for path in (ROOT / "dashboard").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            kept |= in_address(node)
+    assert kept <= deep_link.PARAMETERS
+
+
+def in_address(node: ast.AST) -> set[str]:
+    """The name that a piece of code gives to something in the address."""
+    if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "st.query_params":
+        return constants([node.slice])
+    if not isinstance(node, ast.Call):
+        return set()
+    name = ast.unparse(node.func)
+    if name.startswith("st.query_params."):
+        return constants(node.args[:1])
+    if name.rpartition(".")[2] in ("choose", "switch"):
+        return constants(node.args[1:2])
+    given = {keyword.arg: keyword.value for keyword in node.keywords}
+    linked = given.get("query_params")
+    keys = linked.keys if isinstance(linked, ast.Dict) else []
+    return constants([*keys, given["key"]] if "bind" in given else keys)
+
+
+def constants(nodes: list[Any]) -> set[str]:
+    return {node.value for node in nodes if isinstance(node, ast.Constant)}
+
+
+def test_pages_of_deep_links_are_those_of_the_table() -> None:
+    assert all(deep_link.wanted(f"/{page}") == f"/{page}" for page in PAGES)

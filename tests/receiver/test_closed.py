@@ -1,0 +1,122 @@
+"""What a receiver shows to whom: headers of its answers, routes, metrics, weak settings."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from receiver.app import Door, create_app
+from shared.settings import ReceiverSettings
+from tests.conftest import FreshStore
+from tests.running import Receiver
+
+TOKEN = "a-metrics-token-0123456789"
+SECRET = "a-webhook-secret-0123456789"
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+    "strict-transport-security": "max-age=31536000",
+}
+
+
+@pytest.fixture(scope="module")
+def guarded(
+    fresh_store: FreshStore, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Receiver]:
+    """A receiver that browsers would reach by https, with a token for its metrics."""
+    with (
+        fresh_store("sqlite") as url,
+        Receiver(
+            url,
+            tmp_path_factory.mktemp("guarded"),
+            PUBLIC_URL="https://hooks.acme.example",
+            METRICS_TOKEN=TOKEN,
+            MINDTICKLE_WEBHOOK_SECRET=SECRET,
+        ) as running,
+    ):
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/webhooks/mindtickle"),
+        ("GET", "/webhooks/mindtickle"),
+        ("POST", "/webhooks/nobody"),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("GET", "/metrics"),
+        ("GET", "/docs"),
+    ],
+)
+def test_the_security_headers_are_sent_with_every_answer(
+    guarded: Receiver, method: str, path: str
+) -> None:
+    answer = guarded.client.request(method, path)
+    assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
+    assert "server" not in answer.headers
+
+
+def test_a_receiver_without_a_public_https_address_promises_no_https(
+    lasting_receiver: Receiver,
+) -> None:
+    assert "strict-transport-security" not in lasting_receiver.client.get("/healthz").headers
+
+
+def test_there_are_no_routes_beside_those_of_the_design(sqlite_url: str) -> None:
+    door = create_app(ReceiverSettings(database_url=sqlite_url, mindtickle_webhook_secret=SECRET))
+    assert isinstance(door, Door)
+    assert isinstance(door._app, FastAPI)
+    routes = {getattr(route, "path", "") for route in door._app.routes} | door._vendors.keys()
+    assert routes == {"/healthz", "/readyz", "/metrics", "/webhooks/mindtickle"}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {},
+        {"authorization": "Bearer another"},
+        {"authorization": TOKEN},
+        {"authorization": f"Basic {TOKEN}"},
+        {"authorization": f"Bearer {TOKEN}x"},
+        {"authorization": "Bearer \xff"},
+    ],
+)
+def test_the_metrics_are_closed_to_whoever_has_no_token(
+    guarded: Receiver, sent: dict[str, str]
+) -> None:
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in sent.items()]
+    answer = guarded.client.get("/metrics", headers=headers)
+    assert (answer.status_code, answer.content) == (401, b"")
+
+
+def test_the_token_opens_the_metrics(guarded: Receiver) -> None:
+    answer = guarded.client.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
+    assert answer.status_code == 200
+    assert b"repboard_" in answer.content
+
+
+def test_the_start_warns_of_a_short_secret_without_showing_it(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    with Receiver(sqlite_url, tmp_path, MINDTICKLE_WEBHOOK_SECRET=f"{SECRET},hunter2") as receiver:
+        (warning,) = [line for line in receiver.log_lines() if line["event"] == "weak setting"]
+    assert warning["problem"].startswith("MINDTICKLE_WEBHOOK_SECRET has fewer than 16 characters")
+    assert "hunter2" not in receiver.log.read_text()
+
+
+def test_long_secrets_are_no_reason_to_warn(guarded: Receiver) -> None:
+    assert not [line for line in guarded.log_lines() if line["event"] == "weak setting"]
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o640, False), (0o600, False)])
+def test_the_start_warns_of_an_env_file_that_everybody_can_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, warned: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").touch()
+    (tmp_path / ".env").chmod(mode)
+    assert any("chmod 600" in line for line in ReceiverSettings().weaknesses()) is warned
