@@ -200,13 +200,15 @@ NOTHING = _Total(literal(None, UtcDateTime()), literal(0.0), literal(0))
 
 
 def _module_by(at: datetime | None) -> _Total:
+    if at is None:  # progress is the latest standing: nothing to look up
+        return _Total(progress.updated_at, progress.progress_pct, progress.time_spent_sec)
     standing = table_of(ModuleStanding).alias().c
 
     def latest(column: AnyColumn) -> AnyColumn:
         return (
             select(column)
             .where(same_account(standing, progress), standing.module_id == progress.module_id)
-            .where(true() if at is None else standing.slot < at)
+            .where(standing.slot < at)
             .order_by(standing.slot.desc())
             .limit(1)
             .scalar_subquery()
