@@ -58,7 +58,7 @@ class Door:
 
 def create_app(settings: ReceiverSettings) -> ASGIApp:
     """The receiver for `settings`, on a store that has the newest schema."""
-    engine = open_engine(settings.database_url, impatient=True)
+    engine = open_engine(settings.database_url, intake=True)
     metrics = Metrics()
     caps = Caps(settings.quarantine_max_deliveries, settings.quarantine_max_bytes)
     writer = Writer(

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, Select, bindparam, cast, func, select
+from sqlalchemy import Column, Connection, Select, bindparam, cast, func, select
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel
@@ -70,7 +70,8 @@ def _from_sqlite(columns: Sequence[Column[Any]]) -> Select[Any]:
 
 
 def _from_postgres(columns: Sequence[Column[Any]]) -> Select[Any]:
-    each = func.json_array_elements(cast(bindparam("rows"), JSON)).table_valued(
+    # JSONB is read once; of JSON each `->>` would read the whole row again.
+    each = func.jsonb_array_elements(cast(bindparam("rows"), postgresql.JSONB)).table_valued(
         "value", with_ordinality="ordinality"
     )
     values = [

@@ -20,13 +20,22 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_SEC = 5
 MIGRATION_LOCK = 7_411_052_001
 WRITE_LOCK = 7_411_052_002
+INTAKE = (
+    f"lock_timeout={BUSY_TIMEOUT_SEC}s",
+    # It looks rows up by key. A plan made while tables were small must not read them whole, again
+    # and again, until somebody analyses them: on an empty store that doubles the cost of a batch.
+    "enable_seqscan=off",
+    "enable_hashjoin=off",
+    "enable_mergejoin=off",
+)
+"""Settings of a Postgres session that takes deliveries in."""
 
 
-def open_engine(url: str, *, impatient: bool = False) -> Engine:
+def open_engine(url: str, *, intake: bool = False) -> Engine:
     """An engine for `url`, as `Settings.database_url` gives it. Nothing is connected yet.
 
-    An impatient one gives up on a lock after BUSY_TIMEOUT_SEC on Postgres too, as SQLite always
-    does: a vendor waits for its answer.
+    One for `intake` is tuned for many small writes by key, and gives up on a lock after
+    BUSY_TIMEOUT_SEC on Postgres too, as SQLite always does: a vendor waits for its answer.
 
     A connection with the execution option `immediate=True` takes SQLite's write lock when
     it begins: a transaction that reads first and locks later can fail in the middle.
@@ -35,12 +44,14 @@ def open_engine(url: str, *, impatient: bool = False) -> Engine:
         engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SEC})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        if intake:
+            event.listen(engine, "connect", _tune_sqlite)
         return engine
     return create_engine(
         url,
         pool_pre_ping=True,
         connect_args={
-            "options": f"-c timezone=UTC -c lock_timeout={BUSY_TIMEOUT_SEC if impatient else 0}s",
+            "options": " ".join(f"-c {one}" for one in ("timezone=UTC", *(INTAKE * intake))),
             "connect_timeout": BUSY_TIMEOUT_SEC,
         },
     )
@@ -51,6 +62,14 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     _use_wal(connection)
     connection.execute("PRAGMA synchronous=FULL")  # a committed delivery survives a power cut
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    """The journal of a statement of many rows needs no file, pages are found in memory, and the
+    log is written back when much has gathered: together a fifth of what a delivery costs here."""
+    connection.execute("PRAGMA temp_store=MEMORY")
+    connection.execute("PRAGMA cache_size=-16000")  # KiB
+    connection.execute("PRAGMA wal_autocheckpoint=4000")  # pages of 4 KiB
 
 
 def _use_wal(connection: Any) -> None:

@@ -87,7 +87,7 @@ def test_more_than_fits_into_one_transaction_goes_bit_by_bit(store: Engine) -> N
 
 def test_one_that_a_replay_has_in_hand_is_left_for_another_time(fresh_store: FreshStore) -> None:
     with fresh_store("postgres") as url:
-        engine = open_engine(url, impatient=True)
+        engine = open_engine(url, intake=True)
         fill(engine)
         held = table_of(Quarantine)
         with engine.begin() as replaying:

@@ -17,9 +17,13 @@ from receiver.store import Entry, Written
 from receiver.vendors.base import Claims, Incoming
 from receiver.vendors.mindtickle import MindTickle
 from receiver.writer import Writer
+from shared.bulk import table_of
+from shared.database import open_engine
 from shared.models import Delivery, Event, ModuleProgress
 from shared.outcomes import Outcome
+from shared.projections import READ_MODELS
 from tests import playing
+from tests.conftest import FreshStore
 from tests.load import Load
 from tests.receiver.test_mindtickle import NOW
 from tests.running import Receiver, until
@@ -162,3 +166,25 @@ def test_a_receiver_that_is_stopped_under_load_answers_all_that_it_has_stored_an
     assert code == 0
     assert load.refused == []
     assert sorted(load.acknowledged) == keys(receiver.engine)
+
+
+def test_a_postgres_that_was_empty_is_never_read_whole_to_take_deliveries_in(
+    fresh_store: FreshStore,
+) -> None:
+    with fresh_store("postgres") as url:
+        engine = open_engine(url, intake=True)
+        for batch in range(20):  # plans are kept after some
+            written(engine, [entry(f"e-{batch}-{n}", f"u-{n}") for n in range(20)], Metrics())
+        engine.dispose()  # a session that ends tells what it has read
+        assert rows_read_whole(url) == 0
+
+
+def rows_read_whole(url: str) -> int:
+    """Rows that sequential scans have read of read models, as Postgres counts them."""
+    tables = ", ".join(f"'{table_of(model).name}'" for model in READ_MODELS)
+    query = f"SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname IN ({tables})"
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        found: int = connection.exec_driver_sql(query).scalar_one()
+    engine.dispose()
+    return found
