@@ -293,7 +293,8 @@ def _write_progress(connection: Connection, facts: list[Progressed]) -> None:
     upsert(connection, _progress(dialect), facts, key_columns=3)
     named = ((fact.vendor, *fact[2:4], fact.updated_at) for fact in facts if fact.module_name)
     upsert(connection, _module(dialect), _newest(named), key_columns=2)
-    upsert(connection, _daily(dialect), map(_of_the_day, facts), key_columns=4)
+    of_days = standings.largest(map(_of_the_day, facts))
+    upsert(connection, _daily(dialect), of_days, key_columns=4)
 
 
 @cache

@@ -86,7 +86,8 @@ def follow(connection: Connection, progress: Iterable[Row], attempts: Iterable[R
 
 def mark(connection: Connection, progress: Iterable[Row]) -> None:
     """Keep only the totals of each quarter hour, as `rebuild` does before `make_all`."""
-    upsert(connection, _mark(connection.dialect.name), map(_in_slot, progress), key_columns=4)
+    marks = largest(map(_in_slot, progress))
+    upsert(connection, _mark(connection.dialect.name), marks, key_columns=4)
 
 
 def make_all(connection: Connection) -> None:
@@ -95,6 +96,16 @@ def make_all(connection: Connection) -> None:
     connection.execute(_run_up())
     connection.execute(_all_learners(dialect))
     connection.execute(_all_quizzes(dialect))
+
+
+def largest(rows: Iterable[Row]) -> Iterable[Row]:
+    """One row for each key, with the larger of its totals: those are the last two columns."""
+    found: dict[Row, tuple[float, int]] = {}
+    for row in rows:
+        key, (pct, seconds) = row[:-2], row[-2:]
+        before = found.get(key, (pct, seconds))
+        found[key] = max(pct, before[0]), max(seconds, before[1])
+    return [(*key, *totals) for key, totals in found.items()]
 
 
 def slot_of(at: datetime) -> datetime:
