@@ -290,11 +290,25 @@ def _identify(dialect: str) -> Upsert:
 
 def _write_progress(connection: Connection, facts: list[Progressed]) -> None:
     dialect = connection.dialect.name
-    upsert(connection, _progress(dialect), facts, key_columns=3)
+    upsert(connection, _progress(dialect), _merged(facts), key_columns=3)
     named = ((fact.vendor, *fact[2:4], fact.updated_at) for fact in facts if fact.module_name)
     upsert(connection, _module(dialect), _newest(named), key_columns=2)
     of_days = standings.largest(map(_of_the_day, facts))
     upsert(connection, _daily(dialect), of_days, key_columns=4)
+
+
+def _merged(facts: Iterable[Progressed]) -> Iterable[Progressed]:
+    """One fact for each learner and module, as the store would merge them: in one transaction
+    Postgres walks past every earlier version of a row to change it once more."""
+    found: dict[Row, Progressed] = {}
+    for fact in facts:
+        one = found.setdefault(fact[:3], fact)
+        if one is not fact:
+            last = max(one, fact, key=lambda told: (told.updated_at, told.module_name or ""))
+            pct = max(one.progress_pct, fact.progress_pct)
+            seconds = max(one.time_spent_sec, fact.time_spent_sec)
+            found[fact[:3]] = last._replace(progress_pct=pct, time_spent_sec=seconds)
+    return found.values()
 
 
 @cache

@@ -387,6 +387,19 @@ def test_the_name_of_a_module_is_that_of_its_latest_event(connection: Connection
 
 
 @pytest.mark.parametrize("swapped", [False, True])
+def test_what_comes_in_one_batch_merges_as_if_each_came_by_itself(
+    connection: Connection, swapped: bool
+) -> None:
+    facts = [moved(80, 300, TUESDAY, "Aa"), moved(40, 900, TUESDAY, "Zz"), moved(60, 1, MONDAY)]
+    project(connection, reversed(facts) if swapped else facts)
+    progress = only(connection, ModuleProgress)
+    assert (progress.progress_pct, progress.time_spent_sec) == (80, 900)
+    assert (progress.module_name, progress.updated_at) == ("Zz", TUESDAY)
+    of_days = connection.execute(table_of(ModuleProgressDaily).select()).all()
+    assert {(row.progress_pct, row.time_spent_sec) for row in of_days} == {(60, 1), (80, 900)}
+
+
+@pytest.mark.parametrize("swapped", [False, True])
 def test_of_two_names_or_teams_at_one_moment_the_same_one_wins_in_either_order(
     connection: Connection, swapped: bool
 ) -> None:
