@@ -282,6 +282,27 @@ def test_a_threshold_is_set_changed_and_taken_away(store: Engine, connection: Co
     ]
 
 
+def test_of_two_thresholds_set_at_the_very_same_time_the_later_one_stays(store: Engine) -> None:
+    writing = store.execution_options(immediate=True)
+
+    def second() -> None:
+        with writing.begin() as connection:
+            coaching.set_threshold(connection, "paul", V, "q-1", 80.0)
+
+    with ThreadPoolExecutor() as pool:
+        with writing.begin() as first:
+            coaching.set_threshold(first, "ines", V, "q-1", 75.0)
+            done = pool.submit(second)
+            if store.dialect.name == "postgresql":
+                until(lambda: bool(waiting(store)))
+        done.result()
+    assert thresholds(store) == {"q-1": 80}
+    assert [(who, said) for who, _, _, said in log(store)] == [
+        ("ines", "default → 75 %"),
+        ("paul", "75 % → 80 %"),
+    ]
+
+
 @pytest.mark.parametrize("pct", [-1, 101, float("nan")])
 def test_a_threshold_is_a_percentage(connection: Connection, pct: float) -> None:
     with pytest.raises(Impossible):
