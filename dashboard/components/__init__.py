@@ -212,9 +212,13 @@ def link_to_view() -> None:
 
 
 def csv(frame: pd.DataFrame, name: str) -> None:
-    """A button that downloads what is on screen, which the audit log then says. A spreadsheet runs
-    no formula of a payload. In a live part only that part is drawn anew after a click."""
+    """A button that downloads what is on screen, which the audit log then says; without one that
+    can say it there is no button. A spreadsheet runs no formula of a payload. In a live part only
+    that part is drawn anew after a click."""
     if not access.may("export"):
+        return
+    if not store.can_note():
+        st.caption("No CSV here: the audit log, which notes each, cannot be written.")
         return
     words = frame.select_dtypes(include=["object", "string"]).columns
     safe = frame.assign(**{column: frame[column].map(_no_formula) for column in words})

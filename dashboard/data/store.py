@@ -100,6 +100,18 @@ def note_export(name: str, rows: int) -> None:
         note(connection, actor(), "export", f"{name}.csv", f"{rows:,} rows")
 
 
+@cached("15s")
+def can_note() -> bool:
+    """Whether the audit log can be written here: tried, and taken back."""
+    try:
+        with read().execution_options(immediate=True) as connection, connection.begin() as tried:
+            note(connection, "nobody", "export", None, "")
+            tried.rollback()
+    except SQLAlchemyError:
+        return False
+    return True
+
+
 def problem() -> str | None:
     """Why the store cannot be read, with what to do; None if it can."""
     try:

@@ -4,7 +4,12 @@ stores is in the queries, which are tested on both."""
 from collections.abc import Iterator
 
 import pytest
+import streamlit as st
+from sqlalchemy import Engine, make_url
+from streamlit.testing.v1 import AppTest
 
+from shared.models import AuditLog
+from tests import stores
 from tests.conftest import STORES, FreshStore
 from tests.dashboard.conftest import ROOT, Open, Send
 
@@ -41,3 +46,35 @@ def test_a_page_opens_on_either_store(
     shown = open_page(page, **query)
     assert not shown.exception
     assert not shown.error
+
+
+def downloads(shown: AppTest) -> int:
+    return len(shown.get("download_button"))
+
+
+def close_for_writing(store: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever connects from now on can only read, as from a replica."""
+    name = store.url.database or ""
+    if store.dialect.name == "postgresql":
+        with store.begin() as connection:
+            command = f"ALTER DATABASE {name} SET default_transaction_read_only = on"
+            connection.exec_driver_sql(command)
+    else:
+        query = {"mode": "ro", "uri": "true"}
+        url = make_url("sqlite://").set(database=f"file:{name}", query=query)
+        monkeypatch.setenv("DATABASE_URL", url.render_as_string())
+
+
+@pytest.mark.usefixtures("company")
+def test_what_cannot_be_noted_is_not_handed_out(
+    open_page: Open, store: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert downloads(open_page()) == 1
+    assert stores.count(store, AuditLog) == 0  # a look whether it can be written leaves nothing
+    close_for_writing(store, monkeypatch)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    shown = open_page()
+    assert shown.dataframe
+    assert downloads(shown) == 0
+    assert "No CSV here" in " ".join(one.value for one in shown.caption)
