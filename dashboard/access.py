@@ -37,7 +37,6 @@ ACTIONS: Mapping[str, frozenset[Role]] = {
 _for_all: ContextVar[Names | None] = ContextVar("_for_all", default=None)
 """How people are named in what is being read to be kept for all sessions; None if nothing is."""
 
-
 OPENNESS: Sequence[Names] = ("full", "initials", "anonymous")
 
 
@@ -107,6 +106,11 @@ def teams(every: Iterable[str]) -> list[str]:
     """Those of some teams that the viewer may see."""
     limit = present().teams
     return [team for team in every if limit is None or team in limit]
+
+
+def sees_all_teams() -> bool:
+    """Whether the viewer is not limited to named teams."""
+    return present().teams is None
 
 
 def names() -> Names:

@@ -268,5 +268,6 @@ def plain(text: str) -> str:
 def nothing_here(version: store.Version, why: str) -> None:
     """Why a part is empty, and what to do."""
     if not store.has_events(version):
-        why = "Deliveries came, but none was taken. The page Deliveries says why."
+        says = "The page Deliveries says" if access.may("deliveries") else "An admin can see"
+        why = f"Deliveries came, but none was taken. {says} why."
     st.info(why, icon=":material/info:")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts
+from dashboard import access, charts
 from dashboard.components import (
     Figure,
     csv,
@@ -58,19 +58,26 @@ def notice(lag: data.Lag) -> None:
     """What may be missing from the standings, and where to look."""
     said = []
     if lag.first:
-        events = "1 event" if lag.events == 1 else f"{lag.events:,} events"
-        said.append(f"{events} failed since {_clock(lag.first)}")
+        said.append(_failed(lag.events, lag.first))
     if lag.down:
         said.append(_down(lag))
     if said:
         with row():
             st.warning(f"{'; '.join(said)}; standings may lag.", icon=":material/warning:")
-            st.page_link(
-                "app_pages/deliveries.py",
-                label="See them",
-                icon=":material/arrow_forward:",
-                query_params={"view": "Attempt chains", "span": "30 days"},
-            )
+            if access.may("deliveries"):
+                st.page_link(
+                    "app_pages/deliveries.py",
+                    label="See them",
+                    icon=":material/arrow_forward:",
+                    query_params={"view": "Attempt chains", "span": "30 days"},
+                )
+
+
+def _failed(events: int, first: datetime) -> str:
+    """What was refused was not read, so nobody knows of which team it was."""
+    told = "1 event" if events == 1 else f"{events:,} events"
+    counted = "" if access.sees_all_teams() else ", counted over all teams"
+    return f"{told} failed since {_clock(first)}{counted}"
 
 
 def _down(lag: data.Lag) -> str:
@@ -352,16 +359,24 @@ def _modules(frame: pd.DataFrame) -> None:
 
 
 def _events(shown: list[data.Told]) -> None:
-    st.caption("The events behind it, the latest first; each opens its delivery")
+    linked = access.may("deliveries")
+    opens = "; each opens its delivery" if linked else ""
+    st.caption(f"The events behind it, the latest first{opens}")
     if not shown:
         st.info("No event of this window is kept any more.")
     for one in shown:
-        pct = "unknown" if one.pct is None else f"{one.pct:.0f} %"
-        said = f"{one.at:%-d %b, %H:%M} · {plain(one.module or 'unknown')}: {pct}"
-        if one.delivery_id is None:
-            st.caption(f"{said} (its delivery has gone by age)")
-        else:
-            at = {"delivery": str(one.delivery_id)}
-            st.page_link("app_pages/deliveries.py", label=said, query_params=at, icon="")
+        _event(one, linked=linked)
     if len(shown) == data.EVENTS_SHOWN:
         st.caption(f"Only the latest {data.EVENTS_SHOWN} are shown.")
+
+
+def _event(one: data.Told, *, linked: bool) -> None:
+    pct = "unknown" if one.pct is None else f"{one.pct:.0f} %"
+    said = f"{one.at:%-d %b, %H:%M} · {plain(one.module or 'unknown')}: {pct}"
+    if not linked:
+        st.caption(said)
+    elif one.delivery_id is None:
+        st.caption(f"{said} (its delivery has gone by age)")
+    else:
+        at = {"delivery": str(one.delivery_id)}
+        st.page_link("app_pages/deliveries.py", label=said, query_params=at, icon="")

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts
+from dashboard import access, charts
 from dashboard.components import certifications, plain, section, viewer_zone
 from dashboard.data import learners as data
 from dashboard.data import store
@@ -68,6 +68,8 @@ EVENT = {
     "type": st.column_config.TextColumn("Event"),
     "vendor": st.column_config.TextColumn("Vendor"),
     "event_key": st.column_config.TextColumn("Event id"),
+}
+OPENS_DELIVERY = {
     "delivery": st.column_config.LinkColumn(
         "Delivery", display_text="Open delivery", help="Kept for a while only."
     ),
@@ -260,11 +262,12 @@ def _changes(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def events(version: store.Version, person: str) -> None:
-    """The latest events, each with its delivery."""
+    """The latest events, each with its delivery for who may open that."""
     frame, count = data.events(version, person, viewer_zone())
     links = frame["delivery_id"].map(_delivery) if len(frame) else None
     shown = _named(frame).assign(delivery=links) if len(frame) else frame
-    section("Events", shown, EVENT, "events", "No event is kept of them.")
+    columns = EVENT | OPENS_DELIVERY if access.may("deliveries") else EVENT
+    section("Events", shown, columns, "events", "No event is kept of them.")
     if len(frame) < count:
         st.caption(f"The latest {len(frame):,} of {count:,} events.")
 

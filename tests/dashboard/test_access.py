@@ -116,6 +116,40 @@ def test_a_page_is_shown_to_its_roles_only(
         assert shows_nothing(app)
 
 
+def linked(app: AppTest) -> set[str]:
+    """The pages that links of a page lead to, in its words and in its tables."""
+    cells = [str(cell) for table in app.dataframe for cell in table.value.to_numpy().ravel()]
+    in_cells = {page for page in PAGES if any(cell.startswith(f"{page}?") for cell in cells)}
+    return {link.proto.page for link in app.get("page_link")} | in_cells
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize(
+    ("page", "query", "leads_to"),
+    [
+        ("leaderboard", {}, {"deliveries"}),
+        ("leaderboard", {"learner": "mindtickle/u-1"}, {"deliveries", "learner"}),
+        ("learner", {"id": "mindtickle/u-1"}, {"deliveries", "learner"}),
+    ],
+)
+def test_a_link_is_shown_to_those_only_whose_role_opens_its_page(
+    visit: Visit, company: None, send: Send, page: str, query: dict[str, str],
+    leads_to: set[str], role: Role,
+) -> None:  # fmt: skip
+    send("module.progress", {}, secret="rotated")
+    app = visit(page, claims("somebody", roles=[role], teams=["west"]), **query)
+    assert linked(app) == {one for one in leads_to if role in access.PAGES[one]}
+
+
+@pytest.mark.parametrize(("role", "says"), [(Role.ADMIN, "The page"), (Role.MANAGER, "An admin")])
+def test_where_nothing_was_taken_it_is_said_who_can_see_why(
+    visit: Visit, send: Send, role: Role, says: str
+) -> None:
+    send("module.progress", {}, secret="rotated")
+    app = visit("leaderboard", claims("somebody", roles=[role]))
+    assert f"none was taken. {says}" in said(app)
+
+
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("user", [{}, claims(), claims("eve")])
 def test_without_a_role_no_page_is_shown(
@@ -345,6 +379,15 @@ def test_a_team_in_the_address_that_is_not_the_managers_own_shows_nobody(
     app.query_params["team"] = "west"
     app.run()
     assert answers[-1].teams == ("east",)  # west is no option of theirs, so nothing is chosen
+
+
+@pytest.mark.parametrize(("name", "told"), [("ines", True), ("tom", True), ("ada", False)])
+def test_who_is_limited_to_teams_is_told_that_failures_are_counted_over_all(
+    visit: Visit, company: None, send: Send, name: str, told: bool
+) -> None:
+    send("module.progress", {}, secret="rotated")
+    (warning,) = visit("leaderboard", claims(name)).warning
+    assert (", counted over all teams; standings may lag." in warning.value) is told
 
 
 @pytest.mark.parametrize(("name", "people"), [("ines", 1), ("paul", 2), ("tom", 0), ("ada", 3)])
