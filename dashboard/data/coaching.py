@@ -201,7 +201,7 @@ def people_failing(version: Version, asked: Asked) -> pd.DataFrame:
 
     return framed(
         rows,
-        lambda frame: with_people(frame.assign(user_id=frame["key"])).assign(
+        lambda frame: with_people(frame).assign(
             quizzes=pd.Series([[_name(one) for one in of(row.person)] for row in rows]),
             takers=pd.Series(
                 [[Taker(*one[:3]) for one in of(row.person) if one.state == "new"] for row in rows]
