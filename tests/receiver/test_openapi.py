@@ -15,8 +15,10 @@ from tests.running import Receiver
 from tests.vendors import SENDERS
 
 EXAMPLES = 40
+TOKEN = "a-metrics-token-0123456789"
 document = schemathesis.openapi.from_path(Path(__file__).parents[2] / "docs" / "openapi.yaml")
 deliveries = document.include(path="/webhooks/{slug}", method="POST")
+metrics = document.include(path="/metrics")
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def described(
 ) -> Iterator[Receiver]:
     with (
         fresh_store("postgres") as url,
-        Receiver(url, tmp_path_factory.mktemp("receiver")) as running,
+        Receiver(url, tmp_path_factory.mktemp("receiver"), METRICS_TOKEN=TOKEN) as running,
     ):
         yield running
 
@@ -50,3 +52,14 @@ def test_every_answer_to_a_signed_delivery_is_one_that_the_document_names(
     )
     # What is authentic is acknowledged in any form, as the vendor could send it no better.
     case.validate_response(answer, excluded_checks=[negative_data_rejection])
+
+
+@metrics.parametrize()
+@settings(max_examples=EXAMPLES)
+@pytest.mark.parametrize(("token", "status"), [(TOKEN, 200), (f"{TOKEN}x", 401)])
+def test_the_metrics_are_answered_as_the_document_says_by_the_token(
+    case: Case, described: Receiver, token: str, status: int
+) -> None:
+    headers = {"authorization": f"Bearer {token}"}
+    answer = case.call_and_validate(base_url=described.url, headers=headers)
+    assert answer.status_code == (status if case.method == "GET" else 405)
