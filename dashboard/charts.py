@@ -207,49 +207,6 @@ def _scaled(channel: Any, looks: dict[str, str]) -> Any:
     return channel("words:N", scale=scale, legend=None)
 
 
-def scores(frame: pd.DataFrame, threshold_pct: float) -> alt.LayerChart | alt.FacetChart:
-    """The attempts of one learner at one quiz: graded ones connected, practice runs only marked,
-    and the threshold. `at` is without a zone, `kind` one of the words below, `pct` may be empty."""
-    shapes = {"low": "cross", "passed": "circle", "practice": "diamond"}
-    colours = ["#d1495b", "#0b7a75", "#8a979d"]
-    time = alt.X(
-        "at:T",
-        title=None,
-        scale=alt.Scale(padding=16),
-        axis=alt.Axis(format="%-d %b", tickCount=5),
-    )
-    score = alt.Y("pct:Q", title="Score (%)", scale=alt.Scale(domain=[0, 100]))
-    graded = alt.Chart(frame[frame["kind"] != "practice"]).encode(x=time, y=score)
-    marks = alt.Chart(frame.assign(pct=frame["pct"].fillna(0))).encode(
-        x=time,
-        y=score,
-        color=alt.Color(
-            "kind:N",
-            title=None,
-            scale=alt.Scale(domain=list(shapes), range=colours),
-            legend=alt.Legend(orient="top"),
-        ),
-        shape=alt.Shape(
-            "kind:N", scale=alt.Scale(domain=list(shapes), range=list(shapes.values()))
-        ),
-        tooltip=[
-            alt.Tooltip("at:T", title="At", format="%a %-d %b %Y %H:%M"),
-            alt.Tooltip("score:N", title="Score"),
-            alt.Tooltip("kind:N", title="Attempt"),
-        ],
-    )
-    limit = pd.DataFrame({"pct": [threshold_pct], "says": [f"threshold {threshold_pct:g} %"]})
-    line = alt.Chart(limit).encode(y="pct:Q")
-    return alt.layer(
-        line.mark_rule(strokeDash=[5, 4], color="#7a868c"),
-        line.mark_text(align="left", baseline="bottom", dx=4, dy=-2, color="#7a868c").encode(
-            x=alt.value(0), text="says:N"
-        ),
-        graded.mark_line(color="#7a868c", strokeWidth=1.5),
-        marks.mark_point(filled=True, size=110, opacity=1),
-    ).properties(height=220)
-
-
 def points_by_module(frame: pd.DataFrame) -> alt.Chart:
     """Bars: what somebody gained in each module."""
     chart: alt.Chart = (

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import charts
-from dashboard.components import ago, plain, table, viewer_zone
+from dashboard.components import ago, learner, plain, table, viewer_zone
 from dashboard.components.coaching import label, percent_column
 from dashboard.data import coaching as data
 from dashboard.data import store
@@ -204,12 +204,13 @@ def _day(at: datetime) -> str:
 def _attempts(now: data.Item) -> None:
     row = now.row
     frame = now.attempts.assign(
-        at=now.attempts["submitted_at"].dt.tz_localize(None),
-        kind=[_kind(one, row.threshold_pct) for one in each(now.attempts)],
-        score=[_score(pct) for pct in now.attempts["pct"]],
+        threshold_pct=row.threshold_pct,
+        result=[_result(one, row.threshold_pct) for one in each(now.attempts)],
     )
+    points = charts.on_the_clock(frame)
+    st.caption(f"{learner.DRAWN}, {row.threshold_pct:g} %.")
     st.altair_chart(
-        charts.scores(frame, row.threshold_pct),
+        charts.quiz_scores(points, charts.around(points["at"])),
         alt=f"Scores of {len(frame)} attempts, the latest {_score(row.latest_pct)}, "
         f"threshold {row.threshold_pct:g} %",
         key="item_scores",
@@ -217,13 +218,14 @@ def _attempts(now: data.Item) -> None:
     columns = {
         "submitted_at": st.column_config.DatetimeColumn("When", format="D MMM YYYY, HH:mm"),
         "pct": percent_column("Score"),
-        "kind": st.column_config.TextColumn("Attempt"),
+        "result": st.column_config.TextColumn("Result"),
     }
+    shown = frame.assign(result=frame["result"].map(learner.RESULTS))
     with st.expander(f"{row.tries:,} graded, {row.practice_runs:,} practice, as a table"):
-        table(frame, columns, "Attempts", "item_attempts")
+        table(shown, columns, "Attempts", "item_attempts")
 
 
-def _kind(attempt: Any, threshold_pct: float) -> str:
+def _result(attempt: Any, threshold_pct: float) -> str:
     if not attempt.graded:
         return "practice"
     scored_low = pd.notna(attempt.pct) and attempt.pct < threshold_pct

@@ -16,6 +16,11 @@ PAGE = "app_pages/learner.py"
 CHARTS = 6
 """So many quizzes are drawn at once."""
 RESULTS = {"passed": "✓ Passed", "low": "✕ Low", "practice": "◇ Practice"}
+DRAWN = (
+    "Score in percent: ● passed, ✚ low, ◆ practice, at the bottom without a score. The dashed line "
+    "is the threshold"
+)
+"""How to read a chart of scores."""
 STATES = {
     "open": "◔ Flagged",
     "in_progress": "◑ In progress",
@@ -204,10 +209,7 @@ def _chosen(names: Sequence[str]) -> Sequence[str]:
 def _draw(frame: pd.DataFrame, quizzes: Sequence[str]) -> None:
     points = charts.on_the_clock(frame)
     span = charts.around(points["at"])
-    st.caption(
-        "Score in percent: ● passed, ✚ low, ◆ practice, at the bottom without a score. The dashed "
-        "line is the threshold."
-    )
+    st.caption(f"{DRAWN}.")
     grid = st.grid(2, min_column_width=280)
     for place, quiz in enumerate(quizzes):
         one = points[points["quiz"] == quiz]
