@@ -167,6 +167,9 @@ def learners(frame: pd.DataFrame, metric: str, *, compared: bool) -> None:
         "time": st.column_config.NumberColumn("Time", format=UNITS["time"]),
     }
     rest.pop(metric, None)
+    counted = st.column_config.NumberColumn(
+        "Vendors", help="How many vendors tell of them. Their own page says which."
+    )
     columns = {
         "place": PLACE,
         **({"move": MOVE} if compared else {}),
@@ -180,7 +183,7 @@ def learners(frame: pd.DataFrame, metric: str, *, compared: bool) -> None:
             "8 weeks", width=120, y_min=0, help="Points gained a week, the last eight weeks."
         ),
         **rest,
-        **({"vendors": st.column_config.TextColumn("Vendors")} if several else {}),
+        **({"vendors": counted} if several else {}),
     }  # fmt: skip
     show(frame, columns, f"Learners by {METRICS[metric]}", "learners")
 

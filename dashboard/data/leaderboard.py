@@ -17,7 +17,6 @@ from dashboard.data.store import (
     known_as,
     read,
     smallest_group,
-    vendors,
     with_people,
 )
 from shared.outages import Outage, Run, outages
@@ -47,8 +46,8 @@ def board_of(who: Who, window: Window, module: tuple[str, str] | None) -> Board:
 
 @kept
 def learner_board(version: Version, metric: str, board: Board, day: Day) -> pd.DataFrame:
-    """key, place, move, learner, team_id, vendors, gained, completed, average, time (hours), weeks
-    (points gained in each of the last eight) and `of`, how many there are in all."""
+    """key, place, move, learner, team_id, vendors (how many), gained, completed, average, time
+    (hours), weeks (points gained in each of the last eight) and `of`, how many there are in all."""
     with read() as connection:
         rows = leaderboard.learners(connection, metric, board)
         people = [row.person for row in rows]
@@ -59,7 +58,7 @@ def learner_board(version: Version, metric: str, board: Board, day: Day) -> pd.D
         lambda frame: _placed(with_people(frame)).assign(
             time=frame["time"] / _unit("time"),
             weeks=frame["person"].map(gains),
-            vendors=frame["vendors"].map(_vendor_names),
+            vendors=frame["vendors"].map(lambda slugs: len(set(slugs.split(",")))),
         ),
     )
 
@@ -311,11 +310,6 @@ def _told(row: AnyRow, zone: str) -> Told:
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         return Told(at, row.vendor, row.delivery_id)
     return Told(at, row.vendor, row.delivery_id, module_id, name, pct)
-
-
-def _vendor_names(slugs: str) -> str:
-    names = vendors()
-    return ", ".join(sorted({names.get(slug, slug) for slug in slugs.split(",")}))
 
 
 def _placed(frame: pd.DataFrame) -> pd.DataFrame:
