@@ -151,8 +151,10 @@ def choose_vendors() -> Sequence[VendorFacts]:
 
 
 def findings(evidence: Sequence[Evidence]) -> None:
-    """Each thing that is wrong: evidence, cure, and what happens otherwise."""
+    """Each thing that is wrong, of any vendor, the most urgent first: evidence, cure, and what
+    happens otherwise."""
     found = [(one.vendor, finding) for one in evidence for finding in diagnose(one)]
+    found.sort(key=lambda pair: list(Severity).index(pair[1].severity))
     if not found:
         st.success("Nothing unusual was recognised.", icon=":material/check_circle:")
     for vendor, finding in found:

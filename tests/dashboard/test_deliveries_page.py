@@ -240,6 +240,14 @@ def test_of_several_vendors_each_delivery_and_finding_says_whose_it_is(open_page
 
 
 @pytest.mark.usefixtures("two_vendors")
+def test_what_loses_events_comes_first_whose_ever_it_is(open_page: Open, send: Send) -> None:
+    refuse(send, 6)
+    titles = [one.label for one in open_page("deliveries").expander]
+    assert titles[0] == "MindTickle: The signing secret was probably rotated"
+    assert any(title.startswith("Seismic Learning") for title in titles[1:])
+
+
+@pytest.mark.usefixtures("two_vendors")
 def test_the_vendor_filter_limits_verdict_and_list(open_page: Open) -> None:
     page = open_page("deliveries", view="Deliveries", vendor="Seismic Learning (Lessonly)")
     assert "of 1 taken" in page.warning[0].value
