@@ -203,10 +203,7 @@ def _day(at: datetime) -> str:
 
 def _attempts(now: data.Item) -> None:
     row = now.row
-    frame = now.attempts.assign(
-        threshold_pct=row.threshold_pct,
-        result=[_result(one, row.threshold_pct) for one in each(now.attempts)],
-    )
+    frame = now.attempts.assign(threshold_pct=row.threshold_pct)
     points = charts.on_the_clock(frame)
     st.caption(f"{learner.DRAWN}, {row.threshold_pct:g} %.")
     st.altair_chart(
@@ -223,14 +220,6 @@ def _attempts(now: data.Item) -> None:
     shown = frame.assign(result=frame["result"].map(learner.RESULTS))
     with st.expander(f"{row.tries:,} graded, {row.practice_runs:,} practice, as a table"):
         table(shown, columns, "Attempts", "item_attempts")
-
-
-def _result(attempt: Any, threshold_pct: float) -> str:
-    if not attempt.graded:
-        return "practice"
-    scored_low = pd.notna(attempt.pct) and attempt.pct < threshold_pct
-    low = attempt.passed is False or scored_low
-    return "low" if low else "passed"
 
 
 def _score(pct: float | None) -> str:

@@ -229,7 +229,7 @@ def owners() -> list[str]:
 
 class Item(NamedTuple):
     """All there is to tell of one item as of now: its row, who and what it is in words, its
-    attempts (submitted_at, pct, passed, graded; newest first), rounds, and what was done to them
+    attempts (submitted_at, pct, result; newest first), rounds, and what was done to them
     (at, actor, action, subject, detail)."""
 
     row: AnyRow
@@ -248,7 +248,7 @@ def item(taker: Taker, zone: str) -> Item | None:
             return None
         rounds = coaching.rounds(connection, taker)
         history = coaching.history(connection, [case.id for case in rounds])
-        attempts = coaching.attempts(connection, taker)
+        attempts = coaching.attempts(connection, taker, row.threshold_pct)
     return Item(
         row,
         known_as(row.name, row.email, row.key),

@@ -246,10 +246,13 @@ def scores(connection: Connection, takers: Sequence[Taker]) -> Mapping[Taker, Se
     return found
 
 
-def attempts(connection: Connection, taker: Taker, limit: int = 200) -> Sequence[AnyRow]:
-    """The latest attempts of one, practice too, newest first: submitted_at, pct, passed, graded."""
-    columns = (attempt.submitted_at, percent(attempt).label("pct"), attempt.passed, attempt.graded)
-    query = select(*columns).where(*_is(attempt, taker))
+def attempts(
+    connection: Connection, taker: Taker, threshold_pct: float, limit: int = 200
+) -> Sequence[AnyRow]:
+    """The latest attempts of one, practice too, newest first: submitted_at, pct, result."""
+    columns = (attempt.submitted_at, percent(attempt).label("pct"))
+    result = result_of(attempt, _pct(threshold_pct)).label("result")
+    query = select(*columns, result).where(*_is(attempt, taker))
     newest = (attempt.submitted_at.desc(), attempt.event_key.desc())
     return connection.execute(query.order_by(*newest).limit(limit)).all()
 
@@ -330,6 +333,17 @@ def is_low(row: Any, limit: Any) -> ColumnElement[bool]:
 def same_quiz(one: Any, other: Any) -> ColumnElement[bool]:
     """Whether two rows are of one quiz of one vendor."""
     return and_(one.vendor == other.vendor, one.quiz_id == other.quiz_id)
+
+
+def result_of(attempt: Any, limit: Any) -> ColumnElement[str | None]:
+    """What came of an attempt: `practice`; `low`, under the threshold or not passed as the vendor
+    says; `passed`; None if nothing tells."""
+    pct = percent(attempt)
+    return case(
+        (attempt.graded.is_(False), "practice"),
+        (or_(pct < limit, attempt.passed.is_(False)), "low"),
+        (or_(pct >= limit, attempt.passed.is_(True)), "passed"),
+    )
 
 
 def _pct(value: float) -> ColumnElement[float]:

@@ -37,8 +37,9 @@ from shared.models import (
 )
 from shared.queries import AnyRow
 from shared.queries.certifications import state_of
+from shared.queries.coaching import result_of
 from shared.queries.people import Who, people
-from shared.standings import COMPLETE_PCT, exact
+from shared.standings import COMPLETE_PCT, percent
 
 learner = table_of(Learner).c
 progress = table_of(ModuleProgress).c
@@ -181,15 +182,8 @@ def attempts(
     connection: Connection, person: str, default_threshold_pct: float, limit: int = 500
 ) -> Sequence[AnyRow]:
     """Submissions of quizzes: vendor, quiz_id, quiz_name, graded, passed, pct (None without a
-    score), threshold_pct, submitted_at, result (`practice`, `low`: under the threshold or not
-    passed as the vendor says, `passed`, None if nothing tells); the latest first."""
+    score), threshold_pct, submitted_at, result (as of `coaching.result_of`); the latest first."""
     limits = func.coalesce(threshold.threshold_pct, quiz.retake_pct, default_threshold_pct)
-    pct = exact(100 * attempt.score / attempt.max_score)
-    result = case(
-        (attempt.graded.is_(False), "practice"),
-        (or_(pct < limits, attempt.passed.is_(False)), "low"),
-        (or_(pct >= limits, attempt.passed.is_(True)), "passed"),
-    )
     query = (
         select(
             attempt.vendor,
@@ -197,10 +191,10 @@ def attempts(
             func.coalesce(quiz.quiz_name, attempt.quiz_id).label("quiz_name"),
             attempt.graded,
             attempt.passed,
-            pct.label("pct"),
+            percent(attempt).label("pct"),
             limits.label("threshold_pct"),
             attempt.submitted_at,
-            result.label("result"),
+            result_of(attempt, limits).label("result"),
         )
         .join_from(table_of(QuizAttempt), table_of(Quiz), _same_quiz(quiz, attempt), isouter=True)
         .join(table_of(QuizThreshold), _same_quiz(threshold, attempt), isouter=True)

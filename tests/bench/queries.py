@@ -146,6 +146,7 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
         "case_ids": range(1, 100),
         "of": (VENDOR, "q-07"),
         "pct": 80.0,
+        "threshold_pct": 80.0,
         "words": "learner.001",
         "asked": Asked(window),
         "deliveries": {"vendor": None},

@@ -415,5 +415,19 @@ def test_all_attempts_of_an_item_are_told_practice_too(
         {"graded": False, "score": None, "max_score": None},
         {"user_id": "other"},
     )
-    found = coaching.attempts(connection, Taker(V, "u-1", "q-1"))
-    assert [(row.pct, row.graded) for row in found] == [(None, False), (40, True)]
+    found = coaching.attempts(connection, Taker(V, "u-1", "q-1"), 70)
+    assert [(row.pct, row.result) for row in found] == [(None, "practice"), (40, "low")]
+
+
+@pytest.mark.parametrize(
+    ("score", "passed", "result"),
+    [(7, None, "passed"), (6.9, None, "low"), (9, False, "low"), (6, True, "low"),
+     (None, True, "passed"), (None, False, "low"), (None, None, None)],
+)  # fmt: skip
+def test_an_attempt_is_low_under_the_threshold_or_if_the_vendor_says_so(
+    store: Engine, connection: Connection,
+    score: float | None, passed: bool | None, result: str | None,
+) -> None:  # fmt: skip
+    attempts(store, {"score": score, "passed": passed})
+    (found,) = coaching.attempts(connection, Taker(V, "u-1", "q-1"), 70)
+    assert found.result == result
