@@ -13,6 +13,7 @@ from dashboard.data.store import (
     cached,
     framed,
     kept,
+    kept_a_moment,
     local,
     read,
     settings,
@@ -26,8 +27,6 @@ from shared.queries.evidence import gather, unrecovered_chains
 from shared.queries.windows import first_hour
 from shared.vendors import VendorFacts, vendor_facts
 
-MOMENT = 5
-"""Seconds for which what depends on the clock is kept."""
 CHAINS_SHOWN = 500
 LOOK_BACK = timedelta(days=30)
 """How long before a window an outage may have begun that reaches into it."""
@@ -113,7 +112,7 @@ def vendors() -> list[VendorFacts]:
         return [known[slug] for slug in deliveries.vendors(connection) if slug in known]
 
 
-@cached(MOMENT, max_entries=20)
+@kept_a_moment
 def evidence(vendor: VendorFacts, window: str) -> Evidence:
     """What a diagnosis is drawn from. The clock alone changes it, so it is kept for a moment."""
     now = datetime.now(UTC)
@@ -121,7 +120,7 @@ def evidence(vendor: VendorFacts, window: str) -> Evidence:
         return gather(connection, vendor, first_hour(window, this_hour()), now, settings())
 
 
-@cached(MOMENT, max_entries=20)
+@kept_a_moment
 def chains(vendor: VendorFacts, window: str, zone: str) -> pd.DataFrame:
     """Events that were refused and never got in: event_key, event_type, outcome, attempt (`3 of
     5`), state, next_due, last_chance, first, last."""
@@ -153,16 +152,20 @@ class Recovery(NamedTuple):
     """Events refused since then that never got in."""
 
 
-@cached(MOMENT, max_entries=20)
+@kept_a_moment
 def recoveries(window: str) -> list[Recovery]:
     """When no receiver was up in the window, and the recovery after each time."""
-    now = datetime.now(UTC)
     since = first_hour(window, this_hour())
     span = max((vendor.schedule.span for vendor in vendors()), default=timedelta(0))
     with read() as connection:
-        runs = failures.runs(connection, since - LOOK_BACK)
-        down = outages((Run(*row) for row in runs), now)
-        return [_recovery(connection, one, span) for one in down if one.end > since]
+        return [_recovery(connection, one, span) for one in down_since(connection, since)]
+
+
+def down_since(connection: Connection, since: datetime) -> list[Outage]:
+    """When no receiver was up, as far as it was after `since`; the oldest first."""
+    runs = failures.runs(connection, since - LOOK_BACK)
+    found = outages((Run(*row) for row in runs), datetime.now(UTC))
+    return [one for one in found if one.end > since]
 
 
 def _recovery(connection: Connection, outage: Outage, span: timedelta) -> Recovery:

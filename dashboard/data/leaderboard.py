@@ -2,33 +2,32 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 from sqlalchemy import Connection
 
+from dashboard.data.deliveries import down_since
 from dashboard.data.store import (
     Version,
-    cached,
     framed,
     kept,
+    kept_a_moment,
     known_as,
     read,
     smallest_group,
     with_people,
 )
-from shared.outages import Outage, Run, outages
+from shared.outages import Outage
 from shared.queries import AnyRow, catalog, failures, leaderboard, learners
 from shared.queries.movement import Board
 from shared.queries.people import Who
 from shared.queries.windows import Window, week_begins
 
-MOMENT = 5
-"""Seconds for which what depends on the clock is kept."""
-LOOK_BACK = timedelta(days=30)
-"""How long before a window an outage may have begun that reaches into it."""
+FIRST = datetime(2000, 1, 1, tzinfo=UTC)
+"""Before all that is kept."""
 EVENTS_SHOWN = 50
 
 
@@ -213,13 +212,11 @@ def _missing(version: Version, since: datetime | None) -> AnyRow:
         return failures.missing(connection, since)
 
 
-@cached(MOMENT, max_entries=20)
+@kept_a_moment
 def _down(window: Window) -> list[Outage]:
-    begin = window.since or datetime.min.replace(tzinfo=UTC) + LOOK_BACK
     with read() as connection:
-        runs = failures.runs(connection, begin - LOOK_BACK)
-    found = outages((Run(*row) for row in runs), datetime.now(UTC))
-    return [one for one in found if one.end > begin and not _after(one, window)]
+        found = down_since(connection, window.since or FIRST)
+    return [one for one in found if not _after(one, window)]
 
 
 def _after(outage: Outage, window: Window) -> bool:

@@ -62,6 +62,8 @@ def cached(
 
 kept = cached("15s", max_entries=200)
 """For one version of the store, bounded in time and number."""
+kept_a_moment = cached(5, max_entries=20)
+"""For what the clock alone changes."""
 
 
 @st.cache_resource
