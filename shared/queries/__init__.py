@@ -2,6 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import ColumnElement, Row, case, func
 
 AnyRow = Row[*tuple[Any, ...]]
+
+
+def counted(flag: ColumnElement[bool]) -> ColumnElement[int]:
+    """How many rows of a group are so; 0 without a row."""
+    return func.coalesce(func.sum(case((flag, 1), else_=0)), 0)

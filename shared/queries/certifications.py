@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Select, case, func, select, tr
 
 from shared.bulk import table_of
 from shared.models import Certification, CourseCompletion, Learner
-from shared.queries import AnyRow
+from shared.queries import AnyRow, counted
 from shared.queries.people import Who, people, same_account
 from shared.queries.windows import Window
 
@@ -53,8 +53,8 @@ def by_team(connection: Connection, who: Who, now: datetime) -> Sequence[AnyRow]
 
 def _counts(row: Any) -> list[Any]:
     return [
-        _counted(row.state == "overdue").label("overdue"),
-        _counted(row.state == "due soon").label("due_soon"),
+        counted(row.state == "overdue").label("overdue"),
+        counted(row.state == "due soon").label("due_soon"),
         func.count().label("expired"),
         func.count(row.person.distinct()).label("people"),
     ]
@@ -132,7 +132,3 @@ def _completed(who: Who, window: Window) -> Select[Any]:
         .where(completion.completed_at < window.until if window.until else true())
         .where(true() if who.vendor is None else completion.vendor == who.vendor)
     )
-
-
-def _counted(flag: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.coalesce(func.sum(case((flag, 1), else_=0)), 0)

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from shared.bulk import table_of
 from shared.models import Learner, Module, ModuleProgress
-from shared.queries import AnyRow
+from shared.queries import AnyRow, counted
 from shared.queries.groups import rank_of_shown, without_small
 from shared.queries.movement import (
     PERIODS,
@@ -165,7 +165,7 @@ def totals(connection: Connection, board: Board) -> AnyRow:
         figure
         for period in PERIODS
         for figure in (
-            _counted(row[f"moved{period}"]).label(f"active{period}"),
+            counted(row[f"moved{period}"]).label(f"active{period}"),
             *(
                 func.coalesce(func.sum(row[f"{name}{period}"]), 0).label(f"{name}{period}")
                 for name in ("gained", "completed", "time")
@@ -211,7 +211,7 @@ def _of_teams(metric: str, board: Board) -> Select[Any]:
     query = select(
         row.team_id,
         func.count().label("members"),
-        _counted(row.moved).label("moved"),
+        counted(row.moved).label("moved"),
         func.coalesce(cast(func.sum(row[metric]), Float), 0.0).label("total"),
         *(
             exact(func.coalesce(_per_member(row, metric, period), 0.0)).label(f"average{period}")
@@ -309,7 +309,3 @@ def _ranked(metric: str, board: Board) -> Select[Any]:
         .label("place"),
         *row,
     ).where(or_(row.moved, row.moved_before))
-
-
-def _counted(flag: AnyColumn) -> AnyColumn:
-    return func.coalesce(func.sum(case((flag, 1), else_=0)), 0)

@@ -9,7 +9,6 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
-    case,
     func,
     or_,
     select,
@@ -35,9 +34,9 @@ from shared.models import (
     QuizThreshold,
     RosterChange,
 )
-from shared.queries import AnyRow
+from shared.queries import AnyRow, counted
 from shared.queries.certifications import state_of
-from shared.queries.coaching import result_of
+from shared.queries.coaching import result_of, same_quiz
 from shared.queries.people import Who, people
 from shared.standings import COMPLETE_PCT, percent
 
@@ -125,7 +124,7 @@ def summary(
 def _progressed(person: str) -> Select[Any]:
     return select(
         func.count().label("modules"),
-        _counted(progress.progress_pct >= COMPLETE_PCT).label("completed"),
+        counted(progress.progress_pct >= COMPLETE_PCT).label("completed"),
         func.avg(progress.progress_pct).label("average"),
     ).where(_of(person, progress))
 
@@ -134,9 +133,9 @@ def _scored(person: str, default_threshold_pct: float) -> Select[int, int]:
     limit = func.coalesce(threshold.threshold_pct, quiz.retake_pct, default_threshold_pct)
     low = or_(standing.latest_pct < limit, standing.passed.is_(False))
     return (
-        select(func.count().label("quizzes"), _counted(low).label("low"))
-        .join_from(table_of(QuizStanding), table_of(Quiz), _same_quiz(quiz, standing), isouter=True)
-        .join(table_of(QuizThreshold), _same_quiz(threshold, standing), isouter=True)
+        select(func.count().label("quizzes"), counted(low).label("low"))
+        .join_from(table_of(QuizStanding), table_of(Quiz), same_quiz(quiz, standing), isouter=True)
+        .join(table_of(QuizThreshold), same_quiz(threshold, standing), isouter=True)
         .where(_of(person, standing), standing.tries > 0)
     )
 
@@ -144,8 +143,8 @@ def _scored(person: str, default_threshold_pct: float) -> Select[int, int]:
 def _expired(person: str, now: datetime) -> Select[int, int]:
     state = state_of(certificate.renewal_deadline, now)
     return select(
-        _counted(state == "overdue").label("overdue"),
-        _counted(state == "due soon").label("due_soon"),
+        counted(state == "overdue").label("overdue"),
+        counted(state == "due soon").label("due_soon"),
     ).where(_of(person, certificate))
 
 
@@ -196,8 +195,8 @@ def attempts(
             attempt.submitted_at,
             result_of(attempt, limits).label("result"),
         )
-        .join_from(table_of(QuizAttempt), table_of(Quiz), _same_quiz(quiz, attempt), isouter=True)
-        .join(table_of(QuizThreshold), _same_quiz(threshold, attempt), isouter=True)
+        .join_from(table_of(QuizAttempt), table_of(Quiz), same_quiz(quiz, attempt), isouter=True)
+        .join(table_of(QuizThreshold), same_quiz(threshold, attempt), isouter=True)
         .where(_of(person, attempt))
         .order_by(attempt.submitted_at.desc(), attempt.event_key)
         .limit(limit)
@@ -234,7 +233,7 @@ def cases(connection: Connection, person: str) -> Sequence[AnyRow]:
     name = func.coalesce(quiz.quiz_name, case_.quiz_id).label("quiz_name")
     query = (
         select(*case_, name)
-        .join_from(table_of(CoachingCase), table_of(Quiz), _same_quiz(quiz, case_), isouter=True)
+        .join_from(table_of(CoachingCase), table_of(Quiz), same_quiz(quiz, case_), isouter=True)
         .where(_of(person, case_))
         .order_by(case_.closed_at.isnot(None), case_.id.desc())
     )
@@ -284,11 +283,3 @@ def _of(person: str, row: Any) -> ColumnElement[bool]:
     no look-up of an EXISTS, but reads the whole table."""
     own = select(learner.vendor, learner.user_id).where(learner.person == person)
     return tuple_(row.vendor, row.user_id).in_(own)
-
-
-def _same_quiz(one: Any, other: Any) -> ColumnElement[bool]:
-    return and_(one.vendor == other.vendor, one.quiz_id == other.quiz_id)
-
-
-def _counted(flag: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.coalesce(func.sum(case((flag, 1), else_=0)), 0)
