@@ -35,13 +35,14 @@ def open_engine(url: str, *, intake: bool = False) -> Engine:
     """An engine for `url`, as `Settings.database_url` gives it. Nothing is connected yet.
 
     One for `intake` is tuned for many small writes by key, and gives up on a lock after
-    BUSY_TIMEOUT_SEC on Postgres too, as SQLite always does: a vendor waits for its answer.
+    BUSY_TIMEOUT_SEC on Postgres too, as SQLite always does: a vendor waits for its answer. Its
+    writer mostly gets the connection that it had: another one's caches would not know what it wrote.
 
     A connection with the execution option `immediate=True` takes SQLite's write lock when
     it begins: a transaction that reads first and locks later can fail in the middle.
     """
     if url.startswith("sqlite"):
-        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SEC})
+        engine = create_engine(url, pool_use_lifo=intake, connect_args={"timeout": BUSY_TIMEOUT_SEC})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         if intake:
@@ -50,6 +51,7 @@ def open_engine(url: str, *, intake: bool = False) -> Engine:
     return create_engine(
         url,
         pool_pre_ping=True,
+        pool_use_lifo=intake,
         connect_args={
             "options": " ".join(f"-c {one}" for one in ("timezone=UTC", *(INTAKE * intake))),
             "connect_timeout": BUSY_TIMEOUT_SEC,
