@@ -18,6 +18,8 @@ from shared.models import RebuildDue
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_SEC = 5
+RECYCLE_SEC = 3600
+ANALYZE_SQLITE = ("PRAGMA analysis_limit=1000", "ANALYZE")
 MIGRATION_LOCK = 7_411_052_001
 WRITE_LOCK = 7_411_052_002
 
@@ -32,7 +34,11 @@ def open_engine(url: str, *, impatient: bool = False) -> Engine:
     it begins: a transaction that reads first and locks later can fail in the middle.
     """
     if url.startswith("sqlite"):
-        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SEC})
+        # SQLite's planner reads its statistics once a connection: what `analyze` has found since
+        # then is only for new ones.
+        engine = create_engine(
+            url, pool_recycle=RECYCLE_SEC, connect_args={"timeout": BUSY_TIMEOUT_SEC}
+        )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -98,11 +104,34 @@ def overwrite_deleted(engine: Engine, tables: Iterable[Table]) -> bool:
 
 
 def _rewrite_file(engine: Engine) -> bool:
+    # Some builds of SQLite note values for the planner, which `ANALYZE` writes anew.
+    return _outside_of_transactions(
+        engine, *ANALYZE_SQLITE, "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"
+    )
+
+
+def analyze(engine: Engine) -> bool:
+    """Have the store count what its tables and indexes hold, from a sample: without it SQLite's
+    planner guesses, and `leaderboard.close_calls` took 1.0 s in place of 0.1 s at a million events.
+
+    False if others had a SQLite file locked; Postgres leaves out tables that others have.
+    """
+    if engine.dialect.name == "sqlite":
+        return _outside_of_transactions(engine, *ANALYZE_SQLITE)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ANALYZE (SKIP_LOCKED)")
+    return True
+
+
+def _outside_of_transactions(engine: Engine, *statements: str) -> bool:
+    """Whether SQLite could do this, or was busy: it says so by an error, or a checkpoint by the
+    first value of its row."""
     connection = engine.raw_connection()
     cursor: Any = connection.cursor()
     try:
-        cursor.execute("VACUUM")
-        busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        for statement in statements:
+            found = cursor.execute(statement).fetchone()
+        busy, *_ = found or (False,)
         return not busy
     except OperationalError as error:
         if not error.sqlite_errorname.startswith("SQLITE_BUSY"):
@@ -120,6 +149,7 @@ def migrate(engine: Engine, revision: str = "head") -> None:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+    analyze(engine)
 
 
 def is_current(engine: Engine) -> bool:
