@@ -55,7 +55,7 @@ def of_people(dialect: str, board: Board) -> Select[Any]:
     figures: list[AnyColumn] = []
     for period, (end, start) in zip(PERIODS, pairwise(moments), strict=True):
         figures += _moves(end.row, start.row, period)
-    accounts = with_moments(moments, _is_vendor(board.who))
+    accounts = with_moments(table_of(Learner), moments, _is_vendor(board.who))
     row = people(board.who, figures, accounts).subquery().c
     averages = [
         exact(row[f"points{period}"] / func.nullif(row[f"modules{period}"], 0)).label(
@@ -148,72 +148,67 @@ def _figures(row: Any, board: Board) -> Any:
     ).selected_columns
 
 
-def with_moments(moments: Sequence[_Moment], which: AnyColumn) -> FromClause:
-    """Learners with what those of `which` had by some moments."""
-    accounts: FromClause = table_of(Learner)
+def with_moments(accounts: FromClause, moments: Sequence[_Moment], which: AnyColumn) -> FromClause:
+    """With what those of `which` had by some moments."""
     for moment in moments:
         if moment.table is not None:
             accounts = accounts.outerjoin(moment.table, and_(moment.on, which))
     return accounts
 
 
-def of_modules(board: Board, person: str | None = None) -> Select[Any]:
-    """Person × module that moved in the window: gained, completed, time, pct and pct_before."""
+def of_modules(dialect: str, board: Board, person: str | None = None) -> Select[Any]:
+    """Account × module that moved in the window: person, `accounts` (how many they have), gained
+    (not rounded), completed, time, pct and pct_before."""
     window = board.window
-    asked = people(board.who).subquery()
-    end = _module_by(window.until)
-    start = _module_by(window.since) if window.since else NOTHING
-    pct, before = func.coalesce(end.pct, 0.0), func.coalesce(start.pct, 0.0)
+    asked = people(board.who, [func.count().label("accounts")]).subquery()
+    moments = [_module_by(dialect, window.until)]
+    moments.append(_module_by(dialect, window.since) if window.since else NEVER_IN_A_MODULE)
+    end, start = (moment.row for moment in moments)
+    pct, before = func.coalesce(end.progress_pct, 0.0), func.coalesce(start.progress_pct, 0.0)
     finished = and_(pct >= COMPLETE_PCT, before < COMPLETE_PCT)
-    query = (
+    accounts = table_of(ModuleProgress).join(table_of(Learner), same_account(learner, progress))
+    rows = (
         select(
             learner.person,
+            asked.c.accounts,
             progress.vendor,
             progress.module_id,
-            exact(pct - before).label("gained"),
+            (pct - before).label("gained"),
             case((finished, 1), else_=0).label("completed"),
-            (func.coalesce(end.seconds, 0) - func.coalesce(start.seconds, 0)).label("time"),
+            (func.coalesce(end.time_spent_sec, 0) - func.coalesce(start.time_spent_sec, 0)).label(
+                "time"
+            ),
             pct.label("pct"),
             before.label("pct_before"),
         )
-        .join_from(table_of(ModuleProgress), table_of(Learner), same_account(learner, progress))
-        .join(asked, asked.c.person == learner.person)
+        .select_from(
+            with_moments(accounts.join(asked, asked.c.person == learner.person), moments, true())
+        )
         .where(_is_vendor(board.who), is_module(progress, board.module))
         .where(true() if person is None else learner.person == person)
         .where(progress.updated_at >= window.since if window.since else true())
     )
-    return query.where(or_(end.slot > start.slot, and_(end.slot.isnot(None), start.slot.is_(None))))
+    return rows.where(or_(end.slot > start.slot, and_(end.slot.isnot(None), start.slot.is_(None))))
 
 
-class _Total(NamedTuple):
-    """Of the latest standing of a learner in a module before some moment."""
-
-    slot: AnyColumn
-    pct: AnyColumn
-    seconds: AnyColumn
-
-
-NOTHING = _Total(literal(None, UtcDateTime()), literal(0.0), literal(0))
+TOTALS = ("progress_pct", "time_spent_sec")
+NEVER_IN_A_MODULE = _Moment(
+    select(
+        literal(None, UtcDateTime()).label("slot"), *(literal(0).label(name) for name in TOTALS)
+    ).selected_columns
+)
 
 
-def _module_by(at: datetime | None) -> _Total:
+def _module_by(dialect: str, at: datetime | None) -> _Moment:
+    """As of the latest standing of a learner in a module before `at`; None is now."""
     if at is None:  # progress is the latest standing: nothing to look up
-        return _Total(progress.updated_at, progress.progress_pct, progress.time_spent_sec)
-    standing = table_of(ModuleStanding).alias().c
+        now = select(progress.updated_at.label("slot"), *(progress[name] for name in TOTALS))
+        return _Moment(now.selected_columns)
 
-    def latest(column: AnyColumn) -> AnyColumn:
-        return (
-            select(column)
-            .where(same_account(standing, progress), standing.module_id == progress.module_id)
-            .where(standing.slot < at)
-            .order_by(standing.slot.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
+    def own(row: Any) -> AnyColumn:
+        return and_(same_account(row, progress), row.module_id == progress.module_id)
 
-    return _Total(
-        latest(standing.slot), latest(standing.progress_pct), latest(standing.time_spent_sec)
-    )
+    return _Moment(*_last(dialect, table_of(ModuleStanding), own, at))
 
 
 def is_module(row: Any, wanted: tuple[str, str] | None) -> AnyColumn:
