@@ -88,9 +88,10 @@ def completions(
 ) -> Sequence[AnyRow]:
     """Courses completed in a window: who (`people`), vendor, course_id, course_name, score,
     completed_at, report_url; the latest first; `of` counts all without limit."""
-    row = _completed(who, window).subquery()
-    query = select(row, func.count().over().label("of"))
-    query = query.order_by(row.c.completed_at.desc(), row.c.event_key)
+    row, every = _completed(who, window).subquery(), _completed(who, window).subquery()
+    # Counted by itself: beside the rows, each of them would be kept until the last is counted.
+    of = select(func.count()).select_from(every).scalar_subquery()
+    query = select(row, of.label("of")).order_by(row.c.completed_at.desc(), row.c.event_key)
     return connection.execute(query.limit(limit)).all()
 
 
