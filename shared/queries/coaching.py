@@ -29,11 +29,13 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    text,
     true,
     union_all,
 )
 
 from shared.bulk import encode, given, table_of
+from shared.models import ACTIVE as IN_HAND
 from shared.models import (
     AuditLog,
     CoachingCase,
@@ -399,7 +401,14 @@ def _listed(filters: Filters) -> Select[Any]:
     if filters.since:
         busy = and_(row.status.isnot(None), row.status.in_(ACTIVE))
         query = query.where(or_(busy, row.submitted_at >= filters.since))
+        # The same of a standing alone: what is old and not in hand needs no more look-ups.
+        query = query.where(or_(row.submitted_at >= filters.since, _is_in_hand(row)))
     return query
+
+
+def _is_in_hand(row: Any) -> ColumnElement[bool]:
+    of_taker = and_(same_account(coached, row), same_quiz(coached, row))
+    return select(coached.id).where(of_taker, text(IN_HAND)).exists()
 
 
 def _told_apart(filters: Filters, found: FromClause) -> Select[Any]:
