@@ -107,13 +107,14 @@ def close_calls(
     """Who passes the next one above by finishing one module that they have begun: their row of the
     board, gap (points), ahead_name, ahead_email, ahead_key, module_name and left (points).
 
-    On the board of progress gained; of several modules the one with most left.
+    On the board of progress gained, without the period before; of several modules the one with
+    most left.
     """
     found: Sequence[AnyRow] = ()
-    for among in (1 if person else FIRST_PLACES, None):
-        query = _close_calls(connection.dialect.name, board, person, among, limit)
+    for among in (None,) if person or board.module else (FIRST_PLACES, None):
+        query = _close_calls(connection.dialect.name, board.now(), person, among, limit)
         found = connection.execute(query).all()
-        if person or len(found) == limit:
+        if len(found) == limit:
             break
     return found
 
