@@ -46,7 +46,7 @@ def open_engine(url: str, *, intake: bool = False) -> Engine:
 
     One for `intake` is tuned for many small writes by key, and gives up on a lock after
     BUSY_TIMEOUT_SEC on Postgres too, as SQLite always does: a vendor waits for its answer. Its
-    writer mostly gets the connection that it had: another one's caches would not know what it wrote.
+    writer mostly gets the connection that it had, as others' caches do not know what it wrote.
 
     A connection with the execution option `immediate=True` takes SQLite's write lock when
     it begins: a transaction that reads first and locks later can fail in the middle.
@@ -115,7 +115,7 @@ def hold_write_lock(connection: Connection) -> None:
     SQLite works so by itself, Postgres by this. Read models then see all that came before, ids
     are committed in their order, and no two writers can deadlock.
 
-    Raises OperationalError if an impatient engine has waited too long.
+    Raises OperationalError if an engine for intake has waited too long.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
