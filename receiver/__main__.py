@@ -30,9 +30,6 @@ from shared.settings import ReceiverSettings, SettingsError
 
 DRAIN_SEC = 20
 GC_THRESHOLD = 20_000
-SWITCH_SEC = 0.000_02
-"""How long the event loop may keep the writer waiting, and the other way round. Both run for much
-shorter than Python's 5 ms at a time, and all deliveries wait for the writer."""
 
 log = structlog.get_logger()
 
@@ -56,7 +53,6 @@ def serve() -> None:
     # What is loaded by now stays, so collections need not walk it; requests leave few cycles.
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
-    sys.setswitchinterval(SWITCH_SEC)
     uvicorn.run(
         app,
         host=settings.receiver_host,

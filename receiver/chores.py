@@ -1,7 +1,8 @@
 """What a running receiver does besides taking deliveries in, in a thread of its own.
 
 Every second it looks for a replay that somebody asked for; once a day it prunes. Each does its
-work in small transactions with a pause between them, so that deliveries do not wait for it.
+work in small transactions with a pause between them, so that deliveries do not wait for it. Once an
+hour it has the store's planner count: 5 ms on a SQLite of a million events.
 """
 
 import threading
@@ -15,10 +16,13 @@ from receiver.errors import Stopping, first_line
 from receiver.prune import prune
 from receiver.replay_requests import carry_out_next
 from receiver.vendors.base import Vendor
+from shared.database import analyze
 
 POLL_SEC = 1.0
 AFTER_FAILURE_SEC = 5.0
+AFTER_LOCK_SEC = 60.0
 PRUNE_EVERY_SEC = 86_400.0
+ANALYZE_EVERY_SEC = 3_600.0
 PAUSE_SEC = 0.05
 
 log = structlog.get_logger()
@@ -31,7 +35,7 @@ class Chores:
         self._engine = engine
         self._vendors = vendors
         self._retention_days = retention_days
-        self._prune_at = monotonic()
+        self._prune_at = self._analyze_at = monotonic()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="chores")
 
@@ -50,6 +54,7 @@ class Chores:
             try:
                 pause = POLL_SEC
                 self._prune()
+                self._analyze()
                 if carry_out_next(self._engine, self._vendors, self._pause):
                     pause = 0.0  # perhaps there is another
             except Stopping:
@@ -65,6 +70,11 @@ class Chores:
         self._prune_at = monotonic() + PRUNE_EVERY_SEC
         if removed.deliveries:
             log.info("pruned", days=self._retention_days, **removed._asdict())
+
+    def _analyze(self) -> None:
+        if monotonic() >= self._analyze_at:
+            done = analyze(self._engine)
+            self._analyze_at = monotonic() + (ANALYZE_EVERY_SEC if done else AFTER_LOCK_SEC)
 
     def _pause(self) -> bool:
         """Between two transactions; whether to break off."""

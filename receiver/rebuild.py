@@ -11,7 +11,7 @@ from receiver.vendors.base import Unreadable
 from shared import standings
 from shared.audit import note
 from shared.bulk import table_of
-from shared.database import hold_write_lock
+from shared.database import analyze, hold_write_lock
 from shared.models import Event, RebuildDue
 from shared.projections import Fact, clear, refold
 
@@ -32,6 +32,7 @@ def rebuild(engine: Engine, on_progress: Callable[[int], None] = lambda _: None)
         done = fold_anew(connection, on_progress)
         connection.execute(table_of(RebuildDue).delete())
         note(connection, "command line", "rebuild", None, f"{done} events")
+    analyze(engine)
     return done
 
 

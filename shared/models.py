@@ -315,7 +315,12 @@ class QuizStanding(Table, table=True):
     `passed` are those of the latest. Practice runs are only counted."""
 
     __tablename__ = "quiz_standing"
-    __table_args__ = (Index("quiz_standing_quiz", "vendor", "quiz_id", "latest_pct"),)
+    __table_args__ = (
+        # All that tells how a quiz went: how many did equally well is read from here alone.
+        Index(
+            "quiz_standing_quiz", "vendor", "quiz_id", "latest_pct", "passed", "tries", "user_id"
+        ),
+    )
 
     vendor: str = Field(primary_key=True, sa_type=Words)
     user_id: str = Field(primary_key=True, sa_type=Words)

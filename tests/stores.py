@@ -31,6 +31,17 @@ def count(engine: Engine, model: type[SQLModel]) -> int:
         return connection.scalar(select(func.count()).select_from(table_of(model))) or 0
 
 
+def planned_for(engine: Engine) -> dict[str, int]:
+    """How many rows the planner believes each table to have that it knows anything of."""
+    told = {
+        "sqlite": "SELECT tbl, max(CAST(stat AS INTEGER)) FROM sqlite_stat1 GROUP BY tbl",
+        "postgresql": "SELECT relname, reltuples FROM pg_class WHERE relkind = 'r'",
+    }
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql(told[engine.dialect.name]).all()
+        return {table: int(rows) for table, rows in found if rows >= 0}
+
+
 def empty(engine: Engine) -> None:
     """Remove what tests before this one left in a store that a receiver still uses."""
     with engine.connect().execution_options(immediate=True) as connection, connection.begin():

@@ -147,7 +147,7 @@ def headline(version: Version, board: Board) -> Headline:
 
 
 def _leader(connection: Connection, board: Board) -> Leader | None:
-    for row in leaderboard.learners(connection, "gained", board, limit=1):
+    for row in leaderboard.learners(connection, "gained", board.now(), limit=1):
         if row.gained > 0:
             most = leaderboard.by_module(connection, board, row.person)[0]
             learner = known_as(row.name, row.email, row.key)

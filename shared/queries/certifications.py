@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, case, func, select, true
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, case, func, select, true
 
 from shared.bulk import table_of
 from shared.models import Certification, CourseCompletion, Learner
@@ -88,16 +88,18 @@ def completions(
 ) -> Sequence[AnyRow]:
     """Courses completed in a window: who (`people`), vendor, course_id, course_name, score,
     completed_at, report_url; the latest first; `of` counts all without limit."""
-    row = _completed(who, window).subquery()
-    query = select(row, func.count().over().label("of"))
-    query = query.order_by(row.c.completed_at.desc(), row.c.event_key)
+    asked = people(who).cte("asked").prefix_with("MATERIALIZED")
+    row, every = (_completed(asked, who, window).subquery() for _ in range(2))
+    # Counted by itself: beside the rows, each of them would be kept until the last is counted.
+    of = select(func.count()).select_from(every).scalar_subquery()
+    query = select(row, of.label("of")).order_by(row.c.completed_at.desc(), row.c.event_key)
     return connection.execute(query.limit(limit)).all()
 
 
 def courses(connection: Connection, who: Who, window: Window) -> Sequence[AnyRow]:
     """The courses that were completed in a window: vendor, course_id, course_name, completions,
     people, average (score, None without any); the most completed first."""
-    row = _completed(who, window).subquery().c
+    row = _completed(people(who).subquery(), who, window).subquery().c
     query = (
         select(
             row.vendor,
@@ -113,8 +115,7 @@ def courses(connection: Connection, who: Who, window: Window) -> Sequence[AnyRow
     return connection.execute(query).all()
 
 
-def _completed(who: Who, window: Window) -> Select[Any]:
-    person = people(who).subquery()
+def _completed(person: FromClause, who: Who, window: Window) -> Select[Any]:
     return (
         select(
             person,

@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Float,
+    FromClause,
     Integer,
     Select,
     and_,
@@ -28,10 +29,13 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    text,
     true,
+    union_all,
 )
 
 from shared.bulk import encode, given, table_of
+from shared.models import ACTIVE as IN_HAND
 from shared.models import (
     AuditLog,
     CoachingCase,
@@ -108,7 +112,7 @@ def items(
     outcome, opened_at, opened_by, flagged_pct, closed_at, updated_at, updated_by, passed_pct,
     passed_at.
     """
-    found = _told_apart(filters).subquery()
+    found = _told_apart(filters, _listed(filters).subquery()).subquery()
     in_view = (found.c.state.in_(VIEWS[view]), not_(_hidden(filters, found.c)))
     query = select(found).where(*in_view).order_by(*_order(view, found.c)).limit(limit)
     return connection.execute(query).all()
@@ -131,7 +135,11 @@ def counts(connection: Connection, filters: Filters, recent: datetime, today: da
     most people fail, so not listed), progress, overdue (of them, due before `today`), ready,
     closed, and all that are listed.
     """
-    row = _told_apart(filters).subquery().c
+    names = ("vendor", "quiz_id", "person", "submitted_at", "due", "state")
+    listed = _listed(filters).subquery().c
+    # Apart: else SQLite works out the state of an item anew for each figure.
+    some = select(*(listed[name] for name in names)).where(listed.state.isnot(None))
+    row = _told_apart(filters, some.cte("some").prefix_with("MATERIALIZED")).subquery().c
     hidden = _hidden(filters, row)
     is_new = and_(row.state == "new", not_(hidden))
     busy = row.state.in_(ACTIVE)
@@ -152,7 +160,7 @@ def counts(connection: Connection, filters: Filters, recent: datetime, today: da
         those(and_(busy, row.due < today)).label("overdue"),
         those(row.state == "ready").label("ready"),
         those(row.state == "closed").label("closed"),
-        those(and_(row.state.isnot(None), not_(hidden))).label("all"),
+        those(not_(hidden)).label("all"),
     )
     return connection.execute(query).one()
 
@@ -306,7 +314,7 @@ def standing_of(connection: Connection, taker: Taker, default_pct: float) -> Any
 
 
 def _judged_scores(default_pct: float) -> Select[Any]:
-    limit = func.coalesce(threshold.threshold_pct, quiz.retake_pct, _pct(default_pct))
+    limit = _limit(default_pct)
     low = is_low(standing, limit)
     answered = or_(standing.latest_pct.isnot(None), standing.passed.isnot(None))
     return (
@@ -323,6 +331,10 @@ def _judged_scores(default_pct: float) -> Select[Any]:
         .join(table_of(QuizThreshold), same_quiz(threshold, standing), isouter=True)
         .where(standing.tries > 0)
     )
+
+
+def _limit(default_pct: float) -> ColumnElement[float]:
+    return func.coalesce(threshold.threshold_pct, quiz.retake_pct, _pct(default_pct))
 
 
 def is_low(row: Any, limit: Any) -> ColumnElement[bool]:
@@ -403,12 +415,18 @@ def _listed(filters: Filters) -> Select[Any]:
     if filters.since:
         busy = and_(row.status.isnot(None), row.status.in_(ACTIVE))
         query = query.where(or_(busy, row.submitted_at >= filters.since))
+        # The same of a standing alone: what is old and not in hand needs no more look-ups.
+        query = query.where(or_(row.submitted_at >= filters.since, _is_in_hand(row)))
     return query
 
 
-def _told_apart(filters: Filters) -> Select[Any]:
+def _is_in_hand(row: Any) -> ColumnElement[bool]:
+    of_taker = and_(same_account(coached, row), same_quiz(coached, row))
+    return select(coached.id).where(of_taker, text(IN_HAND)).exists()
+
+
+def _told_apart(filters: Filters, found: FromClause) -> Select[Any]:
     """With whether most people fail the quiz."""
-    found = _listed(filters).subquery()
     by_quiz = _by_quiz(filters.default_pct).subquery()
     problem = func.coalesce(by_quiz.c.problem, false()).label("problem")
     return select(*found.c, problem).join_from(
@@ -424,17 +442,47 @@ def _hidden(filters: Filters, row: Any) -> ColumnElement[bool]:
 
 
 def _by_quiz(default_pct: float) -> Select[Any]:
-    row = stood(default_pct, Who()).subquery().c
-    takers = func.count()
-    low = cast(func.sum(case((row.low, 1), else_=0)), Integer)
+    """Over those who are there. Equal results are counted first, by the index that has them in
+    order, and those of who has left taken off: person by person it took ten times as long."""
+    alike = union_all(_results(), _results_of_leavers()).subquery()
+    row, limit = alike.c, _limit(default_pct)
+    takers = cast(func.sum(row.takers), Integer)
+    low = cast(func.sum(case((is_low(row, limit), row.takers), else_=0)), Integer)
     problem = and_(takers >= PROBLEM_TAKERS, low > PROBLEM_SHARE * takers)
-    return select(
-        row.vendor,
-        row.quiz_id,
-        func.max(row.quiz_name).label("quiz_name"),
-        takers.label("takers"),
-        low.label("low"),
-        (100.0 * low / takers).label("share"),
-        *(func.max(row[name]).label(name) for name in ("threshold_pct", "own_pct", "retake_pct")),
-        problem.label("problem"),
-    ).group_by(row.vendor, row.quiz_id)
+    return (
+        select(
+            row.vendor,
+            row.quiz_id,
+            func.max(func.coalesce(quiz.quiz_name, row.quiz_id)).label("quiz_name"),
+            takers.label("takers"),
+            low.label("low"),
+            (100.0 * low / takers).label("share"),
+            func.max(limit).label("threshold_pct"),
+            func.max(threshold.threshold_pct).label("own_pct"),
+            func.max(quiz.retake_pct).label("retake_pct"),
+            problem.label("problem"),
+        )
+        .join_from(alike, table_of(Quiz), same_quiz(quiz, row), isouter=True)
+        .join(table_of(QuizThreshold), same_quiz(threshold, row), isouter=True)
+        .group_by(row.vendor, row.quiz_id)
+        .having(takers > 0)
+    )
+
+
+RESULT = (standing.vendor, standing.quiz_id, standing.latest_pct, standing.passed)
+
+
+def _results() -> Select[Any]:
+    results = select(*RESULT, func.count().label("takers")).where(standing.tries > 0)
+    return results.group_by(*RESULT)
+
+
+def _results_of_leavers() -> Select[Any]:
+    person = people(Who(leavers=True)).subquery().c
+    return (
+        select(*RESULT, (-func.count()).label("takers"))
+        .join(table_of(Learner), same_account(learner, standing))
+        .join(person.person.table, person.person == learner.person)
+        .where(standing.tries > 0, not_(person.active))
+        .group_by(*RESULT)
+    )

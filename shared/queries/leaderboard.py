@@ -31,9 +31,9 @@ from shared.queries.movement import (
     Board,
     as_of,
     is_module,
-    joined,
     of_modules,
     of_people,
+    with_moments,
 )
 from shared.queries.people import same_account
 from shared.standings import COMPLETE_PCT, exact
@@ -45,6 +45,8 @@ module = table_of(Module).c
 progress = table_of(ModuleProgress).c
 
 LEFT = COMPLETE_PCT - progress.progress_pct
+FIRST_PLACES = 100
+"""Among so many at the top a few are mostly one module behind the next."""
 
 
 def learners(
@@ -58,14 +60,14 @@ def learners(
     percent over the modules begun, as of the window's end; time: seconds. Ranks are competition
     ranks (1-2-2-4); ties stand in the order of name or address.
     """
-    ranked = _ranked(metric, board).subquery()
+    ranked = _ranked(connection.dialect.name, metric, board).subquery()
     query = select(ranked, func.count().over().label("of")).where(ranked.c.moved)
     return connection.execute(query.order_by(ranked.c.place).limit(limit)).all()
 
 
 def climbers(connection: Connection, metric: str, board: Board, limit: int = 5) -> Sequence[AnyRow]:
     """Who rose by most places against the period before: key, name, email, rank, rank_before."""
-    ranked = _ranked(metric, board).subquery()
+    ranked = _ranked(connection.dialect.name, metric, board).subquery()
     row = ranked.c
     rise = row.rank_before - row.rank
     query = (
@@ -83,7 +85,7 @@ def neighbours(
     """Somebody's row of the board, the rows just above and below it, and those that stand next to
     a group of equals; `gap` is by how much a row is ahead of theirs, `equals` how many others
     share its figure."""
-    ranked = _ranked(metric, board).cte("ranked")
+    ranked = _ranked(connection.dialect.name, metric, board).cte("ranked")
     row, value = ranked.c, ranked.c[metric]
 
     def own(column: AnyColumn) -> AnyColumn:
@@ -105,29 +107,39 @@ def close_calls(
     """Who passes the next one above by finishing one module that they have begun: their row of the
     board, gap (points), ahead_name, ahead_email, ahead_key, module_name and left (points).
 
-    On the board of progress gained; of several modules the one with most left.
+    On the board of progress gained, without the period before; of several modules the one with
+    most left.
     """
-    behind = _behind(board).subquery()
-    row = behind.c
+    found: Sequence[AnyRow] = ()
+    for among in (None,) if person or board.module else (FIRST_PLACES, None):
+        query = _close_calls(connection.dialect.name, board.now(), person, among, limit)
+        found = connection.execute(query).all()
+        if len(found) == limit:
+            break
+    return found
+
+
+def _close_calls(
+    dialect: str, board: Board, person: str | None, among: int | None, limit: int
+) -> Select[Any]:
+    """Among so many at the top. What is left is looked up for each of them, which for everybody
+    costs more than the board does, and mostly the first few are close enough."""
+    behind = _behind(dialect, board).subquery()
+    top = select(behind).where(true() if person is None else behind.c.person == person)
+    near = top.order_by(behind.c.place).limit(among).subquery()
+    row = near.c
     gap = exact(row.ahead_gained - row.gained)
     left = _unfinished(board, row.person, exact(LEFT))
-    near = (
-        select(behind, gap.label("gap"), left.label("left"))
-        .where(left > gap)
-        .where(true() if person is None else row.person == person)
-        .order_by(row.place)
-        .limit(limit)
-        .subquery()
-    )
     name = func.coalesce(module.module_name, progress.module_id)
-    named = _unfinished(board, near.c.person, name).label("module_name")
-    return connection.execute(select(near, named).order_by(near.c.place)).all()
+    named = _unfinished(board, row.person, name)
+    query = select(near, gap.label("gap"), left.label("left"), named.label("module_name"))
+    return query.where(left > gap).order_by(row.place).limit(limit)
 
 
-def _behind(board: Board) -> Select[Any]:
+def _behind(dialect: str, board: Board) -> Select[Any]:
     """The board of progress gained, each row with the next one above. Whoever stands just before
     a group of equals is that for all of them."""
-    row = _ranked("gained", board).subquery().c
+    row = _ranked(dialect, "gained", board).subquery().c
     to_ahead = cast(row.place - row.rank + 1, Integer)
 
     def ahead(name: str) -> AnyColumn:
@@ -160,7 +172,7 @@ def _unfinished(board: Board, person: AnyColumn, wanted: AnyColumn) -> AnyColumn
 def totals(connection: Connection, board: Board) -> AnyRow:
     """The figures over a board: active (people who moved), gained, completed, time, and the same
     of the period before with `_before` after their names."""
-    row = of_people(board).subquery().c
+    row = of_people(connection.dialect.name, board).subquery().c
     figures = [
         figure
         for period in PERIODS
@@ -180,7 +192,7 @@ def teams(connection: Connection, metric: str, board: Board, smallest: int = 1) 
     of a metric per member, so that size does not win; members, moved (members who did anything in
     the window), total, average, average_before. An average progress is over those who have begun
     anything. Teams of fewer members than `smallest` stand last, `hidden`, without figures."""
-    team = _of_shown_teams(metric, board, smallest)
+    team = _of_shown_teams(connection.dialect.name, metric, board, smallest)
     ranked = select(
         rank_of_shown(team, "average").label("rank"),
         rank_of_shown(team, "average_before").label("rank_before"),
@@ -194,20 +206,20 @@ def teams(connection: Connection, metric: str, board: Board, smallest: int = 1) 
 def slipped(connection: Connection, metric: str, board: Board, smallest: int = 1) -> AnyRow | None:
     """The team whose average per member fell most against the period before: team_id, average,
     average_before. None if none fell, of those with `smallest` members or more."""
-    team = _of_shown_teams(metric, board, smallest).c
+    team = _of_shown_teams(connection.dialect.name, metric, board, smallest).c
     fall = team.average_before - team.average
     query = select(team.team_id, team.average, team.average_before).where(fall > 0)
     return connection.execute(query.order_by(fall.desc(), team.team_id).limit(1)).first()
 
 
-def _of_shown_teams(metric: str, board: Board, smallest: int) -> FromClause:
+def _of_shown_teams(dialect: str, metric: str, board: Board, smallest: int) -> FromClause:
     figures = ("moved", "total", *(f"average{period}" for period in PERIODS))
-    every = _of_teams(metric, board).subquery()
+    every = _of_teams(dialect, metric, board).subquery()
     return without_small(every, smallest, figures).subquery()
 
 
-def _of_teams(metric: str, board: Board) -> Select[Any]:
-    row = of_people(board).subquery().c
+def _of_teams(dialect: str, metric: str, board: Board) -> Select[Any]:
+    row = of_people(dialect, board).subquery().c
     query = select(
         row.team_id,
         func.count().label("members"),
@@ -232,43 +244,60 @@ def modules(connection: Connection, board: Board) -> Sequence[AnyRow]:
     """The modules in which anybody moved: rank and tied by gained, vendor, module_id, module_name,
     people (who moved), gained, completed, time, and average, percent of those people as of the
     window's end."""
-    row = of_modules(board).subquery().c
-    gained = exact(func.sum(row.gained))
-    query = (
+    row = of_modules(connection.dialect.name, board).subquery().c
+    grouped = (
         select(
-            func.rank().over(order_by=gained.desc()).label("rank"),
-            (func.count().over(partition_by=gained) > 1).label("tied"),
             row.vendor,
             row.module_id,
-            func.coalesce(func.max(module.module_name), row.module_id).label("module_name"),
-            func.count(row.person.distinct()).label("people"),
-            gained.label("gained"),
+            _different_people(row).label("people"),
+            exact(func.sum(row.gained)).label("gained"),
             cast(func.sum(row.completed), Integer).label("completed"),
             cast(func.sum(row.time), BigInteger).label("time"),
             exact(func.avg(row.pct)).label("average"),
         )
-        .join(
-            table_of(Module),
-            and_(module.vendor == row.vendor, module.module_id == row.module_id),
-            isouter=True,
-        )
         .group_by(row.vendor, row.module_id)
+        .subquery()
     )
-    return connection.execute(query.order_by(gained.desc(), row.vendor, row.module_id)).all()
+    gained = grouped.c.gained
+    query = select(
+        func.rank().over(order_by=gained.desc()).label("rank"),
+        (func.count().over(partition_by=gained) > 1).label("tied"),
+        func.coalesce(module.module_name, grouped.c.module_id).label("module_name"),
+        *grouped.c,
+    ).join_from(
+        grouped,
+        table_of(Module),
+        and_(module.vendor == grouped.c.vendor, module.module_id == grouped.c.module_id),
+        isouter=True,
+    )
+    order = (gained.desc(), grouped.c.vendor, grouped.c.module_id)
+    return connection.execute(query.order_by(*order)).all()
+
+
+def _different_people(row: Any) -> AnyColumn:
+    """Only who has several accounts can stand in several rows: to tell all apart takes a third of
+    the time for everything."""
+    alone = case((row.accounts == 1, 1), else_=0)
+    several = case((row.accounts > 1, row.person))
+    return cast(func.sum(alone) + func.count(several.distinct()), Integer)
 
 
 def by_module(connection: Connection, board: Board, person: str) -> Sequence[AnyRow]:
     """How somebody's figures come about: vendor, module_id, module_name, gained, completed, time,
     pct (as of the window's end) and pct_before, the largest gain first."""
-    row = of_modules(board, person).subquery().c
+    row = of_modules(connection.dialect.name, board, person).subquery().c
     query = (
-        select(*row, func.coalesce(module.module_name, row.module_id).label("module_name"))
+        select(
+            *(column for column in row if column.name not in ("gained", "accounts")),
+            exact(row.gained).label("gained"),
+            func.coalesce(module.module_name, row.module_id).label("module_name"),
+        )
         .join(
             table_of(Module),
             and_(module.vendor == row.vendor, module.module_id == row.module_id),
             isouter=True,
         )
-        .order_by(row.gained.desc(), row.time.desc(), row.module_id)
+        .order_by(exact(row.gained).desc(), row.time.desc(), row.module_id)
     )
     return connection.execute(query).all()
 
@@ -278,34 +307,43 @@ def weekly(
 ) -> Sequence[AnyRow]:
     """What these people gained week by week: person, and week_0, week_1, … from each of `begins`
     to the next, the last one until now."""
-    moments = [as_of(board, at) for at in (*begins, None)]
+    moments = [as_of(connection.dialect.name, board, at) for at in (*begins, None)]
     columns = []
     for number, (start, end) in enumerate(pairwise(moments)):
         gained = func.coalesce(end.row.points, 0) - func.coalesce(start.row.points, 0)
         columns.append(exact(func.sum(gained)).label(f"week_{number}"))
-    query = joined(select(learner.person, *columns), moments)
+    query = select(learner.person, *columns).select_from(
+        with_moments(table_of(Learner), moments, true())
+    )
     query = query.where(learner.person.in_(persons)).group_by(learner.person)
     return connection.execute(query).all()
 
 
-def _ranked(metric: str, board: Board) -> Select[Any]:
-    """Everybody who moved in the window or before it; ranks are among those who did."""
-    row = of_people(board).subquery().c
+def _ranked(dialect: str, metric: str, board: Board) -> Select[Any]:
+    """Everybody who moved in the window or before it; ranks are among those who did.
+
+    A rank is the first place of equals: each other way of ordering is a sort of whole rows more.
+    """
+    row = of_people(dialect, board).subquery().c
     value, before = row[metric], row[f"{metric}_before"]
-    among: Any = {"partition_by": row.moved}
     by_name = func.coalesce(row.name, row.email, row.key)
-    return select(
-        func.rank().over(**among, order_by=value.desc()).label("rank"),
+    placed = select(
+        func.row_number()
+        .over(partition_by=row.moved, order_by=(value.desc(), by_name, row.person))
+        .label("place"),
         case(
             (
                 row.moved_before,
                 func.rank().over(partition_by=row.moved_before, order_by=before.desc()),
             )
         ).label("rank_before"),
-        (func.count().over(partition_by=[row.moved, value]) > 1).label("tied"),
-        (func.count().over(partition_by=[row.moved, value]) - 1).label("equals"),
-        func.row_number()
-        .over(**among, order_by=(value.desc(), by_name, row.person))
-        .label("place"),
         *row,
     ).where(or_(row.moved, row.moved_before))
+    found = placed.subquery()
+    equal: Any = {"partition_by": [found.c.moved, found.c[metric]]}
+    return select(
+        func.min(found.c.place).over(**equal).label("rank"),
+        (func.count().over(**equal) > 1).label("tied"),
+        (func.count().over(**equal) - 1).label("equals"),
+        *found.c,
+    )

@@ -1,8 +1,9 @@
 """People: one row for everybody, at however many vendors; and who is asked about."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, true
+from sqlalchemy import ColumnElement, FromClause, Select, and_, case, func, or_, select, true
 
 from shared.bulk import table_of
 from shared.models import Learner
@@ -21,11 +22,16 @@ class Who(NamedTuple):
 EVERYBODY = Who()
 
 
-def people(who: Who) -> Select[Any]:
+def people(
+    who: Who,
+    figures: Sequence[ColumnElement[Any]] = (),
+    accounts: FromClause = table_of(Learner),  # noqa: B008
+) -> Select[Any]:
     """person, name, email, team_id, role, active, vendors (by comma, in no order, repeated) and
     `key`, the vendor and user id of one of their accounts, which names them in an address.
 
-    Somebody has left who is let go by every roster that knows them.
+    Somebody has left who is let go by every roster that knows them. `figures` are sums over
+    somebody's `accounts`, which has a row of each learner, with what was joined to it.
     """
     on_roster = or_(learner.provisioned_at.isnot(None), learner.deprovisioned_at.isnot(None))
     still_there = func.max(case((on_roster, case((learner.active, 1), else_=0))))
@@ -36,10 +42,12 @@ def people(who: Who) -> Select[Any]:
             func.max(learner.email).label("email"),
             func.max(learner.team_id).label("team_id"),
             func.max(learner.role).label("role"),
-            (func.coalesce(still_there, 1) == 1).label("active"),
+            (func.coalesce(still_there, 1) != 0).label("active"),
             func.aggregate_strings(learner.vendor, ",").label("vendors"),
             func.min(learner.vendor + "/" + learner.user_id).label("key"),
+            *figures,
         )
+        .select_from(accounts)
         .group_by(learner.person)
         .subquery()
     )

@@ -42,41 +42,35 @@ def achieved(connection: Connection, filters: Filters) -> Sequence[AnyRow]:
     is from its first score to its last, `days` from the fail to the pass; both are the median.
     `filters` limit by learner, quiz and the time of the last attempt.
     """
-    retakes = _retakes(filters).cte("retakes")
-    lift, days = _median(retakes, "lift"), _median(retakes, "days")
-    kind = retakes.c.coached
+    retake = _retakes(filters).subquery().c
+    lift, lifts = _ordered(retake, retake.lift)
+    days, durations = _ordered(retake, retake.days)
+    placed = select(*retake, lift, lifts, days, durations).subquery().c
     query = (
         select(
-            kind,
+            placed.coached,
             func.count().label("retakes"),
-            cast(func.count(retakes.c.passed_at), Integer).label("passed"),
-            func.max(lift.c.median).label("lift_pct"),
-            func.max(days.c.median).label("days"),
+            cast(func.count(placed.passed_at), Integer).label("passed"),
+            _median(placed, "lift").label("lift_pct"),
+            _median(placed, "days").label("days"),
         )
-        .join_from(retakes, lift, lift.c.coached == kind, isouter=True)
-        .join(days, days.c.coached == kind, isouter=True)
-        .group_by(kind)
-        .order_by(kind.desc())
+        .group_by(placed.coached)
+        .order_by(placed.coached.desc())
     )
     return connection.execute(query).all()
 
 
-def _median(retakes: Any, name: str) -> Any:
-    value, kind = retakes.c[name], retakes.c.coached
-    ranked = (
-        select(
-            kind,
-            value,
-            func.row_number().over(partition_by=kind, order_by=value).label("place"),
-            func.count().over(partition_by=kind).label("of"),
-        )
-        .where(value.isnot(None))
-        .subquery()
-    )
-    twice = 2 * ranked.c.place
-    middle = and_(twice >= ranked.c.of, twice <= ranked.c.of + 2)
-    query = select(ranked.c.coached, func.avg(ranked.c[name]).label("median"))
-    return query.where(middle).group_by(ranked.c.coached).subquery()
+def _ordered(retake: Any, value: ColumnElement[float]) -> tuple[ColumnElement[int], ...]:
+    """The place of a value among those of its kind, and how many there are; None is no value."""
+    of_kind = [retake.coached, value.is_(None)]
+    place = func.row_number().over(partition_by=of_kind, order_by=value)
+    of = func.count().over(partition_by=of_kind)
+    return place.label(f"{value.key}_place"), of.label(f"{value.key}_of")
+
+
+def _median(placed: Any, name: str) -> ColumnElement[float]:
+    twice, of = 2 * placed[f"{name}_place"], placed[f"{name}_of"]
+    return func.avg(case((and_(twice >= of, twice <= of + 2), placed[name])))
 
 
 def _retakes(filters: Filters) -> Select[Any]:
@@ -103,39 +97,41 @@ def _epoch(at: Any) -> ColumnElement[float]:
 def _runs(filters: Filters) -> Select[Any]:
     """Each first fail with what followed up to the next pass, if anything did."""
     tried = _numbered(filters).subquery().c
-    of_run = [*(tried[name] for name in Taker._fields), tried.run]
-    order = (tried.submitted_at, tried.event_key)
-    first = func.row_number().over(partition_by=of_run, order_by=order)
-    last = func.row_number().over(partition_by=of_run, order_by=[at.desc() for at in order])
-    placed = select(*tried, first.label("first"), last.label("last")).subquery().c
 
     def at(place: Any, value: Any) -> ColumnElement[Any]:
         return func.max(case((place, value)))
 
-    key = [*(placed[name] for name in Taker._fields), placed.run]
+    key = [*(tried[name] for name in Taker._fields), tried.run]
     return (
         select(
             *key[:-1],
-            func.min(placed.submitted_at).label("failed_at"),
-            at(placed.passes, placed.submitted_at).label("passed_at"),
-            func.max(placed.submitted_at).label("last_at"),
-            at(placed.first == 1, placed.pct).label("first_pct"),
-            at(placed.last == 1, placed.pct).label("last_pct"),
+            func.min(tried.submitted_at).label("failed_at"),
+            at(tried.passes, tried.submitted_at).label("passed_at"),
+            func.max(tried.submitted_at).label("last_at"),
+            at(tried.begins, tried.pct).label("first_pct"),
+            at(tried.ends, tried.pct).label("last_pct"),
         )
         .group_by(*key)
-        .having(func.max(case((placed.low, 1), else_=0)) == 1, func.count() > 1)
+        .having(func.max(case((tried.low, 1), else_=0)) == 1, func.count() > 1)
     )
 
 
 def _numbered(filters: Filters) -> Select[Any]:
-    """The graded attempts of those who tried again, with how many they had passed before each."""
+    """The graded attempts of those who tried again, with how many they had passed before each, and
+    whether it is the first or last up to a pass. One way of ordering: each more is a sort."""
     tried = _tried(filters).subquery().c
-    before = func.sum(case((tried.passes, 1), else_=0)).over(
-        partition_by=[tried[name] for name in Taker._fields],
-        order_by=(tried.submitted_at, tried.event_key),
-        rows=(None, -1),
+    passes = case((tried.passes, 1), else_=0)
+    in_order: Any = {
+        "partition_by": [tried[name] for name in Taker._fields],
+        "order_by": (tried.submitted_at, tried.event_key),
+        "rows": (None, -1),
+    }
+    return select(
+        *tried,
+        func.coalesce(func.sum(passes).over(**in_order), 0).label("run"),
+        (func.lag(passes, 1, 1).over(**in_order) == 1).label("begins"),
+        or_(tried.passes, func.lead(passes).over(**in_order).is_(None)).label("ends"),
     )
-    return select(*tried, func.coalesce(before, 0).label("run"))
 
 
 def _tried(filters: Filters) -> Select[Any]:

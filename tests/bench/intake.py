@@ -10,12 +10,13 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+import psutil
 from sqlmodel import SQLModel
 
 from shared.database import open_engine
 from shared.models import Event
-from tests.bench import report
-from tests.bench.load import Seen, check_wrk, write_requests, wrk
+from tests.bench import parts, report
+from tests.bench.load import check_wrk, write_requests, wrk
 from tests.bench.stores import KINDS, Stores
 from tests.bench.textbook import WebhookEvent
 from tests.running import ROOT, Receiver, environment, free_port, is_up, until
@@ -25,7 +26,15 @@ CONNECTIONS = (32, 128)
 ROUNDS, SECONDS = 3, 10
 WARM_UP_SEC, WARM_UP, REQUESTS = 2, 50_000, 300_000
 
-Serve = Callable[[str, Path], AbstractContextManager[str]]
+
+class Served(NamedTuple):
+    """A program that runs: its address and its process."""
+
+    url: str
+    pid: int
+
+
+Serve = Callable[[str, Path], AbstractContextManager[Served]]
 
 
 class Program(NamedTuple):
@@ -34,6 +43,18 @@ class Program(NamedTuple):
     name: str
     serve: Serve
     keeps: type[SQLModel] | None
+
+
+class Round(NamedTuple):
+    """What a program did: answers a second, milliseconds until they came, and microseconds of
+    processor for each in the thread of its event loop and in its other threads."""
+
+    rate: float
+    p50: float
+    p95: float
+    p99: float
+    loop: float
+    others: float
 
 
 def measure(stores: Stores, events: int) -> str:
@@ -45,12 +66,13 @@ def measure(stores: Stores, events: int) -> str:
             write_requests(folder / "warm-up", WARM_UP, "warm-up"),
             write_requests(folder / "requests", REQUESTS, "evt"),
         )
-        parts = [_section(stores, folder, files, kind) for kind in KINDS]
+        sections = [_section(stores, folder, files, kind) for kind in KINDS]
+        sections.append(parts.measure(stores))
     fsync = stores.postgres.ask("SHOW fsync"), stores.postgres.ask("SHOW synchronous_commit")
     return INTRODUCTION.format(
         rounds=ROUNDS, seconds=SECONDS, version=stores.postgres.ask("SHOW server_version"),
         fsync=fsync[0], commit=fsync[1],
-    ) + "\n\n".join(parts)  # fmt: skip
+    ) + "\n\n".join(sections)  # fmt: skip
 
 
 INTRODUCTION = """\
@@ -60,7 +82,8 @@ process on the same machine as wrk. After each round the events in the store are
 200 is one. Repboard keeps all read models; the *textbook* is FastAPI with one SQLModel session and
 commit a request, the same signature check and no read models; *nothing* is a FastAPI endpoint that
 answers at once. SQLite: WAL, `synchronous=FULL`. Postgres {version}: `fsync={fsync}`,
-`synchronous_commit={commit}`.
+`synchronous_commit={commit}`. The last two columns are processor time a delivery, without that of
+Postgres' own processes.
 
 """
 
@@ -76,24 +99,34 @@ def _section(stores: Stores, folder: Path, files: tuple[Path, Path], kind: str) 
                     f"{KINDS[kind]}, round {number + 1}, {connections} connections, "
                     f"{program.name}: {seen.rate:,.0f} a second, p99 {seen.p99:.0f} ms"
                 )
-    middle = {key: Seen(*map(median, zip(*seen, strict=True))) for key, seen in found.items()}
+    middle = {key: Round(*map(median, zip(*seen, strict=True))) for key, seen in found.items()}
     return _told(kind, middle)
 
 
 def _round(
     stores: Stores, folder: Path, files: tuple[Path, Path], kind: str, program: Program, conns: int
-) -> Seen:
+) -> Round:
     warm_up, requests = files
-    with stores.fresh(kind) as store, program.serve(store, folder) as url:
+    with stores.fresh(kind) as store, program.serve(store, folder) as (url, pid):
         first = wrk(url, warm_up, conns, WARM_UP_SEC)
+        before = _processor(pid)
         seen = wrk(url, requests, conns, SECONDS)
+        spent = (now - then for now, then in zip(_processor(pid), before, strict=True))
+        loop, others = (1e6 * seconds / seen.requests for seconds in spent)
         if program.keeps:
             _check(store, program, first.requests + seen.requests, 2 * conns + 1)
     if seen.refused or seen.broken:
         sys.exit(f"{program.name}: {seen.refused} refused, {seen.broken} without an answer")
     if first.requests + conns >= WARM_UP or seen.requests + conns >= REQUESTS:
         sys.exit("All requests were sent before the time was over: raise REQUESTS.")
-    return seen
+    return Round(seen.rate, seen.p50, seen.p95, seen.p99, loop, others)
+
+
+def _processor(pid: int) -> tuple[float, float]:
+    """Seconds of processor that a process has had: its first thread, and its others."""
+    spent = {one.id: one.user_time + one.system_time for one in psutil.Process(pid).threads()}
+    first = spent.pop(pid)
+    return first, sum(spent.values())
 
 
 def _check(store: str, program: Program, answered: int, under_way: int) -> None:
@@ -106,17 +139,21 @@ def _check(store: str, program: Program, answered: int, under_way: int) -> None:
         sys.exit(f"{program.name}: {answered:,} answers, but {stored:,} events in the store.")
 
 
-def _told(kind: str, middle: dict[tuple[str, int], Seen]) -> str:
+def _told(kind: str, middle: dict[tuple[str, int], Round]) -> str:
     rows = [
         (
             f"{name}, {connections} connections",
             *(f"{seen.rate:,.0f}", f"{seen.p50:.1f}", f"{seen.p95:.1f}", f"{seen.p99:.1f}"),
             f"{seen.rate / middle['textbook', connections].rate:.1f} ×",
             f"{100 * seen.rate / middle['nothing', connections].rate:.0f} %",
+            *(f"{seen.loop:.0f}", f"{seen.others:.0f}"),
         )
         for (name, connections), seen in middle.items()
     ]
-    head = (KINDS[kind], "a second", "p50 ms", "p95 ms", "p99 ms", "of the textbook", "of nothing")
+    head = (
+        *(KINDS[kind], "a second", "p50 ms", "p95 ms", "p99 ms", "of the textbook", "of nothing"),
+        *("event loop µs", "other threads µs"),
+    )
     ours, textbook, nothing = (middle[one.name, CONNECTIONS[-1]] for one in PROGRAMS)
     targets = [
         report.holds(
@@ -132,15 +169,15 @@ def _told(kind: str, middle: dict[tuple[str, int], Seen]) -> str:
 
 
 @contextmanager
-def _repboard(store: str, folder: Path) -> Iterator[str]:
+def _repboard(store: str, folder: Path) -> Iterator[Served]:
     with Receiver(store, folder) as receiver:
-        yield receiver.url
+        yield Served(receiver.url, receiver.process.pid)
         if receiver.stop():
             sys.exit("The receiver did not stop as it should.")
 
 
 @contextmanager
-def _module(name: str, with_store: bool, store: str, folder: Path) -> Iterator[str]:
+def _module(name: str, with_store: bool, store: str, folder: Path) -> Iterator[Served]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     given = [store] if with_store else []
@@ -151,7 +188,7 @@ def _module(name: str, with_store: bool, store: str, folder: Path) -> Iterator[s
         )  # fmt: skip
     try:
         until(partial(is_up, f"{url}/healthz"))
-        yield url
+        yield Served(url, process.pid)
     finally:
         process.kill()
         process.wait()

@@ -9,7 +9,8 @@ CASTS = re.compile(r"::(text|character varying)(\[\])?|[()]")
 SQLITE = {
     "columns": """
         SELECT t.name, c.name, c.type, c."notnull", c.dflt_value, c.pk
-        FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table'""",
+        FROM sqlite_master t, pragma_table_info(t.name) c
+        WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_stat_'""",
     "foreign keys": """
         SELECT t.name, f."from", f."table", f."to", f.on_delete
         FROM sqlite_master t, pragma_foreign_key_list(t.name) f WHERE t.type = 'table'""",
