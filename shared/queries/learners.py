@@ -36,7 +36,7 @@ from shared.models import (
 )
 from shared.queries import AnyRow, counted
 from shared.queries.certifications import state_of
-from shared.queries.coaching import result_of, same_quiz
+from shared.queries.coaching import is_low, result_of, same_quiz
 from shared.queries.people import Who, people
 from shared.standings import COMPLETE_PCT, percent
 
@@ -131,9 +131,8 @@ def _progressed(person: str) -> Select[Any]:
 
 def _scored(person: str, default_threshold_pct: float) -> Select[int, int]:
     limit = func.coalesce(threshold.threshold_pct, quiz.retake_pct, default_threshold_pct)
-    low = or_(standing.latest_pct < limit, standing.passed.is_(False))
     return (
-        select(func.count().label("quizzes"), counted(low).label("low"))
+        select(func.count().label("quizzes"), counted(is_low(standing, limit)).label("low"))
         .join_from(table_of(QuizStanding), table_of(Quiz), same_quiz(quiz, standing), isouter=True)
         .join(table_of(QuizThreshold), same_quiz(threshold, standing), isouter=True)
         .where(_of(person, standing), standing.tries > 0)
