@@ -2,9 +2,11 @@
 
 import os
 import re
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -29,29 +31,51 @@ INTRODUCTION = f"""\
 ### Where the time goes
 
 Parts of a delivery in microseconds, in one process that does nothing else, for {DELIVERIES:,}
-deliveries written {BATCH} at a time; *Python* is what is left of writing a batch without its
-statements. Under load the parts cost more: both threads share an interpreter, and the caches of the
-processor.
+deliveries written {BATCH} at a time: alone on the machine, and while a second process does nothing
+but count, as wrk and the two threads of a receiver are there at once. *Python* is what is left of
+writing a batch without its statements.
 
 """
+Parts = Mapping[str, float]
+"""Microseconds a delivery."""
 TABLE = re.compile(r"\s*(?:INSERT INTO|UPDATE) (\w+)")
 
 
 def measure(stores: Stores) -> str:
     """The tables of this section."""
     came = [_incoming(*one) for one in deliveries(DELIVERIES, "part")]
+    entries: list[Entry] = []
+    alone, beside = {}, {}
+    for found, meanwhile in ((alone, nullcontext), (beside, _busy_process)):
+        with meanwhile():
+            found["the event loop"], entries = _before_the_store(came)
+            for kind, name in KINDS.items():
+                with stores.fresh(kind) as url:
+                    found[f"the writer, {name}"] = _written(url, entries)
+    return INTRODUCTION + "\n\n".join(
+        report.table(
+            (f"in {where}", "alone", "beside another"),
+            [(name, f"{one:.1f}", f"{beside[where][name]:.1f}") for name, one in parts.items()],
+        )
+        for where, parts in alone.items()
+    )
+
+
+@contextmanager
+def _busy_process() -> Iterator[None]:
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _before_the_store(came: Sequence[Incoming]) -> tuple[Parts, list[Entry]]:
     vendor = MindTickle([playing.SECRET.encode()], playing.COMPANY, past=86_400, future=300)
     entries: list[Entry] = []
     verified = _each(lambda one: entries.append(judge(vendor, one)), came)
-    rows = [
-        ("verify and understand", f"{verified:.1f}"),
-        ("write a line into the log", f"{_logged(entries):.1f}"),
-    ]
-    told = [report.table(("in the event loop", "µs"), rows)]
-    for kind, name in KINDS.items():
-        with stores.fresh(kind) as url:
-            told.append(report.table((f"in the writer, {name}", "µs"), _written(url, entries)))
-    return INTRODUCTION + "\n\n".join(told)
+    return {"verify and understand": verified, "a line in the log": _logged(entries)}, entries
 
 
 def _incoming(body: bytes, headers: dict[str, str]) -> Incoming:
@@ -83,7 +107,7 @@ def _logged(entries: Sequence[Entry]) -> float:
         return _each(line, entries)
 
 
-def _written(url: str, entries: Sequence[Entry]) -> list[tuple[str, str]]:
+def _written(url: str, entries: Sequence[Entry]) -> Parts:
     engine = open_engine(url, intake=True)
     spent = _watched(engine)
     began = perf_counter()
@@ -99,10 +123,8 @@ def _written(url: str, entries: Sequence[Entry]) -> list[tuple[str, str]]:
     whole = perf_counter() - began
     engine.dispose()
     spent["Python"] = whole - sum(spent.values())
-    return [
-        *((name, f"{1e6 * seconds / len(entries):.1f}") for name, seconds in spent.most_common()),
-        ("together", f"{1e6 * whole / len(entries):.1f}"),
-    ]
+    spent["together"] = whole
+    return {name: 1e6 * seconds / len(entries) for name, seconds in spent.most_common()}
 
 
 def _watched(engine: Engine) -> Counter[str]:
