@@ -130,6 +130,12 @@ def presents(incoming: Incoming, header: str, secrets: Iterable[bytes]) -> bool:
     return any(hits)  # each was compared, so that the time does not tell which one it was
 
 
+def hmac_sha256(key: bytes, message: bytes) -> bytes:
+    """The bytes of a signature. `hmac.digest` would let other threads run meanwhile, and then wait
+    for the writer: a tenth of all deliveries a second."""
+    return hmac.new(key, message, "sha256").digest()
+
+
 def key_of(sent: bytes) -> str:
     """The idempotency key of an id that was sent, empty if it is; an overlong one is shortened, as
     no index takes it."""

@@ -25,6 +25,7 @@ from receiver.vendors.base import (
     Time,
     Unreadable,
     VendorEvent,
+    hmac_sha256,
     in_utc,
     json_object,
     key_of,
@@ -111,7 +112,7 @@ class StandardWebhooks:
 
 def sign(key: bytes, message: bytes) -> bytes:
     """One token of the signature header."""
-    return b"v1," + base64.b64encode(hmac.digest(key, message, "sha256"))
+    return b"v1," + base64.b64encode(hmac_sha256(key, message))
 
 
 def _message(incoming: Incoming) -> bytes:
