@@ -7,6 +7,7 @@ from sqlalchemy import Engine, make_url
 
 from receiver.rebuild import rebuild
 from shared.database import analyze, migrate, open_engine
+from tests.conftest import FreshStore
 from tests.holding import incoming, take, vendor
 from tests.running import Receiver, until
 from tests.stores import planned_for
@@ -50,3 +51,14 @@ def test_a_locked_sqlite_is_left_for_another_time(sqlite_url: str) -> None:
     assert analyze(engine)
     assert planned_for(engine)["event"] == 20
     engine.dispose()
+
+
+def test_postgres_counts_no_empty_table(fresh_store: FreshStore) -> None:
+    with fresh_store("postgres") as url:
+        engine = open_engine(url)
+        fill(engine)
+        analyze(engine)
+        counted = planned_for(engine)
+        assert counted["event"] == 20
+        assert "coaching_case" not in counted
+        engine.dispose()
