@@ -9,6 +9,7 @@ import asyncio
 import queue
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,9 @@ from receiver.metrics import Metrics
 from receiver.store import Entry, Written, write_batch, write_heartbeat
 
 MAX_BATCH = 500
+COMMIT_DELAY_SEC = 0.003
+"""Under load the first of a batch waits so long for others, as under Postgres' `commit_delay`: what
+a batch costs by itself is shared by more, and meanwhile the event loop has the interpreter."""
 HEARTBEAT_EVERY = timedelta(seconds=15)
 
 log = structlog.get_logger()
@@ -57,6 +61,7 @@ class Writer:
         self._name = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
         self._started_at = datetime.now(UTC)
         self._seen_at: datetime | None = None
+        self._under_load = False
         self._thread = threading.Thread(target=self._run, name="writer")
 
     def start(self) -> None:
@@ -96,6 +101,7 @@ class Writer:
         closing = False
         while not closing:
             batch, closing = self._next_batch()
+            self._under_load = len(batch) > 1
             self._write(batch)
 
     def _next_batch(self) -> tuple[list[Waiting], bool]:
@@ -103,6 +109,8 @@ class Writer:
         batch: list[Waiting] = []
         try:
             one = self._waiting.get(timeout=HEARTBEAT_EVERY.total_seconds())
+            if self._under_load:
+                time.sleep(COMMIT_DELAY_SEC)
             while one is not None:
                 batch.append(one)
                 if len(batch) == MAX_BATCH:
