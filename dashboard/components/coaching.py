@@ -18,6 +18,8 @@ VIEWS = {
     "closed": "Closed",
     "all": "All",
 }
+NAMED_QUIZZES = 3
+"""So many quizzes that most people fail stand above the queue by name."""
 WINDOWS = {"7d": "7 days", "30d": "30 days", "quarter": "Quarter", "all": "All time"}
 EMPTY = {
     "new": "No latest score is under its threshold here. A longer window shows older ones.",
@@ -90,12 +92,18 @@ def headline(counts: Any) -> None:
 
 
 def problems(quizzes: pd.DataFrame, hidden: int) -> None:
-    """The quizzes that most people fail, before any person is blamed."""
-    for row in each(quizzes[quizzes["problem"]]):
+    """The quizzes that most people fail, the worst by name, before any person is blamed."""
+    failed = quizzes[quizzes["problem"]].sort_values("share", ascending=False, kind="stable")
+    for row in each(failed.head(NAMED_QUIZZES)):
         st.warning(
             f"{plain(str(row.quiz))}: {row.share:.0f} % of {row.takers:,} fail. Look at the quiz "
             "first.",
             icon=":material/quiz:",
+        )
+    if len(failed) > NAMED_QUIZZES:
+        st.caption(
+            f"So it is with {len(failed) - NAMED_QUIZZES:,} more: see *Quizzes by share of takers "
+            "under the threshold* below."
         )
     if hidden:
         st.caption(

@@ -134,6 +134,20 @@ def test_each_view_says_why_it_is_empty(open_page: Open) -> None:
 
 
 @pytest.mark.usefixtures("company")
+def test_of_many_quizzes_that_most_people_fail_only_the_worst_are_named(
+    open_page: Open, send: Send
+) -> None:
+    for number, failing in enumerate((3, 5, 4, 5, 5), start=1):
+        for user in range(1, 6):
+            score = 4 if user <= failing else 9
+            send("quiz.submitted", quiz(f"u-{user}", score, f"q-{number}"))
+    page = open_page("coaching")
+    named = [one.value.partition(":")[0].replace("\\", "") for one in page.warning]
+    assert named == ["Quiz q-2", "Quiz q-4", "Quiz q-5"]
+    assert any("with 2 more" in one.value for one in page.caption)
+
+
+@pytest.mark.usefixtures("company")
 def test_where_most_people_fail_the_quiz_is_named_and_not_the_people(
     open_page: Open, send: Send
 ) -> None:
