@@ -14,16 +14,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from receiver import logs
 from receiver.app import create_app, security_headers
-from receiver.erase_command import erase
+from receiver.commands.erase import erase
+from receiver.commands.simulate import simulate
+from receiver.commands.webhooks import webhooks
 from receiver.errors import ReceiverError, ReplayError, StartError
 from receiver.prune import prune as remove_old
-from receiver.quarantine import HELD_BACK
-from receiver.quarantine import replay as verify_again
-from receiver.rebuild import rebuild as rebuild_read_models
+from receiver.readmodels.rebuild import rebuild as rebuild_read_models
+from receiver.replay import HELD_BACK
+from receiver.replay import replay as verify_again
 from receiver.schema import current_engine
-from receiver.simulate_command import simulate
 from receiver.vendors import ADAPTERS, configured
-from receiver.webhooks_commands import webhooks
 from shared.database import migrate as upgrade
 from shared.database import open_engine, rebuild_is_due
 from shared.settings import ReceiverSettings, SettingsError

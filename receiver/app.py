@@ -10,9 +10,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from receiver.chores import Chores
 from receiver.errors import StoreUnavailable
-from receiver.held import Caps
 from receiver.metrics import Metrics
 from receiver.pipeline import Answer, Pipeline
+from receiver.quarantine import Caps
 from receiver.vendors import configured
 from receiver.vendors.base import Vendor
 from receiver.writer import Writer

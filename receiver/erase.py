@@ -25,9 +25,10 @@ from sqlalchemy import (
 )
 
 from receiver.errors import EraseError
-from receiver.held import size_of
-from receiver.quarantine import no_longer_held
-from receiver.rebuild import facts_of, fold_anew
+from receiver.quarantine import size_of
+from receiver.readmodels.projections import READ_MODELS
+from receiver.readmodels.rebuild import facts_of, fold_anew
+from receiver.replay import no_longer_held
 from receiver.traces import Account, Traces
 from shared.audit import note
 from shared.bulk import table_of
@@ -45,7 +46,6 @@ from shared.models import (
     ReplayRequest,
 )
 from shared.outcomes import HeldState
-from shared.projections import READ_MODELS
 
 ID_BATCH = 500
 BODY_BATCH = 50

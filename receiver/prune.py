@@ -7,8 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, delete, exists, select
 
 from receiver.errors import Stopping
-from receiver.held import size_of
-from receiver.quarantine import breathe, no_longer_held
+from receiver.quarantine import size_of
+from receiver.replay import breathe, no_longer_held
 from shared.audit import note
 from shared.bulk import table_of
 from shared.database import hold_write_lock

@@ -1,291 +1,226 @@
-"""Replay: verify again what was held back, and take in what passes today.
+"""What is kept of deliveries that became no event: within caps, and the least worth goes first.
 
-A delivery is verified as of the moment it arrived, so it is not stale because the replay is late.
-Nothing is taken that today's settings would not have taken then.
+Anybody can send junk, so junk may take a tenth of the room and pushes out nothing. What the vendor
+may well have sent makes room for itself: by junk, then by the oldest of its own kind. Every drop
+is counted. The counts live in `quarantine_total`, so that a flood never has to count the table.
 """
 
-import json
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from time import sleep
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
-import structlog
-from sqlalchemy import Connection, Engine, Row, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select
+from sqlalchemy.sql.dml import ReturningInsert
 
-from receiver.errors import ReplayError, Stopping, first_line, is_of_the_store
-from receiver.held import Change, add_to_totals, size_of
-from receiver.pipeline import judge
-from receiver.store import Entry, Replay, write_batch
-from receiver.vendors.base import Incoming, SecretDigest, Vendor
-from shared.audit import note
-from shared.bulk import table_of
-from shared.models import Delivery, Event, Quarantine
-from shared.outcomes import HeldState, Outcome
+from shared.bulk import encode, insert_rows, table_of
+from shared.models import Quarantine, QuarantineTotal
+from shared.outcomes import HeldState, Kind
 
-BATCH = 200
-BATCH_BYTES = 8_388_608
-PAUSE_SEC = 0.02
-HELD_BACK = tuple(
-    one for one in Outcome if one not in (Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.TOO_LARGE)
-)
-"""The outcomes whose deliveries are held, and so can be replayed."""
-
-held = table_of(Quarantine)
-delivery = table_of(Delivery).c
-event = table_of(Event).c
-log = structlog.get_logger()
-
-HeldRow = Row[*tuple[Any, ...]]
+JUNK_SHARE = 10
+"""Junk may take one part in so many of each cap."""
+LOOK_AHEAD = 16
+KINDS = tuple(Kind)
+TOTALS = ("vendor", "kind", "held", "held_bytes", "dropped", "dropped_bytes")
 
 
-class Replayed(NamedTuple):
-    """What became of held deliveries, or would have in a dry run."""
+class Caps(NamedTuple):
+    """How much may be held of each vendor: deliveries, and bytes of their bodies and headers."""
 
-    taken: int = 0
-    already_delivered: int = 0
-    """Their event was there before: by the vendor's own retry, or by an earlier attempt."""
-    still_refused: int = 0
-
-    def plus(self, other: "Replayed") -> "Replayed":
-        return Replayed(*(one + more for one, more in zip(self, other, strict=True)))
-
-    def in_words(self) -> str:
-        return (
-            f"{self.taken:,} taken, {self.already_delivered:,} already delivered, "
-            f"{self.still_refused:,} still refused"
-        )
+    deliveries: int = 20_000
+    bytes: int = 268_435_456
 
 
-class Passed(NamedTuple):
-    """A held delivery that verifies today, and what would be written of it."""
+class Arrival(NamedTuple):
+    """A delivery that would be held. `headers` is the JSON of those that are kept, in ASCII."""
 
     delivery_id: int
-    kind: str
-    size: int
-    entry: Entry
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which held deliveries: of a vendor, since a moment, refused with an outcome."""
-
     vendor: str
-    since: datetime | None
-    outcome: str | None
+    received_at: datetime
+    kind: Kind
+    headers: str
+    body: bytes
 
-    def __str__(self) -> str:
-        parts = [
-            self.since and f"since {self.since.astimezone(UTC).isoformat()}",
-            self.outcome and f"refused as {self.outcome}",
-        ]
-        return "; ".join(part for part in parts if part)
-
-
-@dataclass(slots=True)
-class Seen:
-    """The keys and digests that a dry run has met, as the event table would hold them by now."""
-
-    keys: set[str] = field(default_factory=set)
-    digests: set[str] = field(default_factory=set)
+    @property
+    def size(self) -> int:
+        """In bytes, as `size_of` has it of a stored row."""
+        return len(self.headers) + len(self.body)
 
 
-def breathe() -> bool:
-    """Between two transactions: SQLite has no queue for its lock, so leave it for a moment."""
-    sleep(PAUSE_SEC)
-    return False
+class Change(NamedTuple):
+    """What a row of `quarantine_total` grows by."""
+
+    held: int = 0
+    held_bytes: int = 0
+    dropped: int = 0
+    dropped_bytes: int = 0
 
 
-def replay(
-    engine: Engine,
-    vendors: Mapping[str, Vendor],
-    vendor_slug: str,
-    *,
-    since: datetime | None = None,
-    outcome: str | None = None,
-    dry_run: bool = False,
-    actor: str = "command line",
-    on_progress: Callable[[Replayed], None] = lambda _: None,
-    stopping: Callable[[], bool] = breathe,
-) -> Replayed:
-    """Verify a vendor's held deliveries again, and take in those that pass.
+def size_of(row: Any) -> ColumnElement[int]:
+    """The bytes of a row of `quarantine`; the headers are ASCII. Neither store reads the body."""
+    size: ColumnElement[int] = func.length(row.body) + func.length(row.headers)
+    return size
 
-    `since` is about their arrival, `outcome` about why they were refused. A dry run changes
-    nothing but the audit log. `on_progress` is given the counts so far after each transaction,
-    and `stopping` is asked whether to break off; it may wait, as others have the store meanwhile.
 
-    Raises ReplayError for a vendor that is not served or an outcome that holds nothing back, and
-    Stopping if it was broken off. What is committed by then stays, and so does the rest.
+def keep(connection: Connection, arrivals: Sequence[Arrival], caps: Caps) -> None:
+    """Hold what there is room for, drop what has to make room, and count both.
+
+    Call it late in a transaction: other receivers that hold something of a vendor wait for it.
     """
-    vendor = vendors.get(vendor_slug)
-    if vendor is None:
-        raise ReplayError(f"Vendor {vendor_slug!r} is not served here: {_known(vendors)}.")
-    if outcome is not None and outcome not in HELD_BACK:
-        raise ReplayError(f"No delivery is held as {outcome!r}: use {', '.join(HELD_BACK)}.")
-    wanted = Wanted(vendor_slug, since, outcome)
-    counts, seen, ended = Replayed(), Seen(), "broken off"
-    try:
-        for batch in _batches(engine, wanted):
-            passed = [one for one in (_again(vendor, row) for row in batch) if one]
-            become = _would(engine, passed, seen) if dry_run else _take(engine, passed)
-            refused = Replayed(still_refused=len(batch) - len(passed))
-            counts = counts.plus(become).plus(refused)
-            on_progress(counts)
-            if stopping():
-                raise Stopping("The receiver stopped before the replay was through.")
-        ended = ""
-    finally:
-        detail = "; ".join(part for part in (counts.in_words(), str(wanted), ended) if part)
-        with engine.begin() as connection:
-            note(connection, actor, "replay dry run" if dry_run else "replay", vendor_slug, detail)
-    return counts
+    if not arrivals:
+        return
+    nothing: dict[tuple[str, str], Change] = {
+        (one.vendor, kind): Change() for one in arrivals for kind in KINDS
+    }
+    rooms = {
+        vendor: _Room(connection, vendor, held, caps)
+        for vendor, held in _by_vendor(add_to_totals(connection, nothing)).items()
+    }
+    for arrival in arrivals:
+        rooms[arrival.vendor].take(arrival)
+    _write(connection, list(rooms.values()))
 
 
-def _known(vendors: Mapping[str, Vendor]) -> str:
-    return f"use {', '.join(sorted(vendors))}" if vendors else "no vendor has its credential set"
+def add_to_totals(
+    connection: Connection, changes: Mapping[tuple[str, str], Change]
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Add to the totals of (vendor, kind), and lock them until the transaction ends. The new rows.
+
+    In order of their keys, so that transactions wait for each other and never in a circle.
+    """
+    rows = [(*key, *changes[key]) for key in sorted(changes)]
+    return connection.execute(_more(connection.dialect.name), {"rows": encode(rows)}).all()
 
 
-def _batches(engine: Engine, wanted: Wanted) -> Iterator[Sequence[HeldRow]]:
-    """What is held by now, oldest first, some at a time."""
-    with engine.connect() as connection:
-        newest = connection.scalar(select(func.max(held.c.delivery_id))) or 0
-    query = _query(wanted).where(held.c.delivery_id <= newest)
-    last = 0
-    while rows := _next_batch(engine, query.where(held.c.delivery_id > last)):
-        yield rows
-        last = rows[-1].delivery_id
-
-
-def _query(wanted: Wanted) -> Select[*tuple[Any, ...]]:
-    query = (
-        select(held.c.delivery_id, held.c.kind, size_of(held.c).label("size"))
-        .join(Delivery, delivery.id == held.c.delivery_id)
-        .where(held.c.vendor == wanted.vendor, held.c.state == HeldState.HELD)
-        .order_by(held.c.delivery_id)
-        .limit(BATCH)
+@cache
+def _more(dialect: str) -> ReturningInsert[*tuple[Any, ...]]:
+    table = table_of(QuarantineTotal)
+    statement = insert_rows(dialect, QuarantineTotal, TOTALS)
+    statement = statement.on_conflict_do_update(
+        index_elements=list(TOTALS[:2]),
+        set_={name: table.c[name] + statement.excluded[name] for name in Change._fields},
     )
-    if wanted.since is not None:
-        query = query.where(held.c.received_at >= wanted.since)
-    if wanted.outcome is not None:
-        query = query.where(delivery.outcome == wanted.outcome)
-    return query
+    return statement.returning(*(table.c[name] for name in TOTALS))
 
 
-def _next_batch(engine: Engine, query: Select[*tuple[Any, ...]]) -> Sequence[HeldRow]:
-    """The next rows, fewer where their bodies are large."""
-    with engine.connect() as connection:
-        sizes = [(row.delivery_id, row.size) for row in connection.execute(query)]
-        ids: list[int] = []
-        total = 0
-        for delivery_id, size in sizes:
-            total += size
-            if ids and total > BATCH_BYTES:
-                break
-            ids.append(delivery_id)
-        whole = (
-            query.add_columns(
-                held.c.headers, held.c.body, held.c.received_at, delivery.remote_ip
-            ).where(held.c.delivery_id.in_(ids))
-        )  # fmt: skip
-        return connection.execute(whole).all() if ids else ()
+def _by_vendor(
+    totals: Iterable[Row[*tuple[Any, ...]]],
+) -> dict[str, dict[Kind, tuple[int, int]]]:
+    held: dict[str, dict[Kind, tuple[int, int]]] = defaultdict(dict)
+    for row in totals:
+        held[row.vendor][Kind(row.kind)] = (row.held, row.held_bytes)
+    return held
 
 
-def as_it_came(
-    vendor: Vendor, kept: Mapping[str, str], body: bytes, peer: str | None, received_at: datetime
-) -> Incoming:
-    """The delivery of which these headers were kept; a secret among them only as its digest."""
-    headers = {one: kept[one].encode() for one in vendor.kept_headers if one in kept}
-    digests = {one: SecretDigest.read(kept[one]) for one in vendor.secret_headers if one in kept}
-    return Incoming(headers, body, peer, received_at, digests)
+class _Room:
+    """One vendor's quarantine while a transaction fills it."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        vendor: str,
+        held: Mapping[Kind, tuple[int, int]],
+        caps: Caps,
+    ) -> None:
+        self.vendor = vendor
+        self.kept: dict[Kind, deque[Arrival]] = {kind: deque() for kind in KINDS}
+        self.unstored: list[int] = []
+        """Delivery ids of rows from earlier transactions that have to go."""
+        self._changes: dict[Kind, Counter[str]] = {kind: Counter() for kind in KINDS}
+        self._count = {kind: held[kind][0] for kind in KINDS}
+        self._bytes = {kind: held[kind][1] for kind in KINDS}
+        self._caps = caps
+        self._stored = {kind: _oldest(connection, vendor, kind) for kind in KINDS}
+
+    @property
+    def changes(self) -> dict[tuple[str, str], Change]:
+        """What this did to the totals."""
+        return {(self.vendor, kind): Change(**self._changes[kind]) for kind in KINDS
+                if any(self._changes[kind].values())}  # fmt: skip
+
+    def take(self, arrival: Arrival) -> None:
+        """Hold one more, or drop it."""
+        if self._may_hold(arrival) and self._make_room(arrival):
+            self.kept[arrival.kind].append(arrival)
+            self._hold(arrival.kind, 1, arrival.size)
+        else:
+            self._drop(arrival.kind, arrival.size)
+
+    def _may_hold(self, arrival: Arrival) -> bool:
+        """Whether it fits beside what it may not push out, so that nothing goes in vain."""
+        if arrival.kind is Kind.JUNK:
+            share = Caps(*(cap // JUNK_SHARE for cap in self._caps))
+            return self._fits((Kind.JUNK,), arrival, share) and self._fits(
+                KINDS, arrival, self._caps
+            )
+        worth_more = KINDS[KINDS.index(arrival.kind) + 1 :]
+        return self._fits(worth_more, arrival, self._caps)
+
+    def _make_room(self, arrival: Arrival) -> bool:
+        worth_less_or_as_much = KINDS[: KINDS.index(arrival.kind) + 1]
+        while not self._fits(KINDS, arrival, self._caps):
+            if not any(self._drop_oldest(kind) for kind in worth_less_or_as_much):
+                return False  # a replay has the others in hand just now
+        return True
+
+    def _fits(self, beside: Iterable[Kind], arrival: Arrival, caps: Caps) -> bool:
+        count = sum(self._count[kind] for kind in beside)
+        size = sum(self._bytes[kind] for kind in beside)
+        return count < caps.deliveries and size + arrival.size <= caps.bytes
+
+    def _drop_oldest(self, kind: Kind) -> bool:
+        if not self._count[kind]:
+            return False
+        if stored := next(self._stored[kind], None):
+            delivery_id, size = stored
+            self.unstored.append(delivery_id)
+        elif self.kept[kind]:
+            size = self.kept[kind].popleft().size
+        else:
+            return False
+        self._hold(kind, -1, -size)
+        self._drop(kind, size)
+        return True
+
+    def _hold(self, kind: Kind, count: int, size: int) -> None:
+        self._count[kind] += count
+        self._bytes[kind] += size
+        self._changes[kind].update(held=count, held_bytes=size)
+
+    def _drop(self, kind: Kind, size: int) -> None:
+        self._changes[kind].update(dropped=1, dropped_bytes=size)
 
 
-def _again(vendor: Vendor, row: HeldRow) -> Passed | None:
-    """The delivery as it came, judged by today's settings; None if it does not pass."""
-    kept = json.loads(row.headers)
-    entry = judge(vendor, as_it_came(vendor, kept, row.body, row.remote_ip, row.received_at))
-    if entry.event is None:
-        return None
-    at_replay = replace(entry, replay=Replay(row.delivery_id, datetime.now(UTC)))
-    return Passed(row.delivery_id, row.kind, row.size, at_replay)
+def _oldest(connection: Connection, vendor: str, kind: Kind) -> Iterator[tuple[int, int]]:
+    """Delivery id and size of what is stored, oldest first.
 
-
-def _take(engine: Engine, passed: Sequence[Passed]) -> Replayed:
-    """Take deliveries in; if one of them cannot be written, the others still are."""
-    if not passed:
-        return Replayed()
-    try:
-        with engine.connect().execution_options(immediate=True) as connection, connection.begin():
-            return _take_in(connection, passed)
-    except Exception as error:
-        if is_of_the_store(error):
-            raise
-        if len(passed) == 1:
-            log.error("replay_failed", delivery_id=passed[0].delivery_id, error=first_line(error))
-            return Replayed(still_refused=1)
-    counts = Replayed()
-    for one in passed:
-        counts = counts.plus(_take(engine, [one]))
-    return counts
-
-
-def _take_in(connection: Connection, passed: Sequence[Passed]) -> Replayed:
-    """Whoever locks a row while it is held takes it in; for anybody else it is gone by then."""
-    locked = (
-        select(held.c.delivery_id)
-        .where(held.c.delivery_id.in_([one.delivery_id for one in passed]))
-        .where(held.c.state == HeldState.HELD)
+    What a replay has locked is passed over: waiting for it here, with the totals locked, while it
+    waits for the totals would never end.
+    """
+    row = table_of(Quarantine).c
+    query = (
+        select(row.delivery_id, size_of(row).label("size"))
+        .where(row.vendor == vendor, row.state == HeldState.HELD, row.kind == kind)
+        .order_by(row.delivery_id)
+        .limit(LOOK_AHEAD)
         .with_for_update(skip_locked=True)
     )
-    ids = set(connection.scalars(locked))
-    ours = [one for one in passed if one.delivery_id in ids]
-    if not ours:
-        return Replayed()
-    outcomes = [one.outcome for one in write_batch(connection, [one.entry for one in ours])]
-    new = [one.delivery_id for one, outcome in zip(ours, outcomes, strict=True)
-           if outcome is Outcome.ACCEPTED]  # fmt: skip
-    _close(connection, new, HeldState.REPLAYED)
-    _close(connection, sorted(ids.difference(new)), HeldState.DISCARDED)
-    no_longer_held(connection, [(one.entry.vendor, one.kind, one.size) for one in ours])
-    return Replayed(len(new), len(ours) - len(new))
+    last = 0
+    while found := connection.execute(query.where(row.delivery_id > last)).all():
+        for one in found:
+            yield one.delivery_id, one.size
+        last = found[-1].delivery_id
 
 
-def _close(connection: Connection, ids: Sequence[int], state: HeldState) -> None:
-    if ids:
-        connection.execute(update(held).where(held.c.delivery_id.in_(ids)).values(state=state))
-
-
-def no_longer_held(connection: Connection, gone: Sequence[tuple[str, str, int]]) -> None:
-    """Take deliveries, each (vendor, kind, size in bytes), out of the totals."""
-    counts, sizes = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    for vendor, kind, size in gone:
-        counts[vendor, kind] += 1
-        sizes[vendor, kind] += size
-    if counts:
-        add_to_totals(connection, {key: Change(-counts[key], -sizes[key]) for key in counts})
-
-
-def _would(engine: Engine, passed: Sequence[Passed], seen: Seen) -> Replayed:
-    """What taking them in would give."""
-    events = [one.entry.event for one in passed if one.entry.event]
-    if not events:
-        return Replayed()
-    stored = select(event.event_key, event.digest).where(
-        event.vendor == passed[0].entry.vendor,
-        or_(
-            event.event_key.in_([one.event_key for one in events]),
-            event.digest.in_([one.digest for one in events]),
-        ),
-    )
-    with engine.connect() as connection:
-        for row in connection.execute(stored):
-            seen.keys.add(row.event_key)
-            seen.digests.add(row.digest)
-    new = 0
-    for one in sorted(events, key=lambda one: one.event_key):  # as `write_batch` inserts them
-        if one.event_key not in seen.keys and one.digest not in seen.digests:
-            new += 1
-            seen.keys.add(one.event_key)
-            seen.digests.add(one.digest)
-    return Replayed(new, len(events) - new)
+def _write(connection: Connection, rooms: Sequence[_Room]) -> None:
+    table = table_of(Quarantine)
+    if unstored := [id_ for room in rooms for id_ in room.unstored]:
+        connection.execute(delete(table).where(table.c.delivery_id.in_(unstored)))
+    kept = [one for room in rooms for kind in KINDS for one in room.kept[kind]]
+    if kept:
+        rows = [one._asdict() | {"state": HeldState.HELD} for one in kept]
+        connection.execute(insert(table), rows)
+    changes = {key: change for room in rooms for key, change in room.changes.items()}
+    if changes:
+        add_to_totals(connection, changes)

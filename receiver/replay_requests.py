@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import ColumnElement, Engine, Row, and_, func, or_, select, update
 
 from receiver.errors import ReplayError, Stopping, first_line, is_of_the_store
-from receiver.quarantine import Replayed, replay
+from receiver.replay import Replayed, replay
 from receiver.vendors.base import Vendor
 from shared.bulk import table_of
 from shared.models import ReplayRequest

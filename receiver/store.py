@@ -12,13 +12,13 @@ from typing import NamedTuple
 from sqlalchemy import Connection, update
 from sqlalchemy.sql.dml import ReturningInsert
 
-from receiver.held import Arrival, Caps, keep
+from receiver.quarantine import Arrival, Caps, keep
+from receiver.readmodels.projections import project
 from receiver.vendors.base import Claims, VendorEvent
 from shared.bulk import Upsert, encode, insert_rows, table_of, upsert
 from shared.database import hold_write_lock
 from shared.models import Delivery, DeliveryHourly, Event, Heartbeat
 from shared.outcomes import STATUS, Kind, Outcome
-from shared.projections import project
 
 DELIVERY = (
     "vendor",

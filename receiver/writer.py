@@ -19,8 +19,8 @@ import structlog
 from sqlalchemy import Engine
 
 from receiver.errors import StoreUnavailable, first_line, is_of_the_store
-from receiver.held import Caps
 from receiver.metrics import Metrics
+from receiver.quarantine import Caps
 from receiver.store import Entry, Written, write_batch, write_heartbeat
 
 MAX_BATCH = 500

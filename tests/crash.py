@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 
 from sqlalchemy import Connection, Engine
 
-from receiver.rebuild import rebuild
+from receiver.readmodels.rebuild import rebuild
 from shared.database import migrate, open_engine
 from tests.load import Load
 from tests.own_postgres import own_postgres

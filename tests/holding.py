@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select
 
-from receiver.held import TOTALS, Caps, size_of
 from receiver.pipeline import judge
+from receiver.quarantine import TOTALS, Caps, size_of
 from receiver.store import Entry, Held, Written, write_batch
 from receiver.vendors.base import Claims, Incoming
 from receiver.vendors.mindtickle import MindTickle

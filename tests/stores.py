@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, create_engine, func, select
 from sqlmodel import SQLModel
 
+from receiver.readmodels.projections import READ_MODELS
 from shared.bulk import table_of
 from shared.models import Heartbeat, Table
-from shared.projections import READ_MODELS
 
 
 def rows(engine: Engine, model: type[SQLModel], **wanted: Any) -> Sequence[Row[Any]]:

@@ -12,8 +12,8 @@ from typing import Annotated, Any, NamedTuple, Protocol, Self
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError
 from pydantic_core import from_json
 
+from shared.facts import Fact
 from shared.outcomes import Outcome
-from shared.projections import Fact
 from shared.settings import ReceiverSettings
 
 

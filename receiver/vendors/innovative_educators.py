@@ -29,8 +29,8 @@ from receiver.vendors.base import (
     key_of,
     short_text,
 )
+from shared.facts import Completed, Fact, Identified
 from shared.outcomes import Outcome
-from shared.projections import Completed, Fact, Identified
 from shared.settings import ReceiverSettings
 
 SLUG = "innovative-educators"

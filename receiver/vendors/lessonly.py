@@ -27,8 +27,8 @@ from receiver.vendors.base import (
     key_of,
     presents,
 )
+from shared.facts import Attempted, Completed, Fact, Identified
 from shared.outcomes import Outcome
-from shared.projections import Attempted, Completed, Fact, Identified
 from shared.settings import ReceiverSettings
 
 SLUG = "lessonly"

@@ -32,16 +32,8 @@ from receiver.vendors.base import (
     key_of,
     short_text,
 )
+from shared.facts import Attempted, Completed, Deprovisioned, Expired, Fact, Progressed, Provisioned
 from shared.outcomes import Outcome
-from shared.projections import (
-    Attempted,
-    Completed,
-    Deprovisioned,
-    Expired,
-    Fact,
-    Progressed,
-    Provisioned,
-)
 from shared.settings import ReceiverSettings
 
 SLUG = "mindtickle"

@@ -30,8 +30,8 @@ from receiver.vendors.base import (
     json_object,
     key_of,
 )
+from shared.facts import Fact
 from shared.outcomes import Outcome
-from shared.projections import Fact
 from shared.settings import ReceiverSettings
 
 SLUG = "standard-webhooks"

@@ -35,6 +35,7 @@ from sqlalchemy import (
 )
 
 from shared.bulk import encode, given, table_of
+from shared.figures import percent
 from shared.models import ACTIVE as IN_HAND
 from shared.models import (
     AuditLog,
@@ -47,7 +48,6 @@ from shared.models import (
 )
 from shared.queries import AnyRow
 from shared.queries.people import Who, people, same_account
-from shared.standings import percent
 
 ACTIVE = ("open", "in_progress")
 STATES = ("new", *ACTIVE, "ready", "closed")

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from shared.bulk import table_of
+from shared.figures import COMPLETE_PCT, exact
 from shared.models import Learner, Module, ModuleProgress
 from shared.queries import AnyRow, counted
 from shared.queries.groups import rank_of_shown, without_small
@@ -36,7 +37,6 @@ from shared.queries.movement import (
     with_moments,
 )
 from shared.queries.people import same_account
-from shared.standings import COMPLETE_PCT, exact
 
 METRICS = ("gained", "completed", "average", "time")
 

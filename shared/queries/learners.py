@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from shared.bulk import table_of
+from shared.figures import COMPLETE_PCT, percent
 from shared.models import (
     ACTIVE,
     Certification,
@@ -38,7 +39,6 @@ from shared.queries import AnyRow, counted
 from shared.queries.certifications import state_of
 from shared.queries.coaching import is_low, result_of, same_quiz
 from shared.queries.people import Who, people
-from shared.standings import COMPLETE_PCT, percent
 
 learner = table_of(Learner).c
 progress = table_of(ModuleProgress).c

@@ -25,10 +25,10 @@ from sqlalchemy import (
 )
 
 from shared.bulk import table_of
+from shared.figures import COMPLETE_PCT, exact
 from shared.models import Learner, LearnerStanding, ModuleProgress, ModuleStanding, UtcDateTime
 from shared.queries.people import Who, people, same_account
 from shared.queries.windows import Window
-from shared.standings import COMPLETE_PCT, exact
 
 PERIODS = ("", "_before")
 """What the names of figures of the window end with, and those of the period before it."""

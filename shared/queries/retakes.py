@@ -21,11 +21,11 @@ from sqlalchemy import (
 )
 
 from shared.bulk import table_of
+from shared.figures import percent
 from shared.models import CoachingCase, QuizAttempt
 from shared.queries import AnyRow
 from shared.queries.coaching import Filters, Taker, is_low, same_quiz, stood
 from shared.queries.people import same_account
-from shared.standings import percent
 
 DAY_SEC = 86_400
 

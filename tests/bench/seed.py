@@ -16,16 +16,16 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, event
 from sqlmodel import SQLModel
 
-from receiver.held import Arrival, Caps, keep
+from receiver.quarantine import Arrival, Caps, keep
+from receiver.readmodels import standings
+from receiver.readmodels.projections import refold
+from receiver.readmodels.standings import SLOT_MINUTES
 from receiver.store import DELIVERY, EVENT
 from receiver.vendors.mindtickle import SLUG, kept_facts
-from shared import standings
 from shared.bulk import Row, table_of
 from shared.database import open_engine
 from shared.models import Delivery, DeliveryHourly, Event, Heartbeat
 from shared.outcomes import STATUS, Kind, Outcome
-from shared.projections import refold
-from shared.standings import SLOT_MINUTES
 from tests import playing
 
 LEARNERS, MODULES, TEAMS = 5_000, 40, 25

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Engine
 
 from receiver.pipeline import judge
-from receiver.rebuild import rebuild
+from receiver.readmodels.rebuild import rebuild
 from receiver.vendors.base import Incoming
 from receiver.vendors.mindtickle import MindTickle
 from shared.models import Delivery, DeliveryHourly, Event

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from playwright.sync_api import Page, expect
 
-from shared.projections import Expired, Provisioned
+from shared.facts import Expired, Provisioned
 from tests import playing
 from tests.running import Receiver
 from tests.shared.tables import V, fold

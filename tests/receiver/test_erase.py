@@ -11,7 +11,7 @@ from sqlalchemy import Engine, insert, select, update
 
 from receiver.erase import clean, erase_person
 from receiver.errors import EraseError
-from receiver.rebuild import rebuild
+from receiver.readmodels.rebuild import rebuild
 from receiver.traces import ERASED, Account
 from receiver.vendors.base import Incoming
 from shared.audit import note

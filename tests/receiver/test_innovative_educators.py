@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from receiver.vendors import innovative_educators
 from receiver.vendors.base import Incoming, Rejected, Unreadable, VendorEvent
+from shared.facts import Completed, Identified
 from shared.outcomes import Outcome
-from shared.projections import Completed, Identified
 from shared.settings import ReceiverSettings, SettingsError
 from tests import playing
 from tests.receiver.vendor_cases import NOW, SecurityCases, json_values, only_refuses, served

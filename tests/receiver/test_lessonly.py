@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from receiver.pipeline import judge
 from receiver.vendors import lessonly
 from receiver.vendors.base import Incoming, SecretDigest, Unreadable, VendorEvent
+from shared.facts import Attempted, Completed, Identified
 from shared.outcomes import Outcome
-from shared.projections import Attempted, Completed, Identified
 from tests import playing
 from tests.receiver.vendor_cases import NOW, HeaderCases, json_values, only_refuses, served
 

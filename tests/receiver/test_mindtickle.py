@@ -15,16 +15,8 @@ from hypothesis import strategies as st
 from receiver.vendors import mindtickle
 from receiver.vendors.base import Incoming, Rejected, Unreadable, VendorEvent
 from receiver.vendors.mindtickle import EVENT_ID, SIGNATURE, TIMESTAMP, MindTickle
+from shared.facts import Attempted, Completed, Deprovisioned, Expired, Fact, Progressed, Provisioned
 from shared.outcomes import Outcome
-from shared.projections import (
-    Attempted,
-    Completed,
-    Deprovisioned,
-    Expired,
-    Fact,
-    Progressed,
-    Provisioned,
-)
 from tests import playing
 from tests.receiver.vendor_cases import NOW, SigningCases, json_values, only_refuses
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select
 
 from receiver.errors import Stopping
 from receiver.prune import Pruned, prune
-from receiver.quarantine import Replayed, replay
+from receiver.replay import Replayed, replay
 from shared.bulk import table_of
 from shared.database import open_engine
 from shared.models import AuditLog, Delivery, DeliveryHourly, Event, Quarantine, QuarantineTotal

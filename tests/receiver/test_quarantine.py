@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, make_url
 
-from receiver.held import JUNK_SHARE, Caps
 from receiver.pipeline import judge
+from receiver.quarantine import JUNK_SHARE, Caps
 from receiver.store import Entry, write_batch
 from receiver.vendors.base import Incoming
 from shared.models import Delivery, Event, Quarantine, QuarantineTotal

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import Engine
 
 from receiver.errors import ReplayError, Stopping
-from receiver.quarantine import Replayed, replay
-from receiver.rebuild import rebuild
+from receiver.readmodels.rebuild import rebuild
+from receiver.replay import Replayed, replay
 from receiver.vendors.base import Incoming, Vendor, VendorEvent
 from receiver.vendors.mindtickle import MindTickle
 from shared.models import (

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from receiver.quarantine import Replayed, replay
+from receiver.replay import Replayed, replay
 from receiver.simulator import Plan, Play, Scenario, Summary, simulate
 from receiver.simulator.deliverer import Deliverer
 from receiver.simulator.mindtickle import MindTickleWire

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine
 
 from receiver.pipeline import judge
-from receiver.rebuild import rebuild
+from receiver.readmodels.rebuild import rebuild
 from receiver.store import write_batch
 from shared.models import Delivery, DeliveryHourly, Event, LearnerStanding, QuizAttempt
 from tests import holding, playing

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, make_url
 
-from receiver.rebuild import rebuild
+from receiver.readmodels.rebuild import rebuild
 from shared.database import analyze, migrate, open_engine
 from tests.conftest import FreshStore
 from tests.holding import incoming, take, vendor

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from receiver.errors import StoreUnavailable
 from receiver.metrics import Metrics
 from receiver.pipeline import judge
+from receiver.readmodels.projections import READ_MODELS
 from receiver.store import Entry, Written
 from receiver.vendors.base import Claims, Incoming
 from receiver.vendors.mindtickle import MindTickle
@@ -21,7 +22,6 @@ from shared.bulk import table_of
 from shared.database import open_engine
 from shared.models import Delivery, Event, ModuleProgress
 from shared.outcomes import Outcome
-from shared.projections import READ_MODELS
 from tests import playing
 from tests.conftest import FreshStore
 from tests.load import Load

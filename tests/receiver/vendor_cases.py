@@ -13,7 +13,7 @@ import pytest
 from hypothesis import strategies as st
 
 from receiver.pipeline import joined, judge
-from receiver.quarantine import as_it_came
+from receiver.replay import as_it_came
 from receiver.store import Entry
 from receiver.vendors import configured
 from receiver.vendors.base import Incoming, Rejected, Unreadable, Vendor

@@ -8,20 +8,14 @@ from typing import Any
 from sqlalchemy import Engine, insert
 from sqlmodel import SQLModel
 
+from receiver.readmodels.projections import project
 from shared.bulk import table_of
+from shared.facts import Attempted, Deprovisioned, Fact, Progressed, Provisioned
 from shared.models import (
     CoachingCase,
     Delivery,
     DeliveryHourly,
     Event,
-)
-from shared.projections import (
-    Attempted,
-    Deprovisioned,
-    Fact,
-    Progressed,
-    Provisioned,
-    project,
 )
 
 V = "mindtickle"

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
+from receiver.readmodels.projections import READ_MODELS, project
 from shared.bulk import table_of
+from shared.facts import Attempted
 from shared.models import AuditLog, CoachingCase, QuizThreshold
-from shared.projections import READ_MODELS, Attempted, project
 from shared.queries import coaching, retakes
 from shared.queries.coaching import Filters
 from tests.shared.tables import V

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from shared.projections import Deprovisioned, Fact, Identified, Progressed, Provisioned, project
+from receiver.readmodels.projections import project
+from shared.facts import Deprovisioned, Fact, Identified, Progressed, Provisioned
 from shared.queries import leaderboard
 from shared.queries.movement import Board
 from shared.queries.people import Who

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection, Engine
 
-from shared.projections import Completed, Expired
+from shared.facts import Completed, Expired
 from shared.queries import certifications
 from shared.queries.people import Who
 from shared.queries.windows import Window

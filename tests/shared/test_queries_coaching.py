@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine
 
+from shared.facts import Identified
 from shared.models import QuizThreshold
-from shared.projections import Identified
 from shared.queries import coaching
 from shared.queries.coaching import Filters, Taker
 from shared.queries.people import Who

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import Connection, Engine
 
-from shared.projections import Identified, Progressed
+from shared.facts import Identified, Progressed
 from shared.queries import catalog, leaderboard
 from shared.queries.movement import Board
 from shared.queries.people import Who

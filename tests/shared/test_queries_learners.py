@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from shared.database import open_engine
+from shared.facts import Completed, Deprovisioned, Expired, Identified, Provisioned
 from shared.models import CoachingCase, Event, QuizThreshold
-from shared.projections import Completed, Deprovisioned, Expired, Identified, Provisioned
 from shared.queries import learners
 from shared.queries.people import Who
 from tests.shared.tables import NOON, V, add, attempts, deliveries, fold, people, progress

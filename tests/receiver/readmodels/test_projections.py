@@ -10,15 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine
 
-from receiver.rebuild import rebuild
+from receiver.readmodels.projections import READ_MODELS, project
+from receiver.readmodels.rebuild import rebuild
 from receiver.store import Entry, write_batch
 from receiver.vendors.base import Claims, Incoming, VendorEvent
 from receiver.vendors.mindtickle import EVENT_ID, TIMESTAMP, MindTickle
 from shared.bulk import table_of
-from shared.models import Delivery, Event, Learner, ModuleProgress, ModuleProgressDaily
-from shared.outcomes import Outcome
-from shared.projections import (
-    READ_MODELS,
+from shared.facts import (
     Attempted,
     Completed,
     Deprovisioned,
@@ -28,8 +26,9 @@ from shared.projections import (
     Progressed,
     Provisioned,
     person_of,
-    project,
 )
+from shared.models import Delivery, Event, Learner, ModuleProgress, ModuleProgressDaily
+from shared.outcomes import Outcome
 from tests import playing
 from tests.stores import read_models
 

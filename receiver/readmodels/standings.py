@@ -13,14 +13,11 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Float,
     FromClause,
-    Numeric,
     Select,
     Update,
     and_,
     case,
-    cast,
     exists,
     func,
     or_,
@@ -41,9 +38,9 @@ from shared.bulk import (
     table_of,
     upsert,
 )
+from shared.figures import COMPLETE_PCT, exact, percent
 from shared.models import LearnerStanding, ModuleProgress, ModuleStanding, QuizAttempt, QuizStanding
 
-COMPLETE_PCT = 100
 SLOT_MINUTES = 15
 
 module = table_of(ModuleStanding).c
@@ -345,12 +342,6 @@ def _ranked() -> Select[Any]:
     )
 
 
-def percent(attempt: Any) -> ColumnElement[Any]:
-    """The score of an attempt in percent, None without one. Rounded, so that the noise of binary
-    fractions puts nobody under a threshold."""
-    return exact(100 * attempt.score / attempt.max_score)
-
-
 def _in_order(ranked: FromClause) -> list[ColumnElement[Any]]:
     row = ranked.c
 
@@ -384,9 +375,3 @@ def _same(one: Any, other: Any, columns: Iterable[str]) -> ColumnElement[bool]:
 
 def _larger_of(one: Any, other: Any) -> ColumnElement[Any]:
     return case((one > other, one), else_=other)
-
-
-def exact(value: Any) -> ColumnElement[Any]:
-    """Without the noise of binary fractions, so that equal figures are ties."""
-    rounded: ColumnElement[Any] = cast(func.round(cast(value, Numeric), 6), Float)
-    return rounded

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, Engine
 
+from receiver.readmodels.projections import project
+from receiver.readmodels.standings import slot_of
 from shared.bulk import table_of
+from shared.facts import Attempted, Fact, Progressed
 from shared.models import LearnerStanding, ModuleStanding, QuizStanding
-from shared.projections import Attempted, Fact, Progressed, project
-from shared.standings import slot_of
 
 V = "mindtickle"
 NINE = datetime(2025, 11, 17, 9, 0, tzinfo=UTC)

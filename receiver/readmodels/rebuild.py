@@ -6,14 +6,15 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Engine, Row, select
 
+from receiver.readmodels import standings
+from receiver.readmodels.projections import clear, refold
 from receiver.vendors import ADAPTERS
 from receiver.vendors.base import Unreadable
-from shared import standings
 from shared.audit import note
 from shared.bulk import table_of
 from shared.database import analyze, hold_write_lock
+from shared.facts import Fact
 from shared.models import Event, RebuildDue
-from shared.projections import Fact, clear, refold
 
 BATCH = 10_000
 
