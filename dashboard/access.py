@@ -24,7 +24,7 @@ PAGES: Mapping[str, frozenset[Role]] = {
     "deliveries": ADMINS,
     "audit": ADMINS,
 }
-"""By the name of the page's file. A page that is not here is shown to nobody."""
+"""By the name of the page's folder. A page that is not here is shown to nobody."""
 
 ACTIONS: Mapping[str, frozenset[Role]] = {
     "export": EVERYBODY,

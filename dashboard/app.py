@@ -5,9 +5,8 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard import access, components
-from dashboard.components import sign_in
-from dashboard.data import store
+from dashboard import access, sign_in
+from dashboard.base import pieces, store
 
 # A local image: with a Material symbol Streamlit asks a font host for the tab's icon.
 st.set_page_config("Repboard", page_icon=Path(__file__).parent / "icon.png", layout="wide")
@@ -21,39 +20,45 @@ def menu(name: str) -> Literal["visible", "hidden"]:
 page = st.navigation(
     [
         st.Page(
-            "app_pages/leaderboard.py",
+            "leaderboard/page.py",
             title="Leaderboard",
+            url_path="leaderboard",
             default=True,
             visibility=menu("leaderboard"),
             help="Who is moving and who is not, by learner and by team.",
         ),
         st.Page(
-            "app_pages/coaching.py",
+            "coaching/page.py",
             title="Coaching",
+            url_path="coaching",
             visibility=menu("coaching"),
             help="Whose latest graded quiz score is low, and what was done about it.",
         ),
         st.Page(
-            "app_pages/certifications.py",
+            "certifications/page.py",
             title="Certifications",
+            url_path="certifications",
             visibility=menu("certifications"),
             help="Whose certificates have run out, and which courses were completed.",
         ),
         st.Page(
-            "app_pages/deliveries.py",
+            "deliveries/page.py",
             title="Deliveries",
+            url_path="deliveries",
             visibility=menu("deliveries"),
             help="What vendors sent, what became of it, and what to do about failures.",
         ),
         st.Page(
-            "app_pages/learner.py",
+            "learner/page.py",
             title="Learner",
+            url_path="learner",
             visibility=menu("learner"),
             help="One person: progress, quizzes, courses, certificates, coaching, events.",
         ),
         st.Page(
-            "app_pages/audit.py",
+            "audit/page.py",
             title="Audit log",
+            url_path="audit",
             visibility=menu("audit"),
             help="Who replayed, flagged, closed, changed a threshold, exported or erased.",
         ),
@@ -63,11 +68,11 @@ page = st.navigation(
 st.title(page.title, anchor=False)
 sign_in.first()
 if problem := store.problem():
-    components.stop_with(problem)
+    pieces.stop_with(problem)
 if not access.may(page.url_path or "leaderboard"):
     sign_in.not_for_you(page.title)
     st.stop()
 sign_in.who_is_here()
-components.wait_for_first_delivery()
-components.status()
+pieces.wait_for_first_delivery()
+pieces.status()
 page.run()

@@ -53,7 +53,6 @@ def test_a_package_imports_nothing_of_the_other_side(
     ("folder", "exempt", "allowed"),
     [
         ("receiver/vendors", ("base.py", "__init__.py"), ("receiver.vendors.base", "shared")),
-        ("dashboard/app_pages", (), ("dashboard.data", "dashboard.charts", "dashboard.components")),
     ],
 )
 def test_a_vendor_and_a_page_know_only_what_they_are_given(

@@ -21,7 +21,7 @@ from tests.bench import report
 from tests.bench.queries import all_asked, timed
 from tests.bench.report import middle_and_p95
 from tests.bench.stores import KINDS, Stores
-from tests.running import ROOT
+from tests.pages import DASHBOARD, PAGES, go_to
 
 SIZES = (100_000, 1_000_000, 10_000_000)
 TEXTBOOK_UP_TO = 1_000_000
@@ -85,14 +85,10 @@ def _queries(url: str) -> Times:
 
 def _pages(url: str, *, with_textbook: bool) -> Times:
     with _dashboard_on(url):
-        times = {f"page {name}": _opened(name) for name in _names()}
+        times = {f"page {name}": _opened(name) for name in PAGES}
     if with_textbook:
         times["textbook page"] = _textbook(url)
     return times
-
-
-def _names() -> Iterator[str]:
-    return (path.stem for path in sorted((ROOT / "dashboard" / "app_pages").glob("*.py")))
 
 
 @contextmanager
@@ -110,10 +106,10 @@ def _opened(name: str) -> tuple[float, float]:
     """Milliseconds until a page's script is through; infinite if it fails."""
     times = []
     for _ in range(OPENED):
-        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=300)
+        app = AppTest.from_file(str(DASHBOARD / "app.py"), default_timeout=300)
         app.query_params.update(ASKED.get(name, {}))
         if name != FIRST:
-            app.switch_page(f"app_pages/{name}.py")
+            go_to(app, name)
         st.cache_data.clear()
         st.cache_resource.clear()
         began = perf_counter()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from dashboard.components import NO_LINK
+from dashboard.base.pieces import NO_LINK
 from tests.conftest import FreshStore
 from tests.running import ROOT, environment, free_port, is_up, until
 

@@ -14,6 +14,7 @@ from receiver.store import write_batch
 from receiver.vendors.base import Incoming
 from receiver.vendors.mindtickle import MindTickle
 from tests import playing
+from tests.pages import go_to
 
 ROOT = Path(__file__).parents[2]
 Send = Callable[..., None]
@@ -57,7 +58,7 @@ def open_page(store_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=30)
         app.query_params.update(query)
         if name != "leaderboard":
-            app.switch_page(f"app_pages/{name}.py")
+            go_to(app, name)
         app.run()
         assert not app.exception, app.exception
         return app

@@ -14,9 +14,10 @@ from streamlit.runtime.scriptrunner import RerunException
 from streamlit.testing.v1 import AppTest
 
 from dashboard import access
-from dashboard.components import filters
-from dashboard.data import coaching, deliveries
-from dashboard.data import store as data
+from dashboard.base import filters
+from dashboard.base import store as data
+from dashboard.coaching import data as coaching
+from dashboard.deliveries import data as deliveries
 from dashboard.viewer import Role, Viewer, viewer
 from shared.coaching import Taker
 from shared.models import AuditLog, CoachingCase, QuizThreshold, ReplayRequest
@@ -24,9 +25,9 @@ from shared.queries import catalog
 from shared.queries.people import Who
 from tests import stores
 from tests.dashboard.conftest import ROOT, Open, Send
+from tests.pages import PAGES
 from tests.shared.tables import attempts
 
-PAGES = sorted(path.stem for path in (ROOT / "dashboard" / "app_pages").glob("*.py"))
 NOT_FOR_YOU = "is not for your role"
 COOKIE_SECRET = "a-cookie-secret-of-the-tests-0123456789"
 TEAMS = '{"ines@acme.example": ["east"], "paul@acme.example": ["west", "north"]}'
@@ -77,7 +78,7 @@ def visit(login: None) -> Visit:
         app.query_params.update(query)
         app.run()
         if name != "leaderboard":
-            app.switch_page(f"app_pages/{name}.py").run()
+            app.switch_page(f"{name}/page.py").run()
         return app
 
     return visit

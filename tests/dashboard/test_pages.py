@@ -11,9 +11,9 @@ from streamlit.testing.v1 import AppTest
 from shared.models import AuditLog
 from tests import stores
 from tests.conftest import STORES, FreshStore
-from tests.dashboard.conftest import ROOT, Open, Send
+from tests.dashboard.conftest import Open, Send
+from tests.pages import PAGES
 
-PAGES = sorted(path.stem for path in (ROOT / "dashboard" / "app_pages").glob("*.py"))
 VIEWS = [
     *((page, {}) for page in PAGES),
     ("leaderboard", {"board": "Teams", "metric": "Average progress"}),

@@ -1,0 +1,243 @@
+"""The store as pages see it: connection, caches, and what every page asks.
+
+Everything cached is keyed by `version`, which moves with every delivery and with everything that
+somebody does on a page: a page asks for it once a second and reads the store again only then.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from functools import wraps
+from typing import Any, ParamSpec, TypeAlias, TypeVar
+
+import pandas as pd
+import streamlit as st
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from dashboard import access
+from dashboard.base import people
+from dashboard.settings import settings as dashboard_settings
+from shared.audit import note
+from shared.database import is_current, open_engine
+from shared.queries import AnyRow, catalog
+from shared.queries.people import Who
+from shared.settings import Names
+from shared.vendors import vendor_facts
+
+Version: TypeAlias = catalog.Version
+settings = dashboard_settings
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def cached(
+    ttl: str | float, max_entries: int | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A read that is cached for all sessions, and given to who may be here at all.
+
+    Whom it is about must be among its arguments: inside, nobody can be asked who is at the page.
+    How people are named in it is: what is kept for one way of naming is not given for another.
+    """
+
+    def decorate(read: Callable[P, R]) -> Callable[P, R]:
+        def for_all(named: Names, *args: P.args, **kwargs: P.kwargs) -> R:
+            with access.for_all_sessions(named):
+                return read(*args, **kwargs)
+
+        # What is kept goes by the name of a function, and each of these has another one inside.
+        for_all.__module__, for_all.__qualname__ = read.__module__, read.__qualname__
+        keep = st.cache_data(ttl=ttl, max_entries=max_entries, show_spinner=False)(for_all)
+
+        @wraps(read)
+        def admitted(*args: P.args, **kwargs: P.kwargs) -> R:
+            access.admit()
+            return keep(access.names(), *args, **kwargs)
+
+        return admitted
+
+    return decorate
+
+
+kept = cached("15s", max_entries=200)
+"""For one version of the store, bounded in time and number."""
+kept_a_moment = cached(5, max_entries=20)
+"""For what the clock alone changes."""
+
+
+@st.cache_resource
+def _engine() -> Engine:
+    return open_engine(settings().database_url)
+
+
+def read() -> Connection:
+    access.admit()
+    return _engine().connect()
+
+
+@contextmanager
+def write(action: str) -> Iterator[Connection]:
+    """A transaction for what somebody does on a page, an action of `access.ACTIONS`. Raises
+    `access.Refused` if they may not."""
+    access.require(action)
+    with read().execution_options(immediate=True) as connection, connection.begin():
+        yield connection
+    _version.clear()  # what was done shows at once
+
+
+def actor() -> str:
+    """Who is at the page, for the audit log."""
+    return access.present().name
+
+
+def everybody() -> Who:
+    """Whom the viewer may ask about at all, those who left too."""
+    return access.who(Who(leavers=True))
+
+
+def note_export(name: str, rows: int) -> None:
+    """Write down that somebody has taken rows out of the store."""
+    with write("export") as connection:
+        note(connection, actor(), "export", f"{name}.csv", f"{rows:,} rows")
+
+
+@cached("15s")
+def can_note() -> bool:
+    """Whether the audit log can be written here: tried, and taken back."""
+    try:
+        with read().execution_options(immediate=True) as connection, connection.begin() as tried:
+            note(connection, "nobody", "export", None, "")
+            tried.rollback()
+    except SQLAlchemyError:
+        return False
+    return True
+
+
+def problem() -> str | None:
+    """Why the store cannot be read, with what to do; None if it can."""
+    try:
+        current = is_current(_engine())
+    except SQLAlchemyError:
+        return "The store cannot be reached. Check DATABASE_URL and that the database is running."
+    return None if current else "The store has no current schema. Run `python -m receiver migrate`."
+
+
+def version() -> Version:
+    """How far the store has come."""
+    access.admit()
+    return _version()
+
+
+@st.cache_data(ttl=1, show_spinner=False)
+def _version() -> Version:
+    with read() as connection:
+        return catalog.version(connection)
+
+
+def has_events(version: Version) -> bool:
+    """Whether any delivery was ever taken in."""
+    return version.event > 0
+
+
+def is_empty(version: Version) -> bool:
+    """Whether nothing ever came."""
+    return version.event == version.delivery == 0
+
+
+def today() -> date:
+    """The UTC day: windows are counted in UTC days, as the daily totals are kept."""
+    return datetime.now(UTC).date()
+
+
+def receiver_url() -> str:
+    return settings().receiver_url
+
+
+def teams() -> list[str]:
+    """The teams that the viewer may see."""
+    return access.teams(_teams())
+
+
+@cached("30s")
+def _teams() -> list[str]:
+    with read() as connection:
+        return list(catalog.teams(connection))
+
+
+@cached("30s")
+def modules() -> dict[str, str]:
+    """Module names by `vendor/id`; of two with one name, each with its id."""
+    with read() as connection:
+        rows = catalog.modules(connection)
+    names = Counter(row.module_name for row in rows)
+    return {
+        f"{row.vendor}/{row.module_id}": row.module_name
+        if names[row.module_name] == 1
+        else f"{row.module_name} ({row.module_id})"
+        for row in rows
+    }
+
+
+@cached("30s")
+def vendors() -> dict[str, str]:
+    """The names of vendors that told of any learner, by slug."""
+    facts = vendor_facts(settings())
+    with read() as connection:
+        slugs = catalog.vendors(connection)
+    return {slug: facts[slug].name if slug in facts else slug for slug in slugs}
+
+
+@kept
+def last_event(version: Version) -> datetime | None:
+    with read() as connection:
+        return catalog.newest_event_at(connection)
+
+
+@kept
+def roster_size(version: Version, who: Who) -> int:
+    with read() as connection:
+        return catalog.learners(connection, who)
+
+
+def framed(
+    rows: Sequence[AnyRow], shape: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
+) -> pd.DataFrame:
+    """Rows as a DataFrame, put into shape; without rows an empty one."""
+    return shape(pd.DataFrame(rows)) if rows else pd.DataFrame()
+
+
+def each(frame: pd.DataFrame) -> list[Any]:
+    """The rows of a frame, with columns by name."""
+    return list(frame.itertuples(index=False))
+
+
+def known_as(name: str | None, email: str | None, key: str) -> str:
+    """What a person is called to the viewer."""
+    return people.known_as(name, email, key, access.names())
+
+
+def sees_names() -> bool:
+    """Whether people are shown to the viewer by their full names."""
+    return access.names() == "full"
+
+
+def smallest_group() -> int:
+    """How many members a team needs for the viewer to see its average."""
+    return people.smallest_group(access.names())
+
+
+def with_people(frame: pd.DataFrame) -> pd.DataFrame:
+    """With `learner`, what each person is known as; their `key` is vendor and user id. Addresses
+    are only for who sees full names."""
+    people = frame[["name", "email", "key"]].astype(object)
+    people = people.where(people.notna(), None)
+    known = frame.assign(learner=[known_as(*one) for one in people.itertuples(index=False)])
+    return known if sees_names() else known.assign(name=None, email=None)
+
+
+def local(frame: pd.DataFrame, zone: str, *columns: str) -> pd.DataFrame:
+    """Times on the viewer's clock."""
+    return frame.assign(
+        **{name: pd.to_datetime(frame[name], utc=True).dt.tz_convert(zone) for name in columns}
+    )

@@ -1,0 +1,1 @@
+"""Certificates that have expired, and courses that were completed."""

@@ -1,0 +1,70 @@
+"""Certifications: whose have run out, and who has completed what?"""
+
+import streamlit as st
+
+from dashboard.base import filters, pieces, store
+from dashboard.certifications import data, view
+from dashboard.learner import view as learner
+
+VIEWS = {"certificates": "Certificates", "courses": "Course completions"}
+WHO = {
+    "open": learner.OPEN,
+    "learner": st.column_config.TextColumn("Learner"),
+    "team_id": st.column_config.TextColumn("Team"),
+}
+
+with pieces.row():
+    tab = pieces.switch("View", "view", VIEWS, "certificates")
+    if tab == "courses":
+        window = filters.window("30d")
+    who = filters.who(leavers=True)
+    pieces.link_to_view()
+
+
+@st.fragment(run_every=pieces.LIVE)
+def certificates() -> None:
+    version = store.version()
+    counts = data.totals(version, who)
+    if not counts.expired:
+        pieces.nothing_here(
+            version,
+            "No certificate has run out here. If there should be some, check that the subscription "
+            "lists certification.expired.",
+        )
+        return
+    st.markdown(
+        f"**{counts.overdue:,} overdue** and **{counts.due_soon:,} due within 30 days**, of "
+        f"{counts.expired:,} expired certificates, held by {counts.people:,} people."
+    )
+    listed, teams = st.columns([3, 1], gap="medium")
+    with listed:
+        frame = view.standing(data.certificates(version, who, pieces.viewer_zone()))
+        columns = {**WHO, **view.CERTIFICATE}
+        pieces.section("Most urgent first", learner.opened(frame), columns, "certificates", "")
+        pieces.cut_off(len(frame), int(frame["of"].iloc[0]))
+    with teams:
+        pieces.section("By team", data.by_team(version, who), view.TEAM, "teams", "")
+
+
+@st.fragment(run_every=pieces.LIVE)
+def courses() -> None:
+    version = store.version()
+    frame = data.completions(version, who, window, pieces.viewer_zone())
+    if frame.empty:
+        pieces.nothing_here(version, "No course was completed here. Choose a longer window.")
+        return
+    counted = data.courses(version, who, window)
+    st.markdown(f"**{int(frame['of'].iloc[0]):,} completions** of {len(counted):,} courses.")
+    listed, by_course = st.columns([5, 3], gap="medium")
+    with listed:
+        columns = {**WHO, **view.completion_columns(frame)}
+        pieces.section("Latest first", learner.opened(frame), columns, "completions", "")
+        pieces.cut_off(len(frame), int(frame["of"].iloc[0]))
+    with by_course:
+        pieces.section("By course", counted, view.course_columns(counted), "courses", "")
+
+
+if tab == "courses":
+    courses()
+else:
+    certificates()

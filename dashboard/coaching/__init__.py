@@ -1,0 +1,1 @@
+"""Coaching: whose latest graded score is low, and what was done about it."""

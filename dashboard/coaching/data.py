@@ -1,0 +1,290 @@
+"""What the coaching page shows, and what a lead does there."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from dashboard.base.store import (
+    Version,
+    actor,
+    cached,
+    each,
+    framed,
+    kept,
+    known_as,
+    local,
+    read,
+    settings,
+    version,
+    with_people,
+    write,
+)
+from shared import coaching as cases
+from shared.coaching import Changed, Conflict, Flagged, Impossible
+from shared.queries import AnyRow, coaching, retakes
+from shared.queries.coaching import Filters, Taker
+from shared.queries.people import Who
+from shared.queries.windows import midnight, window_of
+
+__all__ = ["Changed", "Conflict", "Flagged", "Impossible", "Taker"]
+
+
+class Asked(NamedTuple):
+    """What the page is asked for; `today` is the viewer's, in their zone."""
+
+    window: str
+    today: date
+    zone: str
+    quiz: str | None = None
+    team: str | None = None
+    owner: str | None = None
+    vendor: str | None = None
+    problems: bool = False
+
+    def filters(self) -> Filters:
+        return Filters(
+            who=Who(teams=(self.team,) if self.team else None, vendor=self.vendor),
+            quiz=quiz_of(self.quiz) if self.quiz else None,
+            owner=self.owner,
+            since=window_of(self.window, self.today, self.zone).since,
+            default_pct=default_pct(),
+            problems=self.problems,
+        )
+
+
+def today(zone: str) -> date:
+    """The day on the viewer's clock."""
+    return datetime.now(ZoneInfo(zone)).date()
+
+
+def default_pct() -> float:
+    return settings().coaching_threshold_pct
+
+
+def quiz_of(name: str) -> tuple[str, str]:
+    """Vendor and id of a quiz, as `quiz_key` wrote them."""
+    vendor, _, quiz_id = name.partition("/")
+    return vendor, quiz_id
+
+
+def quiz_key(row: Any) -> str:
+    return f"{row.vendor}/{row.quiz_id}"
+
+
+def address(taker: Taker) -> str:
+    """What names an item in the page's address."""
+    return "/".join(quote(part, safe="") for part in taker)
+
+
+def taker_at(address: str) -> Taker | None:
+    """The item that an address names; None for one that names none."""
+    parts = [unquote(part) for part in address.split("/")]
+    return Taker(*parts) if len(parts) == len(Taker._fields) else None
+
+
+@kept
+def queue(version: Version, asked: Asked, view: str) -> pd.DataFrame:
+    """The items of a view: the columns of `shared.queries.coaching.items`, and learner, quiz,
+    stands (its state in words), lift (in words) and trend (the last scores)."""
+    with read() as connection:
+        rows = coaching.items(connection, asked.filters(), view)
+        scores = coaching.scores(connection, [Taker(*row[:3]) for row in rows])
+    return framed(
+        rows,
+        lambda frame: _in_words(frame, asked).assign(
+            trend=pd.Series([list(scores.get(Taker(*row[:3]), ())) for row in rows])
+        ),
+    )
+
+
+def _in_words(frame: pd.DataFrame, asked: Asked) -> pd.DataFrame:
+    rows = each(frame)
+    named = local(with_people(frame), asked.zone, "submitted_at", "opened_at", "closed_at")
+    return named.assign(
+        quiz=[_name(row) for row in rows],
+        stands=[_stands(row, asked.today) for row in rows],
+        lift=pd.Series([_lift(row) for row in rows], dtype=object),
+    )
+
+
+def _stands(row: Any, today: date) -> str:
+    if row.state == "closed":
+        return str(row.status)
+    if row.state == "new":
+        return "new again" if row.again else "new"
+    overdue = ", overdue" if row.state in coaching.ACTIVE and _is_past(row.due, today) else ""
+    return {"open": "flagged", "in_progress": "in progress"}.get(row.state, "passed") + overdue
+
+
+def _is_past(due: date | None, today: date) -> bool:
+    return isinstance(due, date) and due < today
+
+
+def _lift(row: Any) -> str | None:
+    if row.state == "ready":
+        return lift(row.flagged_pct, row.latest_pct, row.opened_at, row.submitted_at)
+    if row.state == "closed" and not pd.isna(row.passed_at):
+        return lift(row.flagged_pct, row.passed_pct, row.opened_at, row.passed_at)
+    return None
+
+
+def lift(before: float | None, after: float | None, since: datetime, until: datetime) -> str:
+    """`62 → 85 % in 9 days`; without a score only how long it took."""
+    took = f"in {days(until - since)}"
+    scored = not (pd.isna(before) or pd.isna(after))
+    return f"{before:.0f} → {after:.0f} % {took}" if scored else took
+
+
+def days(span: timedelta) -> str:
+    return "1 day" if span.days == 1 else f"{span.days} days" if span.days else "less than a day"
+
+
+def _name(row: Any) -> str:
+    return str(quiz_names().get(quiz_key(row), row.quiz_name))
+
+
+@kept
+def counts(version: Version, asked: Asked) -> AnyRow:
+    """How many items there are of each kind; `fresh` is since yesterday began."""
+    yesterday = midnight(asked.today - timedelta(days=1), asked.zone)
+    with read() as connection:
+        return coaching.counts(connection, asked.filters(), yesterday, asked.today)
+
+
+@kept
+def quizzes(version: Version) -> pd.DataFrame:
+    """vendor, quiz_id, quiz, takers, low, share (percent), threshold_pct, own_pct, retake_pct,
+    problem; of every graded quiz, over all teams."""
+    with read() as connection:
+        rows = coaching.quizzes(connection, default_pct())
+    return framed(rows, lambda frame: frame.assign(quiz=_unlike(frame), key=_keys(frame)))
+
+
+def _keys(frame: pd.DataFrame) -> list[str]:
+    return [quiz_key(row) for row in each(frame)]
+
+
+def _unlike(frame: pd.DataFrame) -> list[str]:
+    """Quizzes by name; of two with one name, each with its id, or with its vendor too."""
+    names = list(frame["quiz_name"])
+    with_ids = [f"{row.quiz_name} ({row.quiz_id})" for row in each(frame)]
+    in_full = [f"{row.quiz_name} ({quiz_key(row)})" for row in each(frame)]
+    same, still_same = Counter(names), Counter(with_ids)
+    return [
+        name if same[name] == 1 else with_id if still_same[with_id] == 1 else full
+        for name, with_id, full in zip(names, with_ids, in_full, strict=True)
+    ]
+
+
+@cached("30s")
+def quiz_names() -> dict[str, str]:
+    """Names of graded quizzes by vendor and id."""
+    frame = quizzes(version())
+    return dict(zip(frame["key"], frame["quiz"], strict=True)) if len(frame) else {}
+
+
+@kept
+def people_failing(version: Version, asked: Asked) -> pd.DataFrame:
+    """People who are low at several quizzes: learner, team_id, low, new, lowest_pct, quizzes (their
+    names), takers (their items that nobody has flagged)."""
+    with read() as connection:
+        rows = coaching.people_failing(connection, asked.filters())
+        items = coaching.low_of(connection, asked.filters(), [row.person for row in rows])
+
+    def of(person: str) -> list[AnyRow]:
+        return [item for item in items if item.person == person]
+
+    return framed(
+        rows,
+        lambda frame: with_people(frame).assign(
+            quizzes=pd.Series([[_name(one) for one in of(row.person)] for row in rows]),
+            takers=pd.Series(
+                [[Taker(*one[:3]) for one in of(row.person) if one.state == "new"] for row in rows]
+            ),
+        ),
+    )
+
+
+@cached("1m", max_entries=50)
+def achieved(note: int, asked: Asked) -> pd.DataFrame:
+    """What came of retakes: coached, retakes, passed, lift_pct, days. Read anew once a minute and
+    with every change on a page, as it looks at every attempt of those who tried again."""
+    with read() as connection:
+        return framed(retakes.achieved(connection, asked.filters()))
+
+
+def owners() -> list[str]:
+    """Everybody who owns or owned a case, and whoever is at the page."""
+    with read() as connection:
+        return sorted({*coaching.owners(connection), actor()})
+
+
+# One item
+
+
+class Item(NamedTuple):
+    """All there is to tell of one item as of now: its row, who and what it is in words, its
+    attempts (submitted_at, pct, result; newest first), rounds, and what was done to them
+    (at, actor, action, subject, detail)."""
+
+    row: AnyRow
+    learner: str
+    quiz: str
+    attempts: pd.DataFrame
+    rounds: Sequence[AnyRow]
+    history: pd.DataFrame
+
+
+def item(taker: Taker, zone: str) -> Item | None:
+    """None if there is no graded attempt."""
+    with read() as connection:
+        row = coaching.item(connection, Filters(default_pct=default_pct()), taker)
+        if row is None:
+            return None
+        rounds = coaching.rounds(connection, taker)
+        history = coaching.history(connection, [case.id for case in rounds])
+        attempts = coaching.attempts(connection, taker, row.threshold_pct)
+    return Item(
+        row,
+        known_as(row.name, row.email, row.key),
+        _name(row),
+        framed(attempts, lambda tried: local(tried, zone, "submitted_at")),
+        rounds,
+        framed(history, lambda log: local(log, zone, "at")),
+    )
+
+
+def flag(
+    takers: Sequence[Taker], owner: str | None, due: date | None, notes: str | None
+) -> Flagged:
+    with write("coach") as connection:
+        return cases.flag(connection, actor(), takers, default_pct(), owner, due, notes)
+
+
+def change(case_id: int, version: int, wanted: Mapping[str, Any]) -> None:
+    """Raises Conflict or Impossible, as `shared.coaching.change` does."""
+    with write("coach") as connection:
+        cases.change(connection, actor(), case_id, version, wanted, default_pct())
+
+
+def change_all(seen: Mapping[int, int], wanted: Mapping[str, Any]) -> Changed:
+    with write("coach") as connection:
+        return cases.change_all(connection, actor(), seen, wanted, default_pct())
+
+
+# Thresholds
+
+
+def preview(quiz: str, pct: float | None) -> AnyRow:
+    with read() as connection:
+        return coaching.preview(connection, default_pct(), quiz_of(quiz), pct)
+
+
+def set_threshold(quiz: str, pct: float | None) -> None:
+    with write("set_threshold") as connection:
+        cases.set_threshold(connection, actor(), *quiz_of(quiz), pct)

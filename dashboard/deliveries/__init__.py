@@ -1,0 +1,1 @@
+"""Deliveries: what vendors sent, and what became of it."""

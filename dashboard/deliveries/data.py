@@ -1,0 +1,233 @@
+"""What the page of deliveries shows."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import pandas as pd
+from sqlalchemy import Connection
+
+from dashboard.base.store import (
+    Version,
+    actor,
+    cached,
+    framed,
+    kept,
+    kept_a_moment,
+    local,
+    read,
+    settings,
+    write,
+)
+from shared.diagnosis import Evidence
+from shared.outages import Outage, Run, outages
+from shared.queries import AnyRow, deliveries, failures, quarantine
+from shared.queries.deliveries import Search
+from shared.queries.evidence import gather, unrecovered_chains
+from shared.queries.windows import first_hour
+from shared.vendors import VendorFacts, vendor_facts
+
+CHAINS_SHOWN = 500
+LOOK_BACK = timedelta(days=30)
+"""How long before a window an outage may have begun that reaches into it."""
+
+
+class Arrivals(NamedTuple):
+    """What came in since the start of a window, and the latest delivery of any time."""
+
+    everything: int
+    taken: int
+    last: datetime | None
+
+
+@kept
+def arrivals(version: Version, window: str, now: datetime, vendor: str | None) -> Arrivals:
+    with read() as connection:
+        counts = deliveries.totals(connection, first_hour(window, now), vendor)
+        return Arrivals(int(counts.all), int(counts.taken), deliveries.last(connection, vendor))
+
+
+@kept
+def timeline(
+    version: Version, window: str, now: datetime, zone: str, vendor: str | None
+) -> pd.DataFrame:
+    """at (the viewer's clock), outcome, deliveries: by hour, or by day for longer windows."""
+    with read() as connection:
+        rows = deliveries.by_hour(connection, first_hour(window, now), vendor)
+    return framed(rows, lambda frame: _in_bars(local(frame, zone, "hour"), window))
+
+
+def _in_bars(frame: pd.DataFrame, window: str) -> pd.DataFrame:
+    at = frame["hour"].dt.tz_localize(None)
+    bars = frame.assign(at=at if window == "24h" else at.dt.normalize())
+    return bars.groupby(["at", "outcome"])["deliveries"].sum().reset_index()
+
+
+def clock_span(window: str, now: datetime, zone: str) -> tuple[datetime, datetime]:
+    """The hours or days that a timeline shows, on the viewer's clock."""
+    first, last = (
+        pd.Timestamp(at).tz_convert(zone).tz_localize(None)
+        for at in (first_hour(window, now), now + timedelta(hours=1))
+    )
+    if window != "24h":
+        first, last = first.normalize(), last.normalize() + pd.Timedelta(days=1)
+    return first, last
+
+
+@kept
+def causes(
+    version: Version, window: str, now: datetime, zone: str, vendor: str | None
+) -> pd.DataFrame:
+    """outcome, reason, deliveries, first, last."""
+    with read() as connection:
+        rows = deliveries.causes(connection, first_hour(window, now), vendor)
+    return framed(rows, lambda frame: local(frame, zone, "first", "last"))
+
+
+@kept
+def found(version: Version, wanted: Search, zone: str) -> pd.DataFrame:
+    """The deliveries of a search, as the query gives them."""
+    with read() as connection:
+        rows = deliveries.search(connection, wanted)
+    return framed(rows, lambda frame: local(frame, zone, "received_at"))
+
+
+@kept
+def detail(version: Version, delivery_id: int) -> AnyRow | None:
+    with read() as connection:
+        return deliveries.detail(connection, delivery_id)
+
+
+@kept
+def attempts(version: Version, vendor: str, event_key: str) -> Sequence[AnyRow]:
+    with read() as connection:
+        return failures.attempts(connection, vendor, event_key)
+
+
+@cached("1m")
+def vendors() -> list[VendorFacts]:
+    """The vendors that anything ever came for."""
+    known = vendor_facts(settings())
+    with read() as connection:
+        return [known[slug] for slug in deliveries.vendors(connection) if slug in known]
+
+
+@kept_a_moment
+def evidence(vendor: VendorFacts, window: str) -> Evidence:
+    """What a diagnosis is drawn from. The clock alone changes it, so it is kept for a moment."""
+    now = datetime.now(UTC)
+    with read() as connection:
+        return gather(connection, vendor, first_hour(window, this_hour()), now, settings())
+
+
+@kept_a_moment
+def chains(vendor: VendorFacts, window: str, zone: str) -> pd.DataFrame:
+    """Events that were refused and never got in: event_key, event_type, outcome, attempt (`3 of
+    5`), state, next_due, last_chance, first, last."""
+    with read() as connection:
+        found = unrecovered_chains(
+            connection, vendor, first_hour(window, this_hour()), datetime.now(UTC)
+        )
+    rows = [
+        row._asdict()
+        | {
+            "attempt": f"{chain.attempt} of {chain.of}",
+            "state": chain.state,
+            "next_due": chain.next_due,
+            "last_chance": chain.last_chance,
+        }
+        for row, chain in found[:CHAINS_SHOWN]
+    ]
+    frame = pd.DataFrame(rows)
+    return local(frame, zone, "first", "last", "next_due", "last_chance") if rows else frame
+
+
+class Recovery(NamedTuple):
+    """An outage of ours, and what came of the events of that time."""
+
+    outage: Outage
+    by_retry: int
+    by_replay: int
+    still_open: int
+    """Events refused since then that never got in."""
+
+
+@kept_a_moment
+def recoveries(window: str) -> list[Recovery]:
+    """When no receiver was up in the window, and the recovery after each time."""
+    since = first_hour(window, this_hour())
+    span = max((vendor.schedule.span for vendor in vendors()), default=timedelta(0))
+    with read() as connection:
+        return [_recovery(connection, one, span) for one in down_since(connection, since)]
+
+
+def down_since(connection: Connection, since: datetime) -> list[Outage]:
+    """When no receiver was up, as far as it was after `since`; the oldest first."""
+    runs = failures.runs(connection, since - LOOK_BACK)
+    found = outages((Run(*row) for row in runs), datetime.now(UTC))
+    return [one for one in found if one.end > since]
+
+
+def _recovery(connection: Connection, outage: Outage, span: timedelta) -> Recovery:
+    until = outage.end + 2 * span
+    came = failures.came_after(connection, outage.begin, outage.end, until)
+    still_open = sum(
+        one.first < until
+        for vendor in vendors()
+        for one in failures.unrecovered(connection, vendor.slug, outage.end)
+    )
+    return Recovery(outage, int(came.by_retry), int(came.by_replay), still_open)
+
+
+def bands(window: str, zone: str) -> pd.DataFrame:
+    """The outages as bands of a chart: begin and end on the viewer's clock."""
+    spans = [(one.outage.begin, one.outage.end) for one in recoveries(window)]
+    frame = pd.DataFrame(spans, columns=["begin", "end"])
+    if not spans:
+        return frame
+    frame = local(frame, zone, "begin", "end")
+    return frame.assign(
+        begin=frame["begin"].dt.tz_localize(None), end=frame["end"].dt.tz_localize(None)
+    )
+
+
+def held(vendor: str) -> tuple[Sequence[AnyRow], Sequence[AnyRow]]:
+    """What is held and dropped by kind, and what is held by outcome."""
+    with read() as connection:
+        return (
+            quarantine.totals(connection, vendor),
+            quarantine.held_by_outcome(connection, vendor),
+        )
+
+
+def requests(vendor: str) -> Sequence[AnyRow]:
+    """The latest requests for replay. Not cached: one waits for them."""
+    with read() as connection:
+        return quarantine.requests(connection, vendor)
+
+
+def ask_for_replay(vendor: str, outcome: str | None, *, dry_run: bool) -> None:
+    """Write down that somebody wants a replay; a receiver, which has the secrets, does it."""
+    with write("replay") as connection:
+        quarantine.ask_for_replay(connection, vendor, outcome, actor(), dry_run=dry_run)
+
+
+def window_search(
+    window: str, vendor: str | None, outcome: str | None, words: str, *, failed: bool
+) -> Search:
+    """A search in a window that ends now."""
+    since = first_hour(window, this_hour())
+    return Search(since, None, vendor, outcome, failed, words or None)
+
+
+def between(wanted: Search, moments: tuple[float, float] | None) -> Search:
+    """The same search limited to a brushed part of the timeline, in milliseconds since 1970."""
+    if moments is None:
+        return wanted
+    since, until = (datetime.fromtimestamp(moment / 1000, UTC) for moment in moments)
+    return wanted._replace(since=since, until=until)
+
+
+def this_hour() -> datetime:
+    """Windows of deliveries start on full hours, so that a cached one serves for an hour."""
+    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0)

@@ -1,0 +1,81 @@
+"""Deliveries: are we losing anything?"""
+
+import streamlit as st
+
+from dashboard.base import charts, pieces, store
+from dashboard.deliveries import data, view
+
+WINDOWS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days"}
+VIEWS = {
+    "diagnosis": "Diagnosis",
+    "chains": "Attempt chains",
+    "deliveries": "Deliveries",
+    "quarantine": "Quarantine",
+}
+KINDS = {"failed": "Failed", "all": "All"}
+
+zone = pieces.viewer_zone()
+with pieces.row():
+    window = pieces.switch("Window", "span", WINDOWS, "24h")
+    asked = view.choose_vendors()
+    vendor = asked[0].slug if len(asked) == 1 else None
+    outcome = pieces.choose("Outcome", "outcome", charts.OUTCOMES, "All outcomes")
+    words = st.text_input(
+        "Search",
+        key="search",
+        bind="query-params",
+        placeholder="Event id, learner, type, reason or address",
+        label_visibility="collapsed",
+        width=360,
+    )
+
+
+@st.fragment(run_every=pieces.LIVE)
+def head() -> None:
+    version = store.version()
+    evidence = [data.evidence(one, window) for one in asked]
+    recoveries = data.recoveries(window)
+    down = [one.outage for one in recoveries]
+    arrivals = data.arrivals(version, window, data.this_hour(), vendor)
+    view.verdict(arrivals, evidence, down, WINDOWS[window])
+    bars = data.timeline(version, window, data.this_hour(), zone, vendor)
+    if not bars.empty:
+        span = data.clock_span(window, data.this_hour(), zone)
+        chart = charts.timeline(bars, data.bands(window, zone), span, by_hour=window == "24h")
+        st.altair_chart(
+            chart, alt="Deliveries over time, by outcome", key="timeline", on_select="rerun"
+        )
+    view.ledger(recoveries)
+    view.causes(data.causes(version, window, data.this_hour(), zone, vendor))
+
+
+@st.fragment(run_every=pieces.LIVE)
+def listed(kind: str) -> None:
+    version = store.version()
+    failed = kind == "failed" and not outcome
+    wanted = data.window_search(window, vendor, outcome, words, failed=failed)
+    found = data.found(version, data.between(wanted, pieces.brushed("timeline")), zone)
+    if found.empty:
+        pieces.nothing_here(version, "No such delivery in this window.")
+        return
+    view.listed(found)
+    pieces.csv(found, "deliveries")
+
+
+@st.fragment(run_every=pieces.LIVE)
+def told() -> None:
+    view.findings([data.evidence(one, window) for one in asked])
+
+
+head()
+tab = pieces.switch("View", "view", VIEWS, "diagnosis")
+if tab == "diagnosis":
+    told()
+elif tab == "chains":
+    view.chains(asked, window, zone)
+elif tab == "deliveries":
+    listed(pieces.switch("Which", "which", KINDS, "failed"))
+else:
+    for one in asked:
+        view.quarantine(one)
+view.open_if_asked(store.version())

@@ -1,0 +1,381 @@
+"""The pieces of the page of deliveries."""
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.base import charts, store
+from dashboard.base.pieces import LIVE, ago, choose, plain, table, viewer_zone
+from dashboard.deliveries import data
+from shared.diagnosis import Evidence, Finding, Severity, diagnose
+from shared.outages import Outage
+from shared.outcomes import TAKEN
+from shared.retries import Attempt, chain
+from shared.vendors import VendorFacts
+
+ICONS = {
+    Severity.LOSING: ":material/error:",
+    Severity.WARNING: ":material/warning:",
+    Severity.NOTE: ":material/info:",
+}
+STATES = {
+    "waiting": "waiting for a retry",
+    "overdue": "retry overdue",
+    "given_up": "no retry left",
+    "recovered": "recovered",
+}
+SECRET_HEADERS = ("x-mt-webhook-signature", "webhook-signature", "authorization")
+
+
+def left(until: datetime) -> str:
+    """`1 h 52 min`, or `no time` once it has passed."""
+    minutes = int((until - datetime.now(UTC)).total_seconds() // 60)
+    if minutes < 0:
+        return "no time"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def verdict(
+    arrivals: data.Arrivals, evidence: Sequence[Evidence], down: Sequence[Outage], window: str
+) -> None:
+    """Whether anything is being lost, in the first line."""
+    losing = [_losing(one) for one in evidence if one.failing]
+    quiet = [_quiet(one) for one in evidence if one.silence]
+    if down and not down[-1].over:
+        st.error(
+            f"No receiver is up; the last one was seen {ago(down[-1].begin)}. Vendors get no "
+            "answer and try again for some hours: start it with `python -m receiver serve`.",
+            icon=":material/power_off:",
+        )
+    elif losing:
+        st.error(" ".join(losing), icon=":material/error:")
+    elif quiet:
+        st.warning(" ".join(quiet), icon=":material/bedtime:")
+    elif not arrivals.everything:
+        st.warning(f"Quiet: nothing came in the last {window}.", icon=":material/bedtime:")
+    else:
+        _taken(arrivals, window)
+
+
+def _taken(arrivals: data.Arrivals, window: str) -> None:
+    failed = arrivals.everything - arrivals.taken
+    said = (
+        f"Last delivery {ago(arrivals.last)}; {100 * arrivals.taken / arrivals.everything:.1f} % "
+        f"of {arrivals.everything:,} taken in the last {window}"
+    )
+    if failed:
+        st.warning(f"{said}, {failed:,} failed.", icon=":material/warning:")
+    else:
+        st.success(f"All good. {said}.", icon=":material/check_circle:")
+
+
+def _losing(evidence: Evidence) -> str:
+    failing, forecast, clock = evidence.failing, evidence.forecast, evidence.suspension
+    assert failing is not None  # noqa: S101 (asked for before)
+    said = [
+        f"{evidence.vendor.name}: every delivery has failed, first {ago(failing.since)} "
+        f"({failing.deliveries:,})."
+    ]
+    urgent = [one for one in diagnose(evidence) if one.severity is Severity.LOSING]
+    if urgent:
+        said.append(f"{urgent[0].title}.")
+    if forecast.first_loss:
+        said.append(
+            f"Fix this within {left(forecast.first_loss)} or {forecast.losing:,} of "
+            f"{forecast.waiting:,} waiting events lose their last retry."
+        )
+    if clock and clock.share < 1:
+        said.append(f"The webhook is suspended in {left(clock.at)}.")
+    return " ".join(said)
+
+
+def _quiet(evidence: Evidence) -> str:
+    assert evidence.silence is not None  # noqa: S101 (asked for before)
+    return (
+        f"Quiet: nothing from {evidence.vendor.name} since {ago(evidence.silence.since)}; about "
+        f"{evidence.silence.expected:,.0f} deliveries are usual in that time."
+    )
+
+
+def ledger(recoveries: Sequence[data.Recovery]) -> None:
+    """What came of the events of each outage of ours that is over."""
+    for one in recoveries:
+        if one.outage.over:
+            st.caption(
+                f":material/power_off: No receiver was up for {span(one.outage)}, until "
+                f"{ago(one.outage.end)}. Of the events of that time {one.by_retry:,} came later by "
+                f"retry and {one.by_replay:,} by replay; {one.still_open:,} refused since then are "
+                "still open."
+            )
+
+
+def span(outage: Outage) -> str:
+    """`2 h 5 min`, `40 s`."""
+    seconds = int((outage.end - outage.begin).total_seconds())
+    hours, minutes = seconds // 3600, seconds % 3600 // 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{seconds} s"
+
+
+def causes(frame: pd.DataFrame) -> None:
+    """Failed deliveries by cause, with what to do."""
+    if frame.empty:
+        return
+    shown = {
+        "Cause": charts.in_words(frame)["words"],
+        "Count": frame["deliveries"].map("{:,}".format),
+        "First seen": frame["first"].map(ago),
+        "Last seen": frame["last"].map(ago),
+        "Latest reason": frame["reason"].map(plain),
+    }
+    st.table(pd.DataFrame(shown), border="horizontal", hide_index=True, alt="Why deliveries failed")
+
+
+def choose_vendors() -> Sequence[VendorFacts]:
+    """The vendors that anything came for, or the one that is chosen of several."""
+    every = data.vendors()
+    if len(every) < 2:  # noqa: PLR2004
+        return every
+    names = {one.slug: one.name for one in every}
+    chosen = choose("Vendor", "vendor", names, "All vendors")
+    return [one for one in every if chosen in (None, one.slug)]
+
+
+def findings(evidence: Sequence[Evidence]) -> None:
+    """Each thing that is wrong, of any vendor, the most urgent first: evidence, cure, and what
+    happens otherwise."""
+    found = [(one.vendor, finding) for one in evidence for finding in diagnose(one)]
+    found.sort(key=lambda pair: list(Severity).index(pair[1].severity))
+    if not found:
+        st.success("Nothing unusual was recognised.", icon=":material/check_circle:")
+    for vendor, finding in found:
+        _finding(finding, f"{vendor.name}: " if len(evidence) > 1 else "")
+
+
+def _finding(finding: Finding, whose: str) -> None:
+    losing = finding.severity is Severity.LOSING
+    with st.expander(f"{whose}{finding.title}", icon=ICONS[finding.severity], expanded=losing):
+        rows = {"Evidence": finding.evidence, "Cure": finding.cure, "Otherwise": finding.otherwise}
+        st.table({name: plain(words) for name, words in rows.items()}, border="horizontal")
+        if finding.outcome:
+            view = {
+                "view": "Deliveries",
+                "which": "All",
+                "outcome": charts.OUTCOMES[finding.outcome],
+            }
+            st.link_button("The deliveries behind it", f"?{urlencode(view)}", type="tertiary")
+
+
+def chains(vendors: Sequence[VendorFacts], window: str, zone: str) -> None:
+    """Events that were refused and never got in, first those that are lost first."""
+    shown = [
+        frame.assign(vendor=one.name)
+        for one in vendors
+        if not (frame := data.chains(one, window, zone)).empty
+    ]
+    if not shown:
+        st.success("Every refused event has got in since.", icon=":material/check_circle:")
+        return
+    frame = pd.concat(shown).assign(state=lambda rows: rows["state"].map(STATES))
+    columns = {
+        "event_key": st.column_config.TextColumn("Event id, as claimed", width=260),
+        "event_type": st.column_config.TextColumn("Event"),
+        **(VENDOR if len(vendors) > 1 else {}),
+        "attempt": st.column_config.TextColumn("Attempt"),
+        "state": st.column_config.TextColumn("Stands"),
+        "next_due": st.column_config.DatetimeColumn("Next due", format="distance"),
+        "last_chance": st.column_config.DatetimeColumn("Last chance", format="D MMM, HH:mm"),
+        "words": st.column_config.TextColumn("Refused as"),
+        "first": st.column_config.DatetimeColumn("First seen", format="distance"),
+    }
+    table(charts.in_words(frame), columns, "Events that were refused and never got in", "chains")
+
+
+def _open_clicked() -> None:
+    clicked = st.session_state["opened"]
+    st.query_params["delivery"] = str(st.session_state["listed"][clicked.row])
+    st.rerun()  # the whole page, as a dialog does not belong into a live part
+
+
+VENDOR = {"vendor": st.column_config.TextColumn("Vendor")}
+LISTED = {
+    "open": st.column_config.ButtonColumn(
+        "", on_click=_open_clicked, key="opened", type="tertiary", width=70
+    ),
+    "received_at": st.column_config.DatetimeColumn("Received", format="distance"),
+    "words": st.column_config.TextColumn("Outcome"),
+    **VENDOR,
+    "reason": st.column_config.TextColumn("Reason", width=340),
+    "recovered": st.column_config.CheckboxColumn(
+        "Got in", help="Whether the event was taken in, by this delivery or another."
+    ),
+    "event_type": st.column_config.TextColumn("Event, as claimed"),
+    "event_key": st.column_config.TextColumn("Event id, as claimed", width=200),
+    "status_code": st.column_config.NumberColumn("Answer", format="%d"),
+    "remote_ip": st.column_config.TextColumn("From"),
+    "body_bytes": st.column_config.NumberColumn("Size", format="bytes"),
+}
+
+
+def listed(frame: pd.DataFrame) -> None:
+    """Deliveries, each with a button that opens it."""
+    st.session_state["listed"] = frame["id"].tolist()
+    names = {one.slug: one.name for one in data.vendors()}
+    named = charts.in_words(frame).assign(open="Open", vendor=frame["vendor"].replace(names))
+    several = len(names) > 1
+    columns = {name: one for name, one in LISTED.items() if several or name != "vendor"}
+    table(named, columns, "Deliveries", "deliveries")
+
+
+def open_if_asked(version: store.Version) -> None:
+    """Open the delivery that the address names."""
+    asked = st.query_params.get("delivery", "")
+    if not re.fullmatch(r"[0-9]{1,18}", asked):
+        return
+    if row := data.detail(version, int(asked)):
+        _dialog(version, row)
+    else:
+        st.toast(f"There is no delivery {asked} any more.")
+
+
+def _close() -> None:
+    st.query_params.pop("delivery", None)
+
+
+@st.dialog("Delivery", width="medium", position="right", on_dismiss=_close)
+def _dialog(version: store.Version, row: Any) -> None:
+    st.subheader(f"{charts.OUTCOMES[row.outcome]}, answered {row.status_code}", anchor=False)
+    if row.reason:
+        st.warning(plain(row.reason))
+    facts = {
+        "Received": f"{_local(row.received_at):%-d %b %Y, %H:%M:%S}, {ago(row.received_at)}",
+        "From": row.remote_ip,
+        "Event, as claimed": row.event_type,
+        "Event id, as claimed": row.event_key,
+        "Took": f"{row.duration_ms:,.1f} ms",
+        "Size": f"{row.body_bytes:,} bytes",
+        "Replay of delivery": row.replay_of,
+        "Quarantine": row.state,
+    }
+    st.table({name: plain(str(value)) for name, value in facts.items() if value is not None},
+             border="horizontal")  # fmt: skip
+    if row.event_key:
+        _attempts(version, row)
+    if row.headers:
+        st.caption("Headers that were kept")
+        st.code(_redacted(row.headers), language="json")
+    st.caption("Body")
+    st.code(
+        _pretty(row.payload if row.body is None else row.body), language="json", wrap_lines=True
+    )
+
+
+def _local(at: datetime) -> pd.Timestamp:
+    """A moment on the viewer's clock, as charts and sentences need it: without a zone."""
+    return pd.Timestamp(at).tz_convert(viewer_zone()).tz_localize(None)
+
+
+def _attempts(version: store.Version, row: Any) -> None:
+    vendor = next((one for one in data.vendors() if one.slug == row.vendor), None)
+    seen = data.attempts(version, row.vendor, row.event_key)
+    if vendor is None or not seen:
+        return
+    history = [Attempt(one.received_at, taken=one.outcome in TAKEN) for one in seen]
+    stands = chain(history, vendor.schedule, datetime.now(UTC), row.occurred_at)
+    st.caption(_in_words(stands, vendor))
+    points = [(one.at, "taken" if one.taken else "refused") for one in history]
+    points += [
+        (at, "due") for at in (stands.next_due, stands.last_chance) if at and stands.next_due
+    ]
+    frame = pd.DataFrame(points, columns=["at", "what"])
+    frame["at"] = frame["at"].dt.tz_convert(viewer_zone()).dt.tz_localize(None)
+    st.altair_chart(charts.attempts(frame), alt="The attempts of this event", key="attempts")
+
+
+def _in_words(stands: Any, vendor: VendorFacts) -> str:
+    said = f"Attempt {stands.attempt} of {stands.of} by {vendor.name}: {STATES[stands.state]}"
+    if stands.missed:
+        said += f"; {stands.missed} earlier attempts never reached us"
+    if stands.next_due:
+        said += f"; next in {left(stands.next_due)}, last chance in {left(stands.last_chance)}"
+    return f"{said}."
+
+
+def _redacted(headers: str) -> str:
+    kept = json.loads(headers)
+    return json.dumps(
+        {name: "••••" if name in SECRET_HEADERS else value for name, value in kept.items()},
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def _pretty(body: bytes | str | None) -> str:
+    """JSON in many lines; anything else as it is, bytes that are no text as escapes."""
+    if not body:
+        return "(not kept)" if body is None else "(empty)"
+    text = body.decode("utf-8", "backslashreplace") if isinstance(body, bytes) else body
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
+
+
+@st.fragment(run_every=LIVE)
+def quarantine(vendor: VendorFacts) -> None:
+    """What is held back, and a way to get it in."""
+    st.subheader(vendor.name, anchor=False)
+    kinds, outcomes = data.held(vendor.slug)
+    if not kinds:
+        st.success("Nothing was ever held back.", icon=":material/check_circle:")
+        return
+    for row in kinds:
+        dropped = f", {row.dropped:,} dropped to stay within the caps" if row.dropped else ""
+        st.caption(
+            f"{row.kind.replace('_', ' ')}: {row.held:,} held, "
+            f"{row.held_bytes / 1_048_576:,.1f} MB{dropped}"
+        )
+    if outcomes:
+        _ask(vendor, {row.outcome: row.deliveries for row in outcomes})
+    for row in data.requests(vendor.slug):
+        st.caption(_request(row))
+
+
+def _ask(vendor: VendorFacts, counts: dict[str, int]) -> None:
+    chosen = st.selectbox(
+        "Held because of",
+        list(counts),
+        key=f"replay_{vendor.slug}",
+        format_func=lambda one: f"{charts.OUTCOMES[one]} ({counts[one]:,})",
+        width=320,
+    )
+    st.write(
+        "A receiver verifies them again under today's secrets. What passes is taken in with its "
+        "original time, once; nothing else is."
+    )
+    with st.container(horizontal=True):
+        if st.button("Dry run", key=f"dry_{vendor.slug}"):
+            data.ask_for_replay(vendor.slug, chosen, dry_run=True)
+        if st.button("Replay", key=f"do_{vendor.slug}", type="primary"):
+            data.ask_for_replay(vendor.slug, chosen, dry_run=False)
+
+
+def _request(row: Any) -> str:
+    what = "Dry run" if row.dry_run else "Replay"
+    if row.state in ("requested", "running"):
+        return f":material/hourglass: {what} {ago(row.requested_at)}: {row.state} …"
+    if row.state == "failed":
+        return f":material/error: {what} failed: {plain(str(row.problem))}"
+    would = "would pass" if row.dry_run else "taken in"
+    return (
+        f":material/done: {what} {ago(row.requested_at)}: {row.taken:,} {would}, "
+        f"{row.already_delivered:,} already delivered, {row.still_refused:,} still refused."
+    )

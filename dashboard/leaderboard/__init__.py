@@ -1,0 +1,1 @@
+"""The leaderboard: who is moving, and who is not."""

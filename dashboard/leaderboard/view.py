@@ -1,0 +1,384 @@
+"""The pieces of the leaderboard."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import access
+from dashboard.base import charts, filters, store
+from dashboard.base.pieces import (
+    Figure,
+    csv,
+    cut_off,
+    key_figures,
+    plain,
+    row,
+    table,
+    viewer_zone,
+)
+from dashboard.deliveries.view import span
+from dashboard.leaderboard import data
+from shared.queries.movement import Board
+
+METRICS = {
+    "gained": "Progress gained",
+    "completed": "Modules completed",
+    "average": "Average progress",
+    "time": "Time spent",
+}
+BOARDS = {"learners": "Learners", "teams": "Teams", "modules": "Modules"}
+UNITS = {"gained": "%,.0f pts", "completed": "%,d", "average": "%.0f %%", "time": "%,.1f h"}
+"""How a metric is written, in the formats of a column."""
+ROW_PX = 35
+TALL_PX = 577
+"""A longer board scrolls, and ends in half a row that says so."""
+FEW = 10
+"""Under this a fraction matters."""
+
+
+def number(value: float) -> str:
+    """With a decimal only where it matters: `312`, `3.5`."""
+    return f"{value:,.1f}" if value % 1 and value < FEW else f"{value:,.0f}"
+
+
+def amount(metric: str, value: float) -> str:
+    """A figure in a sentence: `312 points`, `1 module`, `54 %`, `3.5 hours`."""
+    shown = number(value)
+    if metric == "average":
+        return f"{shown} %"
+    noun = {"gained": "point", "completed": "module", "time": "hour"}[metric]
+    return f"{shown} {noun}" if shown == "1" else f"{shown} {noun}s"
+
+
+def notice(lag: data.Lag) -> None:
+    """What may be missing from the standings, and where to look."""
+    said = []
+    if lag.first:
+        said.append(_failed(lag.events, lag.first))
+    if lag.down:
+        said.append(_down(lag))
+    if said:
+        with row():
+            st.warning(f"{'; '.join(said)}; standings may lag.", icon=":material/warning:")
+            if access.may("deliveries"):
+                st.page_link(
+                    "deliveries/page.py",
+                    label="See them",
+                    icon=":material/arrow_forward:",
+                    query_params={"view": "Attempt chains", "span": "30 days"},
+                )
+
+
+def _failed(events: int, first: datetime) -> str:
+    """What was refused was not read, so nobody knows of which team it was."""
+    told = "1 event" if events == 1 else f"{events:,} events"
+    counted = "" if access.sees_all_teams() else ", counted over all teams"
+    return f"{told} failed since {_clock(first)}{counted}"
+
+
+def _down(lag: data.Lag) -> str:
+    latest = lag.down[-1]
+    times = "" if len(lag.down) == 1 else f", the last of {len(lag.down)} times"
+    if not latest.over:
+        return f"no receiver is up since {_clock(latest.begin)}{times}"
+    return f"no receiver was up for {span(latest)} from {_clock(latest.begin)}{times}"
+
+
+def _clock(at: datetime) -> str:
+    """`09:10` of today, else with its day, on the viewer's clock."""
+    local = pd.Timestamp(at).tz_convert(viewer_zone())
+    same_day = local.date() == filters.today()
+    return f"{local:%H:%M}" if same_day else f"{local:%-d %b, %H:%M}"
+
+
+def headline(told: data.Headline, window: str) -> None:
+    """Who gained most and why, which team slipped, who is about to pass whom."""
+    said = []
+    if told.leader:
+        said.append(_leads(told.leader, window))
+    if told.slipped and window != filters.WORDS["today"]:  # a day that is not over is no slip
+        said.append(_slipped(told.slipped))
+    if call := told.call:
+        said.append(f"**{plain(call.learner)}** is one module from passing {plain(call.ahead)}.")
+    st.markdown(" ".join(said))
+
+
+def _slipped(team: Any) -> str:
+    now, before = amount("gained", team.average), number(team.average_before)
+    return (
+        f"Team **{plain(team.team_id)}** slipped: {now} a member after {before} the period before."
+    )
+
+
+def _leads(leader: data.Leader, window: str) -> str:
+    others = f" and {leader.equals:,} more" if leader.equals else ""
+    each = " each" if leader.equals else ""
+    said = f"**{plain(leader.learner)}**{others} gained most {window}: "
+    said += f"{amount('gained', leader.gained)}{each}"
+    if not leader.equals:
+        in_it = "all" if leader.share == leader.gained else number(leader.share)
+        said += f", {in_it} of them in *{plain(leader.module)}*"
+    return f"{said}."
+
+
+def figures(shown: data.Figures) -> None:
+    """Four figures over everybody on the board, each with its change."""
+    now, before = shown.now, shown.before or {}
+    cards = {
+        "active": ("Active learners", f"{now['active']:,.0f} of {shown.people:,}"),
+        "gained": ("Progress gained", f"{now['gained']:,.0f} pts"),
+        "completed": ("Modules completed", f"{now['completed']:,.0f}"),
+        "time": ("Time spent", f"{now['time']:,.0f} h"),
+    }
+    key_figures(
+        [
+            Figure(label, written, now[name], before.get(name))
+            for name, (label, written) in cards.items()
+        ]
+    )
+
+
+def _explain(key: str) -> None:
+    st.query_params["learner"] = key
+    st.rerun()  # the whole page, as a dialog does not belong into a live part
+
+
+def _explain_clicked() -> None:
+    _explain(st.session_state["ranked"][st.session_state["explain"].row])
+
+
+PLACE = st.column_config.TextColumn("#", width=45, help="2= is a second place that several share.")
+MOVE = st.column_config.TextColumn(
+    "±", width=55, help="Places won or lost against the period before; new: nothing gained then."
+)
+
+
+def learners(frame: pd.DataFrame, metric: str, *, compared: bool) -> None:
+    """The board of learners, each with a button that explains the rank."""
+    st.session_state["ranked"] = frame["key"].tolist()
+    several = len(store.vendors()) > 1
+    rest = {
+        "gained": st.column_config.NumberColumn("Gained", format=UNITS["gained"]),
+        "completed": st.column_config.NumberColumn("Done", help="Modules completed."),
+        "time": st.column_config.NumberColumn("Time", format=UNITS["time"]),
+    }
+    rest.pop(metric, None)
+    counted = st.column_config.NumberColumn(
+        "Vendors", help="How many vendors tell of them. Their own page says which."
+    )
+    columns = {
+        "place": PLACE,
+        **({"move": MOVE} if compared else {}),
+        "learner": st.column_config.ButtonColumn(
+            "Learner", on_click=_explain_clicked, key="explain", type="tertiary", alignment="left",
+            width=220, help="Choose somebody to see how their rank comes about.",
+        ),
+        "team_id": st.column_config.TextColumn("Team", width=110),
+        metric: bar(METRICS[metric], UNITS[metric], frame[metric]),
+        "weeks": st.column_config.BarChartColumn(
+            "8 weeks", width=120, y_min=0, help="Points gained a week, the last eight weeks."
+        ),
+        **rest,
+        **({"vendors": counted} if several else {}),
+    }  # fmt: skip
+    show(frame, columns, f"Learners by {METRICS[metric]}", "learners")
+
+
+def teams(frame: pd.DataFrame, metric: str, *, compared: bool) -> None:
+    """The board of teams. Percentages have no total; an average of whole numbers is none."""
+    unit = "%.1f" if metric == "completed" else UNITS[metric]
+    label = METRICS[metric]
+    in_all = {"total": st.column_config.NumberColumn("In all", format=UNITS[metric])}
+    before = {"average_before": st.column_config.NumberColumn("Before", format=unit)}
+    columns = {
+        "place": PLACE,
+        **({"move": MOVE} if compared else {}),
+        "team_id": st.column_config.TextColumn("Team", width=180),
+        "average": bar(f"{label}, per member", unit, frame["average"]),
+        **(before if compared else {}),
+        **(in_all if metric != "average" else {}),
+        "members": st.column_config.NumberColumn("Members"),
+        "moved": st.column_config.NumberColumn("Of them active"),
+    }
+    show(frame, columns, f"Teams by {label} per member", "teams")
+
+
+def modules(frame: pd.DataFrame) -> None:
+    """The board of modules."""
+    columns = {
+        "place": PLACE,
+        "module_name": st.column_config.TextColumn("Module", width=280),
+        "gained": bar("Progress gained", UNITS["gained"], frame["gained"]),
+        "people": st.column_config.NumberColumn("People"),
+        "completed": st.column_config.NumberColumn("Completed"),
+        "average": st.column_config.NumberColumn("Average", format=UNITS["average"]),
+        "time": st.column_config.NumberColumn("Time", format=UNITS["time"]),
+    }
+    show(frame, columns, "Modules by Progress gained", "modules")
+
+
+def show(frame: pd.DataFrame, columns: Mapping[str, Any], alt: str, name: str) -> None:
+    """A board, how much of it this is, and a way to take it along."""
+    height: int | Literal["auto"] = TALL_PX if len(frame) > TALL_PX // ROW_PX else "auto"
+    table(frame, columns, alt, f"board_{name}", height)
+    with row():
+        csv(frame[list(columns)], name)
+        if "of" in frame:
+            cut_off(len(frame), int(frame["of"].iloc[0]))
+
+
+def bar(label: str, unit: str, values: "pd.Series[float]") -> Any:
+    highest = max(1.0, float(values.max()))
+    return st.column_config.ProgressColumn(label, format=unit, min_value=0, max_value=highest)
+
+
+def climbers(shown: list[data.Climber]) -> None:
+    """Who won most places; a name opens why."""
+    if shown:
+        st.subheader("Most improved", anchor=False)
+    for one in shown:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            _name(one.learner, f"climber_{one.key}", one.key)
+            st.caption(f"▲ {one.rise:,}, now {ordinal(one.rank)}", width="content")
+
+
+def close_calls(shown: list[data.Call]) -> None:
+    """Who is one module from passing whom; a name opens why."""
+    if shown:
+        st.subheader("One module from passing", anchor=False)
+    for one in shown:
+        with st.container(gap=None):
+            _name(one.learner, f"call_{one.key}", one.key)
+            st.caption(
+                f"{amount('gained', one.gap)} behind {plain(one.ahead)}, with {number(one.left)} "
+                f"left in *{plain(one.module)}*"
+            )
+
+
+def _name(learner: str, name: str, key: str) -> None:
+    st.button(plain(learner), key=name, type="tertiary", on_click=_explain, args=(key,))
+
+
+def ordinal(number: int) -> str:
+    """`1st`, `2nd`, `11th`."""
+    teen = number // 10 % 10 == 1
+    return f"{number:,}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+
+
+def explain_if_asked(version: store.Version, metric: str, board: Board, window: str) -> None:
+    """Explain the rank of whom the address names."""
+    if asked := st.query_params.get("learner", ""):
+        _dialog(version, metric, board, window, asked)
+
+
+def _close() -> None:
+    st.query_params.pop("learner", None)
+
+
+@st.dialog("Why this rank", width="medium", position="right", on_dismiss=_close)
+def _dialog(version: store.Version, metric: str, board: Board, window: str, key: str) -> None:
+    told = data.explained(version, metric, board, key, viewer_zone())
+    if told is None:
+        st.info("There is nobody of that id among those that are shown here.")
+        return
+    if told.near.empty:
+        st.info(f"{plain(told.learner)} made no progress {window}, so has no rank.")
+    else:
+        st.markdown(_standing(told, metric))
+        _near(told.near, metric, compared=board.window.before is not None)
+        _modules(told.modules)
+        _events(told.events)
+    st.page_link(
+        "learner/page.py",
+        label="Everything about this learner",
+        icon=":material/person:",
+        query_params={"id": key},
+    )
+
+
+def _standing(told: data.Explained, metric: str) -> str:
+    """`Ines Ko: 2nd with 290 points, tied with Paul Adeyemi. 23 points behind Dana Brooks: …`"""
+    rows: list[Any] = list(told.near.itertuples())
+    own = next(one for one in rows if one.own)
+    figure = amount(metric, getattr(own, metric))
+    said = f"**{plain(told.learner)}**: **{ordinal(own.rank)}** with **{figure}**"
+    said += f"{_tied(rows, own)}."
+    for other in [one for one in rows if one.rank < own.rank][-1:]:
+        passing = _one_module(told.call) if metric == "gained" else ""
+        said += f" {amount(metric, other.gap)} behind {plain(other.learner)}{passing}."
+    for other in [one for one in rows if one.rank > own.rank][:1]:
+        said += f" {amount(metric, -other.gap)} ahead of {plain(other.learner)}."
+    return said
+
+
+def _tied(rows: list[Any], own: Any) -> str:
+    equals = [plain(one.learner) for one in rows if one.rank == own.rank and not one.own]
+    if own.equals > len(equals):
+        return f", tied with {equals[0]} and {own.equals - 1:,} others"
+    return f", tied with {' and '.join(equals)}" if equals else ""
+
+
+def _one_module(call: data.Call | None) -> str:
+    if call is None:
+        return "; no module begun has as much left"
+    left = amount("gained", call.left)
+    return f": one module from passing them (*{plain(call.module)}* has {left} left)"
+
+
+def _near(near: pd.DataFrame, metric: str, *, compared: bool) -> None:
+    learners = near["learner"].map(plain)
+    shown = {
+        plain("#"): near["place"],
+        **({"±": near["move"]} if compared else {}),
+        "Learner": learners.where(~near["own"], "**" + learners + "**"),
+        METRICS[metric]: near[metric].map(lambda value: amount(metric, value)),
+        "Apart": near["gap"].map(lambda gap: _apart(metric, gap)),
+    }
+    st.table(pd.DataFrame(shown), border="horizontal", hide_index=True, alt="The neighbours")
+
+
+def _apart(metric: str, gap: float) -> str:
+    return f"{'+' if gap > 0 else '−'}{amount(metric, abs(gap))}" if gap else ""
+
+
+def _modules(frame: pd.DataFrame) -> None:
+    st.caption("Points by module")
+    st.altair_chart(
+        charts.points_by_module(frame), alt="Points gained in each module", key="by_module"
+    )
+    columns = {
+        "module_name": st.column_config.TextColumn("Module", width=240),
+        "gained": st.column_config.NumberColumn("Gained", format=UNITS["gained"]),
+        "pct_before": st.column_config.NumberColumn("From", format="%.0f %%"),
+        "pct": st.column_config.NumberColumn("To", format="%.0f %%"),
+        "completed": st.column_config.CheckboxColumn("Done"),
+        "time": st.column_config.NumberColumn("Time", format=UNITS["time"]),
+    }
+    table(frame.assign(completed=frame["completed"] > 0), columns, "Points by module", "explained")
+
+
+def _events(shown: list[data.Told]) -> None:
+    linked = access.may("deliveries")
+    opens = "; each opens its delivery" if linked else ""
+    st.caption(f"The events behind it, the latest first{opens}")
+    if not shown:
+        st.info("No event of this window is kept any more.")
+    for one in shown:
+        _event(one, linked=linked)
+    if len(shown) == data.EVENTS_SHOWN:
+        st.caption(f"Only the latest {data.EVENTS_SHOWN} are shown.")
+
+
+def _event(one: data.Told, *, linked: bool) -> None:
+    pct = "unknown" if one.pct is None else f"{one.pct:.0f} %"
+    said = f"{one.at:%-d %b, %H:%M} · {plain(one.module or 'unknown')}: {pct}"
+    if not linked:
+        st.caption(said)
+    elif one.delivery_id is None:
+        st.caption(f"{said} (its delivery has gone by age)")
+    else:
+        at = {"delivery": str(one.delivery_id)}
+        st.page_link("deliveries/page.py", label=said, query_params=at, icon="")

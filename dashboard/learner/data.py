@@ -1,0 +1,127 @@
+"""What the page of one learner shows."""
+
+from datetime import UTC, datetime
+
+import pandas as pd
+
+from dashboard.base.store import (
+    Version,
+    framed,
+    kept,
+    local,
+    read,
+    sees_names,
+    settings,
+    with_people,
+)
+from dashboard.certifications.data import with_courses
+from shared.queries import AnyRow, learner
+from shared.queries.people import Who
+
+SHOWN = 500
+"""How many attempts and how many completions are shown."""
+EVENTS_SHOWN = 200
+FOUND = 20
+
+
+@kept
+def found(version: Version, words: str, who: Who) -> pd.DataFrame:
+    """learner, email, team_id, active, key: people by a part of name, address or id."""
+    with read() as connection:
+        rows = learner.search(connection, _sayable(words), who, FOUND)
+    return framed(rows, with_people)
+
+
+@kept
+def profile(version: Version, address: str, who: Who) -> AnyRow | None:
+    """Who is behind `vendor/user id`; None if there is nobody, or nobody of those in `who`."""
+    vendor, _, user_id = _sayable(address).partition("/")
+    with read() as connection:
+        person = learner.person_at(connection, vendor, user_id)
+        return None if person is None else learner.profile(connection, person, who)
+
+
+def _sayable(text: str) -> str:
+    """Postgres takes no NUL, and no id or name has one."""
+    return text.replace("\0", "")
+
+
+@kept
+def summary(version: Version, person: str) -> AnyRow:
+    """Where they stand, as the query gives it."""
+    threshold = settings().coaching_threshold_pct
+    with read() as connection:
+        return learner.summary(connection, person, threshold, datetime.now(UTC))
+
+
+@kept
+def accounts(version: Version, person: str) -> pd.DataFrame:
+    """vendor, user_id, email, role, team_id, active. A user id may be an address, too."""
+    with read() as connection:
+        rows = learner.accounts(connection, person)
+    hidden = {} if sees_names() else {"email": None, "user_id": None}
+    return framed(rows, lambda frame: frame.assign(**hidden))
+
+
+@kept
+def modules(version: Version, person: str, zone: str) -> pd.DataFrame:
+    """module_name, progress_pct, time_spent_sec, updated_at."""
+    with read() as connection:
+        rows = learner.modules(connection, person)
+    return framed(rows, lambda frame: local(frame, zone, "updated_at"))
+
+
+@kept
+def attempts(version: Version, person: str, zone: str) -> pd.DataFrame:
+    """quiz (its name), pct, threshold_pct, result, submitted_at; the latest first."""
+    with read() as connection:
+        rows = learner.attempts(connection, person, settings().coaching_threshold_pct, SHOWN)
+    return framed(rows, lambda frame: local(_told_apart(frame), zone, "submitted_at"))
+
+
+def _told_apart(frame: pd.DataFrame) -> pd.DataFrame:
+    """Quizzes by name; of two with one name, each with its id."""
+    names = frame["quiz_name"]
+    ids = (frame["vendor"] + "/" + frame["quiz_id"]).groupby(names).transform("nunique")
+    return frame.assign(quiz=names.where(ids == 1, names + " (" + frame["quiz_id"] + ")"))
+
+
+@kept
+def completions(version: Version, person: str, zone: str) -> pd.DataFrame:
+    """course (its name), score, completed_at, report_url (`` without one)."""
+    with read() as connection:
+        rows = learner.completions(connection, person, SHOWN)
+    return framed(rows, lambda frame: with_courses(local(frame, zone, "completed_at")))
+
+
+@kept
+def certificates(version: Version, person: str, zone: str) -> pd.DataFrame:
+    """cert_name, state, expired_at, renewal_deadline; the next deadline first."""
+    with read() as connection:
+        rows = learner.certificates(connection, person, datetime.now(UTC))
+    return framed(rows, lambda frame: local(frame, zone, "expired_at", "renewal_deadline"))
+
+
+@kept
+def roster(version: Version, person: str, zone: str) -> pd.DataFrame:
+    """changed_at, kind, role, team_id, reason, vendor; the latest first."""
+    with read() as connection:
+        rows = learner.roster(connection, person)
+    return framed(rows, lambda frame: local(frame, zone, "changed_at"))
+
+
+@kept
+def cases(version: Version, person: str, zone: str) -> pd.DataFrame:
+    """quiz_name, status, owner, due, notes, flagged_pct, opened_at, closed_at; active first."""
+    with read() as connection:
+        rows = learner.cases(connection, person)
+    return framed(rows, lambda frame: local(frame, zone, "opened_at", "closed_at"))
+
+
+@kept
+def events(version: Version, person: str, zone: str) -> tuple[pd.DataFrame, int]:
+    """occurred_at, type, event_key, delivery_id of the latest, and how many there are in all."""
+    with read() as connection:
+        rows = learner.events(connection, person, limit=EVENTS_SHOWN)
+        count = learner.event_count(connection, person)
+    return framed(rows, lambda frame: local(frame, zone, "occurred_at")), count

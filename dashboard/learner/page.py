@@ -1,0 +1,42 @@
+"""Learner: one person, by link."""
+
+import streamlit as st
+
+from dashboard.base import pieces, store
+from dashboard.learner import data, view
+
+asked = st.query_params.get("id", "")
+
+
+@st.fragment(run_every=pieces.LIVE)
+def live() -> None:
+    version = store.version()
+    found = data.profile(version, asked, store.everybody())
+    if found is None:
+        st.rerun()
+    view.head(found)
+    view.summary(data.summary(version, found.person))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        view.modules(version, found.person)
+    with right:
+        view.certificates(version, found.person)
+        view.coaching(version, found.person)
+    view.quizzes(version, found.person)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        view.completions(version, found.person)
+    with right:
+        view.roster(version, found.person)
+    view.events(version, found.person)
+
+
+if asked and data.profile(store.version(), asked, store.everybody()):
+    with pieces.row():
+        st.page_link(view.PAGE, label="Find another", icon=":material/person_search:")
+        pieces.link_to_view()
+    live()
+else:
+    if asked:
+        st.warning("There is no such learner here.", icon=":material/person_off:")
+    view.search()

@@ -1,0 +1,285 @@
+"""The pieces of the page of one learner, and the way to it from a list."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import access
+from dashboard.base import charts, store
+from dashboard.base.pieces import plain, section, viewer_zone
+from dashboard.certifications import view as certifications
+from dashboard.learner import data
+
+PAGE = "learner/page.py"
+CHARTS = 6
+"""So many quizzes are drawn at once."""
+RESULTS = {"passed": "✓ Passed", "low": "✕ Low", "practice": "◇ Practice"}
+DRAWN = (
+    "Score in percent: ● passed, ✚ low, ◆ practice, at the bottom without a score. The dashed line "
+    "is the threshold"
+)
+"""How to read a chart of scores."""
+STATES = {
+    "open": "◔ Flagged",
+    "in_progress": "◑ In progress",
+    "resolved": "✓ Resolved",
+    "dismissed": "○ Dismissed",
+}
+KINDS = {"joined": "Joined or moved", "left": "Left"}
+
+MODULE = {
+    "module_name": st.column_config.TextColumn("Module"),
+    "progress_pct": st.column_config.ProgressColumn(
+        "Progress", format="%.0f %%", min_value=0, max_value=100
+    ),
+    "time": st.column_config.TextColumn("Time", alignment="right"),
+    "updated_at": st.column_config.DatetimeColumn("Latest", format="distance"),
+}
+ATTEMPT = {
+    "quiz": st.column_config.TextColumn("Quiz", width=190),
+    "pct": st.column_config.NumberColumn("Score", format="%.0f %%", width=75),
+    "result": st.column_config.TextColumn("Result", width=90),
+    "threshold_pct": st.column_config.NumberColumn("Threshold", format="%.0f %%", width=85),
+    "submitted_at": st.column_config.DatetimeColumn("When", format="distance"),
+}
+CASE = {
+    "quiz_name": st.column_config.TextColumn("Quiz"),
+    "status": st.column_config.TextColumn("Stands"),
+    "flagged_pct": st.column_config.NumberColumn("Flagged at", format="%.0f %%"),
+    "owner": st.column_config.TextColumn("Owner"),
+    "due": st.column_config.DateColumn("Due", format="D MMM YYYY"),
+    "opened_at": st.column_config.DatetimeColumn("Since", format="distance"),
+    "notes": st.column_config.TextColumn("Notes"),
+}
+CHANGE = {
+    "kind": st.column_config.TextColumn("What"),
+    "changed_at": st.column_config.DatetimeColumn("When", format="D MMM YYYY, HH:mm"),
+    "team_id": st.column_config.TextColumn("Team"),
+    "role": st.column_config.TextColumn("Role"),
+    "reason": st.column_config.TextColumn("Reason"),
+}
+ACCOUNT = {
+    "vendor": st.column_config.TextColumn("Vendor"),
+    "user_id": st.column_config.TextColumn("User id"),
+    "email": st.column_config.TextColumn("E-mail"),
+    "team_id": st.column_config.TextColumn("Team"),
+    "role": st.column_config.TextColumn("Role"),
+    "active": st.column_config.CheckboxColumn("There", help="Not let go by this vendor's roster."),
+}
+EVENT = {
+    "occurred_at": st.column_config.DatetimeColumn("When", format="D MMM YYYY, HH:mm:ss"),
+    "type": st.column_config.TextColumn("Event"),
+    "vendor": st.column_config.TextColumn("Vendor"),
+    "event_key": st.column_config.TextColumn("Event id"),
+}
+OPENS_DELIVERY = {
+    "delivery": st.column_config.LinkColumn(
+        "Delivery", display_text="Open delivery", help="Kept for a while only."
+    ),
+}
+
+
+def opened(frame: pd.DataFrame) -> pd.DataFrame:
+    """A list of learners, each row with a button that opens their page."""
+    st.session_state["learners"] = frame["key"].tolist()
+    return frame.assign(open="Open")
+
+
+def _open_clicked() -> None:
+    row = st.session_state["opened_learner"].row
+    st.switch_page(PAGE, query_params={"id": st.session_state["learners"][row]})
+
+
+OPEN = st.column_config.ButtonColumn(
+    "", on_click=_open_clicked, key="opened_learner", type="tertiary", width=60
+)
+
+
+def search() -> None:
+    """Find somebody by words."""
+    if not store.sees_names():
+        st.info("Only who sees full names can look for one. Come here from a list.")
+        return
+    words = st.text_input(
+        "Find a learner",
+        key="find",
+        bind="query-params",
+        placeholder="A part of a name, an e-mail address or a user id",
+        width=420,
+    ).strip()
+    found = data.found(store.version(), words, store.everybody()) if words else pd.DataFrame()
+    if words and found.empty:
+        st.info("Nobody here has that in their name, e-mail address or user id.")
+    for row in found.itertuples():
+        told = (row.learner, row.email, row.team_id, None if row.active else "left")
+        said = dict.fromkeys(one for one in told if isinstance(one, str))  # each once
+        st.page_link(PAGE, label=plain(" · ".join(said)), query_params={"id": str(row.key)})
+    if len(found) == data.FOUND:
+        st.caption(f"The first {data.FOUND}. Type more to find the others.")
+
+
+def head(person: Any) -> None:
+    """Who it is."""
+    names = store.vendors()
+    told = [
+        person.team_id or "team unknown",
+        person.role or "role unknown",
+        f"since {_day(person.provisioned_at)}",
+        ", ".join(sorted({names.get(one, one) for one in person.vendors.split(",")})),
+        person.email if person.name and store.sees_names() else None,
+    ]
+    st.header(plain(_name(person)), anchor=False)
+    st.caption(plain(" · ".join(one for one in told if one)))
+    if not person.active:
+        st.warning(f"Left on {_day(person.deprovisioned_at)}.", icon=":material/logout:")
+
+
+def _name(person: Any) -> str:
+    """As in every list."""
+    return store.known_as(person.name, person.email, person.key)
+
+
+def _day(at: datetime | None) -> str:
+    return f"{pd.Timestamp(at).tz_convert(viewer_zone()):%-d %B %Y}" if at else "unknown"
+
+
+def summary(stands: Any) -> None:
+    """Where they stand, in the first line."""
+    said = ["No module begun yet."]
+    if stands.modules:
+        done = f"**{stands.completed:,} of {stands.modules:,} modules** completed"
+        said = [f"{done}, {int(stands.average)} % on average."]
+    if stands.quizzes:
+        said.append(f"**{stands.low:,} of {stands.quizzes:,} quizzes** low at the latest try.")
+    if stands.overdue or stands.due_soon:
+        due = f"**{stands.overdue:,} overdue**, {stands.due_soon:,} due within 30 days"
+        said.append(f"Certificates: {due}.")
+    if stands.coaching:
+        said.append(f"Coaching: **{stands.coaching:,} open**.")
+    st.markdown(" ".join(said))
+
+
+def modules(version: store.Version, person: str) -> None:
+    """Progress as bars."""
+    frame = data.modules(version, person, viewer_zone())
+    if len(frame):
+        frame = frame.assign(time=frame["time_spent_sec"].map(_span))
+    section("Progress by module", frame, MODULE, "modules", "No module was begun yet.")
+
+
+def _span(seconds: int) -> str:
+    """`3 h 12 min`, `12 min`."""
+    hours, minutes = divmod(seconds // 60, 60)
+    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min"
+
+
+def quizzes(version: store.Version, person: str) -> None:
+    """Scores over time with their thresholds, and the attempts behind them."""
+    frame = data.attempts(version, person, viewer_zone())
+    if frame.empty:
+        section("Quiz scores over time", frame, ATTEMPT, "attempts", "No quiz was taken yet.")
+        return
+    drawn, listed = st.columns(2, gap="medium")
+    with drawn:
+        st.subheader("Quiz scores over time", anchor=False)
+        _draw(frame, _chosen(frame["quiz"].unique().tolist()))
+    with listed:
+        shown = frame.assign(result=frame["result"].map(RESULTS))
+        section("Attempts", shown, ATTEMPT, "attempts", "")
+
+
+def _chosen(names: Sequence[str]) -> Sequence[str]:
+    """Which quizzes are drawn where there are too many for all: by default the latest."""
+    if len(names) <= CHARTS:
+        return names
+    chosen = st.multiselect(
+        "Quizzes to draw",
+        names,
+        max_selections=CHARTS,
+        key="quizzes",
+        bind="query-params",
+        placeholder=f"The latest {CHARTS} of {len(names):,} quizzes are drawn; choose others",
+        label_visibility="collapsed",
+    )
+    return chosen or names[:CHARTS]
+
+
+def _draw(frame: pd.DataFrame, quizzes: Sequence[str]) -> None:
+    points = charts.on_the_clock(frame)
+    span = charts.around(points["at"])
+    st.caption(f"{DRAWN}.")
+    grid = st.grid(2, min_column_width=280)
+    for place, quiz in enumerate(quizzes):
+        one = points[points["quiz"] == quiz]
+        with grid.cell():
+            st.markdown(plain(quiz))
+            chart = charts.quiz_scores(one, span)
+            st.altair_chart(chart, alt=f"Scores over time: {quiz}", key=f"quiz_{place}")
+
+
+def completions(version: store.Version, person: str) -> None:
+    """Courses, with the vendor's report cards."""
+    frame = data.completions(version, person, viewer_zone())
+    columns = certifications.completion_columns(frame) if len(frame) else {}
+    section("Completed courses", frame, columns, "completions", "No course was completed yet.")
+
+
+def certificates(version: store.Version, person: str) -> None:
+    """Expired certificates, the most urgent first."""
+    frame = data.certificates(version, person, viewer_zone())
+    frame = certifications.standing(frame) if len(frame) else frame
+    columns = certifications.CERTIFICATE
+    section("Expired certificates", frame, columns, "certificates", "No certificate has expired.")
+
+
+def coaching(version: store.Version, person: str) -> None:
+    """Rounds of coaching, the open ones first."""
+    frame = data.cases(version, person, viewer_zone())
+    frame = frame.assign(status=frame["status"].map(STATES)) if len(frame) else frame
+    section("Coaching", frame, CASE, "coaching", "Nobody has flagged a quiz for coaching.")
+
+
+def roster(version: store.Version, person: str) -> None:
+    """Joins, moves and leaves, and the accounts where there are several."""
+    changes = _changes(data.roster(version, person, viewer_zone()))
+    section("Roster history", changes, CHANGE, "roster", "No roster event ever named them.")
+    known = data.accounts(version, person)
+    if len(known) > 1:
+        section("Accounts", _named(known), ACCOUNT, "accounts", "")
+
+
+def _changes(frame: pd.DataFrame) -> pd.DataFrame:
+    """In words. Who leaves joins no team, and only who leaves does so for a reason."""
+    if frame.empty:
+        return frame
+    left = frame["kind"] == "left"
+    return frame.assign(
+        kind=frame["kind"].map(KINDS),
+        team_id=frame["team_id"].mask(left, "–"),
+        role=frame["role"].mask(left, "–"),
+        reason=frame["reason"].where(left, "–"),
+    )
+
+
+def events(version: store.Version, person: str) -> None:
+    """The latest events, each with its delivery for who may open that."""
+    frame, count = data.events(version, person, viewer_zone())
+    links = frame["delivery_id"].map(_delivery) if len(frame) else None
+    shown = _named(frame).assign(delivery=links) if len(frame) else frame
+    columns = EVENT | OPENS_DELIVERY if access.may("deliveries") else EVENT
+    section("Events", shown, columns, "events", "No event is kept of them.")
+    if len(frame) < count:
+        st.caption(f"The latest {len(frame):,} of {count:,} events.")
+
+
+def _delivery(delivery_id: float) -> str:
+    """An address beside this page's; empty once the delivery has gone."""
+    return "" if pd.isna(delivery_id) else f"deliveries?delivery={int(delivery_id)}"
+
+
+def _named(frame: pd.DataFrame) -> pd.DataFrame:
+    names = store.vendors()
+    return frame.assign(vendor=[names.get(one, one) for one in frame["vendor"]])

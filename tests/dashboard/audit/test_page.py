@@ -1,0 +1,107 @@
+"""The page of the audit log, as a browser is sent it."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from sqlalchemy import Engine
+from streamlit.testing.v1 import AppTest
+
+from shared.models import AuditLog
+from tests.dashboard.conftest import ROOT
+from tests.hostile import CORPUS
+from tests.shared.tables import add
+
+Page = Callable[..., AppTest]
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def page(store_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Page:
+    """The page by itself, with filters as they stand in its address."""
+    monkeypatch.setenv("DATABASE_URL", store_url)
+    monkeypatch.chdir(tmp_path)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+    def page(**query: str) -> AppTest:
+        script = ROOT / "dashboard" / "audit" / "page.py"
+        app = AppTest.from_file(str(script), default_timeout=30)
+        app.query_params.update(query)
+        app.run()
+        assert not app.exception, app.exception
+        return app
+
+    return page
+
+
+@pytest.fixture
+def done(store: Engine) -> None:
+    rows = [
+        ("lead@acme.example", "flag", "case 1", "Pricing at 40 %", 3),
+        ("admin@acme.example", "replay", "mindtickle", "6 taken", 1),
+        ("admin@acme.example", "export", "deliveries.csv", "12 rows", 0.01),
+        ("command line", "erase", "person 1", "2 accounts", 60),
+    ]
+    names = ("actor", "action", "subject", "detail", "days")
+    entries = [dict(zip(names, row, strict=True)) for row in rows]
+    add(store, AuditLog, [one | {"at": NOW - timedelta(days=one.pop("days"))} for one in entries])
+
+
+def listed(app: AppTest) -> list[str]:
+    return list(app.dataframe[0].value["action"]) if app.dataframe else []
+
+
+@pytest.mark.usefixtures("done")
+def test_the_newest_comes_first_and_the_window_ends_the_list(page: Page) -> None:
+    assert listed(page()) == ["export", "replay", "flag"]
+    assert listed(page(window="All time")) == ["export", "replay", "flag", "erase"]
+
+
+@pytest.mark.usefixtures("done")
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"actor": "admin@acme.example"}, ["export", "replay"]),
+        ({"action": "flag"}, ["flag"]),
+        ({"search": "PRICING"}, ["flag"]),
+        ({"search": "case 1"}, ["flag"]),
+        ({"search": "0 %"}, ["flag"]),
+        ({"search": "_"}, []),
+        ({"actor": "admin@acme.example", "search": "taken"}, ["replay"]),
+    ],
+)
+def test_it_is_filtered_by_who_what_and_words(
+    page: Page, query: dict[str, str], found: list[str]
+) -> None:
+    assert listed(page(**query)) == found
+
+
+@pytest.mark.usefixtures("done")
+def test_where_nothing_was_done_it_says_so(page: Page) -> None:
+    app = page(search="nowhere")
+    assert app.info[0].value == "Nobody did such a thing in this window."
+
+
+def test_more_than_fits_is_said(page: Page, store: Engine) -> None:
+    one = {"at": NOW, "actor": "a", "action": "export", "subject": None, "detail": None}
+    add(store, AuditLog, [one] * 600)
+    app = page()
+    assert app.caption[0].value == "The first 500 of 600."
+    assert len(app.dataframe[0].value) == 500
+
+
+def test_whatever_an_entry_says_reaches_no_markdown(page: Page, store: Engine) -> None:
+    add(
+        store,
+        AuditLog,
+        [
+            {"at": NOW, "actor": text, "action": text, "subject": text, "detail": text}
+            for text in (one.replace("\0", "") for one in CORPUS.values())
+        ],
+    )
+    app = page()
+    assert len(app.dataframe[0].value) == len(CORPUS)
+    assert not [*app.markdown, *app.caption, *app.info, *app.html]

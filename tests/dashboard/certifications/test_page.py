@@ -1,0 +1,96 @@
+"""The page of certifications, as a browser is sent it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+from shared.facts import Completed, Expired, Provisioned
+from tests.dashboard.conftest import Open, Send
+from tests.dashboard.learner.test_page import HOSTILE, rows, written
+from tests.shared.tables import V, fold, people
+
+NOW = datetime.now(UTC)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def certified(store: Engine, send: Send) -> None:
+    """Ann of west is overdue, Bob of east due soon, Cy of no team has no deadline."""
+    send("user.provisioned", {"userId": "cy", "email": "cy@x.com"})
+    people(store, ("ann", "west"), ("bob", "east"), ("-gone", "east"))
+    fold(
+        store,
+        [
+            Expired(V, "ann", "Expert", NOW - 9 * DAY, NOW - 3 * DAY),
+            Expired(V, "bob", "Expert", NOW - 9 * DAY, NOW + 5 * DAY),
+            Expired(V, "cy", "Basics", NOW - 9 * DAY, None),
+            Expired(V, "gone", "Expert", NOW - 9 * DAY, NOW - 4 * DAY),
+            Completed(V, "1", "ann", "c-1", "Basics", 80, NOW - DAY / 4, "https://x.example/1"),
+            Completed(V, "2", "bob", "c-1", "Basics", None, NOW - 60 * DAY),
+        ],
+    )
+
+
+@pytest.mark.usefixtures("certified")
+def test_the_most_urgent_certificates_come_first_with_what_is_left(open_page: Open) -> None:
+    page = open_page("certifications")
+    assert "**1 overdue** and **1 due within 30 days**, of 3 expired" in written(page)
+    assert [(row["learner"], row["stands"]) for row in rows(page, "stands")] == [
+        ("ann@x.com", "⚠ Overdue by 3 days"),
+        ("bob@x.com", "◔ Due in 5 days"),
+        ("cy@x.com", "○ No deadline known"),
+    ]
+    teams = [(row["team_id"], row["overdue"], row["due_soon"]) for row in rows(page, "overdue")]
+    assert teams[:2] == [("west", 1, 0), ("east", 0, 1)]
+
+
+@pytest.mark.usefixtures("certified")
+def test_team_and_leavers_are_filters_in_the_address(open_page: Open) -> None:
+    page = open_page("certifications", team="east", leavers="true")
+    assert [row["learner"] for row in rows(page, "stands")] == ["gone@x.com", "bob@x.com"]
+
+
+@pytest.mark.usefixtures("certified")
+def test_completions_of_the_window_are_listed_and_counted_by_course(open_page: Open) -> None:
+    page = open_page("certifications", view="Course completions")
+    (completion,) = rows(page, "completed_at")
+    assert (completion["learner"], completion["course"], completion["score"]) == (
+        "ann@x.com",
+        "Basics",
+        80,
+    )
+    assert completion["report_url"] == "https://x.example/1"
+    page = open_page("certifications", view="Course completions", window="All time")
+    (course,) = rows(page, "completions")
+    assert (course["course_name"], course["completions"], course["average"]) == ("Basics", 2, 80)
+
+
+@pytest.mark.usefixtures("company")
+@pytest.mark.parametrize(
+    ("view", "said"),
+    [("Certificates", "certification.expired"), ("Course completions", "No course was completed")],
+)
+def test_where_there_is_nothing_the_page_says_why(open_page: Open, view: str, said: str) -> None:
+    page = open_page("certifications", view=view)
+    assert said in page.info[0].value
+    assert not page.dataframe
+
+
+@pytest.mark.usefixtures("company")
+def test_hostile_text_stays_in_cells(open_page: Open, store: Engine) -> None:
+    fold(
+        store,
+        [
+            Provisioned(V, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, NOW - DAY),
+            Expired(V, HOSTILE, HOSTILE, NOW - DAY, NOW),
+            Completed(V, "c", HOSTILE, HOSTILE, HOSTILE, 1, NOW - DAY / 4, "javascript:alert(1)"),
+        ],
+    )
+    (row,) = rows(open_page("certifications", view="Certificates"), "stands")
+    assert row["cert_name"] == HOSTILE
+    page = open_page("certifications", view="Course completions")
+    (row,) = rows(page, "completed_at")
+    assert "report_url" not in row
+    assert "onerror" not in written(page)
+    assert not page.html

@@ -1,0 +1,254 @@
+"""The page of deliveries, as a browser is sent it."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine, insert
+
+from dashboard.base.pieces import _no_formula
+from shared.bulk import table_of
+from shared.models import Heartbeat, QuizAttempt, ReplayRequest
+from tests import playing, stores
+from tests.dashboard.conftest import Open, Send
+from tests.shared import tables
+
+HOSTILE = "<img src=x onerror=alert(1)> **bold** [link](javascript:alert(1)) =1+1"
+
+
+def refuse(send: Send, times: int) -> None:
+    """As many deliveries as are not yet known secrets'."""
+    for _ in range(times):
+        send("module.progress", playing.progress("u-1"), secret="rotated")
+
+
+@pytest.mark.usefixtures("company")
+def test_all_taken_reads_all_good(open_page: Open) -> None:
+    page = open_page("deliveries")
+    assert page.success[0].value.startswith("All good. Last delivery ")
+    assert "100.0 % of 6 taken in the last 24 hours" in page.success[0].value
+
+
+@pytest.mark.usefixtures("company")
+def test_one_refused_delivery_among_good_ones_is_counted_and_no_alarm(
+    open_page: Open, send: Send
+) -> None:
+    refuse(send, 1)
+    page = open_page("deliveries")
+    assert "1 failed" in page.warning[0].value
+    assert not page.error
+
+
+@pytest.mark.usefixtures("company")
+def test_a_rotated_secret_is_the_verdict_with_what_will_be_lost(
+    open_page: Open, send: Send
+) -> None:
+    refuse(send, 6)
+    verdict = open_page("deliveries").error[0].value
+    assert "every delivery has failed" in verdict
+    assert "The signing secret was probably rotated" in verdict
+    assert "6 of 6 waiting events lose their last retry" in verdict
+    assert "The webhook is suspended in 23 h 59 min" in verdict
+
+
+@pytest.mark.usefixtures("company")
+def test_the_diagnosis_names_cure_and_consequence(open_page: Open, send: Send) -> None:
+    refuse(send, 6)
+    page = open_page("deliveries")
+    assert "The signing secret was probably rotated" in [one.label for one in page.expander]
+    told = page.table[1].value.to_string()
+    assert "MINDTICKLE\\_WEBHOOK\\_SECRET" in told
+    assert "lost unless you replay" in told
+
+
+@pytest.mark.usefixtures("company")
+def test_while_no_receiver_is_up_that_is_the_verdict(open_page: Open, store: Engine) -> None:
+    seen = datetime.now(UTC) - timedelta(minutes=20)
+    run = {"receiver": "a", "started_at": seen - timedelta(hours=1), "seen_at": seen}
+    with store.begin() as connection:
+        connection.execute(insert(table_of(Heartbeat)), run)
+    assert (
+        "No receiver is up; the last one was seen 20 min ago"
+        in open_page("deliveries").error[0].value
+    )
+
+
+@pytest.mark.usefixtures("company")
+def test_after_an_outage_the_page_says_what_came_later(
+    open_page: Open, store: Engine, send: Send
+) -> None:
+    now = datetime.now(UTC)
+    began = now - timedelta(hours=3)
+    ended = now - timedelta(minutes=1)
+    runs = [
+        {"receiver": "a", "started_at": began - timedelta(hours=1), "seen_at": began},
+        {"receiver": "b", "started_at": ended, "seen_at": now},
+    ]
+    with store.begin() as connection:
+        connection.execute(insert(table_of(Heartbeat)), runs)
+    send("module.progress", playing.progress("u-1", progressPct=99), days_ago=1 / 24)
+    captions = " ".join(one.value for one in open_page("deliveries").caption)
+    assert "No receiver was up for 2 h 59 min" in captions
+    assert "1 came later by retry and 0 by replay; 0 refused since then are still open" in captions
+
+
+@pytest.mark.usefixtures("company")
+def test_a_failed_delivery_is_listed_with_its_reason(open_page: Open, send: Send) -> None:
+    refuse(send, 1)
+    (row,) = open_page("deliveries", view="Deliveries").dataframe[0].value.to_dict("records")
+    assert row["words"] == "Wrong signature"
+    assert "MINDTICKLE_WEBHOOK_SECRET" in row["reason"]
+    assert row["event_type"] == "module.progress"
+    assert not row["recovered"]
+
+
+@pytest.mark.usefixtures("company")
+def test_causes_are_grouped_with_their_latest_reason(open_page: Open, send: Send) -> None:
+    refuse(send, 3)
+    (cause,) = open_page("deliveries").table[0].value.to_dict("records")
+    assert (cause["Cause"], cause["Count"]) == ("Wrong signature", "3")
+    assert "Admin \\> Integrations" in cause["Latest reason"]
+
+
+@pytest.mark.usefixtures("company")
+def test_the_outcome_filter_in_the_address_limits_the_list(open_page: Open, send: Send) -> None:
+    refuse(send, 1)
+    send("module.progress", {"userId": "u-1"})
+    page = open_page("deliveries", view="Deliveries", outcome="Not understood")
+    assert page.dataframe[0].value["words"].tolist() == ["Not understood"]
+
+
+@pytest.mark.usefixtures("company")
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("ines@ACME.example", 2),
+        ("u-2", 2),
+        ("192.0.2.7", 6),
+        ("user.provisioned", 3),
+        ("nobody", 0),
+    ],
+)
+def test_the_search_finds_deliveries_by_learner_address_or_type(
+    open_page: Open, words: str, found: int
+) -> None:
+    page = open_page("deliveries", view="Deliveries", which="All", search=words)
+    assert len(page.dataframe[0].value if page.dataframe else ()) == found
+
+
+@pytest.mark.usefixtures("company")
+def test_a_refused_event_stands_in_its_chain_until_it_gets_in(open_page: Open, send: Send) -> None:
+    refuse(send, 1)
+    (row,) = open_page("deliveries", view="Attempt chains").dataframe[0].value.to_dict("records")
+    assert (row["attempt"], row["state"]) == ("1 of 5", "waiting for a retry")
+
+
+@pytest.mark.usefixtures("company")
+def test_a_delivery_has_an_address_that_shows_what_came_and_what_we_answered(
+    open_page: Open, store: Engine, send: Send
+) -> None:
+    refuse(send, 1)
+    page = open_page("deliveries", delivery="7")
+    assert page.subheader[0].value == "Wrong signature, answered 403"
+    headers, body = (block.value for block in page.code)
+    assert '"x-mt-webhook-signature": "••••"' in headers
+    assert '"moduleName": "Discovery calls"' in body
+    assert any("Attempt 1 of 5 by MindTickle" in one.value for one in page.caption)
+
+
+@pytest.mark.usefixtures("company")
+@pytest.mark.parametrize("asked", ["9999", "-1", "x", "²", "9" * 40])
+def test_an_address_of_no_delivery_breaks_nothing(open_page: Open, asked: str) -> None:
+    page = open_page("deliveries", delivery=asked)
+    assert not page.subheader
+
+
+@pytest.mark.usefixtures("company")
+def test_asking_for_a_replay_writes_a_request_for_a_receiver(
+    open_page: Open, store: Engine, send: Send
+) -> None:
+    refuse(send, 2)
+    page = open_page("deliveries", view="Quarantine")
+    page.button(key="dry_mindtickle").click().run()
+    request = stores.row(store, ReplayRequest)
+    assert (request.vendor, request.outcome, request.dry_run, request.state) == (
+        "mindtickle",
+        "bad_signature",
+        True,
+        "requested",
+    )
+    assert any("Dry run" in one.value and "requested" in one.value for one in page.caption)
+
+
+def test_payload_text_reaches_no_markdown_and_no_html(
+    open_page: Open, store: Engine, send: Send
+) -> None:
+    send("user.provisioned", {"userId": HOSTILE, "email": HOSTILE, "teamId": HOSTILE})
+    send("module.progress", playing.progress(HOSTILE, moduleId=HOSTILE, moduleName=HOSTILE))
+    graded = {"score": 1, "maxScore": 10, "passed": False}
+    send("quiz.submitted", {"userId": HOSTILE, "quizId": HOSTILE, "quizName": HOSTILE} | graded)
+    send(HOSTILE, {"userId": HOSTILE}, secret="wrong")
+    assert stores.count(store, QuizAttempt) == 1
+    pages = [open_page(name) for name in ("leaderboard", "coaching")]
+    pages += [
+        open_page("deliveries", view=view, delivery=delivery)
+        for view in ("Diagnosis", "Attempt chains", "Deliveries", "Quarantine")
+        for delivery in ("1", "4")
+    ]
+    for page in pages:
+        rendered = [*page.markdown, *page.caption, *page.success, *page.warning, *page.info]
+        rendered += [*page.error, *page.subheader, *page.title]
+        texts = [element.value for element in rendered]
+        texts += [str(cell) for table in page.table for cell in table.value.to_numpy().ravel()]
+        assert not any(re.search(r"(?<!\\)<img", text) for text in texts)
+        assert not page.html
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "＝1+1"])
+def test_a_cell_that_a_spreadsheet_would_run_is_downloaded_as_text(cell: str) -> None:
+    assert _no_formula(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize("cell", ["\t=1", "\r=1", "\n=1", "unknown (\t=1)"])
+def test_a_cell_of_a_download_has_one_line_and_no_tab(cell: str) -> None:
+    assert not re.search(r"[\t\r\n]", _no_formula(cell))
+    assert not _no_formula(cell).startswith("=")
+
+
+def test_a_harmless_cell_is_downloaded_as_it_is() -> None:
+    assert _no_formula("dana@acme.example") == "dana@acme.example"
+
+
+@pytest.fixture
+def two_vendors(store: Engine) -> None:
+    """MindTickle is refused for its signature, Lessonly for its credential."""
+    usual = {"received_at": datetime.now(UTC), "event_key": None, "status_code": 403,
+             "reason": "It proves nothing."}  # fmt: skip
+    tables.deliveries(
+        store,
+        usual | {"outcome": "bad_signature"},
+        usual | {"outcome": "wrong_credentials", "vendor": "lessonly"},
+    )
+
+
+@pytest.mark.usefixtures("two_vendors")
+def test_of_several_vendors_each_delivery_and_finding_says_whose_it_is(open_page: Open) -> None:
+    listed = open_page("deliveries", view="Deliveries").dataframe[-1].value
+    assert set(listed["vendor"]) == {"MindTickle", "Seismic Learning (Lessonly)"}
+    titles = [one.label for one in open_page("deliveries").expander]
+    assert any(title.startswith("Seismic Learning (Lessonly): ") for title in titles)
+
+
+@pytest.mark.usefixtures("two_vendors")
+def test_what_loses_events_comes_first_whose_ever_it_is(open_page: Open, send: Send) -> None:
+    refuse(send, 6)
+    titles = [one.label for one in open_page("deliveries").expander]
+    assert titles[0] == "MindTickle: The signing secret was probably rotated"
+    assert any(title.startswith("Seismic Learning") for title in titles[1:])
+
+
+@pytest.mark.usefixtures("two_vendors")
+def test_the_vendor_filter_limits_verdict_and_list(open_page: Open) -> None:
+    page = open_page("deliveries", view="Deliveries", vendor="Seismic Learning (Lessonly)")
+    assert "of 1 taken" in page.warning[0].value
+    assert page.dataframe[-1].value["words"].tolist() == ["Wrong credentials"]

@@ -1,0 +1,208 @@
+"""The page of one learner, as a browser is sent it."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine
+from streamlit.testing.v1 import AppTest
+
+from dashboard.base import charts
+from dashboard.base import store as base
+from dashboard.base.pieces import plain
+from dashboard.certifications import data as certifications
+from dashboard.learner import data
+from shared.facts import Completed, Deprovisioned, Expired, Identified, Provisioned
+from shared.models import CoachingCase
+from shared.queries import learner
+from tests import playing
+from tests.dashboard.conftest import Open, Send
+from tests.shared.tables import V, add, attempts, fold
+
+HOSTILE = "<img src=x onerror=alert(1)> **bold** [link](javascript:alert(1)) =1+1"
+NOW = datetime.now(UTC)
+DAY = timedelta(days=1)
+DANA = f"{V}/u-1"
+
+
+def written(page: AppTest) -> str:
+    """All text that is rendered as Markdown."""
+    parts = [*page.markdown, *page.caption, *page.header, *page.subheader, *page.title]
+    parts += [*page.success, *page.warning, *page.info, *page.error]
+    return "\n".join([one.value for one in parts] + [one.label for one in page.get("page_link")])
+
+
+def rows(page: AppTest, column: str) -> list[dict[str, object]]:
+    """The rows of the table that has this column."""
+    for table in page.dataframe:
+        if column in table.value:
+            return list(table.value.to_dict("records"))
+    return []
+
+
+@pytest.mark.usefixtures("company")
+def test_a_learner_has_an_address_that_says_who_it_is_and_where_they_stand(
+    open_page: Open, send: Send
+) -> None:
+    for n, score in enumerate((9, 4)):
+        graded = {"score": score, "maxScore": 10, "passed": score > 6}
+        send(
+            "quiz.submitted", {"userId": "u-1", "quizId": f"q-{n}", "quizName": "Q"} | graded, 2 - n
+        )
+    page = open_page("learner", id=DANA)
+    assert page.header[0].value == plain("dana@acme.example")
+    said = written(page)
+    assert "west · rep · since" in said
+    assert "MindTickle" in said
+    assert "**0 of 1 modules** completed, 90 % on average." in said
+    assert "**1 of 2 quizzes** low at the latest try." in said
+    (module,) = rows(page, "progress_pct")
+    assert (module["module_name"], module["progress_pct"]) == ("Discovery calls", 90)
+    assert module["time"] == "10 min"
+    assert [row["quiz"] for row in rows(page, "result")] == ["Q (q-1)", "Q (q-0)"]
+
+
+@pytest.mark.usefixtures("company")
+@pytest.mark.parametrize("asked", ["mindtickle/nobody", "u-1", "/", "%", "mindtickle/\0", HOSTILE])
+def test_an_address_of_nobody_says_so_and_offers_the_search(open_page: Open, asked: str) -> None:
+    page = open_page("learner", id=asked)
+    assert page.warning[0].value == "There is no such learner here."
+    assert page.text_input[0].label == "Find a learner"
+    assert not page.dataframe
+
+
+@pytest.mark.usefixtures("company")
+def test_a_search_leads_to_the_learner(open_page: Open) -> None:
+    page = open_page("learner", find="DANA")
+    (link,) = page.get("page_link")
+    assert link.label == plain("dana@acme.example · west")
+    assert "mindtickle%2Fu-1" in link.proto.query_string
+    page.text_input[0].set_value("zoe").run()
+    assert "Nobody here" in page.info[0].value
+
+
+@pytest.mark.usefixtures("company")
+def test_one_person_of_two_vendors_who_has_left_is_shown_as_that(
+    open_page: Open, store: Engine
+) -> None:
+    mail = "dana@acme.example"
+    fold(
+        store,
+        [
+            Identified("lessonly", "7", mail, "Dana Brooks", NOW),
+            Deprovisioned(V, "u-1", mail, NOW - 2 * DAY, "moved on"),
+        ],
+    )
+    page = open_page("learner", id="lessonly/7")
+    assert page.header[0].value == "Dana Brooks"
+    assert page.warning[0].value.startswith("Left on ")
+    changes = [(row["kind"], row["team_id"], row["reason"]) for row in rows(page, "reason")]
+    assert changes == [("Left", "–", "moved on"), ("Joined or moved", "west", "–")]
+    assert [row["user_id"] for row in rows(page, "user_id")] == ["7", "u-1"]
+
+
+@pytest.mark.usefixtures("company")
+def test_certificates_tell_the_days_that_are_left(open_page: Open, store: Engine) -> None:
+    fold(
+        store,
+        [
+            Expired(V, "u-1", "late", NOW - 9 * DAY, NOW - 3 * DAY),
+            Expired(V, "u-1", "soon", NOW - 9 * DAY, NOW + 12 * DAY),
+            Expired(V, "u-1", "far", NOW - 9 * DAY, NOW + 70 * DAY),
+            Expired(V, "u-1", "free", NOW - 9 * DAY, None),
+        ],
+    )
+    page = open_page("learner", id=DANA)
+    assert [(row["cert_name"], row["stands"]) for row in rows(page, "stands")] == [
+        ("late", "⚠ Overdue by 3 days"),
+        ("soon", "◔ Due in 12 days"),
+        ("far", "○ 70 days left"),
+        ("free", "○ No deadline known"),
+    ]
+    assert "**1 overdue**, 1 due within 30 days." in written(page)
+
+
+@pytest.mark.usefixtures("company")
+def test_open_coaching_is_listed_and_counted(open_page: Open, store: Engine) -> None:
+    case = {"vendor": V, "user_id": "u-1", "quiz_id": "q-1", "status": "in_progress",
+            "owner": "Lea", "flagged_pct": 40, "opened_at": NOW, "opened_by": "lea",
+            "updated_at": NOW, "updated_by": "lea", "version": 1}  # fmt: skip
+    attempts(store, {})
+    add(store, CoachingCase, [case])
+    page = open_page("learner", id=DANA)
+    (row,) = rows(page, "owner")
+    assert (row["quiz_name"], row["status"], row["owner"]) == ("Pricing", "◑ In progress", "Lea")
+    assert "Coaching: **1 open**." in written(page)
+
+
+@pytest.mark.usefixtures("company")
+def test_events_lead_to_their_deliveries_and_say_how_many_there_are(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "EVENTS_SHOWN", 1)
+    page = open_page("learner", id=DANA)
+    assert [row["delivery"] for row in rows(page, "delivery")] == ["deliveries?delivery=4"]
+    assert "The latest 1 of 2 events." in written(page)
+
+
+@pytest.mark.usefixtures("company")
+def test_of_many_quizzes_six_are_drawn_and_others_can_be_chosen(
+    open_page: Open, store: Engine
+) -> None:
+    attempts(
+        store,
+        *(
+            {"quiz_id": f"q-{n}", "quiz_name": f"Quiz {n}", "submitted_at": NOW - n * DAY}
+            for n in range(8)
+        ),
+    )
+    page = open_page("learner", id=DANA)
+    assert len(page.get("vega_lite_chart")) == 6
+    page.multiselect[0].set_value(["Quiz 7"]).run()
+    (chart,) = page.get("vega_lite_chart")
+    assert chart.proto.alt == "Scores over time: Quiz 7"
+
+
+def test_practice_is_on_no_line_and_lies_on_the_ground(store: Engine) -> None:
+    fold(store, [Provisioned(V, "u-1", "dana@acme.example", None, None, None, NOW - DAY)])
+    attempts(store, {}, {"score": None, "graded": False})
+    with store.connect() as connection:
+        found = learner.attempts(connection, "dana@acme.example", 70)
+    frame = base.local(base.framed(found), "UTC", "submitted_at")
+    points = charts.on_the_clock(frame)
+    drawn = charts.quiz_scores(points, charts.around(points["at"])).to_dict()
+    _, line, marks = (drawn["datasets"][layer["data"]["name"]] for layer in drawn["layer"])
+    assert [point["result"] for point in line] == ["low"]
+    assert {point["result"]: point["height"] for point in marks} == {"low": 50, "practice": 0}
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("https://x.example/r", "https://x.example/r"),
+        ("HTTP://x.example", "HTTP://x.example"),
+        ("javascript:alert(1)", ""),
+        (" https://x.example", ""),
+        ("data:text/html,x", ""),
+        (None, ""),
+    ],
+)
+def test_a_report_card_is_linked_only_if_it_is_of_the_web(told: str | None, shown: str) -> None:
+    assert certifications._of_the_web(told) == shown
+
+
+def test_hostile_text_of_a_learner_reaches_no_markdown_and_no_link(
+    open_page: Open, store: Engine, send: Send
+) -> None:
+    data = {"userId": HOSTILE, "email": HOSTILE, "role": HOSTILE, "teamId": HOSTILE}
+    send("user.provisioned", data, 3)
+    send("module.progress", playing.progress(HOSTILE, moduleId=HOSTILE, moduleName=HOSTILE))
+    graded = {"score": 1, "maxScore": 10, "passed": False}
+    send("quiz.submitted", {"userId": HOSTILE, "quizId": HOSTILE, "quizName": HOSTILE} | graded)
+    fold(store, [Completed(V, "c", HOSTILE, HOSTILE, HOSTILE, 1, NOW, "javascript:alert(1)")])
+    for page in (open_page("learner", id=f"{V}/{HOSTILE}"), open_page("learner", find="bold")):
+        said = written(page)
+        assert "onerror" in said
+        assert not re.search(r"(?<!\\)(<img|\*\*bold|\[link)", said)
+        assert not page.html
+        assert not [row for row in rows(page, "score") if row.get("report_url")]
