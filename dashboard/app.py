@@ -6,7 +6,7 @@ from typing import Literal
 import streamlit as st
 
 from dashboard import access, sign_in
-from dashboard.base import pieces, store
+from dashboard.base import states, store
 
 # A local image: with a Material symbol Streamlit asks a font host for the tab's icon.
 st.set_page_config("Repboard", page_icon=Path(__file__).parent / "icon.png", layout="wide")
@@ -68,11 +68,11 @@ page = st.navigation(
 st.title(page.title, anchor=False)
 sign_in.first()
 if problem := store.problem():
-    pieces.stop_with(problem)
+    states.stop_with(problem)
 if not access.may(page.url_path or "leaderboard"):
     sign_in.not_for_you(page.title)
     st.stop()
 sign_in.who_is_here()
-pieces.wait_for_first_delivery()
-pieces.status()
+states.wait_for_first_delivery()
+states.status()
 page.run()

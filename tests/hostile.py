@@ -160,3 +160,6 @@ SENDERS: Mapping[str, Callable[[str, str], Iterator[Post]]] = {
     "standard-webhooks": standard_webhooks,
 }
 """How each vendor says a string; a vendor of the receiver that is missing here fails a test."""
+
+HOSTILE = "<img src=x onerror=alert(1)> **bold** [link](javascript:alert(1)) =1+1"
+"""Short, for every field of a learner at once."""

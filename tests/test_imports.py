@@ -8,6 +8,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 HOUSE = ("receiver", "dashboard", "shared")
+SUBJECTS = sorted(
+    path.parent.name
+    for path in (ROOT / "dashboard").glob("*/__init__.py")
+    if path.parent.name != "base"
+)
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -49,18 +54,39 @@ def test_a_package_imports_nothing_of_the_other_side(
     assert [pair for pair in every_import(folder) if within(pair[1], forbidden)] == []
 
 
-@pytest.mark.parametrize(
-    ("folder", "exempt", "allowed"),
-    [
-        ("receiver/vendors", ("base.py", "__init__.py"), ("receiver.vendors.base", "shared")),
-    ],
-)
-def test_a_vendor_and_a_page_know_only_what_they_are_given(
-    folder: str, exempt: tuple[str, ...], allowed: tuple[str, ...]
-) -> None:
-    wrong = [
+def beyond(folder: str, allowed: tuple[str, ...], exempt: tuple[str, ...] = ()) -> list[object]:
+    """What the files of a folder import of the house, other than what is allowed."""
+    return [
         (path, name)
         for path, name in every_import(folder)
         if Path(path).name not in exempt and within(name, HOUSE) and not within(name, allowed)
     ]
-    assert wrong == []
+
+
+def test_a_vendor_knows_only_its_protocol_and_what_is_shared() -> None:
+    allowed = ("receiver.vendors.base", "shared")
+    assert beyond("receiver/vendors", allowed, exempt=("base.py", "__init__.py")) == []
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_a_subject_knows_its_own_files_and_the_base_and_no_other_subject(subject: str) -> None:
+    allowed = (f"dashboard.{subject}", "dashboard.base", "dashboard.access", "shared")
+    assert beyond(f"dashboard/{subject}", allowed) == []
+
+
+def test_the_base_knows_no_subject() -> None:
+    subjects = tuple(f"dashboard.{subject}" for subject in SUBJECTS)
+    assert [pair for pair in every_import("dashboard/base") if within(pair[1], subjects)] == []
+
+
+def test_no_chart_knows_streamlit() -> None:
+    charts = [pair for pair in every_import("dashboard") if Path(pair[0]).name == "charts.py"]
+    assert charts
+    assert [pair for pair in charts if within(pair[1], ("streamlit",))] == []
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_a_subject_has_one_name_for_its_page_its_query_and_its_tests(subject: str) -> None:
+    for path in (f"dashboard/{subject}/page.py", f"shared/queries/{subject}.py",
+                 f"tests/dashboard/{subject}/test_page.py"):  # fmt: skip
+        assert (ROOT / path).is_file(), path

@@ -1,55 +1,66 @@
 """Filters that pages share. Each is in the address, so that a link shows the same view."""
 
-from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from collections.abc import Mapping
+from datetime import date, timedelta
 
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import pieces, store
+from dashboard.base import store
+from dashboard.base.windows import WINDOWS, WORDS, today, viewer_zone
 from shared.queries.people import Who
 from shared.queries.windows import Window, window_of
 
-WINDOWS = {
-    "today": "Today",
-    "7d": "7 days",
-    "30d": "30 days",
-    "quarter": "Quarter",
-    "all": "All time",
-    "custom": "Custom",
-}
 
-WORDS = {
-    "today": "today",
-    "7d": "in these 7 days",
-    "30d": "in these 30 days",
-    "quarter": "this quarter",
-    "all": "in all this time",
-    "custom": "in these days",
-}
+def choose(label: str, key: str, options: Mapping[str, str], everything: str) -> str | None:
+    """A filter in the address; None while nothing is chosen."""
+    return st.selectbox(
+        label,
+        list(options),
+        index=None,
+        key=key,
+        bind="query-params",
+        placeholder=everything,
+        format_func=lambda option: options.get(option, option),
+        label_visibility="collapsed",
+        width=220,
+    )
 
 
-def today() -> date:
-    """The day on the viewer's clock."""
-    return datetime.now(ZoneInfo(pieces.viewer_zone())).date()
+def choose_vendor() -> str | None:
+    """A filter by vendor, where there is more than one."""
+    vendors = store.vendors()
+    return choose("Vendor", "vendor", vendors, "All vendors") if len(vendors) > 1 else None
+
+
+def switch(label: str, key: str, options: Mapping[str, str], default: str) -> str:
+    """A choice of few, all visible, in the address."""
+    return (
+        st.segmented_control(
+            label,
+            list(options),
+            default=default,
+            required=True,
+            key=key,
+            bind="query-params",
+            format_func=lambda option: options[option],
+            label_visibility="collapsed",
+            wrap=True,
+        )
+        or default
+    )
 
 
 def window(default: str = "7d") -> Window:
     """Whole days on the viewer's clock."""
-    name = pieces.switch("Window", "window", WINDOWS, default)
+    name = switch("Window", "window", WINDOWS, default)
     days = _days() if name == "custom" else None
-    return window_of(name, today(), pieces.viewer_zone(), days)
+    return window_of(name, today(), viewer_zone(), days)
 
 
 def in_words() -> str:
     """The window that is chosen, as it ends a sentence."""
     return WORDS[st.session_state["window"]]
-
-
-def follow(day: date) -> None:
-    """Windows begin anew with the viewer's day, also on a page that stays open."""
-    if day != today():
-        st.rerun()
 
 
 def _days() -> tuple[date, date]:
@@ -73,10 +84,10 @@ def _days() -> tuple[date, date]:
 def who(*, leavers: bool = False) -> Who:
     """Team, vendor where there are several, and whether those who left are asked about; nobody
     whom the viewer may not see."""
-    team = pieces.choose("Team", "team", {one: one for one in store.teams()}, "All teams")
+    team = choose("Team", "team", {one: one for one in store.teams()}, "All teams")
     vendor = None
     if len(names := store.vendors()) > 1:
-        vendor = pieces.choose("Vendor", "vendor", names, "All vendors")
+        vendor = choose("Vendor", "vendor", names, "All vendors")
     asked = Who(
         teams=(team,) if team else None,
         vendor=vendor,
@@ -87,7 +98,7 @@ def who(*, leavers: bool = False) -> Who:
 
 def module() -> tuple[str, str] | None:
     """One module, by vendor and id."""
-    chosen = pieces.choose("Module", "module", store.modules(), "All modules")
+    chosen = choose("Module", "module", store.modules(), "All modules")
     if chosen is None:
         return None
     vendor, _, module_id = chosen.partition("/")

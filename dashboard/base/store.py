@@ -7,7 +7,7 @@ somebody does on a page: a page asks for it once a second and reads the store ag
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
@@ -17,7 +17,6 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import access
-from dashboard.base import people
 from dashboard.settings import settings as dashboard_settings
 from shared.audit import note
 from shared.database import is_current, open_engine
@@ -145,11 +144,6 @@ def is_empty(version: Version) -> bool:
     return version.event == version.delivery == 0
 
 
-def today() -> date:
-    """The UTC day: windows are counted in UTC days, as the daily totals are kept."""
-    return datetime.now(UTC).date()
-
-
 def receiver_url() -> str:
     return settings().receiver_url
 
@@ -210,30 +204,6 @@ def framed(
 def each(frame: pd.DataFrame) -> list[Any]:
     """The rows of a frame, with columns by name."""
     return list(frame.itertuples(index=False))
-
-
-def known_as(name: str | None, email: str | None, key: str) -> str:
-    """What a person is called to the viewer."""
-    return people.known_as(name, email, key, access.names())
-
-
-def sees_names() -> bool:
-    """Whether people are shown to the viewer by their full names."""
-    return access.names() == "full"
-
-
-def smallest_group() -> int:
-    """How many members a team needs for the viewer to see its average."""
-    return people.smallest_group(access.names())
-
-
-def with_people(frame: pd.DataFrame) -> pd.DataFrame:
-    """With `learner`, what each person is known as; their `key` is vendor and user id. Addresses
-    are only for who sees full names."""
-    people = frame[["name", "email", "key"]].astype(object)
-    people = people.where(people.notna(), None)
-    known = frame.assign(learner=[known_as(*one) for one in people.itertuples(index=False)])
-    return known if sees_names() else known.assign(name=None, email=None)
 
 
 def local(frame: pd.DataFrame, zone: str, *columns: str) -> pd.DataFrame:

@@ -1,11 +1,12 @@
 """What the page of certifications shows."""
 
-import re
 from datetime import UTC, datetime
 
 import pandas as pd
 
-from dashboard.base.store import Version, framed, kept, local, read, with_people
+from dashboard.base.certificates import with_courses
+from dashboard.base.people import with_people
+from dashboard.base.store import Version, framed, kept, local, read
 from shared.queries import AnyRow, certifications
 from shared.queries.people import Who
 from shared.queries.windows import Window
@@ -48,17 +49,3 @@ def courses(version: Version, who: Who, window: Window) -> pd.DataFrame:
     """course_name, completions, people, average; the most completed first."""
     with read() as connection:
         return framed(certifications.courses(connection, who, window))
-
-
-def with_courses(frame: pd.DataFrame) -> pd.DataFrame:
-    """course (its name), and report_url only if it is an address of the web, else ``."""
-    return frame.assign(
-        course=frame["course_name"].fillna(frame["course_id"]),
-        report_url=frame["report_url"].map(_of_the_web),
-    )
-
-
-def _of_the_web(address: object) -> str:
-    """The store holds no other, but this is what a click opens: a script must never get here."""
-    web = isinstance(address, str) and re.match(r"https?://", address, re.IGNORECASE)
-    return str(address) if web else ""

@@ -2,19 +2,19 @@
 
 import streamlit as st
 
-from dashboard.base import filters, pieces, store
+from dashboard.base import filters, people, pieces, states, store, windows
+from dashboard.base.certificates import CERTIFICATE, completion_columns, standing
 from dashboard.certifications import data, view
-from dashboard.learner import view as learner
 
 VIEWS = {"certificates": "Certificates", "courses": "Course completions"}
 WHO = {
-    "open": learner.OPEN,
+    "open": people.OPEN,
     "learner": st.column_config.TextColumn("Learner"),
     "team_id": st.column_config.TextColumn("Team"),
 }
 
 with pieces.row():
-    tab = pieces.switch("View", "view", VIEWS, "certificates")
+    tab = filters.switch("View", "view", VIEWS, "certificates")
     if tab == "courses":
         window = filters.window("30d")
     who = filters.who(leavers=True)
@@ -26,7 +26,7 @@ def certificates() -> None:
     version = store.version()
     counts = data.totals(version, who)
     if not counts.expired:
-        pieces.nothing_here(
+        states.nothing_here(
             version,
             "No certificate has run out here. If there should be some, check that the subscription "
             "lists certification.expired.",
@@ -38,9 +38,9 @@ def certificates() -> None:
     )
     listed, teams = st.columns([3, 1], gap="medium")
     with listed:
-        frame = view.standing(data.certificates(version, who, pieces.viewer_zone()))
-        columns = {**WHO, **view.CERTIFICATE}
-        pieces.section("Most urgent first", learner.opened(frame), columns, "certificates", "")
+        frame = standing(data.certificates(version, who, windows.viewer_zone()))
+        columns = {**WHO, **CERTIFICATE}
+        pieces.section("Most urgent first", people.opened(frame), columns, "certificates", "")
         pieces.cut_off(len(frame), int(frame["of"].iloc[0]))
     with teams:
         pieces.section("By team", data.by_team(version, who), view.TEAM, "teams", "")
@@ -49,16 +49,16 @@ def certificates() -> None:
 @st.fragment(run_every=pieces.LIVE)
 def courses() -> None:
     version = store.version()
-    frame = data.completions(version, who, window, pieces.viewer_zone())
+    frame = data.completions(version, who, window, windows.viewer_zone())
     if frame.empty:
-        pieces.nothing_here(version, "No course was completed here. Choose a longer window.")
+        states.nothing_here(version, "No course was completed here. Choose a longer window.")
         return
     counted = data.courses(version, who, window)
     st.markdown(f"**{int(frame['of'].iloc[0]):,} completions** of {len(counted):,} courses.")
     listed, by_course = st.columns([5, 3], gap="medium")
     with listed:
-        columns = {**WHO, **view.completion_columns(frame)}
-        pieces.section("Latest first", learner.opened(frame), columns, "completions", "")
+        columns = {**WHO, **completion_columns(frame)}
+        pieces.section("Latest first", people.opened(frame), columns, "completions", "")
         pieces.cut_off(len(frame), int(frame["of"].iloc[0]))
     with by_course:
         pieces.section("By course", counted, view.course_columns(counted), "courses", "")

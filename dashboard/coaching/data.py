@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 
+from dashboard.base.people import known_as, with_people
 from dashboard.base.store import (
     Version,
     actor,
@@ -16,12 +16,10 @@ from dashboard.base.store import (
     each,
     framed,
     kept,
-    known_as,
     local,
     read,
     settings,
     version,
-    with_people,
     write,
 )
 from shared import coaching as cases
@@ -55,11 +53,6 @@ class Asked(NamedTuple):
             default_pct=default_pct(),
             problems=self.problems,
         )
-
-
-def today(zone: str) -> date:
-    """The day on the viewer's clock."""
-    return datetime.now(ZoneInfo(zone)).date()
 
 
 def default_pct() -> float:

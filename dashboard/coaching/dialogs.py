@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
-from dashboard.base import charts, store
-from dashboard.base.pieces import ago, plain, table, viewer_zone
+from dashboard.base import charts, people, store
+from dashboard.base.pieces import plain, table
 from dashboard.base.store import each
+from dashboard.base.windows import ago, viewer_zone
 from dashboard.coaching import data
 from dashboard.coaching.view import label, percent_column
-from dashboard.learner import view as learner
 from shared.coaching import MOVES
 
 STATUSES = {
@@ -205,7 +205,7 @@ def _attempts(now: data.Item) -> None:
     row = now.row
     frame = now.attempts.assign(threshold_pct=row.threshold_pct)
     points = charts.on_the_clock(frame)
-    st.caption(f"{learner.DRAWN}, {row.threshold_pct:g} %.")
+    st.caption(f"{charts.DRAWN}, {row.threshold_pct:g} %.")
     st.altair_chart(
         charts.quiz_scores(points, charts.around(points["at"])),
         alt=f"Scores of {len(frame)} attempts, the latest {_score(row.latest_pct)}, "
@@ -217,7 +217,7 @@ def _attempts(now: data.Item) -> None:
         "pct": percent_column("Score"),
         "result": st.column_config.TextColumn("Result"),
     }
-    shown = frame.assign(result=frame["result"].map(learner.RESULTS))
+    shown = frame.assign(result=frame["result"].map(charts.RESULTS))
     with st.expander(f"{row.tries:,} graded, {row.practice_runs:,} practice, as a table"):
         table(shown, columns, "Attempts", "item_attempts")
 
@@ -247,7 +247,7 @@ def _edit(taker: data.Taker, seen: Any) -> None:
 
 
 def _who(row: Any) -> str:
-    return f"{store.known_as(row.name, row.email, row.key)}, {row.quiz_name}"
+    return f"{people.known_as(row.name, row.email, row.key)}, {row.quiz_name}"
 
 
 def _status(key: str, seen: Any) -> tuple[str, str | None]:

@@ -2,20 +2,20 @@
 
 import streamlit as st
 
-from dashboard.base import pieces, store
+from dashboard.base import filters, pieces, states, store, windows
 from dashboard.coaching import data, dialogs, view
 
-zone = pieces.viewer_zone()
+zone = windows.viewer_zone()
 view.told()
 head = st.container()
 with pieces.row():
-    queue = pieces.switch("Queue", "queue", view.VIEWS, "new")
-    window = pieces.switch("Latest try within", "since", view.WINDOWS, "30d")
+    queue = filters.switch("Queue", "queue", view.VIEWS, "new")
+    window = filters.switch("Latest try within", "since", view.WINDOWS, "30d")
 with pieces.row():
-    quiz = pieces.choose("Quiz", "quiz", data.quiz_names(), "All quizzes")
-    team = pieces.choose("Team", "of", {team: team for team in store.teams()}, "All teams")
-    owner = pieces.choose("Owner", "owner", {one: one for one in data.owners()}, "All owners")
-    vendor = pieces.choose_vendor()
+    quiz = filters.choose("Quiz", "quiz", data.quiz_names(), "All quizzes")
+    team = filters.choose("Team", "of", {team: team for team in store.teams()}, "All teams")
+    owner = filters.choose("Owner", "owner", {one: one for one in data.owners()}, "All owners")
+    vendor = filters.choose_vendor()
     problems = st.toggle(
         "Also where most people fail",
         key="problems",
@@ -31,12 +31,12 @@ def live() -> None:
     version = store.version()
     quizzes = data.quizzes(version)
     if quizzes.empty:
-        pieces.nothing_here(
+        states.nothing_here(
             version,
             "No graded quiz has come in yet. Check that the subscription lists quiz.submitted.",
         )
         return
-    asked = data.Asked(window, data.today(zone), zone, quiz, team, owner, vendor, problems)
+    asked = data.Asked(window, windows.today(), zone, quiz, team, owner, vendor, problems)
     counts = data.counts(version, asked)
     with head:
         view.headline(counts)

@@ -6,10 +6,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard.base import charts
 from dashboard.base.pieces import csv, cut_off, plain, table
 from dashboard.base.store import each
-from dashboard.coaching import data
+from dashboard.coaching import charts, data
 
 VIEWS = {
     "new": "New",

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 from sqlalchemy import Connection
 
+from dashboard.base.outages import down_since
 from dashboard.base.store import (
     Version,
     actor,
@@ -20,7 +21,7 @@ from dashboard.base.store import (
     write,
 )
 from shared.diagnosis import Evidence
-from shared.outages import Outage, Run, outages
+from shared.outages import Outage
 from shared.queries import AnyRow, deliveries, failures, quarantine
 from shared.queries.deliveries import Search
 from shared.queries.evidence import gather, unrecovered_chains
@@ -28,8 +29,6 @@ from shared.queries.windows import first_hour
 from shared.vendors import VendorFacts, vendor_facts
 
 CHAINS_SHOWN = 500
-LOOK_BACK = timedelta(days=30)
-"""How long before a window an outage may have begun that reaches into it."""
 
 
 class Arrivals(NamedTuple):
@@ -159,13 +158,6 @@ def recoveries(window: str) -> list[Recovery]:
     span = max((vendor.schedule.span for vendor in vendors()), default=timedelta(0))
     with read() as connection:
         return [_recovery(connection, one, span) for one in down_since(connection, since)]
-
-
-def down_since(connection: Connection, since: datetime) -> list[Outage]:
-    """When no receiver was up, as far as it was after `since`; the oldest first."""
-    runs = failures.runs(connection, since - LOOK_BACK)
-    found = outages((Run(*row) for row in runs), datetime.now(UTC))
-    return [one for one in found if one.end > since]
 
 
 def _recovery(connection: Connection, outage: Outage, span: timedelta) -> Recovery:

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from dashboard.base import charts, pieces, store
-from dashboard.deliveries import data, view
+from dashboard.base import filters, pieces, states, store, windows
+from dashboard.deliveries import charts, data, view
 
 WINDOWS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 VIEWS = {
@@ -14,12 +14,12 @@ VIEWS = {
 }
 KINDS = {"failed": "Failed", "all": "All"}
 
-zone = pieces.viewer_zone()
+zone = windows.viewer_zone()
 with pieces.row():
-    window = pieces.switch("Window", "span", WINDOWS, "24h")
+    window = filters.switch("Window", "span", WINDOWS, "24h")
     asked = view.choose_vendors()
     vendor = asked[0].slug if len(asked) == 1 else None
-    outcome = pieces.choose("Outcome", "outcome", charts.OUTCOMES, "All outcomes")
+    outcome = filters.choose("Outcome", "outcome", charts.OUTCOMES, "All outcomes")
     words = st.text_input(
         "Search",
         key="search",
@@ -54,9 +54,9 @@ def listed(kind: str) -> None:
     version = store.version()
     failed = kind == "failed" and not outcome
     wanted = data.window_search(window, vendor, outcome, words, failed=failed)
-    found = data.found(version, data.between(wanted, pieces.brushed("timeline")), zone)
+    found = data.found(version, data.between(wanted, view.brushed("timeline")), zone)
     if found.empty:
-        pieces.nothing_here(version, "No such delivery in this window.")
+        states.nothing_here(version, "No such delivery in this window.")
         return
     view.listed(found)
     pieces.csv(found, "deliveries")
@@ -68,13 +68,13 @@ def told() -> None:
 
 
 head()
-tab = pieces.switch("View", "view", VIEWS, "diagnosis")
+tab = filters.switch("View", "view", VIEWS, "diagnosis")
 if tab == "diagnosis":
     told()
 elif tab == "chains":
     view.chains(asked, window, zone)
 elif tab == "deliveries":
-    listed(pieces.switch("Which", "which", KINDS, "failed"))
+    listed(filters.switch("Which", "which", KINDS, "failed"))
 else:
     for one in asked:
         view.quarantine(one)

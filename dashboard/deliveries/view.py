@@ -10,9 +10,12 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
-from dashboard.base import charts, store
-from dashboard.base.pieces import LIVE, ago, choose, plain, table, viewer_zone
-from dashboard.deliveries import data
+from dashboard.base import store
+from dashboard.base.filters import choose
+from dashboard.base.outages import span
+from dashboard.base.pieces import LIVE, plain, table
+from dashboard.base.windows import ago, viewer_zone
+from dashboard.deliveries import charts, data
 from shared.diagnosis import Evidence, Finding, Severity, diagnose
 from shared.outages import Outage
 from shared.outcomes import TAKEN
@@ -116,15 +119,6 @@ def ledger(recoveries: Sequence[data.Recovery]) -> None:
             )
 
 
-def span(outage: Outage) -> str:
-    """`2 h 5 min`, `40 s`."""
-    seconds = int((outage.end - outage.begin).total_seconds())
-    hours, minutes = seconds // 3600, seconds % 3600 // 60
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min" if minutes else f"{seconds} s"
-
-
 def causes(frame: pd.DataFrame) -> None:
     """Failed deliveries by cause, with what to do."""
     if frame.empty:
@@ -197,6 +191,13 @@ def chains(vendors: Sequence[VendorFacts], window: str, zone: str) -> None:
         "first": st.column_config.DatetimeColumn("First seen", format="distance"),
     }
     table(charts.in_words(frame), columns, "Events that were refused and never got in", "chains")
+
+
+def brushed(key: str) -> tuple[float, float] | None:
+    """The part of a chart's time axis that is brushed, in milliseconds; None if there is none."""
+    chart = st.session_state.get(key)
+    ranges = list(chart["selection"].get("brush", {}).values()) if chart else []
+    return (ranges[0][0], ranges[0][1]) if ranges else None
 
 
 def _open_clicked() -> None:

@@ -9,17 +9,9 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 from sqlalchemy import Connection
 
-from dashboard.base.store import (
-    Version,
-    framed,
-    kept,
-    kept_a_moment,
-    known_as,
-    read,
-    smallest_group,
-    with_people,
-)
-from dashboard.deliveries.data import down_since
+from dashboard.base.outages import down_since
+from dashboard.base.people import known_as, smallest_group, with_people
+from dashboard.base.store import Version, framed, kept, kept_a_moment, read
 from shared.outages import Outage
 from shared.queries import AnyRow, catalog, failures, leaderboard, learner
 from shared.queries.movement import Board

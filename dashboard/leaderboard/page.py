@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from dashboard.base import filters, pieces, store
+from dashboard.base import filters, pieces, states, store, windows
 from dashboard.leaderboard import data, view
 
-day = data.Day(filters.today(), pieces.viewer_zone())
+day = data.Day(windows.today(), windows.viewer_zone())
 with pieces.row():
     window = filters.window()
     who = filters.who(leavers=True)
@@ -17,12 +17,12 @@ compared = window.before is not None
 
 @st.fragment(run_every=pieces.LIVE)
 def head() -> None:
-    filters.follow(day.date)
+    windows.follow(day.date)
     version = store.version()
     view.notice(data.lag(version, window))
     figures = data.figures(version, board)
     if not figures.now["active"]:
-        pieces.nothing_here(
+        states.nothing_here(
             version, "Nobody made progress here. Choose a longer window or fewer filters."
         )
         return
@@ -63,8 +63,8 @@ def modules() -> None:
 
 head()
 with pieces.row():
-    kind = pieces.switch("Board", "board", view.BOARDS, "learners")
-    by = pieces.switch("Metric", "metric", view.METRICS, "gained") if kind != "modules" else ""
+    kind = filters.switch("Board", "board", view.BOARDS, "learners")
+    by = filters.switch("Metric", "metric", view.METRICS, "gained") if kind != "modules" else ""
 if kind == "learners":
     learners(by)
 elif kind == "teams":

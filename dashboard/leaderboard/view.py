@@ -8,19 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import charts, filters, store
-from dashboard.base.pieces import (
-    Figure,
-    csv,
-    cut_off,
-    key_figures,
-    plain,
-    row,
-    table,
-    viewer_zone,
-)
-from dashboard.deliveries.view import span
-from dashboard.leaderboard import data
+from dashboard.base import people, store, windows
+from dashboard.base.outages import span
+from dashboard.base.pieces import Figure, csv, cut_off, key_figures, plain, row, table
+from dashboard.base.windows import viewer_zone
+from dashboard.leaderboard import charts, data
 from shared.queries.movement import Board
 
 METRICS = {
@@ -90,7 +82,7 @@ def _down(lag: data.Lag) -> str:
 def _clock(at: datetime) -> str:
     """`09:10` of today, else with its day, on the viewer's clock."""
     local = pd.Timestamp(at).tz_convert(viewer_zone())
-    same_day = local.date() == filters.today()
+    same_day = local.date() == windows.today()
     return f"{local:%H:%M}" if same_day else f"{local:%-d %b, %H:%M}"
 
 
@@ -99,7 +91,7 @@ def headline(told: data.Headline, window: str) -> None:
     said = []
     if told.leader:
         said.append(_leads(told.leader, window))
-    if told.slipped and window != filters.WORDS["today"]:  # a day that is not over is no slip
+    if told.slipped and window != windows.WORDS["today"]:  # a day that is not over is no slip
         said.append(_slipped(told.slipped))
     if call := told.call:
         said.append(f"**{plain(call.learner)}** is one module from passing {plain(call.ahead)}.")
@@ -292,7 +284,7 @@ def _dialog(version: store.Version, metric: str, board: Board, window: str, key:
         _modules(told.modules)
         _events(told.events)
     st.page_link(
-        "learner/page.py",
+        people.PAGE,
         label="Everything about this learner",
         icon=":material/person:",
         query_params={"id": key},

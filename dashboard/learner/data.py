@@ -4,17 +4,9 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from dashboard.base.store import (
-    Version,
-    framed,
-    kept,
-    local,
-    read,
-    sees_names,
-    settings,
-    with_people,
-)
-from dashboard.certifications.data import with_courses
+from dashboard.base.certificates import with_courses
+from dashboard.base.people import sees_names, with_people
+from dashboard.base.store import Version, framed, kept, local, read, settings
 from shared.queries import AnyRow, learner
 from shared.queries.people import Who
 

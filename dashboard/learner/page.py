@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.base import pieces, store
+from dashboard.base import people, pieces, store
 from dashboard.learner import data, view
 
 asked = st.query_params.get("id", "")
@@ -33,7 +33,7 @@ def live() -> None:
 
 if asked and data.profile(store.version(), asked, store.everybody()):
     with pieces.row():
-        st.page_link(view.PAGE, label="Find another", icon=":material/person_search:")
+        st.page_link(people.PAGE, label="Find another", icon=":material/person_search:")
         pieces.link_to_view()
     live()
 else:

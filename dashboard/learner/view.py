@@ -1,4 +1,4 @@
-"""The pieces of the page of one learner, and the way to it from a list."""
+"""The pieces of the page of one learner."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,20 +8,14 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import charts, store
-from dashboard.base.pieces import plain, section, viewer_zone
-from dashboard.certifications import view as certifications
+from dashboard.base import charts, people, store
+from dashboard.base.certificates import CERTIFICATE, completion_columns, standing
+from dashboard.base.pieces import plain, section
+from dashboard.base.windows import viewer_zone
 from dashboard.learner import data
 
-PAGE = "learner/page.py"
 CHARTS = 6
 """So many quizzes are drawn at once."""
-RESULTS = {"passed": "✓ Passed", "low": "✕ Low", "practice": "◇ Practice"}
-DRAWN = (
-    "Score in percent: ● passed, ✚ low, ◆ practice, at the bottom without a score. The dashed line "
-    "is the threshold"
-)
-"""How to read a chart of scores."""
 STATES = {
     "open": "◔ Flagged",
     "in_progress": "◑ In progress",
@@ -82,25 +76,9 @@ OPENS_DELIVERY = {
 }
 
 
-def opened(frame: pd.DataFrame) -> pd.DataFrame:
-    """A list of learners, each row with a button that opens their page."""
-    st.session_state["learners"] = frame["key"].tolist()
-    return frame.assign(open="Open")
-
-
-def _open_clicked() -> None:
-    row = st.session_state["opened_learner"].row
-    st.switch_page(PAGE, query_params={"id": st.session_state["learners"][row]})
-
-
-OPEN = st.column_config.ButtonColumn(
-    "", on_click=_open_clicked, key="opened_learner", type="tertiary", width=60
-)
-
-
 def search() -> None:
     """Find somebody by words."""
-    if not store.sees_names():
+    if not people.sees_names():
         st.info("Only who sees full names can look for one. Come here from a list.")
         return
     words = st.text_input(
@@ -116,7 +94,7 @@ def search() -> None:
     for row in found.itertuples():
         told = (row.learner, row.email, row.team_id, None if row.active else "left")
         said = dict.fromkeys(one for one in told if isinstance(one, str))  # each once
-        st.page_link(PAGE, label=plain(" · ".join(said)), query_params={"id": str(row.key)})
+        st.page_link(people.PAGE, label=plain(" · ".join(said)), query_params={"id": str(row.key)})
     if len(found) == data.FOUND:
         st.caption(f"The first {data.FOUND}. Type more to find the others.")
 
@@ -129,7 +107,7 @@ def head(person: Any) -> None:
         person.role or "role unknown",
         f"since {_day(person.provisioned_at)}",
         ", ".join(sorted({names.get(one, one) for one in person.vendors.split(",")})),
-        person.email if person.name and store.sees_names() else None,
+        person.email if person.name and people.sees_names() else None,
     ]
     st.header(plain(_name(person)), anchor=False)
     st.caption(plain(" · ".join(one for one in told if one)))
@@ -139,7 +117,7 @@ def head(person: Any) -> None:
 
 def _name(person: Any) -> str:
     """As in every list."""
-    return store.known_as(person.name, person.email, person.key)
+    return people.known_as(person.name, person.email, person.key)
 
 
 def _day(at: datetime | None) -> str:
@@ -187,7 +165,7 @@ def quizzes(version: store.Version, person: str) -> None:
         st.subheader("Quiz scores over time", anchor=False)
         _draw(frame, _chosen(frame["quiz"].unique().tolist()))
     with listed:
-        shown = frame.assign(result=frame["result"].map(RESULTS))
+        shown = frame.assign(result=frame["result"].map(charts.RESULTS))
         section("Attempts", shown, ATTEMPT, "attempts", "")
 
 
@@ -210,7 +188,7 @@ def _chosen(names: Sequence[str]) -> Sequence[str]:
 def _draw(frame: pd.DataFrame, quizzes: Sequence[str]) -> None:
     points = charts.on_the_clock(frame)
     span = charts.around(points["at"])
-    st.caption(f"{DRAWN}.")
+    st.caption(f"{charts.DRAWN}.")
     grid = st.grid(2, min_column_width=280)
     for place, quiz in enumerate(quizzes):
         one = points[points["quiz"] == quiz]
@@ -223,16 +201,17 @@ def _draw(frame: pd.DataFrame, quizzes: Sequence[str]) -> None:
 def completions(version: store.Version, person: str) -> None:
     """Courses, with the vendor's report cards."""
     frame = data.completions(version, person, viewer_zone())
-    columns = certifications.completion_columns(frame) if len(frame) else {}
+    columns = completion_columns(frame) if len(frame) else {}
     section("Completed courses", frame, columns, "completions", "No course was completed yet.")
 
 
 def certificates(version: store.Version, person: str) -> None:
     """Expired certificates, the most urgent first."""
     frame = data.certificates(version, person, viewer_zone())
-    frame = certifications.standing(frame) if len(frame) else frame
-    columns = certifications.CERTIFICATE
-    section("Expired certificates", frame, columns, "certificates", "No certificate has expired.")
+    frame = standing(frame) if len(frame) else frame
+    section(
+        "Expired certificates", frame, CERTIFICATE, "certificates", "No certificate has expired."
+    )
 
 
 def coaching(version: store.Version, person: str) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 from sqlalchemy import Engine
 
 from dashboard.base import people
-from dashboard.base.people import known_as
+from dashboard.base.people import shown_as
 from shared import coaching
 from shared.facts import Provisioned
 from shared.queries.coaching import Taker
@@ -31,31 +31,31 @@ def keyed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_in_full_a_person_has_a_name_or_an_address_or_is_unknown_by_id() -> None:
-    seen = [known_as(*one, "full") for one in EVERYONE]
+    seen = [shown_as(*one, "full") for one in EVERYONE]
     assert seen == ["Dana Brooks", "ines.ko@acme.example", "unknown (u-9)"]
 
 
 def test_initials_are_of_the_name_or_else_of_the_address() -> None:
-    assert [known_as(*one, "initials") for one in EVERYONE] == ["D. B.", "I. K.", "unknown"]
+    assert [shown_as(*one, "initials") for one in EVERYONE] == ["D. B.", "I. K.", "unknown"]
 
 
 def test_anonymous_names_are_stable_and_one_for_each_person() -> None:
-    seen = [known_as(*one, "anonymous") for one in EVERYONE]
+    seen = [shown_as(*one, "anonymous") for one in EVERYONE]
     assert len(set(seen)) == 3
-    assert seen == [known_as(*one, "anonymous") for one in EVERYONE]
+    assert seen == [shown_as(*one, "anonymous") for one in EVERYONE]
 
 
 def test_another_installation_gives_other_anonymous_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = known_as(*DANA, "anonymous")
+    before = shown_as(*DANA, "anonymous")
     monkeypatch.setenv("NAMES_KEY", "another-key-of-another")
     st.cache_resource.clear()
-    assert known_as(*DANA, "anonymous") != before
+    assert shown_as(*DANA, "anonymous") != before
 
 
 @pytest.mark.parametrize("how", ["initials", "anonymous"])
 @pytest.mark.parametrize("name", CORPUS.values(), ids=CORPUS)
 def test_whatever_a_name_is_it_is_shown_as_something_short(how: people.Names, name: str) -> None:
-    seen = known_as(name, None, f"mindtickle/{name}", how)
+    seen = shown_as(name, None, f"mindtickle/{name}", how)
     assert len(seen) <= 20
     assert all(one.isalnum() or one in " ." for one in seen)
 

@@ -7,7 +7,8 @@ from sqlalchemy import Engine
 
 from shared.facts import Completed, Expired, Provisioned
 from tests.dashboard.conftest import Open, Send
-from tests.dashboard.learner.test_page import HOSTILE, rows, written
+from tests.hostile import HOSTILE
+from tests.pages import rows, written
 from tests.shared.tables import V, fold, people
 
 NOW = datetime.now(UTC)

@@ -5,39 +5,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine
-from streamlit.testing.v1 import AppTest
 
-from dashboard.base import charts
-from dashboard.base import store as base
 from dashboard.base.pieces import plain
-from dashboard.certifications import data as certifications
 from dashboard.learner import data
-from shared.facts import Completed, Deprovisioned, Expired, Identified, Provisioned
+from shared.facts import Completed, Deprovisioned, Expired, Identified
 from shared.models import CoachingCase
-from shared.queries import learner
 from tests import playing
 from tests.dashboard.conftest import Open, Send
+from tests.hostile import HOSTILE
+from tests.pages import rows, written
 from tests.shared.tables import V, add, attempts, fold
 
-HOSTILE = "<img src=x onerror=alert(1)> **bold** [link](javascript:alert(1)) =1+1"
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
 DANA = f"{V}/u-1"
-
-
-def written(page: AppTest) -> str:
-    """All text that is rendered as Markdown."""
-    parts = [*page.markdown, *page.caption, *page.header, *page.subheader, *page.title]
-    parts += [*page.success, *page.warning, *page.info, *page.error]
-    return "\n".join([one.value for one in parts] + [one.label for one in page.get("page_link")])
-
-
-def rows(page: AppTest, column: str) -> list[dict[str, object]]:
-    """The rows of the table that has this column."""
-    for table in page.dataframe:
-        if column in table.value:
-            return list(table.value.to_dict("records"))
-    return []
 
 
 @pytest.mark.usefixtures("company")
@@ -161,34 +142,6 @@ def test_of_many_quizzes_six_are_drawn_and_others_can_be_chosen(
     page.multiselect[0].set_value(["Quiz 7"]).run()
     (chart,) = page.get("vega_lite_chart")
     assert chart.proto.alt == "Scores over time: Quiz 7"
-
-
-def test_practice_is_on_no_line_and_lies_on_the_ground(store: Engine) -> None:
-    fold(store, [Provisioned(V, "u-1", "dana@acme.example", None, None, None, NOW - DAY)])
-    attempts(store, {}, {"score": None, "graded": False})
-    with store.connect() as connection:
-        found = learner.attempts(connection, "dana@acme.example", 70)
-    frame = base.local(base.framed(found), "UTC", "submitted_at")
-    points = charts.on_the_clock(frame)
-    drawn = charts.quiz_scores(points, charts.around(points["at"])).to_dict()
-    _, line, marks = (drawn["datasets"][layer["data"]["name"]] for layer in drawn["layer"])
-    assert [point["result"] for point in line] == ["low"]
-    assert {point["result"]: point["height"] for point in marks} == {"low": 50, "practice": 0}
-
-
-@pytest.mark.parametrize(
-    ("told", "shown"),
-    [
-        ("https://x.example/r", "https://x.example/r"),
-        ("HTTP://x.example", "HTTP://x.example"),
-        ("javascript:alert(1)", ""),
-        (" https://x.example", ""),
-        ("data:text/html,x", ""),
-        (None, ""),
-    ],
-)
-def test_a_report_card_is_linked_only_if_it_is_of_the_web(told: str | None, shown: str) -> None:
-    assert certifications._of_the_web(told) == shown
 
 
 def test_hostile_text_of_a_learner_reaches_no_markdown_and_no_link(

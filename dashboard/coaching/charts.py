@@ -1,0 +1,29 @@
+"""DataFrame → chart, for coaching. Knows no Streamlit."""
+
+import altair as alt
+import pandas as pd
+
+
+def quizzes(frame: pd.DataFrame) -> alt.Chart:
+    """Bars: the share of each quiz's takers who are low at their latest try."""
+    chart: alt.Chart = (
+        alt.Chart(frame)
+        .mark_bar(cornerRadiusTopRight=2, cornerRadiusBottomRight=2)
+        .encode(
+            x=alt.X(
+                "share:Q",
+                title="Takers under the threshold (%)",
+                scale=alt.Scale(domain=[0, 100]),
+                axis=alt.Axis(tickCount=5),
+            ),
+            y=alt.Y("quiz:N", title=None, sort="-x", axis=alt.Axis(labelLimit=260)),
+            tooltip=[
+                alt.Tooltip("quiz:N", title="Quiz"),
+                alt.Tooltip("low:Q", title="Low"),
+                alt.Tooltip("takers:Q", title="Takers"),
+                alt.Tooltip("share:Q", title="Share (%)", format=".0f"),
+            ],
+        )
+        .properties(height=alt.Step(26))
+    )
+    return chart

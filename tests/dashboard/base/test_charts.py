@@ -1,0 +1,37 @@
+"""Charts that several subjects draw."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Engine
+
+from dashboard.base import charts
+from dashboard.base import store as base
+from shared.facts import Provisioned
+from shared.queries import learner
+from tests.shared.tables import V, attempts, fold
+
+
+def test_practice_is_on_no_line_and_lies_on_the_ground(store: Engine) -> None:
+    fold(
+        store,
+        [
+            Provisioned(
+                V,
+                "u-1",
+                "dana@acme.example",
+                None,
+                None,
+                None,
+                datetime.now(UTC) - timedelta(days=1),
+            )
+        ],
+    )
+    attempts(store, {}, {"score": None, "graded": False})
+    with store.connect() as connection:
+        found = learner.attempts(connection, "dana@acme.example", 70)
+    frame = base.local(base.framed(found), "UTC", "submitted_at")
+    points = charts.on_the_clock(frame)
+    drawn = charts.quiz_scores(points, charts.around(points["at"])).to_dict()
+    _, line, marks = (drawn["datasets"][layer["data"]["name"]] for layer in drawn["layer"])
+    assert [point["result"] for point in line] == ["low"]
+    assert {point["result"]: point["height"] for point in marks} == {"low": 50, "practice": 0}
