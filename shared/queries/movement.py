@@ -1,11 +1,10 @@
 """What people and modules added between two moments: differences of standings.
 
-Totals are looked up as of the end of a window, of its begin, and of the begin of the period before.
+Totals are looked up as of the end and the begin of a window, and of the period it is compared with.
 """
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -47,17 +46,18 @@ class Board(NamedTuple):
     module: tuple[str, str] | None = None
 
     def now(self) -> "Board":
-        """Without the period before, which is a third of the look-ups."""
-        return self._replace(window=self.window._replace(before=None))
+        """Without the period it is compared with, which is half of the look-ups."""
+        return self._replace(window=Window(self.window.since, self.window.until))
 
 
 def of_people(dialect: str, board: Board) -> Select[Any]:
     """One row a person who is asked about (`people`), with every metric of both periods."""
     window = board.window
-    moments = [as_of(dialect, board, window.until)]
-    moments += [as_of(dialect, board, at) if at else NEVER for at in (window.since, window.before)]
+    ends = (as_of(dialect, board, window.until), _by(dialect, board, window.before_until))
+    begins = (_by(dialect, board, window.since), _by(dialect, board, window.before))
+    moments = [*ends, *begins]
     figures: list[AnyColumn] = []
-    for period, (end, start) in zip(PERIODS, pairwise(moments), strict=True):
+    for period, end, start in zip(PERIODS, ends, begins, strict=True):
         figures += _moves(end.row, start.row, period)
     accounts = with_moments(table_of(Learner), moments, _is_vendor(board.who))
     row = people(board.who, figures, accounts).subquery().c
@@ -112,6 +112,11 @@ def as_of(dialect: str, board: Board, at: datetime | None) -> _Moment:
 
     last, table, on = _last(dialect, _standing(board), own, at)
     return _Moment(_figures(last, board), table, on)
+
+
+def _by(dialect: str, board: Board, at: datetime | None) -> _Moment:
+    """As of a moment that a window may not have."""
+    return as_of(dialect, board, at) if at else NEVER
 
 
 def _last(

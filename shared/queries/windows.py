@@ -1,45 +1,123 @@
 """Windows of time, by the name that pages and addresses use."""
 
+import math
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-DAYS = {"today": 1, "7d": 7, "30d": 30}
-WINDOWS = (*DAYS, "quarter", "all", "custom")
+QUARTER_HOUR = timedelta(minutes=15)
+"""Standings are kept for each of these, so a finer moment could not be looked up."""
+ROLLING_DAYS = {"today": 1, "7d": 7, "30d": 30}
+WINDOWS = (
+    "today",
+    "week",
+    "last_week",
+    "7d",
+    "month",
+    "last_month",
+    "30d",
+    "quarter",
+    "all",
+    "custom",
+)
 WEEKS = 8
+WEEK = timedelta(days=7)
+
+
+class Calendar(NamedTuple):
+    """How a company counts: `week_begins` on a weekday (0 is Monday), `year_begins` in a month."""
+
+    week_begins: int = 0
+    year_begins: int = 1
 
 
 class Window(NamedTuple):
-    """From `since` to before `until`, and the period of as many days before it, from `before`.
+    """From `since` to before `until`, compared with what lies from `before` to before
+    `before_until`.
 
-    Moments in UTC. None is no limit; all time has no period before it.
+    Moments in UTC. None is no limit; all time is compared with nothing.
     """
 
     since: datetime | None = None
     until: datetime | None = None
     before: datetime | None = None
+    before_until: datetime | None = None
 
 
-def window_of(name: str, today: date, zone: str, custom: tuple[date, date] | None = None) -> Window:
-    """A window of whole days on the viewer's clock, up to and with `today`.
+class Days(NamedTuple):
+    """The first and the last day of a window."""
 
-    A quarter is the calendar's, so far. `custom` is the first and the last day of "custom".
+    first: date
+    last: date
+
+
+def window_of(
+    name: str,
+    now: datetime,
+    zone: str,
+    calendar: Calendar = Calendar(),  # noqa: B008
+    custom: Days | None = None,
+) -> Window:
+    """A window of `WINDOWS`: whole days on the viewer's clock, never past today.
+
+    It is compared with the same weekdays, as many whole weeks earlier as it is long, and up to the
+    same time of day while it still runs. So an unfinished day is never compared with a full one,
+    nor a weekend with working days. `custom` holds the days of "custom"; without them it is today.
     """
     if name == "all":
         return Window()
-    first, last = custom if name == "custom" and custom else (_first_day(name, today), today)
-    days = (last - first).days + 1
-    return Window(
-        since=midnight(first, zone),
-        until=None if last >= today else midnight(last + timedelta(days=1), zone),
-        before=midnight(first - timedelta(days=days), zone),
-    )
+    local = now.astimezone(ZoneInfo(zone))
+    days = days_of(name, local.date(), calendar, custom)
+    earlier = weeks_earlier(days)
+    begin, compared_from = (midnight(day, zone) for day in (days.first, days.first - earlier))
+    if days.last < local.date():
+        end, compared_until = (
+            midnight(day + timedelta(days=1), zone) for day in (days.last, days.last - earlier)
+        )
+        return Window(begin, end, compared_from, compared_until)
+    return Window(begin, None, compared_from, _quarter_hour(local, earlier))
 
 
-def _first_day(name: str, today: date) -> date:
-    if name == "quarter":
-        return date(today.year, 3 * ((today.month - 1) // 3) + 1, 1)
-    return today - timedelta(days=DAYS.get(name, 1) - 1)
+def days_of(
+    name: str,
+    today: date,
+    calendar: Calendar = Calendar(),  # noqa: B008
+    custom: Days | None = None,
+) -> Days:
+    """The first and last day of a window that has some; `today` is the last of one that runs."""
+    week = today - timedelta(days=(today.weekday() - calendar.week_begins) % 7)
+    month = today.replace(day=1)
+    last_month = month - timedelta(days=1)
+    named = {
+        "week": Days(week, today),
+        "last_week": Days(week - WEEK, week - timedelta(days=1)),
+        "month": Days(month, today),
+        "last_month": Days(last_month.replace(day=1), last_month),
+        "quarter": Days(_quarter(month, calendar), today),
+        "custom": custom or Days(today, today),
+    }
+    rolling = {key: Days(today - timedelta(days=n - 1), today) for key, n in ROLLING_DAYS.items()}
+    return (named | rolling)[name]
+
+
+def weeks_earlier(days: Days) -> timedelta:
+    """How far back the period lies that a window is compared with: whole weeks, at least as many
+    as the window is long."""
+    length = (days.last - days.first).days + 1
+    return WEEK * math.ceil(length / 7)
+
+
+def _quarter(month: date, calendar: Calendar) -> date:
+    """The begin of the quarter of a month, which is given by its first day."""
+    into_quarter = (month.month - calendar.year_begins) % 3
+    years, index = divmod(month.year * 12 + month.month - 1 - into_quarter, 12)
+    return date(years, index + 1, 1)
+
+
+def _quarter_hour(local: datetime, earlier: timedelta) -> datetime:
+    """The begin of the quarter hour, at the same time of day `earlier`. In UTC."""
+    there = datetime.combine(local.date() - earlier, local.time(), local.tzinfo).astimezone(UTC)
+    return there - (there - datetime.min.replace(tzinfo=UTC)) % QUARTER_HOUR
 
 
 def midnight(day: date, zone: str) -> datetime:

@@ -108,7 +108,7 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
     board_window, span = WINDOWS[about]
     settings = Settings.load()
     facts = vendor_facts(settings)[VENDOR]
-    window = window_of(board_window, now.date(), ZONE)
+    window = window_of(board_window, now, ZONE)
     board = Board(Who(), window, (VENDOR, "m-07") if about == "a module" else None)
     refused = connection.execute(
         select(delivery.id, delivery.event_key)

@@ -1,7 +1,7 @@
 """Boards over small tables, worked out by hand."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection, Engine
@@ -10,11 +10,12 @@ from shared.facts import Identified, Progressed
 from shared.queries import catalog, leaderboard
 from shared.queries.movement import Board
 from shared.queries.people import Who
-from shared.queries.windows import week_begins, window_of
+from shared.queries.windows import WINDOWS, Days, week_begins, window_of
 from tests.shared.tables import V, fold, noon, people, progress
 
 TODAY = date(2025, 11, 22)
-WEEK = Board(window=window_of("7d", TODAY, "UTC"))
+EVENING = datetime(2025, 11, 22, 20, tzinfo=UTC)
+WEEK = Board(window=window_of("7d", EVENING, "UTC"))
 EVER = Board()
 LAST_WEEK = TODAY - timedelta(days=8)
 
@@ -316,7 +317,7 @@ def test_what_comes_after_a_window_does_not_count_in_it(
     store: Engine, connection: Connection
 ) -> None:
     progress(store, ("a", "m-1", LAST_WEEK, 30, 10), ("a", "m-1", TODAY, 90, 20))
-    past = Board(window=window_of("custom", TODAY, "UTC", (LAST_WEEK, LAST_WEEK)))
+    past = Board(window=window_of("custom", EVENING, "UTC", custom=Days(LAST_WEEK, LAST_WEEK)))
     assert ranks(connection, "gained", past) == [(1, "a", 30)]
     assert ranks(connection, "average", past) == [(1, "a", 30)]
     assert ranks(connection, "time", past) == [(1, "a", 10)]
@@ -534,3 +535,31 @@ def test_people_are_counted_as_they_are_asked_about(store: Engine, connection: C
     people(store, ("a", "west"), ("b", "east"), ("-c", "west"))
     asked = (Who(), Who(teams=("west",)), Who(teams=("west",), leavers=True))
     assert [catalog.learners(connection, who) for who in asked] == [2, 1, 2]
+
+
+MONDAY = datetime(2025, 11, 24, tzinfo=UTC)
+
+
+def steady(weeks: int) -> Iterator[Progressed]:
+    """The same gain in each working hour, Monday to Friday, in Berlin's winter and in UTC alike."""
+    hours = range(weeks * 7 * 24)
+    begin = MONDAY + timedelta(days=7) - timedelta(hours=len(hours))
+    working = [begin + timedelta(hours=n, minutes=5) for n in hours]
+    working = [at for at in working if at.weekday() < 5 and 8 <= at.hour < 17]
+    for number, at in enumerate(working, 1):
+        yield Progressed(V, "a", "m-1", None, number / 100, number, at)
+
+
+def test_a_company_with_a_steady_rhythm_has_changed_by_nothing_at_any_hour(
+    store: Engine, connection: Connection
+) -> None:
+    people(store, ("a", "west"))
+    fold(store, steady(weeks=30))
+    for hour in range(0, 24 * 7, 13):  # many hours of the day, on every day of the week
+        now = MONDAY + timedelta(hours=hour, minutes=30)
+        for name in set(WINDOWS) - {"all", "custom"}:
+            window = window_of(name, now, "UTC")
+            board = Board(window=window._replace(until=window.until or now))
+            row = leaderboard.totals(connection, board)
+            assert (row.gained, row.time) == (row.gained_before, row.time_before), (name, now)
+            assert leaderboard.slipped(connection, "gained", board) is None, (name, now)

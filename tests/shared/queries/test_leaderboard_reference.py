@@ -14,7 +14,7 @@ from shared.facts import Deprovisioned, Fact, Identified, Progressed, Provisione
 from shared.queries import leaderboard
 from shared.queries.movement import Board
 from shared.queries.people import Who
-from shared.queries.windows import Window, window_of
+from shared.queries.windows import WINDOWS, Days, Window, window_of
 
 TODAY = date(2025, 11, 22)
 MIDNIGHT = datetime(2025, 11, 22, tzinfo=UTC)
@@ -39,15 +39,15 @@ facts = st.one_of(
     st.builds(Identified, vendors, users, emails, st.none(), moments),
 )  # fmt: skip
 boards = st.builds(
-    lambda name, zone, back, days, teams, vendor, leavers, module: Board(
+    lambda name, hour, zone, back, days, teams, vendor, leavers, module: Board(
         Who(teams, vendor, leavers),
         window_of(
-            name, TODAY, zone,
-            (TODAY - timedelta(days=back + days), TODAY - timedelta(days=back)),
+            name, MIDNIGHT + timedelta(hours=hour, minutes=7), zone,
+            custom=Days(TODAY - timedelta(days=back + days), TODAY - timedelta(days=back)),
         ),
         module,
     ),
-    st.sampled_from(["today", "7d", "30d", "quarter", "all", "custom"]),
+    st.sampled_from(WINDOWS), st.integers(0, 23),
     st.sampled_from(ZONES), st.integers(0, 9), st.integers(0, 4),
     st.sampled_from([None, ("east",), ("east", "west"), ()]),
     st.none() | vendors, st.booleans(), st.sampled_from([None, ("mindtickle", "m-1")]),
@@ -98,11 +98,11 @@ def figures_of(accounts: list[Any], facts: list[Progressed], board: Board, metri
         and (board.module is None or (fact.vendor, fact.module_id) == board.module)
         and (board.who.vendor is None or fact.vendor == board.who.vendor)
     ]
-    since, until, before = board.window.since, board.window.until, board.window.before
-    return (
-        *moved_and_value(mine, since, until, metric),
-        *(moved_and_value(mine, before, since, metric) if since else (False, NOTHING[metric])),
+    since, until, before, before_until = board.window
+    compared = (
+        moved_and_value(mine, before, before_until, metric) if before else (False, NOTHING[metric])
     )
+    return *moved_and_value(mine, since, until, metric), *compared
 
 
 NOTHING = {"gained": 0, "completed": 0, "time": 0, "average": None}
