@@ -1,15 +1,15 @@
 """Filters that pages share. Each is in the address, so that a link shows the same view."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 
 import streamlit as st
 
 from dashboard import access
 from dashboard.base import store
-from dashboard.base.windows import WINDOWS, WORDS, today, viewer_zone
+from dashboard.base.windows import WINDOWS, WORDS, now, today, viewer_zone
 from shared.queries.people import Who
-from shared.queries.windows import Window, window_of
+from shared.queries.windows import Days, Window, window_of
 
 
 def choose(label: str, key: str, options: Mapping[str, str], everything: str) -> str | None:
@@ -55,7 +55,7 @@ def window(default: str = "7d") -> Window:
     """Whole days on the viewer's clock."""
     name = switch("Window", "window", WINDOWS, default)
     days = _days() if name == "custom" else None
-    return window_of(name, today(), viewer_zone(), days)
+    return window_of(name, now(), viewer_zone(), custom=days)
 
 
 def in_words() -> str:
@@ -63,7 +63,7 @@ def in_words() -> str:
     return WORDS[st.session_state["window"]]
 
 
-def _days() -> tuple[date, date]:
+def _days() -> Days:
     # Without a default: days that are the default are left out of the address, and whoever opens
     # it a week later would see other ones.
     chosen = st.date_input(
@@ -77,8 +77,8 @@ def _days() -> tuple[date, date]:
     )
     if not isinstance(chosen, tuple) or not chosen:
         st.caption("The last 14 days, until you choose some.", width="content")
-        return today() - timedelta(days=13), today()
-    return chosen[0], chosen[-1]  # between two clicks there is only a first day
+        return Days(today() - timedelta(days=13), today())
+    return Days(chosen[0], chosen[-1])  # between two clicks there is only a first day
 
 
 def who(*, leavers: bool = False) -> Who:

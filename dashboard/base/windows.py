@@ -29,9 +29,14 @@ def viewer_zone() -> str:
     return st.context.timezone or "UTC"
 
 
+def now() -> datetime:
+    """The time on the viewer's clock."""
+    return datetime.now(ZoneInfo(viewer_zone()))
+
+
 def today() -> date:
     """The day on the viewer's clock."""
-    return datetime.now(ZoneInfo(viewer_zone())).date()
+    return now().date()
 
 
 def follow(day: date) -> None:

@@ -27,7 +27,7 @@ from shared.coaching import Changed, Conflict, Flagged, Impossible
 from shared.queries import AnyRow, coaching, retakes
 from shared.queries.coaching import Filters, Taker
 from shared.queries.people import Who
-from shared.queries.windows import midnight, window_of
+from shared.queries.windows import days_of, midnight
 
 __all__ = ["Changed", "Conflict", "Flagged", "Impossible", "Taker"]
 
@@ -44,12 +44,18 @@ class Asked(NamedTuple):
     vendor: str | None = None
     problems: bool = False
 
+    def since(self) -> datetime | None:
+        """The begin of the window; None for all time."""
+        if self.window == "all":
+            return None
+        return midnight(days_of(self.window, self.today).first, self.zone)
+
     def filters(self) -> Filters:
         return Filters(
             who=Who(teams=(self.team,) if self.team else None, vendor=self.vendor),
             quiz=quiz_of(self.quiz) if self.quiz else None,
             owner=self.owner,
-            since=window_of(self.window, self.today, self.zone).since,
+            since=self.since(),
             default_pct=default_pct(),
             problems=self.problems,
         )
