@@ -9,19 +9,11 @@ import sys
 
 from shared.settings import ReceiverSettings, Settings, SettingsError
 
-OPTIONS = {
-    # Started in another folder, Streamlit does not find .streamlit/config.toml.
-    "server.headless": True,
-    "browser.gatherUsageStats": False,
-    "client.showErrorDetails": "none",
-    "client.disableDataExport": True,
-}
-
 
 def main() -> None:
     """Serve until stopped."""
     _forget_vendor_secrets()
-    from dashboard.server import Dashboard  # noqa: PLC0415 (Streamlit is slow to import)
+    from dashboard.server import serve  # noqa: PLC0415 (Streamlit is slow to import)
     from dashboard.settings import DashboardSettings  # noqa: PLC0415
 
     try:
@@ -31,8 +23,7 @@ def main() -> None:
         sys.exit(1)
     for weakness in settings.weaknesses():
         sys.stderr.write(f"{weakness}\n")
-    where = {"server.address": settings.dashboard_host, "server.port": settings.dashboard_port}
-    Dashboard(settings).run(config=OPTIONS | where)
+    serve(settings)
 
 
 def _forget_vendor_secrets() -> None:

@@ -1,32 +1,32 @@
-"""The dashboard's server: Streamlit's, with what we add to its answers and close of it."""
+"""The dashboard's server: Streamlit's, with what we add to its answers and close of it.
+
+What is closed, and to whom, is in `doors.py`.
+"""
 
 import re
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Iterator
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import streamlit as st
-from google.protobuf.message import DecodeError
+import uvicorn
 from pydantic import SecretStr
-from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.web import bootstrap
 
-from dashboard import deep_link
+from dashboard import deep_link, doors
+from dashboard.doors import Message, Receive, Send
+from dashboard.options import options
 from dashboard.settings import DashboardSettings
 from shared.settings import is_loopback
 
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Header: TypeAlias = tuple[bytes, bytes]
 
 APP = Path(__file__).parent / "app.py"
 INDEX = Path(st.__file__).parent / "static" / "index.html"
-CLOSED = ("/_stcore/agent", "/_stcore/metrics")
-"""Streamlit's ways in for programs, which nobody needs here and no login guards."""
-SIGNED_IN = b"_streamlit_user="
+SIGNED_IN = f"{doors.USER}=".encode()
 WANTED = "repboard_wanted"
 WANTED_SEC = 600
 """How long a sign-in may take until the page that was wanted is forgotten."""
@@ -37,17 +37,45 @@ class Dashboard(st.App):
 
     def __init__(self, settings: DashboardSettings) -> None:
         super().__init__(APP, secrets=_secrets(settings))
+        self._settings = settings
+        self._files = doors.Files()
+        self._strangers = doors.Strangers()
         self._url = settings.dashboard_url if settings.has_login else None
         self._headers = tuple(security_headers(_is_tls(settings)))
         self._secure = b"; Secure" if _is_tls(settings) else b""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket" and self._is_foreign(scope):
-            await send({"type": "websocket.close", "code": 1008})
+        if scope["type"] == "websocket":
+            await self._session(scope, receive, send)
         elif scope["type"] == "http":
             await self._answer(scope, receive, send)
         else:
-            await super().__call__(scope, without_clearing(receive), send)
+            await super().__call__(scope, receive, send)
+
+    async def _session(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["path"] != doors.STREAM or self._is_foreign(scope):
+            await send({"type": "websocket.close", "code": 1008})
+        elif who := self._who(scope):
+            await self._serve(who, scope, doors.needed(receive, send), send)
+        else:
+            await self._serve_stranger(scope, receive, send)
+
+    async def _serve_stranger(self, scope: Message, receive: Receive, send: Send) -> None:
+        address = self._address(scope)
+        if not self._strangers.enter(address):
+            await doors.refuse_session(send)
+            return
+        try:
+            await self._serve("", scope, doors.needed(receive, send, doors.IDLE_SEC), send)
+        finally:
+            self._strangers.leave(address)
+
+    async def _serve(self, who: str, scope: Message, receive: Receive, send: Send) -> None:
+        async def send_noted(message: Message) -> None:
+            self._files.note(who, message.get("bytes") or b"")
+            await send(message)
+
+        await super().__call__(scope, receive, send_noted)
 
     async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
         async def send_guarded(message: Message) -> None:
@@ -55,11 +83,34 @@ class Dashboard(st.App):
                 message["headers"] = list(self._guarded(scope, message))
             await send(message)
 
-        if scope["path"].startswith(CLOSED):
-            await send_guarded({"type": "http.response.start", "status": 404, "headers": []})
+        if status := self._refusal(scope):
+            empty = [(b"content-length", b"0")]
+            await send_guarded({"type": "http.response.start", "status": status, "headers": empty})
             await send({"type": "http.response.body", "body": b""})
         else:
             await super().__call__(scope, receive, send_guarded)
+
+    def _refusal(self, scope: Message) -> int | None:
+        """The status of an answer without a body; None if Streamlit may answer."""
+        path = scope["path"]
+        if doors.is_closed(path):
+            return 404
+        if scope["method"] not in ("GET", "HEAD"):
+            return 405  # nothing is sent to us but by the session
+        if not doors.is_file(path):
+            return None
+        theirs = self._files.were_given(self._who(scope) or "", path)
+        return None if theirs and not self._is_foreign(scope) else 404
+
+    def _who(self, scope: Message) -> str | None:
+        return doors.signed_in(_header(scope, b"cookie"), self._settings)
+
+    def _address(self, scope: Message) -> str:
+        """Of a browser, by the entry that the outermost of our proxies wrote into X-Forwarded-For;
+        empty where no proxy is known to write it."""
+        hops = self._settings.dashboard_proxy_hops
+        entries = _header(scope, b"x-forwarded-for").split(",")
+        return entries[-hops].strip() if 0 < hops <= len(entries) else ""
 
     def _is_foreign(self, scope: Message) -> bool:
         """Whether a page of another site opens the connection. Streamlit's own check would let in
@@ -74,6 +125,8 @@ class Dashboard(st.App):
         came_back = scope["path"] == "/oauth2callback" and any(
             value.startswith(SIGNED_IN) for _, value in message["headers"]
         )
+        if doors.is_file(scope["path"]):
+            yield b"cache-control", b"no-store"
         for name, value in message["headers"]:
             if name == b"set-cookie" and self._secure not in value:
                 yield name, value + self._secure
@@ -92,24 +145,22 @@ class Dashboard(st.App):
         return b"set-cookie", cookie.encode() + self._secure
 
 
-def without_clearing(receive: Receive) -> Receive:
-    """What a session asks for, but for its wish to drop the caches of all sessions: Streamlit would
-    grant it to anybody, and each time forget an engine with its connections."""
-
-    async def receive_others() -> Message:
-        message = await receive()
-        while _clears(message):
-            message = await receive()
-        return message
-
-    return receive_others
-
-
-def _clears(message: Message) -> bool:
-    try:
-        return bool(BackMsg.FromString(message.get("bytes") or b"").clear_cache)
-    except DecodeError:
-        return False  # Streamlit ends such a connection
+def serve(settings: DashboardSettings) -> None:
+    """Until stopped."""
+    bootstrap.load_config_options(options(settings))
+    uvicorn.run(
+        Dashboard(settings),
+        host=settings.dashboard_host,
+        port=settings.dashboard_port,
+        ws="websockets-sansio",
+        ws_max_size=doors.LARGEST_MESSAGE,
+        ws_ping_interval=30,
+        ws_ping_timeout=30,
+        ws_per_message_deflate=False,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # counted from the right, by how many are ours
+    )
 
 
 def _secrets(settings: DashboardSettings) -> dict[str, Any]:

@@ -69,6 +69,8 @@ class DashboardSettings(Settings):
     """The teams that each manager is limited to. With any entry, who has none sees no team."""
     dashboard_session_hours: Annotated[float, Field(gt=0, le=720)] = 12
     """After so long one signs in anew, even where the provider's token is valid for longer."""
+    dashboard_proxy_hops: Annotated[int, Field(ge=0, le=10)] = 0
+    """Proxies of ours before the dashboard that each add to X-Forwarded-For."""
 
     @property
     def has_login(self) -> bool:

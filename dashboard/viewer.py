@@ -40,7 +40,12 @@ def viewer() -> Viewer | None:
     if not config.has_login:
         return LOCAL
     claims = _claims()
-    return _known(claims, config) if claims and _in_time(claims, config) else None
+    return of_claims(claims, config) if claims else None
+
+
+def of_claims(claims: Mapping[str, Any], config: DashboardSettings) -> Viewer | None:
+    """Whom a provider's claims are about; None once the sign-in has ended."""
+    return _known(claims, config) if _in_time(claims, config) else None
 
 
 def has_ended() -> bool:

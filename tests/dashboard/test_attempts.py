@@ -4,9 +4,11 @@ They speak to the server as a browser does, but keep to none of a browser's rule
 those who have signed in are signed here with the server's own secret, as its answer would be.
 """
 
+import http.client
 import json
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,15 +18,16 @@ from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import Engine
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from dashboard.doors import LARGEST_MESSAGE, MOST_STRANGERS
 from shared.database import open_engine
 from shared.models import ReplayRequest
 from tests import playing, stores
 from tests.conftest import FreshStore
 from tests.identity import CLIENT_SECRET, COOKIE_SECRET, Provider, dashboard, encoded
-from tests.running import Receiver
+from tests.running import Receiver, until
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")
 
@@ -269,3 +272,153 @@ def test_a_sign_in_leads_back_to_pages_of_ours_only(site: Site) -> None:
     ):
         answer = httpx.get(f"{site.url}/auth/login", headers={"referer": referer})
         assert "repboard_wanted=%2F;" in answer.headers["set-cookie"]
+
+
+# What is open without a session, and to whom
+
+
+def raw(site: Site, method: str, target: str, **headers: str) -> int:
+    """The status of the answer to a request whose path is sent exactly as written."""
+    connection = http.client.HTTPConnection(site.url.removeprefix("http://"), timeout=RUN_SEC)
+    try:
+        connection.putrequest(method, target, skip_accept_encoding=True)
+        for name, value in ({"content-length": "1"} | headers).items():
+            connection.putheader(name, value)
+        connection.endheaders(b"x")
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def session_of(connection: ClientConnection) -> str:
+    """The id of a session, as its page is sent it."""
+    ask(connection)
+    while True:
+        message = ForwardMsg.FromString(connection.recv(timeout=RUN_SEC))  # type: ignore[arg-type]
+        if found := message.new_session.initialize.session_id:
+            return found
+
+
+@pytest.mark.parametrize("user", ["", ADMIN])
+def test_nothing_can_be_uploaded(site: Site, user: str) -> None:
+    signed = cookie(site, user) if user else ""
+    xsrf = httpx.get(f"{site.url}/_stcore/health").cookies["_streamlit_xsrf"]
+    with opened(site, signed) as connection:
+        uploads = f"{site.url}/_stcore/upload_file/{session_of(connection)}/1"
+        answers = [
+            httpx.request(
+                method,
+                uploads,
+                files={"file": b"x"} if method == "PUT" else None,
+                headers={"x-xsrftoken": xsrf, "cookie": f"_streamlit_xsrf={xsrf}; {USER}={signed}"},
+            )
+            for method in ("PUT", "POST", "PATCH", "DELETE", "OPTIONS", "GET", "HEAD")
+        ]
+    assert {answer.status_code for answer in answers} == {404}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/_stcore/upload_file/a/b",
+        "/_stcore//upload_file/a/b",
+        "//_stcore/upload_file/a/b",
+        "/./_stcore/upload_file/a/b",
+        "/x/../_stcore/upload_file/a/b",
+        "/_stcore/health/../upload_file/a/b",
+        "/%5fstcore/upload%5ffile/a/b",
+        "/_stcore%2fupload_file/a/b",
+        "/_stcore%252fupload_file/a/b",
+        "/_stcore\\upload_file/a/b",
+        "/_STCORE/upload_file/a/b",
+        "/deliveries/_stcore/upload_file/a/b",
+        "/_stcore/script-health-check",
+        "/_stcore/bidi-components/x/y.js",
+        "/_stcore/stream",
+        "/component/x/y.js",
+        "/app/static/x",
+    ],
+)
+def test_a_part_of_streamlits_that_no_page_needs_is_closed_however_it_is_written(
+    site: Site, path: str
+) -> None:
+    assert {raw(site, method, path) for method in ("PUT", "POST", "DELETE", "GET")} == {404}
+
+
+def test_no_path_takes_what_is_sent_to_it(site: Site) -> None:
+    for path in ("/", "/deliveries", "/_stcore/health", "/media/x", "/auth/login", "/static/x"):
+        for method in ("PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE"):
+            assert raw(site, method, path) == 405
+
+
+def download(connection: ClientConnection) -> str:
+    """The address of the file behind the download button of the front page."""
+    ask(connection)
+    address = ""
+    while True:
+        message = ForwardMsg.FromString(connection.recv(timeout=RUN_SEC))  # type: ignore[arg-type]
+        address = message.delta.new_element.download_button.url or address
+        if message.WhichOneof("type") == "script_finished":
+            return address
+
+
+def test_a_file_is_given_to_those_only_whose_page_named_it(site: Site) -> None:
+    admin = cookie(site, ADMIN)
+    with opened(site, admin) as connection:
+        file = f"{site.url}{download(connection)}"
+
+        def status(user: str, **headers: str) -> int:
+            return httpx.get(file, headers=headers | {"cookie": f"{USER}={user}"}).status_code
+
+        given = httpx.get(file, headers={"cookie": f"{USER}={admin}"})
+        assert given.is_success
+        assert given.headers["cache-control"] == "no-store"
+        assert httpx.get(file).status_code == 404
+        assert status(cookie(site, MANAGER)) == 404
+        assert status(cookie(site, ADMIN, exp=int(time.time()) - 1)) == 404
+        assert {how for how, user in forged(site).items() if status(user) != 404} == set()
+        assert status(admin, origin="https://evil.example") == 404
+
+
+def test_the_tabs_icon_is_shown_before_a_sign_in(site: Site) -> None:
+    with opened(site, "") as connection:
+        ask(connection)
+        icon = ""
+        while not icon:
+            message = ForwardMsg.FromString(connection.recv(timeout=RUN_SEC))  # type: ignore[arg-type]
+            icon = message.page_config_changed.favicon
+        assert httpx.get(f"{site.url}{icon}").headers["content-type"] == "image/png"
+
+
+def test_a_message_longer_than_any_page_sends_ends_the_session(site: Site) -> None:
+    with opened(site, "") as connection:
+        ask(connection, query="x" * (LARGEST_MESSAGE + 1))
+        with pytest.raises(ConnectionClosed):
+            drain(connection)
+        assert connection.close_code == 1009
+
+
+def drain(connection: ClientConnection) -> None:
+    """Receive until the server closes."""
+    while True:
+        connection.recv(timeout=RUN_SEC)
+
+
+def test_sessions_that_are_not_signed_in_leave_room_for_those_that_are(site: Site) -> None:
+    with ExitStack() as held:
+        for _ in range(MOST_STRANGERS):
+            held.enter_context(opened(site, ""))
+        with pytest.raises(InvalidStatus) as refused:
+            opened(site, "")
+        assert refused.value.response.status_code == 503
+        assert refused.value.response.headers["retry-after"]
+        assert b"not signed in" in refused.value.response.body
+        assert "Signed in as" in seen(site, cookie(site, ADMIN))
+    until(lambda: SIGN_IN in seen_if_open(site))
+
+
+def seen_if_open(site: Site) -> str:
+    try:
+        return seen(site, "")
+    except InvalidStatus:
+        return ""

@@ -8,10 +8,12 @@ from urllib.parse import quote
 
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ClientState_pb2 import ClientState
 
 from dashboard import deep_link
 from dashboard.access import PAGES
-from dashboard.server import Dashboard, without_clearing
+from dashboard.doors import needed
+from dashboard.server import Dashboard
 from dashboard.settings import DashboardSettings
 from tests.dashboard.conftest import ROOT
 from tests.dashboard.test_settings import WHOLE
@@ -91,17 +93,75 @@ def test_without_a_login_another_site_reaches_nothing_through_the_viewers_browse
     assert refusal == {"type": "websocket.close", "code": 1008}
 
 
-def test_the_wish_to_drop_the_caches_of_all_sessions_is_not_heard() -> None:
-    frames = [BackMsg(clear_cache=True), BackMsg(load_git_info=True)]
-    waiting = [{"type": "websocket.receive", "bytes": one.SerializeToString()} for one in frames]
-    waiting += [{"type": "websocket.receive", "bytes": b"\xff"}, {"type": "websocket.disconnect"}]
-    others = waiting[1:]
+NEEDED = [
+    BackMsg(rerun_script=ClientState()),
+    BackMsg(stop_script=False),
+    BackMsg(app_heartbeat=True),
+    BackMsg(backend_operation_request={"deferred_file": {"file_id": "x"}}),
+]
+NOT_NEEDED = [
+    *(
+        BackMsg(**{kind: wish})
+        for kind in ("clear_cache", "set_run_on_save", "load_git_info",
+                     "debug_disconnect_websocket", "debug_shutdown_runtime")
+        for wish in (True, False)
+    ),
+    BackMsg(file_urls_request={"file_names": ["x"]}),
+    BackMsg(backend_operation_request={"install_skills": {}}),
+    BackMsg(backend_operation_request={"dismiss_skills_nudge": {}}),
+    BackMsg(backend_operation_request={"dataframe_chunk": {}}),
+    BackMsg(backend_operation_request={}),
+    BackMsg(),
+]  # fmt: skip
 
-    async def receive() -> MutableMapping[str, Any]:
-        return waiting.pop(0)
 
-    heard = without_clearing(receive)
-    assert [asyncio.run(heard()) for _ in others] == others
+def heard(*frames: MutableMapping[str, Any], idle: float | None = None) -> list[Any]:
+    """What Streamlit receives of these frames, and last what a session is closed with."""
+    waiting: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        await waiting.put({"type": "websocket.disconnect", "code": message["code"]})
+
+    async def listen() -> list[MutableMapping[str, Any]]:
+        for frame in frames:
+            await waiting.put(frame)
+        receive, received = needed(waiting.get, send, idle), []
+        while not received or received[-1]["type"] != "websocket.disconnect":
+            received.append(await receive())
+        return received
+
+    return asyncio.run(listen())
+
+
+def frame(message: BackMsg) -> MutableMapping[str, Any]:
+    return {"type": "websocket.receive", "bytes": message.SerializeToString()}
+
+
+END = {"type": "websocket.disconnect", "code": 1001}
+
+
+@pytest.mark.parametrize("message", NOT_NEEDED, ids=str)
+def test_a_message_that_no_page_needs_is_not_heard_whatever_it_says(message: BackMsg) -> None:
+    assert heard(frame(message), END) == [END]
+
+
+@pytest.mark.parametrize("message", NEEDED, ids=str)
+def test_a_message_that_pages_need_is_heard(message: BackMsg) -> None:
+    assert heard(frame(message), END) == [frame(message), END]
+
+
+def test_each_kind_of_message_that_streamlit_knows_has_been_decided_on() -> None:
+    decided = {message.WhichOneof("type") for message in NEEDED + NOT_NEEDED} - {None}
+    assert decided == {field.name for field in BackMsg.DESCRIPTOR.oneofs_by_name["type"].fields}
+
+
+def test_a_session_that_sends_text_is_closed() -> None:
+    text = {"type": "websocket.receive", "text": "x"}
+    assert heard(text) == [{"type": "websocket.disconnect", "code": 1003}]
+
+
+def test_an_idle_session_is_closed() -> None:
+    assert heard(idle=0.01) == [{"type": "websocket.disconnect", "code": 1008}]
 
 
 # Where a sign-in leads back to
