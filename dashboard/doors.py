@@ -42,7 +42,7 @@ MOST_OF_ONE_ADDRESS = 40
 IDLE_SEC = 900
 """After so long without a message a session that is not signed in ends."""
 MOST_FILES = 10_000
-"""How many files are remembered with who was given them, the latest."""
+"""How many files are remembered with the person who was given each, the latest."""
 
 
 def is_closed(path: str) -> bool:
@@ -61,7 +61,7 @@ def _parts(path: str) -> list[str]:
 
 
 class Files:
-    """Which file was given to whom. Streamlit would give a file to anyone who has its address."""
+    """Which person was given which file. Streamlit gives a file to anyone who has its address."""
 
     def __init__(self) -> None:
         self._given: OrderedDict[tuple[str, str], None] = OrderedDict()
@@ -135,8 +135,8 @@ def _close(code: int, reason: str) -> Message:
 
 
 def _is_needed(sent: bytes) -> bool:
-    """Streamlit would grant anyone, for all sessions, that caches are dropped, and with them an
-    engine and its connections; it would hand out addresses for uploads and run git."""
+    """Streamlit drops the caches of all sessions for anyone who asks, and with them an engine and
+    its connections. It also hands out addresses for uploads, and runs git."""
     try:
         message = BackMsg.FromString(sent)
     except DecodeError:
@@ -149,8 +149,8 @@ def _is_needed(sent: bytes) -> bool:
 
 
 def signed_in(cookies: str, settings: DashboardSettings) -> str | None:
-    """The name of who has signed in, by the cookies of a request; None if nobody has, or no longer.
-    Without a login, everybody of this machine."""
+    """The name of the person who has signed in, by the cookies of a request; None without a sign-in
+    that still counts. While no login is configured, the one name that all share."""
     if settings.dashboard_cookie_secret is None:
         return viewer.LOCAL.name
     secret = settings.dashboard_cookie_secret.get_secret_value()
@@ -163,5 +163,5 @@ def signed_in(cookies: str, settings: DashboardSettings) -> str | None:
     claims = json.loads(found) if found else {}
     if claims.get("is_logged_in") is not True or claims.get("origin") != settings.dashboard_url:
         return None
-    somebody = viewer.of_claims(claims, settings)
-    return somebody.name if somebody else None
+    person = viewer.of_claims(claims, settings)
+    return person.name if person else None

@@ -1,8 +1,8 @@
-"""Streamlit's options, all that matter, wherever the dashboard is started.
+"""Streamlit's options, the same wherever the dashboard is started.
 
-They are given to it here, as Streamlit looks for a `config.toml` in the working directory and the
-home folder, whose words these overrule: a file that happens to be there neither unlocks anything
-nor changes the look.
+Streamlit looks for a `config.toml` in the working directory and the home folder, and for variables
+`STREAMLIT_…`. These options overrule both, so a file that happens to be there unlocks nothing and
+leaves the look as it is.
 """
 
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ LOCKED: Mapping[str, Option] = {
     "client.showErrorDetails": "none",
     "client.showErrorLinks": False,
     "client.toolbarMode": "viewer",
+    "server.allowRunOnSave": False,
     "server.baseUrlPath": "",
     "server.corsAllowedOrigins": [],
     "server.enableAgentApi": False,
@@ -33,8 +34,8 @@ LOCKED: Mapping[str, Option] = {
     "server.scriptHealthCheckEnabled": False,
     "server.trustedUserHeaders": {},
 }
-"""Sizes in MB, the least that Streamlit can be given. No header says who is there: only the cookie
-of a sign-in does."""
+"""Sizes in MB; 1 is the least that Streamlit takes. A person is known by the cookie of a sign-in,
+never by a header."""
 
 LOOK: Mapping[str, Option] = {
     "theme.baseRadius": "0.4rem",

@@ -44,7 +44,7 @@ def viewer() -> Viewer | None:
 
 
 def of_claims(claims: Mapping[str, Any], config: DashboardSettings) -> Viewer | None:
-    """Whom a provider's claims are about; None once the sign-in has ended."""
+    """The person that a provider's claims are about; None once the sign-in has ended."""
     return _known(claims, config) if _in_time(claims, config) else None
 
 

@@ -4,8 +4,31 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.NewSession_pb2 import Config, NewSession
+from websockets.sync.client import connect
+
+from dashboard.options import LOCKED, LOOK, options
+from dashboard.settings import DashboardSettings
 from receiver.vendors import ADAPTERS
 from tests.running import environment, free_port, is_up, until
+
+UNLOCKED = """
+[server]
+enableStaticServing = true
+baseUrlPath = "elsewhere"
+trustedUserHeaders = "{\\"x-user\\": \\"email\\"}"
+[client]
+toolbarMode = "developer"
+showErrorDetails = "full"
+showErrorLinks = true
+[browser]
+gatherUsageStats = true
+[theme.light]
+primaryColor = "#ff0000"
+"""
 
 
 def start(folder: Path, **settings: str) -> subprocess.Popen[str]:
@@ -37,3 +60,44 @@ def test_the_dashboard_runs_without_the_vendors_secrets(tmp_path: Path) -> None:
         process.wait(timeout=30)
     assert f"DASHBOARD_PORT={port}".encode() in running
     assert b"-hidden" not in running
+
+
+def first_page(port: str) -> NewSession:
+    """What a browser is sent before anything of the first page."""
+    url = f"127.0.0.1:{port}"
+    asked = BackMsg()
+    asked.rerun_script.query_string = ""
+    with connect(f"ws://{url}/_stcore/stream", origin=f"http://{url}") as connection:  # type: ignore[arg-type]
+        connection.send(asked.SerializeToString())
+        while True:
+            message = ForwardMsg.FromString(connection.recv(timeout=30))  # type: ignore[arg-type]
+            if message.WhichOneof("type") == "new_session":
+                return message.new_session
+
+
+@pytest.mark.parametrize("found_there", ["", UNLOCKED])
+def test_it_looks_the_same_and_is_as_closed_wherever_it_is_started(
+    tmp_path: Path, found_there: str
+) -> None:
+    (tmp_path / ".streamlit").mkdir()
+    (tmp_path / ".streamlit" / "config.toml").write_text(found_there, encoding="utf-8")
+    port = str(free_port())
+    process = start(tmp_path, DASHBOARD_PORT=port, STREAMLIT_CLIENT_TOOLBAR_MODE="developer")
+    try:
+        until(lambda: is_up(f"http://127.0.0.1:{port}/_stcore/health"))
+        sent = first_page(port)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+    assert sent.config.toolbar_mode == Config.ToolbarMode.VIEWER
+    assert not sent.config.gather_usage_stats
+    assert sent.config.show_error_links == Config.ShowErrorLinks.SHOW_ERROR_LINKS_FALSE
+    assert sent.custom_theme.light.primary_color == LOOK["theme.light.primaryColor"]
+    assert sent.custom_theme.dark.primary_color == LOOK["theme.dark.primaryColor"]
+
+
+def test_no_header_says_who_is_there_and_nothing_is_uploaded() -> None:
+    given = options(DashboardSettings.model_construct())
+    assert given["server.trustedUserHeaders"] == {}
+    assert given["server.maxUploadSize"] == 1
+    assert given.keys() == LOCKED.keys() | LOOK.keys() | {"server.address", "server.port"}
