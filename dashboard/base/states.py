@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import access
 from dashboard.base import store
 from dashboard.base.pieces import LIVE
-from dashboard.base.windows import ago, viewer_zone
+from dashboard.base.windows import ago, zone_in_words
 from shared.queries.people import Who
 
 CURL = Template("""\
@@ -71,7 +71,7 @@ def status() -> None:
     st.caption(
         f"Last event {ago(store.last_event(version))} · "
         f"{store.roster_size(version, access.who(Who())):,} learners "
-        f"on the roster · times in {viewer_zone()}"
+        f"on the roster · {zone_in_words()}"
     )
 
 

@@ -1,7 +1,8 @@
 """The viewer's clock, and the windows of time that pages offer."""
 
 from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
 
 import streamlit as st
 
@@ -25,8 +26,28 @@ WORDS = {
 
 
 def viewer_zone() -> str:
-    """The viewer's time zone by its name."""
-    return st.context.timezone or "UTC"
+    """The viewer's time zone by its name, one that can be loaded; UTC where it is unknown."""
+    return _named_zone() or "UTC"
+
+
+def zone_in_words() -> str:
+    """Whose clock the times of a page are by."""
+    named = _named_zone()
+    unknown = "Your browser's time zone is unknown: times are in UTC"
+    return f"times in {named}" if named else unknown
+
+
+def _named_zone() -> str | None:
+    """None for a name that is not in this installation's tzdata. Some browsers say `Etc/Unknown` or
+    an offset, and a client can send anything."""
+    named = st.context.timezone
+    return named if named in _zones() else None
+
+
+@cache
+def _zones() -> frozenset[str]:
+    # These two are in the tzdata too: the zone of this server, and none at all.
+    return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
 def now() -> datetime:
