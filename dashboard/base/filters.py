@@ -59,8 +59,9 @@ def window(default: str = "7d") -> Window:
 
 
 def in_words() -> str:
-    """The window that is chosen, as it ends a sentence."""
-    return WORDS[st.session_state["window"]]
+    """The window that is chosen, as it ends a sentence. An address may name none that is known:
+    then it is the leaderboard's."""
+    return WORDS[st.session_state["window"] or "7d"]
 
 
 def _days() -> Days:
