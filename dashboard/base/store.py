@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import pandas as pd
 import streamlit as st
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import access
@@ -67,7 +67,26 @@ kept_a_moment = cached(5, max_entries=20)
 
 @st.cache_resource
 def _engine() -> Engine:
-    return open_engine(settings().database_url)
+    engine = open_engine(settings().database_url)
+    event.listen(engine, "before_cursor_execute", _as_kept, retval=True)
+    return engine
+
+
+def _as_kept(*execution: Any) -> tuple[str, Any]:
+    """A statement and its parameters, which can be words of an address. Postgres has no NUL in a
+    text, so the receiver keeps a replacement character for it; so it is looked for as well."""
+    _, _, statement, parameters, *_ = execution
+    return statement, _without_nul(parameters)
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if isinstance(value, dict):
+        return {name: _without_nul(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_without_nul, value))
+    return value
 
 
 def read() -> Connection:

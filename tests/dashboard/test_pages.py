@@ -48,6 +48,24 @@ def test_a_page_opens_on_either_store(
     assert not shown.error
 
 
+@pytest.mark.usefixtures("company")
+@pytest.mark.parametrize(
+    ("page", "query"),
+    [
+        ("leaderboard", {"learner": "mindtickle/\0"}),
+        ("coaching", {"item": "mindtickle/u%00/q-1"}),
+        ("deliveries", {"view": "Deliveries", "search": "\0"}),
+        ("learner", {"id": "mindtickle/\0"}),
+        ("learner", {"find": "\0"}),
+        ("audit", {"search": "\0"}),
+    ],
+)
+def test_a_text_that_a_store_cannot_hold_is_not_found(
+    open_page: Open, page: str, query: dict[str, str]
+) -> None:
+    assert not open_page(page, **query).exception
+
+
 def downloads(shown: AppTest) -> int:
     return len(shown.get("download_button"))
 
