@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 from google.protobuf.message import DecodeError
-from starlette.requests import cookie_parser
 from streamlit.auth_util import get_cookie_with_chunks
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
@@ -154,7 +153,8 @@ def signed_in(cookies: str, settings: DashboardSettings) -> str | None:
     if settings.dashboard_cookie_secret is None:
         return viewer.LOCAL.name
     secret = settings.dashboard_cookie_secret.get_secret_value()
-    sent = cookie_parser(cookies)
+    # A parser of the standard library stops at a cookie of another site that it does not like.
+    sent = dict(one.strip().partition("=")[::2] for one in cookies.split(";"))
 
     def signed(name: str) -> bytes | None:
         return decode_signed_value(secret, name, sent.get(name, "").encode("latin-1"))

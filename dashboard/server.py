@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import streamlit as st
-import uvicorn
 from pydantic import SecretStr
-from streamlit.web import bootstrap
+from streamlit.web.server.starlette import starlette_server
 
 from dashboard import deep_link, doors
 from dashboard.doors import Message, Receive, Send
@@ -147,20 +146,9 @@ class Dashboard(st.App):
 
 def serve(settings: DashboardSettings) -> None:
     """Until stopped."""
-    bootstrap.load_config_options(options(settings))
-    uvicorn.run(
-        Dashboard(settings),
-        host=settings.dashboard_host,
-        port=settings.dashboard_port,
-        ws="websockets-sansio",
-        ws_max_size=doors.LARGEST_MESSAGE,
-        ws_ping_interval=30,
-        ws_ping_timeout=30,
-        ws_per_message_deflate=False,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # counted from the right, by how many are ours
-    )
+    # Streamlit bounds what a browser may send by what it may be sent, 200 MB, and has no option.
+    starlette_server.get_max_message_size_bytes = lambda: doors.LARGEST_MESSAGE  # type: ignore[attr-defined]
+    Dashboard(settings).run(config=options(settings))
 
 
 def _secrets(settings: DashboardSettings) -> dict[str, Any]:
