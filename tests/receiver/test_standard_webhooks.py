@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from receiver.pipeline import judge
 from receiver.vendors import standard_webhooks
 from receiver.vendors.base import Incoming, Rejected, Unreadable, VendorEvent
 from receiver.vendors.standard_webhooks import ID, SIGNATURE, TIMESTAMP, sign
@@ -156,6 +157,27 @@ def test_a_signed_timestamp_that_is_no_whole_number_of_seconds_is_refused(
 
 def test_an_id_with_a_dot_is_refused_as_it_could_be_cut_in_two_ways() -> None:
     assert refusal(signed(b"{}", b"msg.1")) is Outcome.BAD_SIGNATURE
+
+
+def test_the_reason_of_an_id_with_a_dot_speaks_of_the_dot_and_not_of_a_changed_secret() -> None:
+    with pytest.raises(Rejected, match="allows no dot in an id") as refused:
+        vendor().authenticate(signed(b"{}", b"msg.1"))
+    assert "was changed" not in refused.value.reason
+
+
+@given(st.integers(1763800000, 1763800400), st.binary(max_size=20) | st.just(b"1763800200.{}"))
+def test_the_signed_text_has_one_reading(seconds: int, body: bytes) -> None:
+    text = b"msg-1.%d." % seconds + body
+    token = sign(KEY, text)
+    parts = text.split(b".")
+    cuts = [(one, two) for two in range(1, len(parts)) for one in range(1, two)]
+    passing = []
+    for one, two in cuts:
+        id_, stamp, rest = (b".".join(part) for part in (parts[:one], parts[one:two], parts[two:]))
+        delivery = Incoming({ID: id_, TIMESTAMP: stamp, SIGNATURE: token}, rest, None, NOW)
+        if judge(vendor(), delivery).outcome in (Outcome.ACCEPTED, Outcome.UNREADABLE):
+            passing.append((id_, stamp))
+    assert passing == [(b"msg-1", b"%d" % seconds)]
 
 
 def test_a_signed_body_that_is_no_text_is_authentic_but_not_understood() -> None:
