@@ -86,7 +86,7 @@ class Traces:
             leaves = list(_leaves(json.loads(text)))
         except (ValueError, RecursionError):
             ids = (re.escape(one.user_id) for one in self._accounts if one.vendor == vendor)
-            return any(re.search(rf"(?<![\w-]){one}(?![\w-])", text) for one in ids)
+            return any(re.search(rf"(?<![\w.@+-]){one}(?![\w@+-]|\.\w)", text) for one in ids)
         return any(
             self.in_text(str(leaf))
             or (self._is_id(vendor, leaf) and (of_person or not str(leaf).isdigit()))

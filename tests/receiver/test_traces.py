@@ -148,3 +148,22 @@ def test_addresses_are_compared_without_case_surrounding_space_and_unseen_signs(
 )
 def test_what_only_looks_like_an_address_is_another(one: str, other: str) -> None:
     assert as_compared(one) != as_compared(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "mentioned"),
+    [
+        ("user u-dana, cut", True),
+        ("user u-dana.", True),
+        ("user=u-dana&cut", True),
+        ("user u-dana.smith", False),
+        ("user u-dana@acme.example", False),
+        ("user x.u-dana", False),
+        ("user xu-dana", False),
+        ("user u-dana-2", False),
+    ],
+)
+def test_in_what_is_no_json_a_user_id_counts_as_a_word_by_itself(
+    text: str, mentioned: bool
+) -> None:
+    assert TRACES.in_body(V, text.encode()) == mentioned
