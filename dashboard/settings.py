@@ -5,10 +5,10 @@ from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 import streamlit as st
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
-from shared.settings import Settings, is_loopback, safe_url, split
+from shared.settings import Secret, Settings, is_loopback, plain, safe_url, split
 
 LOGIN = ("oidc_client_id", "oidc_client_secret", "oidc_metadata_url", "dashboard_cookie_secret",
          "dashboard_url")  # fmt: skip
@@ -42,7 +42,7 @@ def _root(url: str) -> str:
 
 Url = Annotated[str, AfterValidator(safe_url)]
 Addresses = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_addresses)]
-Secret = Annotated[SecretStr, Field(min_length=1)]
+LoginSecret = Annotated[Secret, Field(min_length=1)]
 
 
 class DashboardSettings(Settings):
@@ -50,10 +50,10 @@ class DashboardSettings(Settings):
 
     dashboard_url: Annotated[Url, AfterValidator(_root)] | None = None
     """Where browsers reach the dashboard. https, or this machine itself."""
-    dashboard_cookie_secret: Annotated[SecretStr, Field(min_length=32)] | None = None
+    dashboard_cookie_secret: Annotated[Secret, Field(min_length=32)] | None = None
     """Signs the cookie of who has signed in."""
-    oidc_client_id: Annotated[str, Field(min_length=1)] | None = None
-    oidc_client_secret: Secret | None = None
+    oidc_client_id: Annotated[str, BeforeValidator(plain), Field(min_length=1)] | None = None
+    oidc_client_secret: LoginSecret | None = None
     oidc_metadata_url: Url | None = None
     """The provider's `…/.well-known/openid-configuration`."""
     oidc_role_claim: str | None = None

@@ -108,5 +108,5 @@ def _presents(request: Request, token: SecretStr | None) -> bool:
     if token is None:
         return True
     wanted = f"Bearer {token.get_secret_value()}".encode()
-    sent = request.headers.get("authorization", "").encode("latin-1")
+    sent = request.headers.get("authorization", "").strip(" \t").encode("latin-1")
     return compare_digest(sent, wanted)

@@ -8,7 +8,7 @@ everything there was. docs/privacy.md says what is done with each table, and why
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -26,13 +26,14 @@ from sqlalchemy import (
 
 from receiver.errors import EraseError
 from receiver.quarantine import size_of
-from receiver.readmodels.projections import READ_MODELS
+from receiver.readmodels.projections import READ_MODELS, fold_names
 from receiver.readmodels.rebuild import facts_of, fold_anew
 from receiver.replay import no_longer_held
-from receiver.traces import Account, Traces
+from receiver.traces import Account, Traces, as_compared
 from shared.audit import note
 from shared.bulk import table_of
 from shared.database import hold_write_lock, overwrite_deleted
+from shared.facts import Attempted, Fact, Progressed
 from shared.models import (
     AuditLog,
     CoachingCase,
@@ -47,6 +48,7 @@ from shared.models import (
 )
 from shared.outcomes import HeldState
 
+T = TypeVar("T")
 ID_BATCH = 500
 BODY_BATCH = 50
 TOMBSTONE = {"type": "erased", "company_id": None, "user_id": None, "payload": ""}
@@ -83,6 +85,39 @@ class Gone(NamedTuple):
             f"{self.held:,} kept bodies, {self.cases:,} coaching cases, "
             f"{self.mentions:,} mentions elsewhere"
         )
+
+
+class AccountRow(NamedTuple):
+    """One account of the person who would be erased."""
+
+    account: Account
+    email: str | None
+    events: int
+
+    def in_words(self) -> str:
+        words = f"{'/'.join(self.account)}: {self.email or 'no address'}, {self.events:,} events"
+        # Ids and addresses are the sender's: what is not seen may steer a terminal.
+        return "".join(
+            sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in words
+        )
+
+
+def accounts_of(
+    engine: Engine, email: str | None = None, account: Account | None = None
+) -> Sequence[AccountRow]:
+    """The accounts that `erase_person` would remove. Changes nothing and locks nothing."""
+    with engine.connect() as connection:
+        accounts, _ = _person(connection, email, account)
+        return [row for one in accounts if (row := _account_row(connection, one))]
+
+
+def _account_row(connection: Connection, account: Account) -> AccountRow | None:
+    """None for an account that the store does not know."""
+    theirs = event.c.vendor == account.vendor, event.c.user_id == account.user_id
+    events = connection.scalar(select(func.count()).select_from(event).where(*theirs)) or 0
+    known = select(learner.email).filter_by(**account._asdict())
+    row = connection.execute(known).first()
+    return AccountRow(account, row.email if row else None, events) if row or events else None
 
 
 def erase_person(
@@ -128,7 +163,7 @@ def clean(engine: Engine) -> bool:
 def _erase(connection: Connection, email: str | None, account: Account | None) -> Gone:
     accounts, address = _person(connection, email, account)
     traces = Traces(accounts, [address] if address else [])
-    anew = _told_last(connection, accounts)
+    named = _named_by(connection, accounts)
     ids = _events(connection, accounts, traces)
     bodies = _bodies(connection, traces)
     deliveries = {*bodies, *_deliveries(connection, ids, traces)}
@@ -138,31 +173,28 @@ def _erase(connection: Connection, email: str | None, account: Account | None) -
     known = _forget_read_models(connection, accounts)
     cases = _forget_cases(connection, accounts, address)
     mentions += sum(_blot(connection, table, names, traces) for table, names in FREE_TEXT)
-    if anew or differ:
+    if differ:
         fold_anew(connection)
+    elif named:
+        _restore_names(connection, named)
     return Gone(known, len(ids), len(deliveries), len(bodies), cases, mentions)
 
 
 def _person(
     connection: Connection, email: str | None, account: Account | None
 ) -> tuple[Sequence[Account], str | None]:
-    """All accounts of the person, and the address that they share if they have one."""
-    person = (email or "").strip().lower()
+    """All accounts of the person, and the address that they share if they have one. An address is
+    theirs if it is equal as it is compared, never by a pattern: a neighbour's can contain it."""
+    sought = as_compared(email or "")
     if account:
-        known = select(learner.person).filter_by(**account._asdict())
-        person = connection.scalar(known) or " ".join(account)
-    address = person if "@" in person and " " not in person else None
-    by_address = (
-        func.lower(learner.email).contains(address, autoescape=True) if address else false()
-    )
-    query = select(learner.vendor, learner.user_id, learner.person, learner.email)
-    traces = Traces([], [address] if address else [])
-    found = [
-        Account(row.vendor, row.user_id)
-        for row in connection.execute(query.where(or_(learner.person == person, by_address)))
-        if row.person == person or traces.in_text(row.email)
-    ]
-    return found or ([account] if account else []), address
+        person = connection.scalar(select(learner.person).filter_by(**account._asdict())) or ""
+        sought = as_compared(person) if "@" in person and " " not in person else ""
+    if not sought:
+        return [account] if account else [], None
+    query = select(learner.vendor, learner.user_id, learner.email).where(learner.email.is_not(None))
+    rows = connection.execute(query, execution_options={"yield_per": ID_BATCH})
+    found = {Account(row.vendor, row.user_id) for row in rows if as_compared(row.email) == sought}
+    return sorted(found | ({account} if account else set())), sought
 
 
 def _is_of(row: Any, accounts: Sequence[Account]) -> ColumnElement[bool]:
@@ -170,19 +202,59 @@ def _is_of(row: Any, accounts: Sequence[Account]) -> ColumnElement[bool]:
     return or_(false(), *whose)
 
 
-def _told_last(connection: Connection, accounts: Sequence[Account]) -> bool:
-    """Whether a module or quiz has its name from them: then another event's name holds again, or
-    none, and only all events together say which."""
-    return any(
-        connection.scalar(
-            select(event.c.id)
-            .join(table, and_(table.c.vendor == event.c.vendor,
+NAMED = ((table_of(Module), "module_id", Progressed), (table_of(Quiz), "quiz_id", Attempted))
+
+
+class Named(NamedTuple):
+    """A module or quiz, and the kind of fact that names it."""
+
+    kind: type[Fact]
+    vendor: str
+    id: str
+
+
+def _named_by(connection: Connection, accounts: Sequence[Account]) -> Sequence[Named]:
+    """The modules and quizzes that have their name from them: without their events another event's
+    name holds again, or none."""
+    return [
+        Named(kind, *row)
+        for table, id_, kind in NAMED
+        for row in connection.execute(
+            select(table.c.vendor, table.c[id_]).distinct()
+            .join(event, and_(table.c.vendor == event.c.vendor,
                               table.c.named_at == event.c.occurred_at))
             .where(_is_of(event.c, accounts))
-            .limit(1)
         )
-        for table in (table_of(Module), table_of(Quiz))
-    )  # fmt: skip
+    ]  # fmt: skip
+
+
+def _restore_names(connection: Connection, named: Sequence[Named]) -> None:
+    """Name them as the events say that are left."""
+    for table, id_, kind in NAMED:
+        for one in named:
+            if one.kind is kind:
+                same = and_(table.c.vendor == one.vendor, table.c[id_] == one.id)
+                connection.execute(delete(table).where(same))
+    row = event.c
+    columns = (row.id, row.vendor, row.event_key, row.type, row.occurred_at, row.payload)
+    for some in _some(named):
+        names_one = or_(
+            row.payload.contains("\\", autoescape=True),  # an escape can spell any id
+            *(row.payload.contains(id_, autoescape=True) for id_ in {one.id for one in some}),
+        )
+        query = select(*columns).where(row.vendor.in_({one.vendor for one in some}), names_one)
+        found = connection.execute(query, execution_options={"yield_per": ID_BATCH})
+        for part in found.partitions():
+            facts = [fact for one in part for fact in facts_of(one)]
+            fold_names(connection, [fact for fact in facts if _named(fact) in some])
+
+
+def _named(fact: Fact) -> Named | None:
+    if isinstance(fact, Progressed):
+        return Named(Progressed, fact.vendor, fact.module_id)
+    if isinstance(fact, Attempted):
+        return Named(Attempted, fact.vendor, fact.quiz_id)
+    return None
 
 
 def _may_mention(column: Any, traces: Traces) -> ColumnElement[bool]:
@@ -331,5 +403,5 @@ def _blot(connection: Connection, table: Table, names: Sequence[str], traces: Tr
     return count
 
 
-def _some(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (ids[at : at + ID_BATCH] for at in range(0, len(ids), ID_BATCH))
+def _some(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (rows[at : at + ID_BATCH] for at in range(0, len(rows), ID_BATCH))

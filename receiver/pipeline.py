@@ -201,12 +201,14 @@ def _log(entry: Entry, outcome: str, status: int, started: float, **more: object
 
 
 def joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, bytes]:
-    """Headers by lower-case name. A repeated one is joined, so a second credential never wins."""
-    headers: dict[str, bytes] = {}
+    """Headers by lower-case name. A repeated one is joined, so a second credential never wins.
+
+    Blanks around a value are no part of it (RFC 9110, 5.5), whether or not the server drops them.
+    """
+    values: dict[bytes, list[bytes]] = {}
     for name, value in raw:
-        key = name.decode("latin-1")
-        headers[key] = headers[key] + b", " + value if key in headers else value
-    return headers
+        values.setdefault(name, []).append(value.strip(b" \t"))
+    return {name.decode("latin-1"): b", ".join(several) for name, several in values.items()}
 
 
 def peer(client: str | None, forwarded_for: bytes, hops: int) -> str | None:

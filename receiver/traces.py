@@ -7,6 +7,7 @@ it is a number, it counts only below a name like `user`: `7` is also a lesson, a
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import reduce
 from typing import Any, NamedTuple
@@ -16,6 +17,26 @@ ERASED = "(erased)"
 """Stands for a mention. It sorts before letters, so it wins no tie in the read models."""
 
 _PERSON = re.compile(r"user|learner|member|person|employee|manager|owner|uid|by$", re.IGNORECASE)
+
+
+def as_compared(address: str) -> str:
+    """An e-mail address as it is compared: without case, surrounding space and signs that are not
+    seen, and with each letter in its one spelling (NFC).
+
+    Lower case, not `casefold`, which would take `straße@` and `strasse@` for one person.
+    """
+    begin, end = 0, len(address)
+    while begin < end and _is_blank(address[begin]):
+        begin += 1
+    while begin < end and _is_blank(address[end - 1]):
+        end -= 1
+    composed = unicodedata.normalize("NFC", address[begin:end])
+    return unicodedata.normalize("NFC", composed.lower())
+
+
+def _is_blank(sign: str) -> bool:
+    # The replacement character stands for a line end or a tab in what older versions stored.
+    return sign.isspace() or not sign.isprintable() or sign == "\N{REPLACEMENT CHARACTER}"
 
 
 class Account(NamedTuple):
@@ -31,7 +52,8 @@ class Traces:
     def __init__(self, accounts: Iterable[Account], addresses: Iterable[str]) -> None:
         self._accounts = frozenset(accounts)
         self._words = sorted({*addresses, *(one.user_id for one in self._accounts)})
-        self._patterns = [_address(one) for one in sorted(addresses)]
+        spelled = {unicodedata.normalize(form, one) for one in addresses for form in ("NFC", "NFD")}
+        self._patterns = [_address(one) for one in sorted(spelled)]
 
     @property
     def needles(self) -> list[str]:
@@ -64,7 +86,7 @@ class Traces:
             leaves = list(_leaves(json.loads(text)))
         except (ValueError, RecursionError):
             ids = (re.escape(one.user_id) for one in self._accounts if one.vendor == vendor)
-            return any(re.search(rf"(?<![\w-]){one}(?![\w-])", text) for one in ids)
+            return any(re.search(rf"(?<![\w.@+-]){one}(?![\w@+-]|\.\w)", text) for one in ids)
         return any(
             self.in_text(str(leaf))
             or (self._is_id(vendor, leaf) and (of_person or not str(leaf).isdigit()))
@@ -116,8 +138,22 @@ def _names_a_person(key: str) -> bool:
     return _PERSON.search(key) is not None
 
 
+_LETTER = r"%(?:2[bde]|3\d|4[1-9a-f]|5[\daf]|6[1-9a-f]|7[\da]|[89a-f][0-9a-f])"
+"""Percent-encoded: a letter, a digit, `+`, `-`, `.`, `_`, or a byte of any other letter."""
+
+
 def _address(address: str) -> re.Pattern[str]:
-    """An e-mail address as such or percent-encoded, and not as a part of a longer one."""
-    signs = (one if one.isalnum() else f"(?:{re.escape(one)}|%{ord(one):02x})" for one in address)
-    begin = r"(?:(?<![\w.+-])|(?<=%[0-9a-f][0-9a-f]))"
-    return re.compile(rf"{begin}{''.join(signs)}(?![\w-]|\.\w)", re.IGNORECASE)
+    """An e-mail address as such or percent-encoded, and not as a part of a longer one: `jordana@`,
+    `jor.dana@` and `o'dana@` are other people's, and `….example.org` is another domain."""
+    signs = (_sign(one) for one in address)
+    after_text = r"(?<![\w.+-])(?<!\w['\u2019])"
+    after_escape = rf"(?<=%[0-9a-f][0-9a-f])(?<!{_LETTER})"
+    end = r"(?![\w-]|\.\w|%2d|%5f|%2e\w)"
+    return re.compile(rf"(?:{after_text}|{after_escape}){''.join(signs)}{end}", re.IGNORECASE)
+
+
+def _sign(sign: str) -> str:
+    if sign.isascii() and sign.isalnum():
+        return sign
+    encoded = "".join(f"%{byte:02x}" for byte in sign.encode("utf-8", "surrogatepass"))
+    return f"(?:{re.escape(sign)}|{encoded})"

@@ -1,13 +1,16 @@
 """Settings from the environment and `.env`. A wrong one stops the start and is named."""
 
 import base64
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -18,7 +21,13 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -46,6 +55,39 @@ def split(value: Any) -> Any:
         if isinstance(value, str)
         else value
     )
+
+
+BLANKS = " \t\r\n"
+QUOTES = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u201e": "\u201c", "\u2018": "\u2019"}
+
+
+def plain(value: Any, what: str = "") -> Any:
+    """A secret, token or id without the blanks around it. Raises ValueError, which never shows it,
+    where quotes or unseen signs would make it another one than was meant: Docker's `--env-file`
+    takes quotes for a part of the value, and a copy from a web page may bring U+200B along.
+
+    `what` begins the complaint: which of several values it is.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.strip(BLANKS)
+    if value and not text:
+        raise ValueError(f"{what}has only blanks in it; leave it out")
+    if unseen := next((sign for sign in text if not sign.isprintable()), None):
+        raise ValueError(
+            f"{what}has U+{ord(unseen):04X} in it, which cannot be seen; delete it or type the "
+            "value by hand"
+        )
+    if len(text) > 1 and QUOTES.get(text[0]) == text[-1]:
+        raise ValueError(f"{what}stands in quotes, which count as a part of it; remove them")
+    return text
+
+
+def _secrets(value: Any) -> Any:
+    """`one, two` → each by itself."""
+    if not isinstance(value, str):
+        return value
+    return [plain(text, f"value {place} ") for place, text in enumerate(split(plain(value)), 1)]
 
 
 def is_loopback(url: str) -> bool:
@@ -80,7 +122,7 @@ def _api_token(token: SecretStr) -> SecretStr:
 
 def _signing_keys(value: Any) -> Any:
     """`whsec_<base64>, whsec_<base64>` → the keys that they spell."""
-    return tuple(_signing_key(text, place) for place, text in enumerate(split(value), 1))
+    return tuple(_signing_key(text, place) for place, text in enumerate(_secrets(value), 1))
 
 
 def _signing_key(text: str, place: int) -> bytes:
@@ -91,8 +133,16 @@ def _signing_key(text: str, place: int) -> bytes:
     except ValueError:
         key = b""
     if not key:
-        raise ValueError(f"value {place} is not whsec_ followed by base64")
+        raise ValueError(f"value {place} is not whsec_ followed by base64{_hint(text)}")
     return key
+
+
+def _hint(text: str) -> str:
+    if text == "v1":
+        return ": leave out the v1, that some senders show before the secret"
+    if re.fullmatch(r"whsec_(?=.*[_-])[A-Za-z0-9_-]+={0,2}", text):
+        return ": it is in URL-safe base64; write + for each - and / for each _ after whsec_"
+    return ""
 
 
 def _networks(value: Any) -> Any:
@@ -135,6 +185,8 @@ Names = Literal["full", "initials", "anonymous"]
 TEN_YEARS_SEC = 315_360_000
 SHORT = 16
 """Characters under which a secret can be guessed by who sees what it signs."""
+SHORT_KEY = 24
+"""Bytes that Standard Webhooks asks a secret to have at least."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 Delays = Annotated[
     tuple[Annotated[int, Field(ge=1, le=604_800)], ...],
@@ -142,9 +194,31 @@ Delays = Annotated[
     BeforeValidator(split),
     Field(min_length=1),
 ]
-Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split)]
+Secret = Annotated[SecretStr, BeforeValidator(plain)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_secrets)]
 SigningKeys = Annotated[tuple[SecretBytes, ...], NoDecode, BeforeValidator(_signing_keys)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
+
+
+def _read_env_file(path: Any) -> Mapping[str, str | None]:
+    """Each value as it stands: `${…}` is no variable, as secrets may have it in them, and python-
+    dotenv would put one in even between single quotes."""
+    found = path is not None and Path(path).is_file()
+    return dotenv_values(path, interpolate=False, encoding="utf-8-sig") if found else {}
+
+
+class _EnvFile(PydanticBaseSettingsSource):
+    """`.env`, in place of the reader of pydantic-settings, which cannot leave `${…}` alone."""
+
+    def __init__(self, of: type[BaseSettings], path: Any) -> None:
+        super().__init__(of)
+        self._values = {name.lower(): text for name, text in _read_env_file(path).items() if text}
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return self._values.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return dict(self._values)
 
 
 class Settings(BaseSettings):
@@ -184,7 +258,7 @@ class Settings(BaseSettings):
     names_lead: Names = "full"
     names_admin: Names = "full"
     """How people are shown to each role."""
-    names_key: Annotated[SecretStr, AfterValidator(_names_key)] | None = None
+    names_key: Annotated[Secret, AfterValidator(_names_key)] | None = None
     """This installation's own; without it nobody can tell whom an anonymous name stands for."""
     smallest_group: Annotated[int, Field(ge=1, le=1_000)] = 5
     """Members that a team needs to show an average to a role that does not see full names: of
@@ -210,20 +284,37 @@ class Settings(BaseSettings):
             return cls()
         except ValidationError as error:
             raise SettingsError("; ".join(map(_complaint, error.errors()))) from None
+        except UnicodeDecodeError:
+            raise SettingsError(".env: is not UTF-8") from None
+        except OSError as error:
+            raise SettingsError(f".env: cannot be read: {error.strerror}") from None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        path = getattr(dotenv_settings, "env_file", None)
+        return init_settings, env_settings, _EnvFile(settings_cls, path)
 
     def weaknesses(self) -> Iterator[str]:
         """What is allowed but unwise, a line each, for whoever reads the log of a start."""
         file = Path(".env")
         if file.is_file() and file.stat().st_mode & 0o004:
             yield "Everybody on this machine can read .env, which holds secrets: chmod 600 .env"
+        yield from misspelt({*os.environ, *_read_env_file(file)})
 
 
 class ReceiverSettings(Settings):
     """What the receiver needs on top: credentials and limits."""
 
     mindtickle_webhook_secret: Secrets = ()
-    mindtickle_company_id: str | None = None
-    mindtickle_api_token: Annotated[SecretStr, AfterValidator(_api_token)] | None = None
+    mindtickle_company_id: Annotated[str, BeforeValidator(plain)] | None = None
+    mindtickle_api_token: Annotated[Secret, AfterValidator(_api_token)] | None = None
     mindtickle_api_url: Annotated[str, AfterValidator(safe_url)] = "https://api.mindtickle.com"
     """Without a trailing slash; in clear text only to this machine itself."""
     innovative_educators_allowed_ips: Networks = ()
@@ -239,18 +330,57 @@ class ReceiverSettings(Settings):
     """Per vendor, of bodies and kept headers."""
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 90
     """Deliveries and quarantine go after so many days; 0 keeps them for ever."""
-    metrics_token: SecretStr | None = None
+    metrics_token: Secret | None = None
     """What a scraper of /metrics presents as its bearer token; None lets everybody read it."""
 
     def weaknesses(self) -> Iterator[str]:
         yield from super().weaknesses()
-        secrets = {
-            "MINDTICKLE_WEBHOOK_SECRET": self.mindtickle_webhook_secret,
-            "METRICS_TOKEN": (self.metrics_token,) if self.metrics_token else (),
-        }
-        for variable, values in secrets.items():
-            if any(len(secret) < SHORT for secret in values):
-                yield f"{variable} has fewer than {SHORT} characters and could be guessed"
+        token = (self.metrics_token,) if self.metrics_token else ()
+        for setting, secrets, cure in (
+            ("MINDTICKLE_WEBHOOK_SECRET", self.mindtickle_webhook_secret,
+             "have MindTickle make another, under Admin > Integrations"),
+            ("LESSONLY_AUTHORIZATION", self.lessonly_authorization,
+             "enter the output of `openssl rand -hex 32` there and here"),
+            ("METRICS_TOKEN", token, "make one with `openssl rand -hex 32`"),
+        ):  # fmt: skip
+            if any(_guessable_length(one) < SHORT for one in secrets):
+                yield f"{setting} has fewer than {SHORT} characters and could be guessed: {cure}"
+        if any(len(key) < SHORT_KEY for key in self.standard_webhooks_secret):
+            yield (
+                f"STANDARD_WEBHOOKS_SECRET has fewer than {SHORT_KEY} bytes and could be guessed: "
+                'enter the output of `echo "whsec_$(openssl rand -base64 32)"` at the sender and '
+                "here"
+            )
+
+
+def _guessable_length(secret: SecretStr) -> int:
+    """A scheme in front, as `Bearer`, is no secret."""
+    return len(secret.get_secret_value().rpartition(" ")[2])
+
+
+OF_THE_DASHBOARD = frozenset(
+    ("dashboard_url", "dashboard_cookie_secret", "oidc_client_id", "oidc_client_secret",
+     "oidc_metadata_url", "oidc_role_claim", "oidc_teams_claim", "dashboard_managers",
+     "dashboard_leads", "dashboard_admins", "manager_teams", "dashboard_session_hours")
+)  # fmt: skip
+"""The dashboard's own settings, which the receiver does not know otherwise."""
+OURS = ("mindtickle_", "innovative_educators_", "lessonly_", "standard_webhooks_", "receiver_",
+        "dashboard_", "oidc_", "quarantine_", "timestamp_tolerance_")  # fmt: skip
+CLOSE = 0.85
+"""Of two words, as difflib compares them: one letter in seven is another, or two are swapped."""
+
+
+def misspelt(variables: Iterable[str]) -> Iterator[str]:
+    """Names that look like settings and are none, a warning each."""
+    known = ReceiverSettings.model_fields.keys() | OF_THE_DASHBOARD
+    for name in sorted(set(variables)):
+        lower = name.lower()
+        if lower in known:
+            continue
+        if near := get_close_matches(lower, known, n=1, cutoff=CLOSE):
+            yield f"{name} is no setting and has no effect: is {near[0].upper()} meant?"
+        elif lower.startswith(OURS):
+            yield f"{name} is no setting and has no effect"
 
 
 def _complaint(error: Any) -> str:

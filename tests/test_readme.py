@@ -2,12 +2,15 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from dashboard.base.states import CURL
 from receiver.vendors import ADAPTERS
 from receiver.vendors.base import Adapter
+from shared.settings import ReceiverSettings
 from tests import playing
 from tests.conftest import FreshStore
 from tests.running import ROOT, Receiver, environment
@@ -15,12 +18,18 @@ from tests.running import ROOT, Receiver, environment
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CURLS = [block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "curl" in block]
 SETTINGS = {
-    "MINDTICKLE_WEBHOOK_SECRET": 'it\'s "secret" $one,secret-two',
+    "MINDTICKLE_WEBHOOK_SECRET": 'it\'s "secret" ${HOME} #1,secret-two',
     "MINDTICKLE_COMPANY_ID": playing.COMPANY,
     "INNOVATIVE_EDUCATORS_ALLOWED_IPS": "127.0.0.1",
-    "LESSONLY_AUTHORIZATION": 'Bearer it\'s "one" $of %s \\them,another',
+    "LESSONLY_AUTHORIZATION": 'Bearer it\'s "one" ${HOME} #of %s \\them,another',
     "STANDARD_WEBHOOKS_SECRET": f"{playing.WHSEC},whsec_c29tZWJvZHk=",
 }
+
+
+def quoted(value: str) -> str:
+    """As the README says that a value is quoted in `.env`."""
+    escaped = value.replace("\\", r"\\").replace("'", r"\'")
+    return f"'{escaped}'"
 
 
 def test_every_vendor_has_a_curl() -> None:
@@ -32,10 +41,10 @@ def test_each_curl_of_the_readme_posts_a_sample_that_is_taken(
     fresh_store: FreshStore, tmp_path: Path
 ) -> None:
     (tmp_path / "tests").symlink_to(ROOT / "tests")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    lines = (f"{name}={quoted(value)}\n" for name, value in SETTINGS.items())
+    (tmp_path / ".env").write_text("".join(lines))
     with fresh_store("sqlite") as url, Receiver(url, tmp_path, **SETTINGS) as receiver:
-        # Only now, as the receiver would read it too, and take its quotes for its own.
-        lines = (f"{name}={value}\n" for name, value in SETTINGS.items())
-        (tmp_path / ".env").write_text("".join(lines))
         for block in CURLS:
             ended = subprocess.run(
                 ["bash", "-euo", "pipefail", "-c",
@@ -51,3 +60,20 @@ def test_the_setting_of_each_vendor_is_in_the_readme_and_the_example(adapter: Ad
     name = adapter.setting.upper()
     assert f"| `{name}` |" in README
     assert f"{name}=" in (ROOT / ".env.example").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_the_curl_of_the_first_page_reads_the_secret_as_the_receiver_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quote: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MINDTICKLE_WEBHOOK_SECRET", raising=False)
+    line = f"MINDTICKLE_WEBHOOK_SECRET={quote}a${{HOME}}#b&c $d{quote}\n"
+    (tmp_path / ".env").write_text(line)
+    begin, _, _ = CURL.substitute(url="").partition("company=")
+    said = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f'{begin}printf %s "$secret"'],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    (read,) = ReceiverSettings.load().mindtickle_webhook_secret
+    assert said.stdout == read.get_secret_value() == "a${HOME}#b&c $d"

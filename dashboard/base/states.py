@@ -11,8 +11,9 @@ from dashboard.base.windows import ago, zone_in_words
 from shared.queries.people import Who
 
 CURL = Template("""\
-secret=$$(sed -n 's/^MINDTICKLE_WEBHOOK_SECRET=//p' .env)
-company=$$(sed -n 's/^MINDTICKLE_COMPANY_ID=//p' .env)
+setting() { sed -n "s/^$$1=//p" .env | sed "s/^\\(['\\"]\\)\\(.*\\)\\1 *\\$$/\\2/"; }
+secret=$$(setting MINDTICKLE_WEBHOOK_SECRET)
+company=$$(setting MINDTICKLE_COMPANY_ID)
 body='{"event": "module.progress", "companyId": "'"$${company:-demo}"'", "data": {"userId": "u-1",
  "moduleName": "Discovery calls", "moduleId": "m-1", "progressPct": 40, "timeSpentSec": 600}}'
 at=$$(date +%s)

@@ -91,6 +91,12 @@ def _fold(connection: Connection, facts: Iterable[Fact]) -> None:
             write(connection, rows)
 
 
+def fold_names(connection: Connection, facts: Sequence[Fact]) -> None:
+    """Fold only what facts call their modules and quizzes, in the caller's transaction."""
+    _name_modules(connection, [fact for fact in facts if isinstance(fact, Progressed)])
+    _name_quizzes(connection, [fact for fact in facts if isinstance(fact, Attempted)])
+
+
 def clear(connection: Connection) -> None:
     """Empty the read models, for `rebuild`."""
     for model in READ_MODELS:
@@ -207,10 +213,14 @@ def _identify(dialect: str) -> Upsert:
 def _write_progress(connection: Connection, facts: list[Progressed]) -> None:
     dialect = connection.dialect.name
     upsert(connection, _progress(dialect), _merged(facts), key_columns=3)
-    named = ((fact.vendor, *fact[2:4], fact.updated_at) for fact in facts if fact.module_name)
-    upsert(connection, _module(dialect), _newest(named), key_columns=2)
+    _name_modules(connection, facts)
     of_days = standings.largest(map(_of_the_day, facts))
     upsert(connection, _daily(dialect), of_days, key_columns=4)
+
+
+def _name_modules(connection: Connection, facts: Iterable[Progressed]) -> None:
+    named = ((fact.vendor, *fact[2:4], fact.updated_at) for fact in facts if fact.module_name)
+    upsert(connection, _module(connection.dialect.name), _newest(named), key_columns=2)
 
 
 def _merged(facts: Iterable[Progressed]) -> Iterable[Progressed]:
@@ -298,12 +308,16 @@ def _expiry(dialect: str) -> Upsert:
 def _write_attempts(connection: Connection, facts: list[Attempted]) -> None:
     dialect = connection.dialect.name
     upsert(connection, _once(dialect, QuizAttempt), (fact[:-1] for fact in facts), key_columns=2)
+    _name_quizzes(connection, facts)
+
+
+def _name_quizzes(connection: Connection, facts: Iterable[Attempted]) -> None:
     named = (
         (fact.vendor, fact.quiz_id, fact.quiz_name, fact.retake_pct, fact.submitted_at)
         for fact in facts
         if fact.quiz_name
     )
-    upsert(connection, _quiz(dialect), _newest(named), key_columns=2)
+    upsert(connection, _quiz(connection.dialect.name), _newest(named), key_columns=2)
 
 
 @cache

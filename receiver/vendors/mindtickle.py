@@ -120,20 +120,33 @@ def sign(secret: bytes, timestamp: bytes, body: bytes) -> bytes:
     return hmac_sha256(secret, timestamp + b":" + body).hex().encode()
 
 
+_EPOCH = re.compile(r"[0-9]{1,16}")
+_ISO = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
+    r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+)
+"""A colon ends the timestamp in the signed text, and ISO 8601 has colons itself. So that the text
+can be cut at one of them only, none of these forms may begin with another one and a colon: no time
+without seconds, no offset of hours alone (`+01`, of `+01:00`) and none with seconds."""
+
+
 def _signed_at(header: bytes) -> datetime:
-    """Epoch seconds, epoch milliseconds or ISO 8601; anything else is refused."""
+    """Epoch seconds, epoch milliseconds or ISO 8601 with seconds; anything else is refused."""
     text = header.decode("ascii", "replace")
     try:
-        if re.fullmatch(r"[0-9]{1,16}", text):
+        if _EPOCH.fullmatch(text):
             number = int(text)
             seconds = number / 1000 if number >= MILLISECONDS_FROM else number
             return in_utc(datetime.fromtimestamp(seconds, UTC))
-        return in_utc(datetime.fromisoformat(text))
+        if _ISO.fullmatch(text):
+            return in_utc(datetime.fromisoformat(text))
     except (ValueError, OverflowError, OSError):
-        raise Rejected(
-            Outcome.STALE_TIMESTAMP,
-            f"The {TIMESTAMP} header is neither epoch seconds, epoch milliseconds nor ISO 8601.",
-        ) from None
+        pass
+    raise Rejected(
+        Outcome.STALE_TIMESTAMP,
+        f"The {TIMESTAMP} header is neither epoch seconds, epoch milliseconds nor ISO 8601 with "
+        "date, time and seconds.",
+    )
 
 
 def _event_type(body: dict[str, Any]) -> str:

@@ -89,6 +89,10 @@ def test_a_login_that_gives_nobody_a_role_stops_the_start(monkeypatch: pytest.Mo
         ("MANAGER_TEAMS", '["west"]'),
         ("MANAGER_TEAMS", '{"mo@acme.example": "west"}'),
         ("DASHBOARD_SESSION_HOURS", "0"),
+        ("DASHBOARD_COOKIE_SECRET", '"hidden-hidden-hidden-hidden-hidden-hidden"'),
+        ("OIDC_CLIENT_SECRET", "'hidden'"),
+        ("OIDC_CLIENT_SECRET", "hidden\u200b"),
+        ("OIDC_CLIENT_ID", '"hidden"'),
     ],
 )
 def test_a_wrong_setting_is_named_and_its_value_is_not_shown(

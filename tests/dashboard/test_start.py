@@ -101,3 +101,20 @@ def test_no_header_says_who_is_there_and_nothing_is_uploaded() -> None:
     assert given["server.trustedUserHeaders"] == {}
     assert given["server.maxUploadSize"] == 1
     assert given.keys() == LOCKED.keys() | LOOK.keys() | {"server.address", "server.port"}
+
+
+def test_the_start_names_a_misspelt_variable_without_its_value(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("OIDC_CLIENTID=hidden\n")
+    (tmp_path / ".env").chmod(0o600)
+    port = str(free_port())
+    process = start(tmp_path, DASHBOARD_PORT=port, DASHBOARD_ADMIN="hidden")
+    try:
+        until(lambda: is_up(f"http://127.0.0.1:{port}/_stcore/health"))
+    finally:
+        process.terminate()
+        _, errors = process.communicate(timeout=30)
+    assert errors.splitlines()[:2] == [
+        "DASHBOARD_ADMIN is no setting and has no effect: is DASHBOARD_ADMINS meant?",
+        "OIDC_CLIENTID is no setting and has no effect: is OIDC_CLIENT_ID meant?",
+    ]
+    assert "hidden" not in errors

@@ -8,11 +8,17 @@ from fastapi import FastAPI
 
 from receiver.app import Door, create_app
 from shared.settings import ReceiverSettings
+from tests import playing
 from tests.conftest import FreshStore
 from tests.running import Receiver
 
 TOKEN = "a-metrics-token-0123456789"
 SECRET = "a-webhook-secret-0123456789"
+STRONG = {
+    "MINDTICKLE_WEBHOOK_SECRET": SECRET,
+    "LESSONLY_AUTHORIZATION": f"Bearer {SECRET}",
+    "STANDARD_WEBHOOKS_SECRET": playing.WHSEC,
+}
 HEADERS = {
     "x-content-type-options": "nosniff",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -34,7 +40,7 @@ def guarded(
             tmp_path_factory.mktemp("guarded"),
             PUBLIC_URL="https://hooks.acme.example",
             METRICS_TOKEN=TOKEN,
-            MINDTICKLE_WEBHOOK_SECRET=SECRET,
+            **STRONG,
         ) as running,
     ):
         yield running
@@ -99,17 +105,49 @@ def test_the_token_opens_the_metrics(guarded: Receiver) -> None:
     assert b"repboard_" in answer.content
 
 
-def test_the_start_warns_of_a_short_secret_without_showing_it(
+def warnings(receiver: Receiver) -> list[str]:
+    lines = receiver.log_lines()
+    return [line["problem"] for line in lines if line["event"] == "weak setting"]
+
+
+SHORT = {
+    "MINDTICKLE_WEBHOOK_SECRET": f"{SECRET},hunter2",
+    "LESSONLY_AUTHORIZATION": f"{SECRET}, Bearer hunter2",
+    "STANDARD_WEBHOOKS_SECRET": f"{playing.WHSEC},whsec_aHVudGVyMg==",
+    "METRICS_TOKEN": "hunter2",
+}
+
+
+def test_the_start_warns_of_each_short_secret_without_showing_it(
     sqlite_url: str, tmp_path: Path
 ) -> None:
-    with Receiver(sqlite_url, tmp_path, MINDTICKLE_WEBHOOK_SECRET=f"{SECRET},hunter2") as receiver:
-        (warning,) = [line for line in receiver.log_lines() if line["event"] == "weak setting"]
-    assert warning["problem"].startswith("MINDTICKLE_WEBHOOK_SECRET has fewer than 16 characters")
-    assert "hunter2" not in receiver.log.read_text()
+    with Receiver(sqlite_url, tmp_path, **SHORT) as receiver:
+        said = warnings(receiver)
+        shown = receiver.log.read_text()
+    assert [line.split()[0] for line in said] == [
+        "MINDTICKLE_WEBHOOK_SECRET", "LESSONLY_AUTHORIZATION", "METRICS_TOKEN",
+        "STANDARD_WEBHOOKS_SECRET",
+    ]  # fmt: skip
+    assert all("could be guessed: " in line for line in said)
+    assert all(one not in shown for one in ("hunter2", "aHVudGVyMg"))
+
+
+def test_the_start_warns_of_a_misspelt_variable_and_does_not_show_its_value(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("LESSONLY_AUTHORISATION=hunter2\n")
+    (tmp_path / ".env").chmod(0o600)
+    with Receiver(sqlite_url, tmp_path, **STRONG, RECEIVER_PROT="hunter2") as receiver:
+        assert warnings(receiver) == [
+            "LESSONLY_AUTHORISATION is no setting and has no effect: "
+            "is LESSONLY_AUTHORIZATION meant?",
+            "RECEIVER_PROT is no setting and has no effect: is RECEIVER_PORT meant?",
+        ]
+        assert "hunter2" not in receiver.log.read_text()
 
 
 def test_long_secrets_are_no_reason_to_warn(guarded: Receiver) -> None:
-    assert not [line for line in guarded.log_lines() if line["event"] == "weak setting"]
+    assert warnings(guarded) == []
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o640, False), (0o600, False)])

@@ -1,15 +1,20 @@
 """A person is erased: nothing of them is left, and nobody else notices."""
 
 import json
+import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, insert, select, update
+from sqlalchemy.event import listen, remove
+from typer.testing import CliRunner
 
-from receiver.erase import clean, erase_person
+from receiver.__main__ import cli
+from receiver.erase import AccountRow, _person, clean, erase_person
 from receiver.errors import EraseError
 from receiver.readmodels.rebuild import rebuild
 from receiver.traces import ERASED, Account
@@ -26,6 +31,7 @@ from shared.models import (
     Learner,
     Module,
     Quarantine,
+    Quiz,
     Table,
 )
 from tests import playing
@@ -195,6 +201,42 @@ def test_a_name_that_they_told_last_is_the_one_told_before(store: Engine) -> Non
     assert row(store, Module, module_id="m-1").module_name == "Discovery calls"
 
 
+@pytest.mark.parametrize("quiz_id", ["q%_1", 7, 'q \u00e9 "1'])
+def test_names_come_back_without_folding_all_events(store: Engine, quiz_id: str | int) -> None:
+    def quizzed(key: str, user: str, name: str, days: int, id_: str | int = quiz_id) -> Incoming:
+        scored = {"userId": user} | GRADED | {"quizId": id_, "quizName": name}
+        return sent("quiz.submitted", scored, key, AT + days * LATER)
+
+    hers = [quizzed("q-4", "u-dana", "Of Dana", 9), quizzed("q-5", "u-dana", "Hers", 9, "hers")]
+    names = [quizzed("q-1", "u-paul", "Old", 1), quizzed("q-2", "u-paul", "New", 2)]
+    other = quizzed("q-3", "u-paul", "Another", 3, "another")
+    take(store, [*OTHERS, DANAS[0], *names, other, *hers], OURS)
+    with counted(store, "DELETE FROM learner_standing") as emptied:
+        erase_person(store, DANA)
+    assert all(" WHERE " in statement for statement in emptied)
+    kept = {one.quiz_id: one.quiz_name for one in rows(store, Quiz)}
+    assert kept == {str(quiz_id): "New", "another": "Another", "q-1": "Pricing"}
+    with store.connect() as connection:
+        before = read_models(connection)
+    rebuild(store)
+    with store.connect() as connection:
+        assert read_models(connection) == before
+
+
+@contextmanager
+def counted(engine: Engine, begin: str) -> Iterator[list[str]]:
+    """The statements of this kind that the store is given meanwhile."""
+    seen: list[str] = []
+
+    def note_it(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith(begin):
+            seen.append(statement)
+
+    listen(engine, "before_cursor_execute", note_it)
+    yield seen
+    remove(engine, "before_cursor_execute", note_it)
+
+
 def test_a_module_that_is_named_after_them_is_blotted_in_every_table(store: Engine) -> None:
     named = playing.progress("u-paul", moduleName=f"One-to-one with {DANA}")
     take(store, [DANAS[0], OTHERS[0], sent("module.progress", named, "o-9")], OURS)
@@ -248,6 +290,50 @@ def test_a_key_that_is_made_of_the_user_id_goes_and_the_digest_still_finds_dupli
     assert found(store) == []
     assert row(store, Event, id=3).event_key == f"erased:{row(store, Event, id=3).digest}"
     assert take(store, [DANAS[2]], OURS)[0].outcome == "duplicate"
+
+
+NEIGHBOURS = (
+    "xdana@acme.example", "x.dana@acme.example", "o'dana@acme.example", "dana+x@acme.example",
+    "dana@acme.example.org", "dana@acme.examples", "dana@xacme.example", "da_na@acme.example",
+    "da%na@acme.example", "danaXacme.example@b.example", "dana@acme.example, boss@acme.example",
+    "dana @acme.example", "d\u0430na@acme.example", "dana@acme.example/dana", "dana@acme_example",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "sought", [DANA, *NEIGHBOURS, "d_na@acme.example", "%@acme.example", "_ana@acme.example"]
+)
+def test_an_address_that_contains_theirs_or_fits_it_as_a_pattern_is_a_neighbours(
+    store: Engine, sought: str
+) -> None:
+    addresses = (DANA, *NEIGHBOURS)
+    take(store, [provisioned(f"n-{n}", f"u-{n}", who) for n, who in enumerate(addresses)], OURS)
+    before = rows(store, Learner)
+    theirs = [one for one in before if one.email == sought]
+    with store.connect() as connection:
+        found, _ = _person(connection, sought, None)
+    assert found == [Account(V, one.user_id) for one in theirs]
+    if theirs:
+        assert erase_person(store, sought).accounts == 1
+    assert {one.user_id for one in rows(store, Learner)} == {
+        one.user_id for one in before if one not in theirs
+    }
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_every_spelling_of_the_address_is_theirs(store: Engine, form: Any) -> None:
+    who = "jos\u00e9@acme.example"
+    spelled = [
+        who,
+        f" {who.upper()} ",
+        unicodedata.normalize("NFD", who),
+        f"{who}\u200b",
+        f"{who}\n",
+    ]
+    joined = [provisioned(f"s-{n}", f"u-{n}", email) for n, email in enumerate(spelled)]
+    take(store, [*joined, provisioned("s-9", "u-9", "jose@acme.example")], OURS)
+    erase_person(store, unicodedata.normalize(form, who))
+    assert [one.user_id for one in rows(store, Learner)] == ["u-9"]
 
 
 def test_an_account_names_the_person_as_well_as_the_address_does(company: Engine) -> None:
@@ -414,8 +500,14 @@ COUNTS = (
 )
 
 
+ACCOUNTS = (
+    "mindtickle/u-dana: Dana@Acme.example, 6 events\n"
+    "mindtickle/u-dana-2:  dana@acme.example , 2 events\n"
+)
+
+
 def test_the_command_erases_and_says_how_much(run: Run, filled: Engine) -> None:
-    assert run("--email", DANA, "--dry-run") == (0, f"Dry run: {COUNTS}", "")
+    assert run("--email", DANA, "--dry-run") == (0, f"{ACCOUNTS}Dry run: {COUNTS}", "")
     assert found(filled)
     assert run("--email", f" {DANA.upper()}", "--yes") == (0, f"Erased: {COUNTS}", "")
     assert found(filled) == []
@@ -425,9 +517,33 @@ def test_the_command_erases_and_says_how_much(run: Run, filled: Engine) -> None:
 def test_without_a_yes_it_asks_and_nothing_happens(run: Run, filled: Engine) -> None:
     code, said, _ = run("--user", f"{V}/u-dana")
     assert code == 1
-    assert said.startswith(COUNTS)
-    assert "Erase all that, for good?" in said
+    assert said.startswith(f"{ACCOUNTS}Erase all that, for good?")
+    assert "u-jordana" not in said
     assert count(filled, Erased) == 0
+
+
+def test_with_a_yes_to_the_question_the_work_is_done_once(
+    store: Engine, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store)
+    monkeypatch.setenv("DATABASE_URL", store_url)
+    with counted(Engine, "DELETE FROM coaching_case") as deleted:  # type: ignore[arg-type]
+        ended = CliRunner().invoke(cli, ["erase", "--email", DANA], input="y\n")
+    assert (ended.exit_code, ended.output.count("for good?")) == (0, 1)
+    assert ended.output.endswith(f"Erased: {COUNTS}")
+    assert len(deleted) == 1
+    assert found(store) == []
+
+
+def test_what_steers_a_terminal_is_not_in_the_list() -> None:
+    listed = AccountRow(Account(V, "u\x1b[2J\n"), "dana\u202e@acme.example", 2).in_words()
+    assert listed.isprintable()
+    assert listed.endswith(", 2 events")
+
+
+def test_of_a_person_without_an_account_the_list_says_so(run: Run) -> None:
+    _, said, _ = run("--email", "no@acme.example")
+    assert said.startswith("No account of theirs is known.")
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from receiver.pipeline import judge
 from receiver.vendors import mindtickle
 from receiver.vendors.base import Incoming, Rejected, Unreadable, VendorEvent
 from receiver.vendors.mindtickle import EVENT_ID, SIGNATURE, TIMESTAMP, MindTickle
 from shared.facts import Attempted, Completed, Deprovisioned, Expired, Fact, Progressed, Provisioned
-from shared.outcomes import Outcome
+from shared.outcomes import Kind, Outcome
 from tests import playing
 from tests.receiver.vendor_cases import NOW, SigningCases, json_values, only_refuses
 
@@ -170,6 +171,54 @@ def test_seconds_milliseconds_and_iso_timestamps_mean_the_same_moment(
     delivery = incoming(playing.body_of("module.progress", playing.progress()), timestamp)
     vendor().authenticate(delivery)
     assert vendor().parse(delivery).occurred_at == at
+
+
+accepted_timestamps = st.one_of(
+    st.integers(1, 10**16 - 1).map(str),
+    st.builds(
+        lambda at, form: datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S") + form,
+        st.integers(10**9, 7 * 10**9),
+        st.sampled_from(["", "Z", ".1Z", ".123456Z", "+01:00", "-0930", ".123+05:45", "-00:00"]),
+    ),
+)
+bodies_with_colons = st.sampled_from(
+    ["", "{}", ":", "00", "00:00:{}", "30:00Z:", "Z:{}", '{"event":"a:b","at":"10:00:00Z"}']
+)
+
+
+@given(accepted_timestamps, bodies_with_colons | st.text(max_size=20))
+def test_the_signed_text_has_one_reading(timestamp: str, rest: str) -> None:
+    ours = MindTickle([playing.SECRET.encode()], None, past=10**10, future=10**10)
+    ways = (f"{timestamp}:{rest}").encode().split(b":")
+    passing = []
+    for cut in range(1, len(ways)):
+        header, body = b":".join(ways[:cut]), b":".join(ways[cut:])
+        signature = playing.signature(body, header.decode()).encode()
+        headers = {SIGNATURE: signature, TIMESTAMP: header}
+        entry = judge(ours, Incoming(headers, body, None, NOW))
+        if entry.outcome in (Outcome.ACCEPTED, Outcome.UNREADABLE):
+            passing.append(header.decode())
+        else:
+            assert entry.held is not None
+            assert entry.held.kind is Kind.JUNK
+    assert passing in ([], [timestamp])
+    assert passing or _implausible(timestamp)
+
+
+def _implausible(timestamp: str) -> bool:
+    return timestamp.isdigit()  # of random digits many mean a year that is none of ours
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    ["2025-11-22T08", "2025-11-22T08:26", "2025-11-22", "2025-11-22T08:26:44+00", "20251122T082644",
+     "2025-11-22T08:26:44+00:00:00", "2025-11-22T08:26Z", "2025-11-22 08:26:44Z",
+     "2025-W47-6T08:26:44Z"],
+)  # fmt: skip
+def test_a_signed_timestamp_of_less_or_more_than_date_time_and_offset_is_refused(
+    timestamp: str,
+) -> None:
+    assert refusal(incoming(b"{}", timestamp)) is Outcome.STALE_TIMESTAMP
 
 
 @pytest.mark.parametrize("company", ["globex", None, 7, ["acme"], "ACME"])

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from shared.models import Delivery
 from tests import playing
 from tests.conftest import FreshStore
-from tests.running import Receiver
+from tests.running import Receiver, command
 from tests.stores import count
 
 LINE = b"POST /webhooks/mindtickle HTTP/1.1\r\n"
@@ -142,6 +143,19 @@ def unfinished(receiver: Receiver) -> Iterator[socket.socket]:
         yield raw
 
 
+@pytest.fixture(scope="module")
+def guarded(
+    fresh_store: FreshStore, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Receiver]:
+    """One whose metrics need a token."""
+    folder = tmp_path_factory.mktemp("guarded")
+    with (
+        fresh_store("sqlite") as url,
+        Receiver(url, folder, METRICS_TOKEN=" metrics-token ") as running,
+    ):
+        yield running
+
+
 def sent(receiver: Receiver, request: bytes) -> socket.socket:
     raw = socket.create_connection(("127.0.0.1", receiver.port), timeout=ANSWER_SEC)
     raw.sendall(request)
@@ -185,6 +199,53 @@ def test_what_breaks_off_leaves_nothing_and_the_next_delivery_is_taken(
         assert set(answers(raw)) <= {503}
     assert receiver.deliver("badge.earned", {"n": playing.new_id()}).json() == {"received": True}
     assert count(receiver.engine, Delivery) == before + 1
+
+
+PADDED = (b"%b", b"%b ", b"%b \t ", b" \t%b\t")
+
+
+def authorized(value: bytes, path: bytes = b"POST /webhooks/lessonly") -> bytes:
+    """A request with this value of the header; a lesson of its own is its body."""
+    body = playing.lesson(user__id=playing.new_id())
+    head = b"%b HTTP/1.1\r\n%bauthorization:%b\r\ncontent-length: %d\r\n\r\n%b"
+    return head % (path, LAST, value, len(body), body)
+
+
+@pytest.mark.parametrize("padded", PADDED)
+def test_blanks_around_a_credential_are_no_part_of_it(receiver: Receiver, padded: bytes) -> None:
+    with closing(sent(receiver, authorized(padded % playing.AUTHORIZATION.encode()))) as raw:
+        assert answers(raw) == [200]
+
+
+@pytest.mark.parametrize(
+    "value", [b"Bearer  value-one", b"Bearer value -one", b"Bearer\tvalue-one"]
+)
+def test_blanks_inside_a_credential_are_a_part_of_it(receiver: Receiver, value: bytes) -> None:
+    with closing(sent(receiver, authorized(value))) as raw:
+        assert answers(raw) == [403]
+
+
+@pytest.mark.parametrize("padded", PADDED)
+def test_blanks_around_the_token_of_the_metrics_are_no_part_of_it(
+    guarded: Receiver, padded: bytes
+) -> None:
+    for token, status in ((b"Bearer metrics-token", 200), (b"Bearer  metrics-token", 401)):
+        with closing(sent(guarded, authorized(padded % token, b"GET /metrics"))) as raw:
+            assert answers(raw) == [status]
+
+
+def test_a_credential_with_blanks_around_it_is_replayed_once_its_value_is_set(
+    fresh_store: FreshStore, tmp_path: Path
+) -> None:
+    with fresh_store("sqlite") as url:
+        with (
+            Receiver(url, tmp_path, LESSONLY_AUTHORIZATION="Bearer retired") as receiver,
+            closing(sent(receiver, authorized(b" Bearer new \t"))) as raw,
+        ):
+            assert answers(raw) == [403]
+        right = {"LESSONLY_AUTHORIZATION": "Bearer new", "DATABASE_URL": url}
+        ended = command("replay", "--vendor", "lessonly", folder=tmp_path, **right)
+    assert ended.stdout == "1 taken, 0 already delivered, 0 still refused\n"
 
 
 def test_deliveries_in_one_piece_are_answered_in_turn(receiver: Receiver) -> None:

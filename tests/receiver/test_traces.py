@@ -1,11 +1,13 @@
 """What counts as a mention of a person."""
 
 import json
+import unicodedata
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
-from receiver.traces import ERASED, Account, Traces
+from receiver.traces import ERASED, Account, Traces, as_compared
 
 V = "mindtickle"
 TRACES = Traces([Account(V, "u-dana"), Account(V, "4711")], ["dana@acme.example"])
@@ -23,6 +25,14 @@ TRACES = Traces([Account(V, "u-dana"), Account(V, "4711")], ["dana@acme.example"
         ("jor.dana@acme.example", False),
         ("dana@acme.example.org", False),
         ("dana@acme-example", False),
+        ("o'dana@acme.example", False),
+        ("o\u2019dana@acme.example", False),
+        ("'dana@acme.example'", True),
+        ("https://x.example/?q=x%2Bdana%40acme.example", False),
+        ("https://x.example/?q=jor%64ana%40acme.example", False),
+        ("https://x.example/?q=jos%C3%A9dana%40acme.example", False),
+        ("https://x.example/?q=dana%40acme.example%2Eorg", False),
+        ("https://x.example/?q=%22dana%40acme.example%22", True),
         ("danaXacme.example", False),
     ],
 )
@@ -103,3 +113,57 @@ def test_a_key_names_them_if_it_is_made_from_their_id(key: str, named: bool) -> 
 def test_what_is_looked_for_in_sql_is_a_part_of_each_mention() -> None:
     assert TRACES.needles == ["4711", "dana"]
     assert Traces([Account(V, "é")], []).needles == [""]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("sought", ["NFC", "NFD"])
+def test_an_address_counts_in_both_spellings_of_its_letters(form: Any, sought: Any) -> None:
+    address = "jos\u00e9@acme.example"
+    traces = Traces([], [unicodedata.normalize(sought, address)])
+    stored = unicodedata.normalize(form, address)
+    assert traces.in_text(f"by {stored}.")
+    assert traces.in_text(f"https://x.example/?by={quote(stored)}")
+
+
+@pytest.mark.parametrize(
+    "stored",
+    ["dana@acme.example", "DANA@Acme.Example", "  dana@acme.example\t", "\ufeffdana@acme.example",
+     "dana@acme.example\u200b", "dana@acme.example\ufffd", "\u00a0dana@acme.example\r\n"],
+)  # fmt: skip
+def test_addresses_are_compared_without_case_surrounding_space_and_unseen_signs(
+    stored: str,
+) -> None:
+    assert as_compared(stored) == "dana@acme.example"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("stra\u00dfe@acme.example", "strasse@acme.example"),
+        ("d\u0430na@acme.example", "dana@acme.example"),
+        ("dana@acme.example.", "dana@acme.example"),
+        ("da na@acme.example", "dana@acme.example"),
+        ("\uff44ana@acme.example", "dana@acme.example"),
+    ],
+)
+def test_what_only_looks_like_an_address_is_another(one: str, other: str) -> None:
+    assert as_compared(one) != as_compared(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "mentioned"),
+    [
+        ("user u-dana, cut", True),
+        ("user u-dana.", True),
+        ("user=u-dana&cut", True),
+        ("user u-dana.smith", False),
+        ("user u-dana@acme.example", False),
+        ("user x.u-dana", False),
+        ("user xu-dana", False),
+        ("user u-dana-2", False),
+    ],
+)
+def test_in_what_is_no_json_a_user_id_counts_as_a_word_by_itself(
+    text: str, mentioned: bool
+) -> None:
+    assert TRACES.in_body(V, text.encode()) == mentioned

@@ -1,11 +1,23 @@
 """Settings from the environment: what is taken, and how a wrong one is told."""
 
 import itertools
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
-from shared.settings import ReceiverSettings, Settings, SettingsError
+from dashboard.settings import DashboardSettings
+from receiver.vendors import ADAPTERS
+from shared.settings import (
+    OF_THE_DASHBOARD,
+    OURS,
+    ReceiverSettings,
+    Settings,
+    SettingsError,
+    misspelt,
+)
+from tests.running import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -140,6 +152,136 @@ def test_several_secrets_are_separated_by_commas(
     monkeypatch.setenv("MINDTICKLE_WEBHOOK_SECRET", value)
     found = ReceiverSettings.load().mindtickle_webhook_secret
     assert [secret.get_secret_value() for secret in found] == secrets
+
+
+OF_OTHERS = ("MINDTICKLE_WEBHOOK_SECRET", "LESSONLY_AUTHORIZATION", "STANDARD_WEBHOOKS_SECRET",
+             "MINDTICKLE_COMPANY_ID", "MINDTICKLE_API_TOKEN", "METRICS_TOKEN",
+             "NAMES_KEY")  # fmt: skip
+GOOD = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.mark.parametrize("variable", OF_OTHERS)
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (f'"{GOOD}"', "stands in quotes"),
+        (f" '{GOOD}'\r", "stands in quotes"),
+        (f"`{GOOD}`", "stands in quotes"),
+        (f"\u201c{GOOD}\u201d", "stands in quotes"),
+        (f"{GOOD}\u200b", "U+200B"),
+        (f"\ufeff{GOOD}", "U+FEFF"),
+        (f"{GOOD}\u00a0", "U+00A0"),
+        (f"{GOOD[:9]}\r{GOOD[9:]}", "U+000D"),
+        (f"{GOOD[:9]}\u00ad{GOOD[9:]}", "U+00AD"),
+        (f"{GOOD}\udcff", "U+DCFF"),
+        (" \t ", "only blanks"),
+    ],
+)
+def test_quotes_and_unseen_signs_in_what_others_gave_stop_the_start_by_name(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as wrong:
+        ReceiverSettings.load()
+    assert str(wrong.value).startswith(f"{variable}: ")
+    assert said in str(wrong.value)
+    assert GOOD[9:] not in str(wrong.value)
+
+
+def test_one_of_several_secrets_in_quotes_is_named_by_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LESSONLY_AUTHORIZATION", 'Bearer one, "hunter2"')
+    with pytest.raises(SettingsError, match=r"^LESSONLY_AUTHORIZATION: value 2 stands in quotes"):
+        ReceiverSettings.load()
+
+
+@pytest.mark.parametrize("variable", OF_OTHERS)
+def test_blanks_around_what_others_gave_are_dropped(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, f" {GOOD}\t\r\n")
+    spaced = getattr(ReceiverSettings.load(), variable.lower())
+    monkeypatch.setenv(variable, GOOD)
+    assert spaced == getattr(ReceiverSettings.load(), variable.lower())
+
+
+@pytest.mark.parametrize("value", ['it\'s "one" $of %s \\them', "ab'cd'", "schl\u00fcssel", 'a"'])
+def test_quotes_and_blanks_inside_a_secret_belong_to_it(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("LESSONLY_AUTHORIZATION", value)
+    (found,) = ReceiverSettings.load().lessonly_authorization
+    assert found.get_secret_value() == value
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("abc${HOME}def", "abc${HOME}def"),
+        ("'abc${HOME}def'", "abc${HOME}def"),
+        ("'Basic abc #def'", "Basic abc #def"),
+        ("Basic abc #def", "Basic abc"),
+        ("Basic abc#def", "Basic abc#def"),
+        ("'$one $(two) %s'", "$one $(two) %s"),
+        (r"'it\'s \\ one'", "it's \\ one"),
+        ('"Basic abc #def ${HOME}"', "Basic abc #def ${HOME}"),
+        ("plain\r", "plain"),
+    ],
+)
+def test_a_value_in_the_env_file_is_read_as_the_example_says(
+    tmp_path: Path, written: str, read: str
+) -> None:
+    (tmp_path / ".env").write_text(f"\ufeffLESSONLY_AUTHORIZATION={written}\n", newline="")
+    (found,) = ReceiverSettings.load().lessonly_authorization
+    assert found.get_secret_value() == read
+
+
+def test_an_env_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"A=\xff\xfe\n")
+    with pytest.raises(SettingsError, match=r"^\.env: is not UTF-8$"):
+        ReceiverSettings.load()
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("MINDTICKLE_WEBHOK_SECRET", "MINDTICKLE_WEBHOOK_SECRET"),
+        ("MINDTICKEL_COMPANY_ID", "MINDTICKLE_COMPANY_ID"),
+        ("LESSONLY_AUTHORISATION", "LESSONLY_AUTHORIZATION"),
+        ("RECEIVER_PROT", "RECEIVER_PORT"),
+        ("DASHBOARD_ADMIN", "DASHBOARD_ADMINS"),
+        ("OIDC_CLIENTID", "OIDC_CLIENT_ID"),
+        ("metrics_tokn", "METRICS_TOKEN"),
+        ("MINDTICKLE_REGION", None),
+        ("STANDARD_WEBHOOKS_TOLERANCE", None),
+    ],
+)
+def test_a_variable_that_looks_like_a_setting_and_is_none_is_named(
+    variable: str, meant: str | None
+) -> None:
+    (line,) = misspelt([variable, "RECEIVER_PORT", "database_url", "PATH", "PYTHONPATH", "HOME"])
+    assert line.startswith(f"{variable} is no setting and has no effect")
+    assert line.endswith(f": is {meant} meant?") is (meant is not None)
+
+
+def test_no_setting_of_ours_is_taken_for_a_misspelt_one() -> None:
+    known = {*ReceiverSettings.model_fields, *DashboardSettings.model_fields}
+    assert list(misspelt(name.upper() for name in known)) == []
+    assert known == ReceiverSettings.model_fields.keys() | OF_THE_DASHBOARD
+
+
+def test_what_begins_with_the_name_of_a_vendor_looks_like_a_setting() -> None:
+    assert {f"{slug.replace('-', '_')}_" for slug in ADAPTERS} < set(OURS)
+
+
+def test_the_example_names_each_variable_once_and_only_settings(tmp_path: Path) -> None:
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    names = re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)
+    assert len(names) == len(set(names))
+    assert list(misspelt(names)) == []
+    shutil.copy(ROOT / ".env.example", tmp_path / ".env")
+    assert ReceiverSettings.load() == ReceiverSettings(_env_file=None)
 
 
 def test_a_secret_is_not_shown_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
