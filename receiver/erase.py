@@ -177,7 +177,7 @@ def _told_last(connection: Connection, accounts: Sequence[Account]) -> bool:
         connection.scalar(
             select(event.c.id)
             .join(table, and_(table.c.vendor == event.c.vendor,
-                              table.c.named_at == event.c.occurred_at))
+                              table.c.named_at.in_([event.c.occurred_at, event.c.received_at])))
             .where(_is_of(event.c, accounts))
             .limit(1)
         )
@@ -277,7 +277,8 @@ def _blot_payloads(connection: Connection, traces: Traces) -> tuple[int, bool]:
     """Blot mentions out of other people's events: how many, and if any of them now says another
     thing, as that a module has another name."""
     row = event.c
-    columns = (row.id, row.vendor, row.event_key, row.type, row.occurred_at, row.payload)
+    columns = (row.id, row.vendor, row.event_key, row.type, row.occurred_at, row.received_at,
+               row.payload)  # fmt: skip
     query = select(*columns).where(row.payload != "", _may_mention(row.payload, traces))
     found = connection.execute(query, execution_options={"yield_per": ID_BATCH})
     changed = [

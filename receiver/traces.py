@@ -10,7 +10,10 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import reduce
 from typing import Any, NamedTuple
+from unicodedata import normalize
 from urllib.parse import unquote
+
+from shared.facts import trimmed
 
 ERASED = "(erased)"
 """Stands for a mention. It sorts before letters, so it wins no tie in the read models."""
@@ -31,7 +34,9 @@ class Traces:
     def __init__(self, accounts: Iterable[Account], addresses: Iterable[str]) -> None:
         self._accounts = frozenset(accounts)
         self._words = sorted({*addresses, *(one.user_id for one in self._accounts)})
-        self._patterns = [_address(one) for one in sorted(addresses)]
+        # In a payload letters may be spelled apart from their accents; in the read models never.
+        spelled = {normalize(form, one) for one in addresses for form in ("NFC", "NFD")}
+        self._patterns = [_address(one) for one in sorted(spelled)]
 
     @property
     def needles(self) -> list[str]:
@@ -96,7 +101,7 @@ class Traces:
 
     def _is_id(self, vendor: str, value: Any) -> bool:
         is_one = isinstance(value, str | int) and not isinstance(value, bool)
-        return is_one and Account(vendor, str(value)) in self._accounts
+        return is_one and Account(vendor, trimmed(str(value))) in self._accounts
 
 
 def _leaves(value: Any, *, of_person: bool = False) -> Iterator[tuple[Any, bool]]:
