@@ -222,7 +222,7 @@ def _named_by(connection: Connection, accounts: Sequence[Account]) -> Sequence[N
         for row in connection.execute(
             select(table.c.vendor, table.c[id_]).distinct()
             .join(event, and_(table.c.vendor == event.c.vendor,
-                              table.c.named_at == event.c.occurred_at))
+                              table.c.named_at.in_([event.c.occurred_at, event.c.received_at])))
             .where(_is_of(event.c, accounts))
         )
     ]  # fmt: skip
@@ -236,7 +236,8 @@ def _restore_names(connection: Connection, named: Sequence[Named]) -> None:
                 same = and_(table.c.vendor == one.vendor, table.c[id_] == one.id)
                 connection.execute(delete(table).where(same))
     row = event.c
-    columns = (row.id, row.vendor, row.event_key, row.type, row.occurred_at, row.payload)
+    when = (row.occurred_at, row.received_at)
+    columns = (row.id, row.vendor, row.event_key, row.type, *when, row.payload)
     for some in _some(named):
         names_one = or_(
             row.payload.contains("\\", autoescape=True),  # an escape can spell any id
@@ -349,7 +350,8 @@ def _blot_payloads(connection: Connection, traces: Traces) -> tuple[int, bool]:
     """Blot mentions out of other people's events: how many, and if any of them now says another
     thing, as that a module has another name."""
     row = event.c
-    columns = (row.id, row.vendor, row.event_key, row.type, row.occurred_at, row.payload)
+    columns = (row.id, row.vendor, row.event_key, row.type, row.occurred_at, row.received_at,
+               row.payload)  # fmt: skip
     query = select(*columns).where(row.payload != "", _may_mention(row.payload, traces))
     found = connection.execute(query, execution_options={"yield_per": ID_BATCH})
     changed = [

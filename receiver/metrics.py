@@ -1,5 +1,7 @@
 """What Prometheus is told. Labels come from our own tables, never from a payload."""
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -20,6 +22,12 @@ class Metrics:
             "repboard_deliveries_not_stored",
             "Requests answered 503: no store to write to, or no whole body.",
             ["vendor"],
+            registry=self._registry,
+        )
+        self.ignored_fields = Counter(
+            "repboard_fields_ignored",
+            "Fields of accepted events that count as absent: their value was not understood.",
+            ["vendor", "event_type", "field"],
             registry=self._registry,
         )
         self.seconds = Histogram(
@@ -58,6 +66,12 @@ class Metrics:
             self._delivered[vendor, outcome] = counts
         counts[0].inc()
         counts[1].observe(seconds)
+
+    def ignored(self, vendor: str, event_type: str, fields: Iterable[str]) -> None:
+        """Count the fields that an event was accepted without: of a known type, as only an adapter
+        that knows the fields of a type ignores one of them."""
+        for field in fields:
+            self.ignored_fields.labels(vendor, event_type, field).inc()
 
     def text(self) -> bytes:
         """The metrics in Prometheus' text format."""

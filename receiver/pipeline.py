@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from secrets import token_bytes
@@ -17,7 +17,15 @@ from receiver.errors import StoreUnavailable
 from receiver.metrics import Metrics
 from receiver.reading import BodyReader, CutOff, TooLarge
 from receiver.store import Entry, Held
-from receiver.vendors.base import Claims, Incoming, Rejected, SecretDigest, Unreadable, Vendor
+from receiver.vendors.base import (
+    Claims,
+    Ignored,
+    Incoming,
+    Rejected,
+    SecretDigest,
+    Unreadable,
+    Vendor,
+)
 from receiver.writer import Writer
 from shared.outcomes import STATUS, Kind, Outcome
 from shared.settings import ReceiverSettings
@@ -106,6 +114,9 @@ class Pipeline:
             _log(entry, "not_stored", 503, started, problem=str(error))
             return LATER
         self._metrics.delivered(entry.vendor, written.outcome, perf_counter() - started)
+        if entry.event and entry.event.ignored and written.outcome is Outcome.ACCEPTED:
+            fields = {one.field for one in entry.event.ignored}
+            self._metrics.ignored(entry.vendor, entry.event.type, fields)
         answer = ANSWERS[written.outcome]
         _log(entry, written.outcome, answer.status, started, delivery_id=written.delivery_id)
         return answer
@@ -125,11 +136,17 @@ def judge(vendor: Vendor, incoming: Incoming) -> Entry:
         received_at=incoming.received_at,
         claims=Claims(event.event_key, event.type),
         outcome=Outcome.ACCEPTED,
-        reason=None,
+        reason=_without(event.ignored),
         remote_ip=incoming.peer,
         body_bytes=len(incoming.body),
         event=event,
     )
+
+
+def _without(ignored: Sequence[Ignored]) -> str | None:
+    """What an accepted event was accepted without, for its delivery."""
+    fields = "; ".join(f"{one.field}: {one.why}" for one in ignored)
+    return f"Accepted without {fields}." if fields else None
 
 
 def _kept_back(vendor: Vendor, incoming: Incoming, outcome: Outcome, reason: str) -> Entry:

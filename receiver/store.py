@@ -186,7 +186,9 @@ def _mark_duplicates(connection: Connection, written: Iterable[Written]) -> None
     if ids:
         delivery = table_of(Delivery)
         connection.execute(
-            update(delivery).where(delivery.c.id.in_(ids)).values(outcome=Outcome.DUPLICATE)
+            update(delivery)
+            .where(delivery.c.id.in_(ids))
+            .values(outcome=Outcome.DUPLICATE, reason=None)
         )
 
 

@@ -7,11 +7,13 @@ it is a number, it counts only below a name like `user`: `7` is also a lesson, a
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import reduce
 from typing import Any, NamedTuple
+from unicodedata import normalize
 from urllib.parse import unquote
+
+from shared.facts import trimmed
 
 ERASED = "(erased)"
 """Stands for a mention. It sorts before letters, so it wins no tie in the read models."""
@@ -30,8 +32,8 @@ def as_compared(address: str) -> str:
         begin += 1
     while begin < end and _is_blank(address[end - 1]):
         end -= 1
-    composed = unicodedata.normalize("NFC", address[begin:end])
-    return unicodedata.normalize("NFC", composed.lower())
+    composed = normalize("NFC", address[begin:end])
+    return normalize("NFC", composed.lower())
 
 
 def _is_blank(sign: str) -> bool:
@@ -52,7 +54,8 @@ class Traces:
     def __init__(self, accounts: Iterable[Account], addresses: Iterable[str]) -> None:
         self._accounts = frozenset(accounts)
         self._words = sorted({*addresses, *(one.user_id for one in self._accounts)})
-        spelled = {unicodedata.normalize(form, one) for one in addresses for form in ("NFC", "NFD")}
+        # In a payload letters may be spelled apart from their accents; in the read models never.
+        spelled = {normalize(form, one) for one in addresses for form in ("NFC", "NFD")}
         self._patterns = [_address(one) for one in sorted(spelled)]
 
     @property
@@ -118,7 +121,7 @@ class Traces:
 
     def _is_id(self, vendor: str, value: Any) -> bool:
         is_one = isinstance(value, str | int) and not isinstance(value, bool)
-        return is_one and Account(vendor, str(value)) in self._accounts
+        return is_one and Account(vendor, trimmed(str(value))) in self._accounts
 
 
 def _leaves(value: Any, *, of_person: bool = False) -> Iterator[tuple[Any, bool]]:

@@ -17,13 +17,14 @@ class Provisioned(NamedTuple):
 
 
 class Deprovisioned(NamedTuple):
-    """Somebody left."""
+    """A learner left, or leaves at `leaves_at` where that was announced at `deprovisioned_at`."""
 
     vendor: str
     user_id: str
     email: str | None
     deprovisioned_at: datetime
     reason: str | None = None
+    leaves_at: datetime | None = None
 
 
 class Identified(NamedTuple):
@@ -78,22 +79,36 @@ class Completed(NamedTuple):
 
 
 class Expired(NamedTuple):
-    """A certificate ran out."""
+    """A certificate ran out, or does at `expires_at` where that was announced at `expired_at`."""
 
     vendor: str
     user_id: str
     cert_name: str
     expired_at: datetime
     renewal_deadline: datetime | None
+    expires_at: datetime | None = None
 
 
 Fact = Provisioned | Deprovisioned | Identified | Progressed | Attempted | Completed | Expired
+
+
+BLANKS = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
+    "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+    "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+)
+"""White space, and signs without width: around an id or a name they are no part of it."""
+
+
+def trimmed(text: str) -> str:
+    """The text without blanks around it."""
+    return text.strip() if text.isascii() else text.strip(BLANKS)
 
 
 def person_of(vendor: str, user_id: str, email: str | None) -> str:
     """The same for one person at several vendors: by e-mail, compared without case and
     surrounding space. Nobody is merged without one: vendor and id, and a space, which no
     e-mail has, stand in for it."""
-    address = (email or "").strip().lower()
+    address = trimmed(email or "").lower()
     is_address = "@" in address and not any(map(str.isspace, address))
     return address if is_address else f"{vendor} {user_id}"

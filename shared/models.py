@@ -174,8 +174,10 @@ class Learner(Table, table=True):
     """A user of a vendor: everybody that any event told of.
 
     `person` is the same for one person at several vendors: the e-mail address in lower case, or
-    vendor and id where there is none. `active` is false for whom a roster event let go, and true
-    for whom none ever named. `identified_at` is when a vendor without a roster last named them.
+    vendor and id where there is none. `active` is false for a learner whose last roster event is a
+    departure, and true where no roster event named them. A departure that was announced at
+    `deprovisioned_at` for later begins at `leaves_at`: until then the learner is there all the same
+    (`shared.queries.people`). `identified_at` is when a vendor without a roster last named them.
     """
 
     vendor: str = Field(primary_key=True, sa_type=Words)
@@ -187,6 +189,7 @@ class Learner(Table, table=True):
     active: bool
     provisioned_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     deprovisioned_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    leaves_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     identified_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     person: str = Field(sa_type=Words, index=True)
 
@@ -358,13 +361,15 @@ class CourseCompletion(Table, table=True):
 
 
 class Certification(Table, table=True):
-    """The latest expiry of a learner's certificate."""
+    """The latest expiry of a learner's certificate; one that was announced at `expired_at` for
+    later comes at `expires_at`."""
 
     vendor: str = Field(primary_key=True, sa_type=Words)
     user_id: str = Field(primary_key=True, sa_type=Words)
     cert_name: str = Field(primary_key=True, sa_type=Words)
     expired_at: datetime = Field(sa_type=UtcDateTime)
     renewal_deadline: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class CoachingCase(Table, table=True):

@@ -8,7 +8,7 @@ give the same tables.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -43,6 +43,7 @@ from shared.models import (
     RosterChange,
 )
 
+BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 READ_MODELS: Sequence[type[SQLModel]] = (
     Learner,
     RosterChange,
@@ -141,10 +142,10 @@ def _provision(dialect: str) -> Upsert:
 
 
 def _write_deprovisioned(connection: Connection, facts: list[Deprovisioned]) -> None:
-    rows = ((*fact[:4], person_of(*fact[:3]), False) for fact in facts)
+    rows = ((*fact[:4], fact.leaves_at, person_of(*fact[:3]), False) for fact in facts)
     upsert(connection, _deprovision(connection.dialect.name), rows, key_columns=2)
     changes = (
-        (fact.vendor, fact.user_id, fact.deprovisioned_at, "left", None, None, fact.reason)
+        (*fact[:2], fact.leaves_at or fact.deprovisioned_at, "left", None, None, fact.reason)
         for fact in facts
     )
     upsert(connection, _roster_change(connection.dialect.name), changes, key_columns=4)
@@ -153,11 +154,13 @@ def _write_deprovisioned(connection: Connection, facts: list[Deprovisioned]) -> 
 @cache
 def _deprovision(dialect: str) -> Upsert:
     old = table_of(Learner).c
-    columns = (*Deprovisioned._fields[:4], "person", "active")
+    columns = (*Deprovisioned._fields[:4], "leaves_at", "person", "active")
     statement = insert_rows(dialect, Learner, columns)
     new = statement.excluded
-    later = or_(old.deprovisioned_at.is_(None), new.deprovisioned_at > old.deprovisioned_at)
+    # The later word counts, also about the time to come.
+    later = or_(old.deprovisioned_at.is_(None), _later(new, old, "deprovisioned_at", "leaves_at"))
     left = case((later, new.deprovisioned_at), else_=old.deprovisioned_at)
+    leaves = case((later, new.leaves_at), else_=old.leaves_at)
     # The e-mail of a leaver counts only while nobody else has told a better one.
     newer = and_(
         old.provisioned_at.is_(None),
@@ -167,7 +170,12 @@ def _deprovision(dialect: str) -> Upsert:
     taken = {name: case((newer, new[name]), else_=old[name]) for name in ("email", "person")}
     return statement.on_conflict_do_update(
         index_elements=["vendor", "user_id"],
-        set_=taken | {"deprovisioned_at": left, "active": _is_active(old.provisioned_at, left)},
+        set_=taken
+        | {
+            "deprovisioned_at": left,
+            "leaves_at": leaves,
+            "active": _is_active(old.provisioned_at, left),
+        },
     )
 
 
@@ -289,19 +297,11 @@ def _expiry(dialect: str) -> Upsert:
     old = table_of(Certification).c
     statement = insert_rows(dialect, Certification, Expired._fields)
     new = statement.excluded
-    later = or_(
-        new.expired_at > old.expired_at,
-        and_(
-            new.expired_at == old.expired_at,
-            or_(old.renewal_deadline.is_(None), new.renewal_deadline > old.renewal_deadline),
-        ),
-    )
+    names = Expired._fields[3:]
+    later = _later(new, old, *names)
     return statement.on_conflict_do_update(
         index_elements=["vendor", "user_id", "cert_name"],
-        set_={
-            "expired_at": case((later, new.expired_at), else_=old.expired_at),
-            "renewal_deadline": case((later, new.renewal_deadline), else_=old.renewal_deadline),
-        },
+        set_={name: case((later, new[name]), else_=old[name]) for name in names},
     )
 
 
@@ -376,6 +376,17 @@ def _after(new: Any, old: Any, by: tuple[str, ...]) -> ColumnElement[bool]:
 
     after: ColumnElement[bool] = rank(new) > rank(old)
     return after
+
+
+def _later(new: Any, old: Any, *times: str) -> ColumnElement[bool]:
+    """Whether `new` comes after `old` by the first of these times, and at a tie by the others; one
+    that is missing comes before all."""
+
+    def rank(row: Any) -> Any:
+        return tuple_(*(func.coalesce(row[name], BEFORE_ALL) for name in times))
+
+    later: ColumnElement[bool] = rank(new) > rank(old)
+    return later
 
 
 _WRITERS: dict[type, Any] = {

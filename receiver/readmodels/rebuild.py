@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, Row, select
 from receiver.readmodels import standings
 from receiver.readmodels.projections import clear, refold
 from receiver.vendors import ADAPTERS
-from receiver.vendors.base import Unreadable
+from receiver.vendors.base import KeptEvent, Unreadable, by_arrival
 from shared.audit import note
 from shared.bulk import table_of
 from shared.database import analyze, hold_write_lock
@@ -57,6 +57,7 @@ def _batches(connection: Connection) -> Iterator[Sequence[Row[*tuple[Any, ...]]]
         event.event_key,
         event.type,
         event.occurred_at,
+        event.received_at,
         event.payload,
     )
     kept = event.payload != ""  # what was erased says nothing any more
@@ -73,7 +74,10 @@ def facts_of(event: Row[*tuple[Any, ...]]) -> Sequence[Fact]:
     if adapter is None:
         return ()
     try:
-        return adapter.facts(event.event_key, event.type, event.occurred_at, event.payload)
+        # An event of an earlier version may be stored under a time that lies ahead of its arrival.
+        at = by_arrival(event.occurred_at, event.received_at)
+        kept = KeptEvent(event.event_key, event.type, at, event.received_at, event.payload)
+        return adapter.facts(kept)
     except Unreadable as error:
         log.warning("event_not_understood", event_id=event.id, reason=error.reason)
         return ()

@@ -1,18 +1,29 @@
 """What a vendor's adapter is given, and what it gives back. No I/O and no clock in here."""
 
+import codecs
 import hashlib
 import hmac
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Annotated, Any, NamedTuple, Protocol, Self
+from typing import Annotated, Any, NamedTuple, Protocol, Self, TypeVar, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError
-from pydantic_core import from_json
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError, from_json
 
-from shared.facts import Fact
+from shared.facts import Fact, trimmed
 from shared.outcomes import Outcome
 from shared.settings import ReceiverSettings
 
@@ -70,6 +81,14 @@ class Unreadable(Exception):
         self.reason = reason
 
 
+class Ignored(NamedTuple):
+    """A field that only describes, and whose value is not understood: the event counts without."""
+
+    field: str
+    """In the vendor's spelling, from the adapter's own list of fields."""
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class VendorEvent:
     """One verified event. `digest` is ours, over what the vendor signed."""
@@ -82,6 +101,17 @@ class VendorEvent:
     occurred_at: datetime
     payload: str
     facts: Sequence[Fact]
+    ignored: Sequence[Ignored] = ()
+
+
+class KeptEvent(NamedTuple):
+    """What is stored of an event, as far as it takes to read its facts again."""
+
+    event_key: str
+    type: str
+    occurred_at: datetime
+    received_at: datetime
+    payload: str
 
 
 class Claims(NamedTuple):
@@ -116,8 +146,8 @@ class Adapter(NamedTuple):
     setting: str
     """The name of the setting without which it is not served."""
     from_settings: Callable[[ReceiverSettings], Vendor | None]
-    facts: Callable[[str, str, datetime, str], Sequence[Fact]]
-    """(event_key, type, occurred_at, payload) of a kept event → what it says."""
+    facts: Callable[[KeptEvent], Sequence[Fact]]
+    """What a kept event says. Raises Unreadable."""
 
 
 def presents(incoming: Incoming, header: str, secrets: Iterable[bytes]) -> bool:
@@ -152,21 +182,132 @@ def short_text(value: Any) -> str | None:
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in `body`. Bounded in depth, strict UTF-8. Raises Unreadable."""
+    """The JSON object in `body`. Bounded in depth, strict UTF-8, a byte order mark before it is
+    skipped as RFC 8259 allows. Raises Unreadable."""
     try:
-        value = from_json(body, allow_inf_nan=False)
+        value = from_json(body.removeprefix(codecs.BOM_UTF8), allow_inf_nan=False)
     except ValueError as error:
-        raise Unreadable(f"The body is not JSON: {error}") from None
+        raise Unreadable(_not_json(body, error)) from None
     if not isinstance(value, dict):
         raise Unreadable("The body is JSON, but not an object.")
     return value
 
 
-def complaint(error: ValidationError) -> str:
-    """Which field was wrong, in one line and without its value."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
-    return f"{field}: {first['msg'].removeprefix('Value error, ')}."
+def _not_json(body: bytes, error: ValueError) -> str:
+    try:
+        body.decode()
+    except UnicodeDecodeError as wrong:
+        return f"The body is not UTF-8: byte {wrong.start + 1} belongs to another encoding."
+    return f"The body is not JSON: {error}"
+
+
+def text_of(body: bytes) -> str:
+    """The text of a body that `json_object` has read, as it is kept: without byte order mark."""
+    return body.removeprefix(codecs.BOM_UTF8).decode()
+
+
+# Fields: one that is needed decides over the event, one that only describes never does
+
+
+Fields = TypeVar("Fields", bound=BaseModel)
+
+
+def read(
+    model: type[Fields], event_type: str, sent: Any, received_at: datetime, whole: str = "body"
+) -> tuple[Fields, Sequence[Ignored]]:
+    """The fields of a known event type, and those that were ignored.
+
+    A field of `model` without a default is needed. One with a default only describes: where its
+    value is wrong it counts as absent. `whole` names what was sent, if it is no object at all.
+
+    Raises Unreadable with the first needed field that is missing or wrong.
+    """
+    arrival = {"received_at": received_at}
+    try:
+        return model.model_validate(sent, context=arrival), ()
+    except ValidationError as error:
+        wrong = error.errors(include_input=False, include_url=False)
+    ignored = []
+    for one in wrong:
+        path = _describing(model, one["loc"])
+        if path is None:
+            field = _spelled(one["loc"]) or whole
+            raise Unreadable(f"{event_type}: {field}: {_complaint(one)}.")
+        ignored.append(Ignored(_spelled(path), _complaint(one)))
+        sent = _without(sent, path, one.get("ctx", {}).get("instead"))
+    return model.model_validate(sent, context=arrival), tuple(dict.fromkeys(ignored))
+
+
+def _describing(model: type[BaseModel], loc: Sequence[int | str]) -> Sequence[str] | None:
+    """The innermost field on the way to `loc` that may be absent; None if all are needed."""
+    found, path = None, []
+    inner: type[BaseModel] | None = model
+    for name in loc:
+        fields = inner.model_fields.items() if inner else ()
+        field = next((one for key, one in fields if name in (key, one.alias)), None)
+        if field is None:
+            break
+        path.append(str(name))
+        if not field.is_required():
+            found = tuple(path)
+        kinds = (field.annotation, *get_args(field.annotation))
+        inner = next((one for one in kinds if _is_model(one)), None)
+    return found
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _spelled(loc: Sequence[int | str]) -> str:
+    return ".".join(map(str, loc))
+
+
+def _without(sent: Any, path: Sequence[str], instead: Any) -> Any:
+    """A copy in which one field is absent, or has another value."""
+    name, *rest = path
+    if name not in sent:
+        return sent  # two complaints about one field
+    others = {key: value for key, value in sent.items() if key != name}
+    if rest:
+        return others | {name: _without(sent[name], rest, instead)}
+    return others if instead is None else others | {name: instead}
+
+
+_COMPLAINTS = {
+    "missing": "is missing",
+    "model": "should be an object",
+    "string_type": "should be text",
+    "float": "should be a number",
+    "bool": "should be true or false",
+    "datetime": "should be a time",
+}
+
+
+def _complaint(error: ErrorDetails) -> str:
+    """What is wrong with a field, without its value."""
+    for kind, words in _COMPLAINTS.items():
+        if error["type"].startswith(kind):
+            return words
+    message = error["msg"].removeprefix("Value error, ")
+    return message.removeprefix("Input ").removeprefix("String ")
+
+
+# Times: those of a payload are written by another clock
+
+
+CLOCKS_APART = timedelta(minutes=5)
+"""By as much a sender's clock may be ahead of ours."""
+ANNOUNCED = timedelta(days=2 * 365)
+"""So far ahead a departure or an expiry is announced. What lies further is a mistake: 2099."""
+_EARLIEST = 1990
+"""Before any of these vendors. Earlier years stand for "no date": 0001, 1601, 1900, 1970, 1980."""
+
+
+def by_arrival(at: datetime, received_at: datetime) -> datetime:
+    """When an event happened that says `at`: a time later than its arrival is its arrival, so that
+    it wins over no event that comes later."""
+    return received_at if at > received_at + CLOCKS_APART else at
 
 
 def in_utc(at: datetime) -> datetime:
@@ -183,49 +324,113 @@ def in_utc(at: datetime) -> datetime:
     return at
 
 
+def _bare(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _time(at: datetime) -> datetime:
+    at = in_utc(at)
+    if at.year < _EARLIEST:
+        raise ValueError("is not a plausible time")
+    return at
+
+
+def _until(ahead: timedelta) -> Callable[[datetime, ValidationInfo], datetime]:
+    """Times up to so long after the arrival. A later one is ignored: the arrival counts."""
+
+    def checked(at: datetime, info: ValidationInfo) -> datetime:
+        at = _time(at)
+        arrival: datetime = info.context["received_at"]  # type: ignore[index]
+        if at > arrival + ahead:
+            message = "is later than its arrival, which counts instead"
+            raise PydanticCustomError("later", message, {"instead": arrival})
+        return at
+
+    return checked
+
+
+# Texts and numbers
+
+
 def as_text(value: Any) -> Any:
     """Ids arrive as strings or numbers."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _without_nul(value: Any) -> Any:
-    """Postgres cannot store a NUL in text."""
-    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
+def _id(value: Any) -> Any:
+    """People type ids, and blanks around them. Postgres cannot store a NUL in text."""
+    value = as_text(value)
+    if not isinstance(value, str):
+        return value
+    return trimmed(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def _no_bool(value: Any) -> Any:
+def _name(value: Any) -> Any:
+    """A name in one line of bounded length, without signs that turn the text around it."""
+    value = as_text(value)
+    if not isinstance(value, str):
+        return value
+    value = trimmed(value[:MAX_NAME_SENT])
+    if not value.isascii():
+        value = unicodedata.normalize("NFC", value)  # what looks the same is the same
+    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", value[:MAX_NAME]) or None
+
+
+def _email(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    value = trimmed(value[:MAX_NAME_SENT])
+    if value[:7].lower() == "mailto:":
+        value = value[7:]
+    return _name(value if value.isascii() else _ZERO_WIDTH.sub("", value))
+
+
+def _number(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("should be a number")
     return value
 
 
-def _empty_is_none(value: Any) -> Any:
-    return None if value == "" else value
+def _percent(value: Any) -> Any:
+    return value.strip().removesuffix("%") if isinstance(value, str) else _number(value)
 
 
-def _clean(value: Any) -> Any:
-    """A name in one line of bounded length, without signs that turn the text around it."""
-    return (
-        _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", value[:200]) if isinstance(value, str) else value
-    )
+def _in_percent(pct: float) -> float:
+    """Lessons that are added or removed, double counts and floating point lead a little out of the
+    range, and the meaning is plain. Further out it is another unit or no percentage."""
+    if not -1 < pct <= 200:  # noqa: PLR2004
+        raise ValueError("should be a percentage from 0 to 100")
+    return round(max(0.0, min(pct, 100.0)), 4)  # what standings add up exactly
+
+
+def _seconds_in(value: Any) -> Any:
+    """Also `PT1H30M` and `1:30:00`, as course standards write durations."""
+    if isinstance(value, str) and _DURATION.fullmatch(value := value.strip()):
+        return _SPAN.validate_python(value).total_seconds()
+    return _number(value)
 
 
 MAX_ID = 255
+MAX_NAME = 200
+MAX_NAME_SENT = 1000
+"""So much of a name is looked at: blanks around it are no part of it."""
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-Id = Annotated[
-    str,
-    BeforeValidator(lambda value: _without_nul(as_text(value))),
-    StringConstraints(min_length=1, max_length=MAX_ID),
-]
-Name = Annotated[str | None, BeforeValidator(lambda value: _clean(_empty_is_none(as_text(value))))]
-Number = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=1e9, allow_inf_nan=False)]
-Percent = Annotated[
-    float,
-    BeforeValidator(_no_bool),
-    Field(ge=0, le=100, allow_inf_nan=False),
-    AfterValidator(lambda pct: round(pct, 4)),  # what standings add up exactly
-]
-Time = Annotated[datetime, AfterValidator(in_utc)]
+_ZERO_WIDTH = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+_DURATION = re.compile(r"P[0-9.DHMSTW]+|[0-9]{1,4}:[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?", re.ASCII)
+_SPAN: TypeAdapter[timedelta] = TypeAdapter(timedelta)
+
+Id = Annotated[str, BeforeValidator(_id), StringConstraints(min_length=1, max_length=MAX_ID)]
+Name = Annotated[str | None, BeforeValidator(_name)]
+Email = Annotated[str | None, BeforeValidator(_email)]
+Number = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1e9, allow_inf_nan=False)]
+Seconds = Annotated[float, BeforeValidator(_seconds_in), Field(ge=0, le=1e9, allow_inf_nan=False)]
+Percent = Annotated[float, BeforeValidator(_percent), AfterValidator(_in_percent)]
+Time = Annotated[datetime, BeforeValidator(_bare), AfterValidator(_time)]
+"""Of a deadline, say: it may lie ahead as far as it likes."""
+TimeBefore = Annotated[datetime, BeforeValidator(_bare), AfterValidator(_until(CLOCKS_APART))]
+"""When something happened. Later than the arrival it is ignored, and the arrival counts."""
+TimeAnnounced = Annotated[datetime, BeforeValidator(_bare), AfterValidator(_until(ANNOUNCED))]
+"""When something happens, perhaps later."""
 
 
 def age_complaint(at: datetime, now: datetime, past: int, future: int) -> str | None:

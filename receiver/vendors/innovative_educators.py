@@ -10,24 +10,29 @@ from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from receiver.vendors.base import (
     Adapter,
     Claims,
+    Email,
     Id,
+    Ignored,
     Incoming,
+    KeptEvent,
     Name,
     Rejected,
-    Time,
+    TimeBefore,
     Unreadable,
     VendorEvent,
     as_text,
-    complaint,
+    by_arrival,
     json_object,
     key_of,
+    read,
     short_text,
+    text_of,
 )
 from shared.facts import Completed, Fact, Identified
 from shared.outcomes import Outcome
@@ -69,8 +74,9 @@ class InnovativeEducators:
         event_type = _event_type(body)
         digest = hashlib.sha256(incoming.body).hexdigest()
         event_key = _event_key(body) or f"digest:{digest}"
-        done = _completion(event_type, body)
-        occurred_at = (done and done.timestamp) or incoming.received_at
+        done, ignored = _completion(event_type, body, incoming.received_at)
+        said_at = (done and done.timestamp) or incoming.received_at
+        occurred_at = by_arrival(said_at, incoming.received_at)
         return VendorEvent(
             event_key=event_key,
             digest=digest,
@@ -78,8 +84,9 @@ class InnovativeEducators:
             company_id=short_text(body.get("companyId")),
             user_id=done.user_id if done else None,
             occurred_at=occurred_at,
-            payload=incoming.body.decode(),
+            payload=text_of(incoming.body),
             facts=done.facts(event_key, occurred_at) if done else (),
+            ignored=ignored,
         )
 
     def claims(self, incoming: Incoming) -> Claims:
@@ -113,11 +120,11 @@ class _Learner(BaseModel):
 class _Completion(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore")
 
-    user: Name = None
+    user: Email = None
     user_detail: _Learner | None = None
     notifiable_id: Id
     title: Name = None
-    timestamp: Time | None = None
+    timestamp: TimeBefore | None = None
 
     @property
     def user_id(self) -> str:
@@ -126,7 +133,7 @@ class _Completion(BaseModel):
         Raises Unreadable if there is neither.
         """
         own = self.user_detail and self.user_detail.id
-        learner = own or (self.user or "").strip().lower()
+        learner = own or (self.user or "").lower()
         if not learner:
             raise Unreadable(f"{COMPLETED}: neither user nor userDetail.id says who it was.")
         return learner
@@ -144,21 +151,18 @@ class _Completion(BaseModel):
         )
 
 
-def _completion(event_type: str, body: dict[str, Any]) -> _Completion | None:
+def _completion(
+    event_type: str, body: dict[str, Any], received_at: datetime
+) -> tuple[_Completion | None, Sequence[Ignored]]:
     if event_type != COMPLETED:
-        return None
-    try:
-        return _Completion.model_validate(body)
-    except ValidationError as error:
-        raise Unreadable(f"{event_type}: {complaint(error)}") from None
+        return None, ()
+    return read(_Completion, event_type, body, received_at)
 
 
-def kept_facts(
-    event_key: str, event_type: str, occurred_at: datetime, payload: str
-) -> Sequence[Fact]:
+def kept_facts(event: KeptEvent) -> Sequence[Fact]:
     """What a kept event says, for `rebuild`."""
-    done = _completion(event_type, json_object(payload.encode()))
-    return done.facts(event_key, occurred_at) if done else ()
+    done, _ = _completion(event.type, json_object(event.payload.encode()), event.received_at)
+    return done.facts(event.event_key, event.occurred_at) if done else ()
 
 
 def from_settings(settings: ReceiverSettings) -> InnovativeEducators | None:

@@ -9,23 +9,28 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from receiver.vendors.base import (
     Adapter,
     Claims,
+    Email,
     Id,
+    Ignored,
     Incoming,
+    KeptEvent,
     Name,
     Percent,
     Rejected,
-    Time,
+    TimeBefore,
     Unreadable,
     VendorEvent,
-    complaint,
+    by_arrival,
     json_object,
     key_of,
     presents,
+    read,
+    text_of,
 )
 from shared.facts import Attempted, Completed, Fact, Identified
 from shared.outcomes import Outcome
@@ -62,23 +67,28 @@ class Lessonly:
             )
 
     def parse(self, incoming: Incoming) -> VendorEvent:
-        done = _completion(json_object(incoming.body))
+        done, ignored = _completion(json_object(incoming.body), incoming.received_at)
+        digest = hashlib.sha256(incoming.body).hexdigest()
+        event_key = _event_key(done, ignored) or f"digest:{digest}"
+        occurred_at = by_arrival(done.completed_at or incoming.received_at, incoming.received_at)
         return VendorEvent(
-            event_key=done.key,
-            digest=hashlib.sha256(incoming.body).hexdigest(),
+            event_key=event_key,
+            digest=digest,
             type=COMPLETED,
             company_id=None,
             user_id=done.user.id,
-            occurred_at=done.completed_at,
-            payload=incoming.body.decode(),
-            facts=done.facts(done.key, done.completed_at),
+            occurred_at=occurred_at,
+            payload=text_of(incoming.body),
+            facts=done.facts(event_key, occurred_at),
+            ignored=ignored,
         )
 
     def claims(self, incoming: Incoming) -> Claims:
         try:
-            return Claims(_completion(json_object(incoming.body)).key, COMPLETED)
+            done, ignored = _completion(json_object(incoming.body), incoming.received_at)
         except Unreadable:
             return Claims(None, None)
+        return Claims(_event_key(done, ignored), COMPLETED)
 
 
 def _web_address(value: Any) -> str | None:
@@ -98,7 +108,7 @@ class _User(BaseModel):
 
     id: Id
     name: Name = None
-    email: Name = None
+    email: Email = None
 
 
 class _Lesson(BaseModel):
@@ -117,15 +127,8 @@ class _Completion(BaseModel):
     user: _User
     lesson: _Lesson
     score_percent: Percent | None = None
-    completed_at: Time
+    completed_at: TimeBefore | None = None
     report_card_url: Annotated[str | None, BeforeValidator(_web_address)] = None
-
-    @property
-    def key(self) -> str:
-        """The vendor sends no event id. Who, what and when, told apart whatever is in an id."""
-        at = self.completed_at.astimezone(UTC).isoformat()
-        parts = (quote(one, safe="") for one in (self.user.id, self.lesson.id))
-        return key_of(":".join((*parts, at)).encode())
 
     def facts(self, key: str, at: datetime) -> Sequence[Fact]:
         """What the event says, having happened at `at`."""
@@ -152,19 +155,27 @@ class _Completion(BaseModel):
         return who, done, attempt
 
 
-def _completion(body: dict[str, Any]) -> _Completion:
+def _completion(
+    body: dict[str, Any], received_at: datetime
+) -> tuple[_Completion, Sequence[Ignored]]:
     """Raises Unreadable if the body is no completed lesson."""
-    try:
-        return _Completion.model_validate(body)
-    except ValidationError as error:
-        raise Unreadable(f"{COMPLETED}: {complaint(error)}") from None
+    return read(_Completion, COMPLETED, body, received_at)
 
 
-def kept_facts(
-    event_key: str, event_type: str, occurred_at: datetime, payload: str
-) -> Sequence[Fact]:
+def _event_key(done: _Completion, ignored: Sequence[Ignored]) -> str | None:
+    """The vendor sends no event id. Who, what and when, told apart whatever is in an id; None
+    without a time of the vendor's own, as that of an arrival is another one at each retry."""
+    if done.completed_at is None or any(one.field == "completed_at" for one in ignored):
+        return None
+    at = done.completed_at.astimezone(UTC).isoformat()
+    parts = (quote(one, safe="") for one in (done.user.id, done.lesson.id))
+    return key_of(":".join((*parts, at)).encode())
+
+
+def kept_facts(event: KeptEvent) -> Sequence[Fact]:
     """What a kept event says, for `rebuild`."""
-    return _completion(json_object(payload.encode())).facts(event_key, occurred_at)
+    done, _ = _completion(json_object(event.payload.encode()), event.received_at)
+    return done.facts(event.event_key, event.occurred_at)
 
 
 def from_settings(settings: ReceiverSettings) -> Lessonly | None:

@@ -8,29 +8,37 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from receiver.vendors.base import (
     MAX_ID,
     Adapter,
     Claims,
+    Email,
     Id,
+    Ignored,
     Incoming,
+    KeptEvent,
     Name,
     Number,
     Percent,
     Rejected,
+    Seconds,
     Time,
+    TimeAnnounced,
+    TimeBefore,
     Unreadable,
     VendorEvent,
     age_complaint,
-    complaint,
+    by_arrival,
     hmac_sha256,
     in_utc,
     json_object,
     key_of,
+    read,
     short_text,
+    text_of,
 )
 from shared.facts import Attempted, Completed, Deprovisioned, Expired, Fact, Progressed, Provisioned
 from shared.outcomes import Outcome
@@ -93,8 +101,9 @@ class MindTickle:
         signed = incoming.headers[TIMESTAMP]
         digest = hashlib.sha256(signed + b":" + incoming.body).hexdigest()
         event_key = key_of(incoming.headers.get(EVENT_ID, b"")) or f"digest:{digest}"
-        data = _data(event_type, body)
-        occurred_at = (data.own_time() if data else None) or _signed_at(signed)
+        data, ignored = _data(event_type, body, incoming.received_at)
+        said_at = (data.own_time() if data else None) or _signed_at(signed)
+        occurred_at = by_arrival(said_at, incoming.received_at)
         return VendorEvent(
             event_key=event_key,
             digest=digest,
@@ -102,8 +111,9 @@ class MindTickle:
             company_id=short_text(company),
             user_id=data.user_id if data else None,
             occurred_at=occurred_at,
-            payload=incoming.body.decode(),
+            payload=text_of(incoming.body),
             facts=(data.fact(event_key, occurred_at),) if data else (),
+            ignored=ignored,
         )
 
     def claims(self, incoming: Incoming) -> Claims:
@@ -157,6 +167,8 @@ def _event_type(body: dict[str, Any]) -> str:
 
 
 class _Data(BaseModel, ABC):
+    """What has a default only describes, and is ignored if it is wrong."""
+
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore")
 
     user_id: Id
@@ -171,7 +183,7 @@ class _Data(BaseModel, ABC):
 
 
 class _Provisioned(_Data):
-    email: Name = None
+    email: Email = None
     role: Name = None
     team_id: Name = None
 
@@ -180,22 +192,23 @@ class _Provisioned(_Data):
 
 
 class _Deprovisioned(_Data):
-    email: Name = None
+    email: Email = None
     reason: Name = None
-    deprovisioned_at: Time | None = None
+    deprovisioned_at: TimeAnnounced | None = None
 
     def own_time(self) -> datetime | None:
         return self.deprovisioned_at
 
     def fact(self, key: str, at: datetime) -> Fact:
-        return Deprovisioned(SLUG, self.user_id, self.email, at, self.reason)
+        later = _if_later(self.deprovisioned_at, at)
+        return Deprovisioned(SLUG, self.user_id, self.email, at, self.reason, later)
 
 
 class _Progressed(_Data):
     module_id: Id
     module_name: Name = None
     progress_pct: Percent
-    time_spent_sec: Number | None = None
+    time_spent_sec: Seconds | None = None
 
     def fact(self, key: str, at: datetime) -> Fact:
         seconds = int(self.time_spent_sec or 0)
@@ -233,7 +246,7 @@ class _Completed(_Data):
     course_id: Id
     course_name: Name = None
     score: Number | None = None
-    completed_at: Time | None = None
+    completed_at: TimeBefore | None = None
 
     def own_time(self) -> datetime | None:
         return self.completed_at
@@ -244,14 +257,20 @@ class _Completed(_Data):
 
 class _Expired(_Data):
     cert_name: Id
-    expired_at: Time | None = None
+    expired_at: TimeAnnounced | None = None
     renewal_deadline: Time | None = None
 
     def own_time(self) -> datetime | None:
         return self.expired_at
 
     def fact(self, key: str, at: datetime) -> Fact:
-        return Expired(SLUG, self.user_id, self.cert_name, at, self.renewal_deadline)
+        later = _if_later(self.expired_at, at)
+        return Expired(SLUG, self.user_id, self.cert_name, at, self.renewal_deadline, later)
+
+
+def _if_later(said: datetime | None, at: datetime) -> datetime | None:
+    """What was announced at `at`, if it was."""
+    return said if said and said > at else None
 
 
 _DATA: dict[str, type[_Data]] = {
@@ -265,26 +284,23 @@ _DATA: dict[str, type[_Data]] = {
 EVENT_TYPES: Sequence[str] = tuple(_DATA)
 
 
-def _data(event_type: str, body: dict[str, Any]) -> _Data | None:
+def _data(
+    event_type: str, body: dict[str, Any], received_at: datetime
+) -> tuple[_Data | None, Sequence[Ignored]]:
     """The fields of a known type; None for one we do not know, which is kept all the same.
 
-    Raises Unreadable if a known type lacks a field or has a wrong one.
+    Raises Unreadable if a known type lacks a field that it needs, or has a wrong one.
     """
     known = _DATA.get(event_type)
     if known is None:
-        return None
-    try:
-        return known.model_validate(body.get("data"))
-    except ValidationError as error:
-        raise Unreadable(f"{event_type}: {complaint(error)}") from None
+        return None, ()
+    return read(known, event_type, body.get("data"), received_at, whole="data")
 
 
-def kept_facts(
-    event_key: str, event_type: str, occurred_at: datetime, payload: str
-) -> Sequence[Fact]:
+def kept_facts(event: KeptEvent) -> Sequence[Fact]:
     """What a kept event says, for `rebuild`."""
-    data = _data(event_type, json_object(payload.encode()))
-    return (data.fact(event_key, occurred_at),) if data else ()
+    data, _ = _data(event.type, json_object(event.payload.encode()), event.received_at)
+    return (data.fact(event.event_key, event.occurred_at),) if data else ()
 
 
 def from_settings(settings: ReceiverSettings) -> MindTickle | None:

@@ -21,14 +21,17 @@ from receiver.vendors.base import (
     Adapter,
     Claims,
     Incoming,
+    KeptEvent,
     Rejected,
     Time,
     Unreadable,
     VendorEvent,
+    by_arrival,
     hmac_sha256,
     in_utc,
     json_object,
     key_of,
+    text_of,
 )
 from shared.facts import Fact
 from shared.outcomes import Outcome
@@ -103,8 +106,8 @@ class StandardWebhooks:
             type=_event_type(body) or UNKNOWN,
             company_id=None,
             user_id=None,
-            occurred_at=_own_time(body) or _signed_at(incoming),
-            payload=incoming.body.decode(),
+            occurred_at=by_arrival(_own_time(body) or _signed_at(incoming), incoming.received_at),
+            payload=text_of(incoming.body),
             facts=(),
         )
 
@@ -156,9 +159,7 @@ def _own_time(body: dict[str, Any]) -> datetime | None:
         return None
 
 
-def kept_facts(
-    event_key: str, event_type: str, occurred_at: datetime, payload: str
-) -> Sequence[Fact]:
+def kept_facts(event: KeptEvent) -> Sequence[Fact]:
     """Nothing: what a type means is the sender's affair. The event is kept under it."""
     return ()
 

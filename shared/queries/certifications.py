@@ -65,6 +65,11 @@ def state_of(deadline: ColumnElement[Any], now: datetime) -> ColumnElement[str]:
     return case((deadline < now, "overdue"), (deadline < now + SOON, "due soon"), else_="expired")
 
 
+def expiry() -> ColumnElement[datetime]:
+    """When a certificate ran out, or does where that was announced."""
+    return func.coalesce(certificate.expires_at, certificate.expired_at)
+
+
 def _stated(who: Who, now: datetime) -> Select[Any]:
     person = people(who).subquery()
     deadline = certificate.renewal_deadline
@@ -73,7 +78,7 @@ def _stated(who: Who, now: datetime) -> Select[Any]:
             person,
             certificate.vendor,
             certificate.cert_name,
-            certificate.expired_at,
+            expiry().label("expired_at"),
             deadline,
             state_of(deadline, now).label("state"),
         )

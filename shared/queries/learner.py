@@ -36,9 +36,9 @@ from shared.models import (
     RosterChange,
 )
 from shared.queries import AnyRow, counted
-from shared.queries.certifications import state_of
+from shared.queries.certifications import expiry, state_of
 from shared.queries.coaching import is_low, result_of, same_quiz
-from shared.queries.people import Who, people
+from shared.queries.people import Who, is_there, people
 
 learner = table_of(Learner).c
 progress = table_of(ModuleProgress).c
@@ -86,7 +86,9 @@ def profile(connection: Connection, person: str, who: Who) -> AnyRow | None:
     roster = (
         select(
             func.min(learner.provisioned_at).label("provisioned_at"),
-            func.max(learner.deprovisioned_at).label("deprovisioned_at"),
+            func.max(func.coalesce(learner.leaves_at, learner.deprovisioned_at)).label(
+                "deprovisioned_at"
+            ),
         )
         .where(learner.person == person)
         .subquery()
@@ -97,7 +99,9 @@ def profile(connection: Connection, person: str, who: Who) -> AnyRow | None:
 
 def accounts(connection: Connection, person: str) -> Sequence[AnyRow]:
     """The accounts of a person: vendor, user_id, email, name, role, team_id, active."""
-    query = select(*learner).where(learner.person == person)
+    columns = (learner.vendor, learner.user_id, learner.email, learner.name, learner.role,
+               learner.team_id, is_there().label("active"))  # fmt: skip
+    query = select(*columns).where(learner.person == person)
     return connection.execute(query.order_by(learner.vendor, learner.user_id)).all()
 
 
@@ -215,7 +219,9 @@ def certificates(connection: Connection, person: str, now: datetime) -> Sequence
     """Expired certificates: state (as of `certifications.certificates`), vendor, cert_name,
     expired_at, renewal_deadline; the next deadline first."""
     state = state_of(certificate.renewal_deadline, now).label("state")
-    query = select(*certificate, state).where(_of(person, certificate))
+    at = expiry().label("expired_at")
+    columns = (certificate.vendor, certificate.cert_name, at, certificate.renewal_deadline)
+    query = select(*columns, state).where(_of(person, certificate))
     order = (certificate.renewal_deadline.is_(None), certificate.renewal_deadline)
     return connection.execute(query.order_by(*order, certificate.cert_name)).all()
 

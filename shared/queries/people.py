@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, case, func, or_, select, true
+from sqlalchemy import ColumnElement, FromClause, Select, and_, case, false, func, or_, select, true
+from sqlalchemy.sql.functions import current_timestamp
 
 from shared.bulk import table_of
 from shared.models import Learner
@@ -34,7 +35,7 @@ def people(
     somebody's `accounts`, which has a row of each learner, with what was joined to it.
     """
     on_roster = or_(learner.provisioned_at.isnot(None), learner.deprovisioned_at.isnot(None))
-    still_there = func.max(case((on_roster, case((learner.active, 1), else_=0))))
+    still_there = func.max(case((on_roster, case((is_there(), 1), else_=0))))
     everybody = (
         select(
             learner.person,
@@ -52,6 +53,12 @@ def people(
         .subquery()
     )
     return select(everybody).where(*_asked(everybody.c, who))
+
+
+def is_there() -> ColumnElement[bool]:
+    """Whether an account's last roster event lets it be there by the store's clock: a departure
+    that was announced for later begins then."""
+    return or_(learner.active, func.coalesce(learner.leaves_at > current_timestamp(), false()))
 
 
 def _asked(person: Any, who: Who) -> tuple[ColumnElement[bool], ...]:

@@ -16,7 +16,7 @@ from shared.facts import Completed, Identified
 from shared.outcomes import Outcome
 from shared.settings import ReceiverSettings, SettingsError
 from tests import playing
-from tests.receiver.vendor_cases import NOW, SecurityCases, json_values, only_refuses, served
+from tests.receiver.vendor_cases import NOW, SecurityCases, json_values, kept, only_refuses, served
 
 SLUG = "innovative-educators"
 ADDRESSES = "54.243.7.71, 3.83.213.76"
@@ -180,9 +180,8 @@ def test_a_completion_by_nobody_is_not_understood(user: Any) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"notifiableId": None}, {"notifiableId": ""}, {"timestamp": "yesterday"}, {"timestamp": True},
-     {"timestamp": "9999-12-31T23:59:59-10:00"}, {"userDetail": "x"}, {"userDetail__id": [1]},
-     {"userDetail__id": "u" * 256}, {"event": "renamed", "notifiableId": None}],
+    [{"notifiableId": None}, {"notifiableId": ""}, {"event": "renamed", "notifiableId": None},
+     {"userDetail": "x", "user": None}, {"userDetail__id": [1], "user": ["a"]}],
 )  # fmt: skip
 def test_a_completion_with_a_wrong_field_is_not_understood_and_no_test(
     fields: dict[str, Any],
@@ -191,8 +190,22 @@ def test_a_completion_with_a_wrong_field_is_not_understood_and_no_test(
         parsed(playing.course(**fields))
 
 
-def test_without_a_time_the_completion_happened_when_it_came() -> None:
-    assert parsed(playing.course(timestamp=None)).occurred_at == NOW
+@pytest.mark.parametrize("when", [None, "yesterday", True, "9999-12-31T23:59:59-10:00"])
+def test_without_a_time_the_completion_happened_when_it_came(when: Any) -> None:
+    assert parsed(playing.course(timestamp=when)).occurred_at == NOW
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"userDetail": "x"},
+        {"userDetail": []},
+        {"userDetail__id": [1]},
+        {"userDetail__id": "u" * 256},
+    ],
+)
+def test_a_detail_of_the_learner_that_is_none_leaves_the_e_mail(fields: dict[str, Any]) -> None:
+    assert parsed(playing.course(**fields)).user_id == "dana.reyes@example.com"
 
 
 @pytest.mark.parametrize("name", ["completion", "completion.numbers", "completion.no-detail",
@@ -200,9 +213,7 @@ def test_without_a_time_the_completion_happened_when_it_came() -> None:
 def test_a_sample_is_kept_word_for_word_and_says_the_same_when_read_again(name: str) -> None:
     event = sample(name)
     assert event.payload == playing.sample(SLUG, name).decode()
-    again = innovative_educators.kept_facts(
-        event.event_key, event.type, event.occurred_at, event.payload
-    )
+    again = innovative_educators.kept_facts(kept(event))
     assert tuple(again) == tuple(event.facts)
 
 

@@ -18,7 +18,7 @@ from receiver.vendors.standard_webhooks import ID, SIGNATURE, TIMESTAMP, sign
 from shared.outcomes import Outcome
 from shared.settings import ReceiverSettings, SettingsError
 from tests import playing
-from tests.receiver.vendor_cases import NOW, SigningCases, json_values, only_refuses, served
+from tests.receiver.vendor_cases import NOW, SigningCases, json_values, kept, only_refuses, served
 
 SLUG = "standard-webhooks"
 VECTOR = json.loads((playing.SAMPLES / "standard_webhooks_vector.json").read_text())
@@ -246,7 +246,7 @@ def test_an_event_is_kept_under_its_type_and_without_facts() -> None:
     assert (event.event_key, event.type, event.company_id) == ("msg-1", "contact.created", None)
     assert (event.user_id, event.facts, event.payload) == (None, (), body.decode())
     assert event.occurred_at == datetime(2025, 11, 22, 8, 26, 10, 344_522, tzinfo=UTC)
-    assert standard_webhooks.kept_facts("msg-1", event.type, event.occurred_at, "") == ()
+    assert standard_webhooks.kept_facts(kept(event)) == ()
 
 
 def test_a_sample_with_everything_on_one_level_is_kept_as_it_is() -> None:

@@ -16,7 +16,7 @@ from receiver.pipeline import joined, judge
 from receiver.replay import as_it_came
 from receiver.store import Entry
 from receiver.vendors import configured
-from receiver.vendors.base import Incoming, Rejected, Unreadable, Vendor
+from receiver.vendors.base import Incoming, KeptEvent, Rejected, Unreadable, Vendor, VendorEvent
 from shared.bulk import encode
 from shared.outcomes import Outcome
 from shared.settings import ReceiverSettings
@@ -48,6 +48,11 @@ def only_refuses(vendor: Vendor, delivery: Incoming) -> None:
         except (Rejected, Unreadable):
             break
     as_written(judge(vendor, delivery))
+
+
+def kept(event: VendorEvent) -> KeptEvent:
+    """The event as it is stored, having come at NOW."""
+    return KeptEvent(event.event_key, event.type, event.occurred_at, NOW, event.payload)
 
 
 def as_written(entry: Entry) -> None:

@@ -15,6 +15,8 @@ from shared import models
 from shared.database import MIGRATIONS, is_current, migrate, open_engine, rebuild_is_due
 from shared.models import (
     CoachingCase,
+    CourseCompletion,
+    Event,
     Learner,
     LearnerStanding,
     Module,
@@ -153,7 +155,9 @@ def test_a_row_of_every_table_of_an_earlier_store_is_still_there(
     before = contents(empty, then)
     assert all(before.values())
     migrate(empty)
-    assert contents(empty, then) == before
+    after = contents(empty, then)
+    after["rebuild_due"] = after.get("rebuild_due", [])[:1]  # a migration may ask for one more
+    assert {name: after[name] for name in before} == before
 
 
 def test_a_case_of_coaching_from_before_rounds_is_a_first_round(empty: Engine) -> None:
@@ -184,6 +188,23 @@ def test_the_command_makes_new_read_models_from_the_events_that_are_there(
     assert (learner.user_id, learner.person) == ("u-1", "mindtickle u-1")
     assert row(empty, LearnerStanding).slot == AT.replace(minute=15)
     assert row(empty, Module).module_name == playing.progress("u-1")["moduleName"]
+
+
+def test_ids_with_blanks_and_times_from_the_future_are_set_right_by_a_rebuild(
+    empty: Engine, empty_store_url: str, tmp_path: Path
+) -> None:
+    migrate(empty, "0005")
+    with empty.begin() as connection:
+        table = next(one for one in tables(empty) if one.name == "event")
+        body = playing.body_of("course.completed", {"userId": "u-1\n", "courseId": "c-1"})
+        values = {c.name: something(c) for c in table.c} | {
+            "vendor": V, "type": "course.completed", "user_id": "u-1\n", "payload": body.decode(),
+            "occurred_at": AT.replace(year=2031),
+        }  # fmt: skip
+        connection.execute(insert(table).values(values))
+    command("migrate", folder=tmp_path, DATABASE_URL=empty_store_url)
+    assert row(empty, Event).user_id == row(empty, Learner).user_id == "u-1"
+    assert row(empty, CourseCompletion).completed_at == AT
 
 
 def test_a_store_whose_read_models_are_not_made_anew_yet_is_not_current(empty: Engine) -> None:

@@ -34,6 +34,7 @@ from tests.stores import read_models
 
 MONDAY = datetime(2025, 11, 17, 22, 0, tzinfo=UTC)
 TUESDAY, WEDNESDAY = MONDAY + timedelta(days=1), MONDAY + timedelta(days=2)
+NEVER = datetime.min.replace(tzinfo=UTC)
 V = "mindtickle"
 
 quick = settings(
@@ -60,7 +61,7 @@ def reference(facts: Iterable[Fact]) -> dict[str, list[tuple[Any, ...]]]:
                 for one in latest_change(by_kind.get(Provisioned, ()))
             ]
             + [
-                (*one[:2], one.deprovisioned_at, "left", None, None, one.reason)
+                (*one[:2], one.leaves_at or one.deprovisioned_at, "left", None, None, one.reason)
                 for one in latest_change(by_kind.get(Deprovisioned, ()))
             ]
         ),
@@ -97,7 +98,9 @@ def latest_change(facts: Iterable[Any]) -> list[Any]:
     told = {Provisioned: (4, 5), Deprovisioned: (4,)}
 
     def at(fact: Any) -> Any:
-        return getattr(fact, "provisioned_at", None) or fact.deprovisioned_at
+        if isinstance(fact, Provisioned):
+            return fact.provisioned_at
+        return fact.leaves_at or fact.deprovisioned_at
 
     best: dict[Any, Any] = {}
     for fact in sorted(facts, key=lambda one: words(*(one[n] for n in told[type(one)]))):
@@ -169,7 +172,10 @@ def a_learner(facts: list[Any]) -> tuple[Any, ...]:
     joined = [fact for fact in facts if isinstance(fact, Provisioned)]
     left = [fact for fact in facts if isinstance(fact, Deprovisioned)]
     told = [fact for fact in facts if isinstance(fact, Identified)]
-    left_at = max((fact.deprovisioned_at for fact in left), default=None)
+    said = max(
+        left, key=lambda fact: (fact.deprovisioned_at, fact.leaves_at or NEVER), default=None
+    )
+    left_at, leaves_at = (said.deprovisioned_at, said.leaves_at) if said else (None, None)
     told_at = max((fact.identified_at for fact in told), default=None)
     joined_at = max((fact.provisioned_at for fact in joined), default=None)
     email = name = role = team = None
@@ -183,7 +189,8 @@ def a_learner(facts: list[Any]) -> tuple[Any, ...]:
     active = left_at is None or (joined_at is not None and joined_at > left_at)
     who = facts[0].vendor, facts[0].user_id
     return (
-        *who, email, name, role, team, active, joined_at, left_at, told_at, person_of(*who, email)
+        *who, email, name, role, team, active, joined_at, left_at, leaves_at, told_at,
+        person_of(*who, email),
     )  # fmt: skip
 
 
@@ -203,8 +210,10 @@ def a_day(facts: list[tuple[Any, ...]]) -> tuple[Any, ...]:
 
 
 def an_expiry(facts: list[Expired]) -> tuple[Any, ...]:
-    never = datetime.min.replace(tzinfo=UTC)
-    return tuple(max(facts, key=lambda fact: (fact.expired_at, fact.renewal_deadline or never)))
+    def order(fact: Expired) -> Any:
+        return fact.expired_at, fact.renewal_deadline or NEVER, fact.expires_at or NEVER
+
+    return tuple(max(facts, key=order))
 
 
 # Facts that often meet: few people, few moments, many ties
@@ -222,13 +231,16 @@ percents = st.sampled_from([0.0, 33.3, 33.4, 100.0])
 emails = st.sampled_from([None, "a@x.com", " A@x.com", "no address"])
 facts = st.one_of(
     st.builds(Provisioned, st.just(V), people, emails, names, names, names, moments),
-    st.builds(Deprovisioned, st.just(V), people, emails, moments, names),
+    st.builds(Deprovisioned, st.just(V), people, emails, moments, names, st.none() | moments),
     st.builds(Identified, st.just(V), people, emails, names, moments),
     st.builds(
         Progressed, st.just(V), people, st.sampled_from(["m-1", "m-2"]), names, percents,
         st.integers(0, 3), moments,
     ),
-    st.builds(Expired, st.just(V), people, st.just("expert"), moments, st.none() | moments),
+    st.builds(
+        Expired, st.just(V), people, st.just("expert"), moments, st.none() | moments,
+        st.none() | moments,
+    ),
 )  # fmt: skip
 once = st.one_of(  # an event key stands for one event, so it is made from the content
     st.builds(
@@ -270,6 +282,8 @@ def test_any_order_repetition_and_batching_of_facts_gives_the_same_tables(
 
 # The same from deliveries, through the event table
 
+ahead = [MONDAY + timedelta(days=days) for days in (9, 90, 20_000)]  # soon, announced, absurd
+stated = (moments | st.sampled_from(ahead)).map(datetime.isoformat)
 bodies = st.one_of(
     st.builds(
         lambda **data: ("user.provisioned", data),
@@ -277,7 +291,7 @@ bodies = st.one_of(
     ),
     st.builds(
         lambda at, **data: ("user.deprovisioned", data | {"deprovisionedAt": at}),
-        userId=people, email=names, at=moments.map(datetime.isoformat),
+        userId=people, email=names, at=stated,
     ),
     st.builds(
         lambda **data: ("module.progress", data),
@@ -290,11 +304,11 @@ bodies = st.one_of(
     ),
     st.builds(
         lambda at, **data: ("course.completed", data | {"completedAt": at}),
-        userId=people, courseId=st.just("c-1"), at=moments.map(datetime.isoformat),
+        userId=people, courseId=st.just("c-1"), at=stated,
     ),
     st.builds(
         lambda at, **data: ("certification.expired", data | {"expiredAt": at}),
-        userId=people, certName=st.just("expert"), at=moments.map(datetime.isoformat),
+        userId=people, certName=st.just("expert"), at=stated,
     ),
 )  # fmt: skip
 deliveries = st.tuples(bodies, moments.map(datetime.isoformat))
@@ -305,7 +319,7 @@ def event_of(delivery: tuple[tuple[str, dict[str, Any]], str]) -> VendorEvent:
     key = f"{event_type} {sorted(data.items(), key=str)} {signed_at}"
     headers = {EVENT_ID: key.encode(), TIMESTAMP: signed_at.encode()}
     body = playing.body_of(event_type, data)
-    return MindTickle([b"x"], "acme", 0, 0).parse(Incoming(headers, body, None, MONDAY))
+    return MindTickle([b"x"], "acme", 0, 0).parse(Incoming(headers, body, None, WEDNESDAY))
 
 
 def entry_of(event: VendorEvent) -> Entry:
