@@ -3,7 +3,7 @@
 import json
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -486,15 +486,17 @@ def test_a_trailing_slash_is_another_address(lasting_receiver: Receiver) -> None
     assert lasting_receiver.client.post("/webhooks/mindtickle/").status_code == 404
 
 
-def test_a_body_that_is_dropped_by_an_unknown_upgrade_is_to_be_sent_again(
-    lasting_receiver: Receiver,
+@pytest.mark.parametrize("offer", ["h2c", "websocket", "h2c, websocket"])
+@pytest.mark.parametrize("send", [bytes, chunks], ids=["whole", "chunked"])
+def test_an_offer_to_speak_another_protocol_is_ignored(
+    lasting_receiver: Receiver, offer: str, send: Callable[[bytes], Any]
 ) -> None:
-    body = body_of("badge.earned", {"n": new_id()})
+    body = body_of("badge.earned", {"n": new_id(), "text": "x" * 30_000})
     headers = signed(body, datetime.now(UTC), new_id())
-    upgrade = {"connection": "upgrade, http2-settings", "upgrade": "h2c", "http2-settings": "AAMA"}
-    answer = lasting_receiver.post(body, headers | upgrade)
-    assert (answer.status_code, answer.json()) == (503, {"received": False})
-    assert lasting_receiver.post(body, headers).json() == {"received": True}
+    upgrade = {"connection": "upgrade, http2-settings", "upgrade": offer, "http2-settings": "AAMA"}
+    answer = lasting_receiver.post(send(body), headers | upgrade)
+    assert (answer.status_code, answer.json()) == (200, {"received": True})
+    assert lasting_receiver.post(body, headers).json() == {"duplicate": True}
 
 
 def test_bodies_that_are_never_finished_cannot_fill_the_memory(
