@@ -1,5 +1,6 @@
 """The application: routes and lifespan."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from hmac import compare_digest
@@ -11,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from receiver.chores import Chores
 from receiver.errors import StoreUnavailable
 from receiver.metrics import Metrics
-from receiver.pipeline import Answer, Pipeline
+from receiver.pipeline import STORE_SEC, Answer, Pipeline
 from receiver.quarantine import Caps
 from receiver.vendors import configured
 from receiver.vendors.base import Vendor
@@ -46,7 +47,9 @@ class Door:
         self._pipeline = pipeline
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        vendor = self._vendors.get(scope["path"]) if scope["type"] == "http" else None
+        # A slash at the end is no other vendor: some put one there when they enter the address.
+        path = scope["path"].removesuffix("/") if scope["type"] == "http" else ""
+        vendor = self._vendors.get(path)
         if vendor is None:
             await self._app(scope, receive, send)
         elif scope["method"] != "POST":
@@ -81,15 +84,16 @@ def create_app(settings: ReceiverSettings) -> ASGIApp:
         title="Repboard receiver", lifespan=lifespan, openapi_url=None, redirect_slashes=False
     )
 
-    @app.get("/healthz")
+    @app.api_route("/healthz", methods=["GET", "HEAD"])
     async def healthz() -> dict[str, bool]:
         return {"alive": True}
 
-    @app.get("/readyz")
+    @app.api_route("/readyz", methods=["GET", "HEAD"])
     async def readyz(response: Response) -> dict[str, bool]:
         try:
-            await writer.check()
-        except StoreUnavailable:
+            async with asyncio.timeout(STORE_SEC):
+                await writer.check()
+        except (StoreUnavailable, TimeoutError):
             response.status_code = 503
             return {"ready": False}
         return {"ready": True}

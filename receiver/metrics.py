@@ -1,6 +1,6 @@
 """What Prometheus is told. Labels come from our own tables, never from a payload."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
@@ -20,6 +20,11 @@ class Metrics:
             "repboard_deliveries_not_stored",
             "Requests answered 503: no store to write to, or no whole body.",
             ["vendor"],
+            registry=self._registry,
+        )
+        self.bytes_under_way = Gauge(
+            "repboard_body_bytes_under_way",
+            "Bytes of bodies that have begun to arrive and are not there whole.",
             registry=self._registry,
         )
         self.seconds = Histogram(
