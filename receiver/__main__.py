@@ -66,6 +66,7 @@ def serve() -> None:
         server_header=False,
         headers=list(security_headers(settings)),
         proxy_headers=False,  # the pipeline counts trusted proxies itself
+        timeout_keep_alive=settings.keep_alive_sec,
         timeout_graceful_shutdown=DRAIN_SEC,
     )
 

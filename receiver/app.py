@@ -14,6 +14,7 @@ from receiver.errors import StoreUnavailable
 from receiver.metrics import Metrics
 from receiver.pipeline import STORE_SEC, Answer, Pipeline
 from receiver.quarantine import Caps
+from receiver.unknown_addresses import UnknownAddresses
 from receiver.vendors import configured
 from receiver.vendors.base import Vendor
 from receiver.writer import Writer
@@ -41,8 +42,15 @@ class Door:
     only cost time at each delivery: half of it, as `make bench` shows.
     """
 
-    def __init__(self, app: ASGIApp, vendors: Mapping[str, Vendor], pipeline: Pipeline) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        vendors: Mapping[str, Vendor],
+        pipeline: Pipeline,
+        unknown: UnknownAddresses,
+    ) -> None:
         self._app = app
+        self._unknown = unknown
         self._vendors = {f"{ADDRESS}{slug}": vendor for slug, vendor in vendors.items()}
         self._pipeline = pipeline
 
@@ -51,6 +59,8 @@ class Door:
         path = scope["path"].removesuffix("/") if scope["type"] == "http" else ""
         vendor = self._vendors.get(path)
         if vendor is None:
+            if path and scope["method"] == "POST":
+                self._unknown.note(scope["path"], scope["raw_path"])
             await self._app(scope, receive, send)
         elif scope["method"] != "POST":
             await ONLY_POST.send(send)
@@ -69,7 +79,8 @@ def create_app(settings: ReceiverSettings) -> ASGIApp:
     )
     pipeline = Pipeline(settings, writer, metrics)
     vendors = configured(settings)
-    chores = Chores(engine, vendors, settings.retention_days)
+    unknown = UnknownAddresses(engine, metrics)
+    chores = Chores(engine, vendors, settings.retention_days, unknown)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -104,7 +115,7 @@ def create_app(settings: ReceiverSettings) -> ASGIApp:
             return Response(status_code=401, headers={"www-authenticate": "Bearer"})
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
-    return Door(app, vendors, pipeline)
+    return Door(app, vendors, pipeline, unknown)
 
 
 def _presents(request: Request, token: SecretStr | None) -> bool:

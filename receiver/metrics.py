@@ -22,6 +22,11 @@ class Metrics:
             ["vendor"],
             registry=self._registry,
         )
+        self.unknown_addresses = Counter(
+            "repboard_unknown_addresses",
+            "Requests below /webhooks/ to no vendor.",
+            registry=self._registry,
+        )
         self.bytes_under_way = Gauge(
             "repboard_body_bytes_under_way",
             "Bytes of bodies that have begun to arrive and are not there whole.",

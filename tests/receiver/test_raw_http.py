@@ -167,6 +167,14 @@ def unfinished(receiver: Receiver) -> Iterator[socket.socket]:
 
 
 @pytest.fixture(scope="module", autouse=True)
+def idle(receiver: Receiver) -> Iterator[socket.socket]:
+    """A connection that waits for its next request. All others come meanwhile."""
+    with closing(sent(receiver, b"HEAD /healthz HTTP/1.1\r\nhost: x\r\n\r\n")) as raw:
+        assert raw.recv(4096).startswith(b"HTTP/1.1 200 ")
+        yield raw
+
+
+@pytest.fixture(scope="module", autouse=True)
 def stalled(receiver: Receiver) -> Iterator[Mapping[str, socket.socket]]:
     """Connections on which no request ever begins. All others come meanwhile."""
     begun: Mapping[str, bytes] = {
@@ -274,3 +282,9 @@ def test_a_connection_on_which_no_request_begins_is_closed(
         "half of a second head": [200],
         "half a body that is answered already": [413],
     }
+
+
+def test_an_idle_connection_outlives_what_a_balancer_keeps_for_seconds(idle: socket.socket) -> None:
+    """It is used again when the tests above have waited for a body, longer than uvicorn's 5 s."""
+    idle.sendall(framed()(good()))
+    assert answers(idle) == [200]
