@@ -34,6 +34,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._begun = False
+        """Whether some of a request is here, and some of it is not."""
         self._in_head = True
         self._buffers = True
         """Whether the parser keeps what comes now: it does so with a head and with trailers."""
@@ -126,7 +128,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self._never_close()
-        if self.pipeline or not self._in_head:
+        if self.pipeline or self._begun:
             self._close_in(REQUEST_SEC if self.pipeline else HEAD_SEC)
         super().on_response_complete()
 
@@ -134,6 +136,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._begun = True
         self._await_head()
 
     def on_url(self, url: bytes) -> None:
@@ -183,6 +186,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         super().on_message_complete()
+        self._begun = False
         self._await_head()
 
     # What is expected next
