@@ -18,6 +18,7 @@ from receiver.commands.erase import erase
 from receiver.commands.simulate import simulate
 from receiver.commands.webhooks import webhooks
 from receiver.errors import ReceiverError, ReplayError, StartError
+from receiver.protocol import BoundedProtocol
 from receiver.prune import prune as remove_old
 from receiver.readmodels.rebuild import rebuild as rebuild_read_models
 from receiver.replay import HELD_BACK
@@ -58,13 +59,14 @@ def serve() -> None:
         host=settings.receiver_host,
         port=settings.receiver_port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         access_log=False,
         log_config=None,
         server_header=False,
         headers=list(security_headers(settings)),
         proxy_headers=False,  # the pipeline counts trusted proxies itself
+        timeout_keep_alive=settings.keep_alive_sec,
         timeout_graceful_shutdown=DRAIN_SEC,
     )
 

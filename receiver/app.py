@@ -1,5 +1,6 @@
 """The application: routes and lifespan."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from hmac import compare_digest
@@ -11,8 +12,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from receiver.chores import Chores
 from receiver.errors import StoreUnavailable
 from receiver.metrics import Metrics
-from receiver.pipeline import Answer, Pipeline
+from receiver.pipeline import STORE_SEC, Answer, Pipeline
 from receiver.quarantine import Caps
+from receiver.unknown_addresses import UnknownAddresses
 from receiver.vendors import configured
 from receiver.vendors.base import Vendor
 from receiver.writer import Writer
@@ -40,14 +42,25 @@ class Door:
     only cost time at each delivery: half of it, as `make bench` shows.
     """
 
-    def __init__(self, app: ASGIApp, vendors: Mapping[str, Vendor], pipeline: Pipeline) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        vendors: Mapping[str, Vendor],
+        pipeline: Pipeline,
+        unknown: UnknownAddresses,
+    ) -> None:
         self._app = app
+        self._unknown = unknown
         self._vendors = {f"{ADDRESS}{slug}": vendor for slug, vendor in vendors.items()}
         self._pipeline = pipeline
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        vendor = self._vendors.get(scope["path"]) if scope["type"] == "http" else None
+        # A slash at the end is no other vendor: some put one there when they enter the address.
+        path = scope["path"].removesuffix("/") if scope["type"] == "http" else ""
+        vendor = self._vendors.get(path)
         if vendor is None:
+            if path and scope["method"] == "POST":
+                self._unknown.note(scope["path"], scope["raw_path"])
             await self._app(scope, receive, send)
         elif scope["method"] != "POST":
             await ONLY_POST.send(send)
@@ -66,7 +79,8 @@ def create_app(settings: ReceiverSettings) -> ASGIApp:
     )
     pipeline = Pipeline(settings, writer, metrics)
     vendors = configured(settings)
-    chores = Chores(engine, vendors, settings.retention_days)
+    unknown = UnknownAddresses(engine, metrics)
+    chores = Chores(engine, vendors, settings.retention_days, unknown)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -81,15 +95,16 @@ def create_app(settings: ReceiverSettings) -> ASGIApp:
         title="Repboard receiver", lifespan=lifespan, openapi_url=None, redirect_slashes=False
     )
 
-    @app.get("/healthz")
+    @app.api_route("/healthz", methods=["GET", "HEAD"])
     async def healthz() -> dict[str, bool]:
         return {"alive": True}
 
-    @app.get("/readyz")
+    @app.api_route("/readyz", methods=["GET", "HEAD"])
     async def readyz(response: Response) -> dict[str, bool]:
         try:
-            await writer.check()
-        except StoreUnavailable:
+            async with asyncio.timeout(STORE_SEC):
+                await writer.check()
+        except (StoreUnavailable, TimeoutError):
             response.status_code = 503
             return {"ready": False}
         return {"ready": True}
@@ -100,7 +115,7 @@ def create_app(settings: ReceiverSettings) -> ASGIApp:
             return Response(status_code=401, headers={"www-authenticate": "Bearer"})
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
-    return Door(app, vendors, pipeline)
+    return Door(app, vendors, pipeline, unknown)
 
 
 def _presents(request: Request, token: SecretStr | None) -> bool:

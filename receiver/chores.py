@@ -1,20 +1,24 @@
 """What a running receiver does besides taking deliveries in, in a thread of its own.
 
-Every second it looks for a replay that somebody asked for; once a day it prunes. Each does its
+Every second it writes what came to unknown addresses, and looks for a replay that somebody asked
+for; once a day it prunes. Each does its
 work in small transactions with a pause between them, so that deliveries do not wait for it. Once an
 hour it has the store's planner count: 5 ms on a SQLite of a million events.
 """
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from time import monotonic
 
 import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from receiver.errors import Stopping, first_line
 from receiver.prune import prune
 from receiver.replay_requests import carry_out_next
+from receiver.unknown_addresses import UnknownAddresses
 from receiver.vendors.base import Vendor
 from shared.database import analyze
 
@@ -31,7 +35,14 @@ log = structlog.get_logger()
 class Chores:
     """The thread. `retention_days` 0 keeps deliveries for ever."""
 
-    def __init__(self, engine: Engine, vendors: Mapping[str, Vendor], retention_days: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        vendors: Mapping[str, Vendor],
+        retention_days: int,
+        unknown: UnknownAddresses,
+    ) -> None:
+        self._unknown = unknown
         self._engine = engine
         self._vendors = vendors
         self._retention_days = retention_days
@@ -47,12 +58,15 @@ class Chores:
         """Break off after the transaction that is under way, and wait for that."""
         self._stopping.set()
         self._thread.join()
+        with suppress(SQLAlchemyError):
+            self._unknown.write()
 
     def _run(self) -> None:
         pause = 0.0
         while not self._stopping.wait(pause):
             try:
                 pause = POLL_SEC
+                self._unknown.write()
                 self._prune()
                 self._analyze()
                 if carry_out_next(self._engine, self._vendors, self._pause):

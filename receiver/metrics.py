@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
@@ -28,6 +28,16 @@ class Metrics:
             "repboard_fields_ignored",
             "Fields of accepted events that count as absent: their value was not understood.",
             ["vendor", "event_type", "field"],
+            registry=self._registry,
+        )
+        self.unknown_addresses = Counter(
+            "repboard_unknown_addresses",
+            "Requests below /webhooks/ to no vendor.",
+            registry=self._registry,
+        )
+        self.bytes_under_way = Gauge(
+            "repboard_body_bytes_under_way",
+            "Bytes of bodies that have begun to arrive and are not there whole.",
             registry=self._registry,
         )
         self.seconds = Histogram(

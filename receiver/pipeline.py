@@ -1,8 +1,10 @@
 """The way of one delivery: read → authenticate → parse → write → answer."""
 
+import asyncio
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from secrets import token_bytes
@@ -32,6 +34,14 @@ from shared.settings import ReceiverSettings
 
 RETRY_AFTER_SEC = 30
 SALT_BYTES = 16
+STORE_SEC = 15
+"""For the store to answer. A locked one takes 5 s for the batch before and 5 s for the delivery's
+own."""
+SHARE_OF_UNVERIFIED = 2
+"""Half of the writer's queue."""
+MAX_UNVERIFIED = 65_536
+"""Bytes of a body that are parsed although its signature, credential or address is wrong."""
+AUTHENTIC = (Outcome.UNREADABLE, Outcome.WRONG_COMPANY)
 CONTENT: dict[Outcome, dict[str, object]] = {
     Outcome.ACCEPTED: {"received": True},
     Outcome.DUPLICATE: {"duplicate": True},
@@ -72,6 +82,32 @@ LATER_AND_CLOSE = Answer.of(
 )
 
 
+class Unverified:
+    """The share of the writer's queue for what is not verified: however much of it comes, there is
+    room for the vendors' own. Counts deliveries and bytes that wait."""
+
+    def __init__(self, max_deliveries: int, max_bytes: int) -> None:
+        self._deliveries = max(1, max_deliveries)
+        self._bytes = max_bytes
+
+    @contextmanager
+    def room_for(self, entry: Entry) -> Iterator[None]:
+        """Holds room meanwhile, if `entry` needs any here. Raises StoreUnavailable."""
+        if entry.outcome in (Outcome.ACCEPTED, *AUTHENTIC):
+            yield
+            return
+        size = entry.body_bytes if entry.held else 0
+        if not self._deliveries or size > self._bytes:
+            raise StoreUnavailable("too many unverified deliveries are waiting")
+        self._deliveries -= 1
+        self._bytes -= size
+        try:
+            yield
+        finally:
+            self._deliveries += 1
+            self._bytes += size
+
+
 class Pipeline:
     """Takes requests in, for any vendor."""
 
@@ -80,7 +116,12 @@ class Pipeline:
         self._reader = BodyReader(settings.max_body_bytes, settings.max_waiting_bytes)
         self._hops = settings.trusted_proxy_hops
         self._writer = writer
+        self._unverified = Unverified(
+            settings.max_waiting_deliveries // SHARE_OF_UNVERIFIED,
+            settings.max_waiting_bytes // SHARE_OF_UNVERIFIED,
+        )
         self._metrics = metrics
+        metrics.bytes_under_way.set_function(self._reader.bytes_under_way)
 
     async def take(self, vendor: Vendor, scope: Scope, receive: Receive) -> Answer:
         """What to answer to one request. Never raises for any bytes that anyone can send."""
@@ -90,28 +131,37 @@ class Pipeline:
         address = peer(client, headers.get("x-forwarded-for", b""), self._hops)
         incoming = Incoming(headers, b"", address, datetime.now(UTC))
         try:
-            body = await self._reader.read(headers, receive)
-        except (CutOff, StoreUnavailable) as error:
-            return self._unread(vendor, address, error)
+            body = await self._reader.read(headers, receive, address)
+        except CutOff as error:
+            return self._unread(vendor, address, error.reason)
         except TooLarge as error:
             entry = _too_large(vendor, incoming, error.size, self._max_body)
         else:
             entry = judge(vendor, incoming._replace(body=body))
         return await self._write(entry, started)
 
-    def _unread(self, vendor: Vendor, address: str | None, error: Exception) -> Answer:
+    def _unread(self, vendor: Vendor, address: str | None, reason: str) -> Answer:
         """There is nothing to keep: the vendor must send it again."""
         self._metrics.not_stored.labels(vendor.slug).inc()
-        outcome = "cut_off" if isinstance(error, CutOff) else "not_stored"
-        log.warning("delivery", vendor=vendor.slug, outcome=outcome, status=503, remote_ip=address)
+        log.warning(
+            "delivery",
+            vendor=vendor.slug,
+            outcome="cut_off",
+            status=503,
+            remote_ip=address,
+            problem=reason,
+        )
         return LATER_AND_CLOSE
 
     async def _write(self, entry: Entry, started: float) -> Answer:
         try:
-            written = await self._writer.write(entry)
-        except StoreUnavailable as error:
+            with self._unverified.room_for(entry):
+                async with asyncio.timeout(STORE_SEC):
+                    written = await self._writer.write(entry)
+        except (StoreUnavailable, TimeoutError) as error:
             self._metrics.not_stored.labels(entry.vendor).inc()
-            _log(entry, "not_stored", 503, started, problem=str(error))
+            problem = str(error) or f"the store has not answered within {STORE_SEC} s"
+            _log(entry, "not_stored", 503, started, problem=problem)
             return LATER
         self._metrics.delivered(entry.vendor, written.outcome, perf_counter() - started)
         if entry.event and entry.event.ignored and written.outcome is Outcome.ACCEPTED:
@@ -150,16 +200,23 @@ def _without(ignored: Sequence[Ignored]) -> str | None:
 
 
 def _kept_back(vendor: Vendor, incoming: Incoming, outcome: Outcome, reason: str) -> Entry:
+    looked_at = incoming if outcome in AUTHENTIC else _without_a_large_body(incoming)
     return Entry(
         vendor=vendor.slug,
         received_at=incoming.received_at,
-        claims=vendor.claims(incoming),
+        claims=vendor.claims(looked_at),
         outcome=outcome,
         reason=reason,
         remote_ip=incoming.peer,
         body_bytes=len(incoming.body),
-        held=Held(_to_keep(vendor, incoming), incoming.body, _kind(vendor, incoming, outcome)),
+        held=Held(_to_keep(vendor, incoming), incoming.body, _kind(vendor, looked_at, outcome)),
     )
+
+
+def _without_a_large_body(incoming: Incoming) -> Incoming:
+    """What may be parsed of a delivery that is not verified, so that JSON from a stranger costs
+    milliseconds. The vendor's own are smaller, so they are known for well-formed."""
+    return incoming if len(incoming.body) <= MAX_UNVERIFIED else incoming._replace(body=b"")
 
 
 def _to_keep(vendor: Vendor, incoming: Incoming) -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""Retention: raw deliveries and their quarantine go by age; events and roll-ups stay."""
+"""Retention: raw deliveries, their quarantine and what came to no vendor go by age; events and
+roll-ups stay."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,13 +13,14 @@ from receiver.replay import breathe, no_longer_held
 from shared.audit import note
 from shared.bulk import table_of
 from shared.database import hold_write_lock
-from shared.models import Delivery, Quarantine
+from shared.models import Delivery, Quarantine, UnknownAddress
 from shared.outcomes import HeldState
 
 BATCH = 1_000
 
 delivery = table_of(Delivery)
 quarantine = table_of(Quarantine)
+unknown_address = table_of(UnknownAddress)
 
 
 class Pruned(NamedTuple):
@@ -45,6 +47,8 @@ def prune(
     """
     before = datetime.now(UTC) - timedelta(days=days)
     removed = Pruned()
+    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+        connection.execute(delete(unknown_address).where(unknown_address.c.hour < before))
     try:
         while (batch := _remove_some(engine, before)).deliveries:
             removed = Pruned(*(one + more for one, more in zip(removed, batch, strict=True)))

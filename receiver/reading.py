@@ -1,14 +1,18 @@
 """Bodies off the network: bounded in size, in time, and in the bytes that are under way in all."""
 
 import asyncio
+import ipaddress
+from collections import Counter
 from collections.abc import Mapping
 
 from starlette.types import Receive
 
-from receiver.errors import StoreUnavailable
-
 READ_SEC = 20
 LONGEST_NUMBER = 18
+SHARE_OF_PEER = 4
+"""One peer may have a quarter of the room, and always one whole body."""
+IPV6_PREFIX = 64
+"""What one customer of a network has; all addresses in it are one peer."""
 
 
 class TooLarge(Exception):
@@ -20,51 +24,115 @@ class TooLarge(Exception):
 
 
 class CutOff(Exception):
-    """The body broke off, came too slowly, or was shorter than announced."""
+    """The body is not there whole; `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Unfinished:
+    """A body that is under way; `size` is what the room counts of it, in bytes."""
+
+    def __init__(self, peer: str, deadline: asyncio.Timeout) -> None:
+        self.peer = peer
+        self.deadline = deadline
+        self.body = bytearray()
+        self.size = 0
+        self.made_room = False
 
 
 class BodyReader:
-    """Reads the bodies of one application."""
+    """Reads the bodies of one application.
 
-    def __init__(self, max_body: int, max_under_way: int) -> None:
+    A body that is there whole is never refused for lack of room, and a small one does not wait for
+    large ones: where the room runs out, the largest body of the peer that has most goes first, and
+    of equals the oldest.
+    """
+
+    def __init__(self, max_body: int, room: int) -> None:
         self._max_body = max_body
-        self._max_under_way = max_under_way
-        self._under_way = 0
+        self._room = room
+        self._room_of_peer = max(max_body, room // SHARE_OF_PEER)
+        self._unfinished: dict[Unfinished, None] = {}
+        self._bytes_of: Counter[str] = Counter()
+        self._bytes = 0
 
-    async def read(self, headers: Mapping[str, bytes], receive: Receive) -> bytes:
-        """The raw body. Raises TooLarge as soon as that is known, CutOff, or StoreUnavailable
-        while others have too many bytes under way: strangers may send slowly, and at once."""
+    def bytes_under_way(self) -> int:
+        """Of all bodies that are not there whole yet."""
+        return self._bytes
+
+    async def read(
+        self, headers: Mapping[str, bytes], receive: Receive, address: str | None
+    ) -> bytes:
+        """The raw body that `address` sends. Raises CutOff, or TooLarge once that is known."""
         announced = _announced(headers)
         if announced is not None and announced > self._max_body:
             raise TooLarge(announced)
-        body = bytearray()
+        deadline = asyncio.timeout(READ_SEC)
+        one = Unfinished(peer_of(address), deadline)
+        self._unfinished[one] = None
         try:
-            async with asyncio.timeout(READ_SEC):
-                await self._collect(receive, body)
+            async with deadline:
+                await self._collect(receive, one)
         except TimeoutError:
-            raise CutOff from None
+            raise CutOff("it made room for others" if one.made_room else "too slow") from None
         finally:
-            self._under_way -= len(body)
-        # uvicorn drops the body of a request that asks for an upgrade it does not know, as
-        # curl --http2 does; that must not pass for a wrong signature.
-        if announced is not None and len(body) < announced:
-            raise CutOff
-        return bytes(body)
+            self._forget(one)
+        return bytes(one.body)
 
-    async def _collect(self, receive: Receive, body: bytearray) -> None:
+    async def _collect(self, receive: Receive, one: Unfinished) -> None:
         more = True
         while more:
             message = await receive()
+            # Its deadline was moved, but what came before may wake it first.
+            if one.made_room:
+                raise TimeoutError
             if message["type"] == "http.disconnect":
-                raise CutOff
+                raise CutOff("it broke off")
             chunk = message.get("body", b"")
-            body += chunk
-            self._under_way += len(chunk)
-            if len(body) > self._max_body:
-                raise TooLarge(len(body))
-            if self._under_way > self._max_under_way:
-                raise StoreUnavailable("too many bodies are under way")
+            one.body += chunk
+            if len(one.body) > self._max_body:
+                raise TooLarge(len(one.body))
             more = message.get("more_body", False)
+            if more:
+                self._count(one, len(chunk))
+                self._make_room(one.peer)
+
+    def _count(self, one: Unfinished, size: int) -> None:
+        one.size += size
+        self._bytes += size
+        self._bytes_of[one.peer] += size
+        if not self._bytes_of[one.peer]:
+            del self._bytes_of[one.peer]
+
+    def _forget(self, one: Unfinished) -> None:
+        self._unfinished.pop(one, None)
+        self._count(one, -one.size)
+
+    def _make_room(self, peer: str) -> None:
+        while self._bytes_of[peer] > self._room_of_peer:
+            self._cut_largest(peer)
+        while self._bytes > self._room:
+            self._cut_largest(max(self._bytes_of, key=self._bytes_of.__getitem__))
+
+    def _cut_largest(self, peer: str) -> None:
+        """The first of the largest is the oldest, as they stand in the order of their begin."""
+        of_peer = (one for one in self._unfinished if one.peer == peer)
+        largest = max(of_peer, key=lambda one: one.size)
+        self._forget(largest)
+        largest.made_room = True
+        largest.body.clear()
+        if not largest.deadline.expired():
+            largest.deadline.reschedule(0)
+
+
+def peer_of(address: str | None) -> str:
+    """What counts as one peer: an IPv4 address, or a network of IPv6 that one customer has. All
+    without an address that can be trusted are one."""
+    if address is None or ":" not in address:
+        return address or ""
+    return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
 
 
 def _announced(headers: Mapping[str, bytes]) -> int | None:

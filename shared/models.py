@@ -472,6 +472,17 @@ class Heartbeat(Table, table=True):
     seen_at: datetime = Field(sa_type=UtcDateTime)
 
 
+class UnknownAddress(Table, table=True):
+    """Requests of an hour below /webhooks/ to no vendor, and the path of the latest."""
+
+    __tablename__ = "unknown_address"
+
+    hour: datetime = Field(primary_key=True, sa_type=UtcDateTime)
+    requests: int
+    latest_at: datetime = Field(sa_type=UtcDateTime)
+    latest_path: str = Field(sa_type=Words)
+
+
 class DeliveryHourly(Table, table=True):
     """Deliveries per vendor, hour and outcome, so that a timeline never counts deliveries."""
 

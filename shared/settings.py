@@ -322,6 +322,9 @@ class ReceiverSettings(Settings):
     """Values of the whole header. A comma separates them, so none may have one in it."""
     standard_webhooks_secret: SigningKeys = ()
     max_body_bytes: Annotated[int, Field(ge=1)] = 1_048_576
+    keep_alive_sec: Annotated[int, Field(ge=1, le=86_400)] = 75
+    """For the next request on a connection; longer than a load balancer keeps its own, or the
+    balancer sends a delivery into a connection that is being closed."""
     max_waiting_deliveries: Annotated[int, Field(ge=1)] = 2_000
     max_waiting_bytes: Annotated[int, Field(ge=1)] = 67_108_864
     trusted_proxy_hops: Annotated[int, Field(ge=0)] = 0

@@ -23,8 +23,10 @@ from dashboard.base.store import (
 from shared.diagnosis import Evidence
 from shared.outages import Outage
 from shared.queries import AnyRow, deliveries, failures, quarantine
+from shared.queries import unknown_addresses as unknown
 from shared.queries.deliveries import Search
 from shared.queries.evidence import gather, unrecovered_chains
+from shared.queries.unknown_addresses import Unknown
 from shared.queries.windows import first_hour
 from shared.vendors import VendorFacts, vendor_facts
 
@@ -71,6 +73,13 @@ def clock_span(window: str, now: datetime, zone: str) -> tuple[datetime, datetim
     if window != "24h":
         first, last = first.normalize(), last.normalize() + pd.Timedelta(days=1)
     return first, last
+
+
+@kept_a_moment
+def unknown_addresses() -> Unknown | None:
+    """What came to no vendor in the last 24 hours."""
+    with read() as connection:
+        return unknown.since(connection, first_hour("24h", this_hour()))
 
 
 @kept

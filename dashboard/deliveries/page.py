@@ -38,6 +38,7 @@ def head() -> None:
     down = [one.outage for one in recoveries]
     arrivals = data.arrivals(version, window, data.this_hour(), vendor)
     view.verdict(arrivals, evidence, down, WINDOWS[window])
+    view.unknown_addresses(data.unknown_addresses())
     bars = data.timeline(version, window, data.this_hour(), zone, vendor)
     if not bars.empty:
         span = data.clock_span(window, data.this_hour(), zone)

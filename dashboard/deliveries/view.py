@@ -19,6 +19,7 @@ from dashboard.deliveries import charts, data
 from shared.diagnosis import Evidence, Finding, Severity, diagnose
 from shared.outages import Outage
 from shared.outcomes import TAKEN
+from shared.queries.unknown_addresses import Unknown
 from shared.retries import Attempt, chain
 from shared.vendors import VendorFacts
 
@@ -105,6 +106,16 @@ def _quiet(evidence: Evidence) -> str:
         f"Quiet: nothing from {evidence.vendor.name} since {ago(evidence.silence.since)}; about "
         f"{evidence.silence.expected:,.0f} deliveries are usual in that time."
     )
+
+
+def unknown_addresses(found: Unknown | None) -> None:
+    """What came to no vendor, as one line: an address may be wrong at a vendor's."""
+    if found:
+        requests = "request" if found.requests == 1 else "requests"
+        st.caption(
+            f"{found.requests:,} {requests} to unknown addresses below /webhooks/ in the last 24 "
+            f"hours, latest path {plain(found.latest_path)} {ago(found.latest_at)}."
+        )
 
 
 def ledger(recoveries: Sequence[data.Recovery]) -> None:

@@ -181,6 +181,30 @@ def short_text(value: Any) -> str | None:
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:MAX_ID] or None
 
 
+def _remembering(
+    read: Callable[[bytes], dict[str, Any]],
+) -> Callable[[bytes], dict[str, Any]]:
+    """`read`, which knows the newest body again: of a refused delivery the same bytes are asked for
+    what they claim, and for whether they are well-formed."""
+    last: tuple[bytes, dict[str, Any] | str] = b"", ""
+
+    def reading(body: bytes) -> dict[str, Any]:
+        nonlocal last
+        known = last
+        if known[0] is not body or not body:
+            try:
+                known = body, read(body)
+            except Unreadable as unread:
+                known = body, unread.reason
+            last = known
+        if isinstance(known[1], str):
+            raise Unreadable(known[1])
+        return known[1]
+
+    return reading
+
+
+@_remembering
 def json_object(body: bytes) -> dict[str, Any]:
     """The JSON object in `body`. Bounded in depth, strict UTF-8, a byte order mark before it is
     skipped as RFC 8259 allows. Raises Unreadable."""

@@ -3,11 +3,9 @@
 import json
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
@@ -17,9 +15,8 @@ from sqlalchemy import text
 from receiver.pipeline import joined, peer
 from shared.models import Delivery, DeliveryHourly, Event, Learner, ModuleProgress, Quarantine
 from tests import playing, stores
-from tests.conftest import FreshStore
 from tests.playing import body_of, new_id, progress, signed
-from tests.running import ROOT, Receiver, until
+from tests.running import ROOT, Receiver
 from tests.stores import row, rows, unreachable
 
 UNREADABLE = {"received": True, "quarantined": True}
@@ -323,6 +320,17 @@ def test_a_receiver_whose_store_can_be_written_is_alive_and_ready(
     assert (ready.status_code, ready.json()) == (200, {"ready": True})
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_a_head_request_is_answered_as_a_get_without_the_body(
+    lasting_receiver: Receiver, path: str
+) -> None:
+    got, head = lasting_receiver.client.get(path), lasting_receiver.client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == got.headers["content-length"]
+    with unreachable(lasting_receiver.engine):
+        assert lasting_receiver.client.head("/readyz").status_code == 503
+
+
 def test_the_metrics_count_each_outcome_and_what_was_measured(lasting_receiver: Receiver) -> None:
     def samples() -> list[float]:
         of = 'repboard_deliveries_total{{outcome="{}",vendor="mindtickle"}}'
@@ -482,39 +490,25 @@ def test_while_the_store_cannot_be_written_a_delivery_is_answered_503_and_its_re
     ]
 
 
-def test_a_trailing_slash_is_another_address(lasting_receiver: Receiver) -> None:
-    assert lasting_receiver.client.post("/webhooks/mindtickle/").status_code == 404
-
-
-def test_a_body_that_is_dropped_by_an_unknown_upgrade_is_to_be_sent_again(
-    lasting_receiver: Receiver,
-) -> None:
+def test_a_slash_at_the_end_of_the_address_changes_nothing(lasting_receiver: Receiver) -> None:
     body = body_of("badge.earned", {"n": new_id()})
     headers = signed(body, datetime.now(UTC), new_id())
-    upgrade = {"connection": "upgrade, http2-settings", "upgrade": "h2c", "http2-settings": "AAMA"}
-    answer = lasting_receiver.post(body, headers | upgrade)
-    assert (answer.status_code, answer.json()) == (503, {"received": False})
-    assert lasting_receiver.post(body, headers).json() == {"received": True}
+    answer = lasting_receiver.post(body, headers, vendor="mindtickle/")
+    assert (answer.status_code, answer.json()) == (200, {"received": True})
+    assert lasting_receiver.post(body, headers).json() == {"duplicate": True}
 
 
-def test_bodies_that_are_never_finished_cannot_fill_the_memory(
-    fresh_store: FreshStore, tmp_path: Path
+@pytest.mark.parametrize("offer", ["h2c", "websocket", "h2c, websocket"])
+@pytest.mark.parametrize("send", [bytes, chunks], ids=["whole", "chunked"])
+def test_an_offer_to_speak_another_protocol_is_ignored(
+    lasting_receiver: Receiver, offer: str, send: Callable[[bytes], Any]
 ) -> None:
-    with (
-        fresh_store("sqlite") as url,
-        Receiver(url, tmp_path, MAX_WAITING_BYTES="300000") as receiver,
-        ExitStack() as opened,
-    ):
-        for _ in range(2):
-            slow = opened.enter_context(socket.create_connection(("127.0.0.1", receiver.port)))
-            slow.sendall(b"POST /webhooks/mindtickle HTTP/1.1\r\nhost: x\r\n")
-            slow.sendall(b"content-length: 200000\r\n\r\n" + b"x" * 190_000)
-            opened.callback(slow.close)
-        until(
-            lambda: receiver.metric('repboard_deliveries_not_stored_total{vendor="mindtickle"}') > 0
-        )
-        answer = slow.recv(4096)
-        assert answer.startswith(b"HTTP/1.1 503 ")
+    body = body_of("badge.earned", {"n": new_id(), "text": "x" * 30_000})
+    headers = signed(body, datetime.now(UTC), new_id())
+    upgrade = {"connection": "upgrade, http2-settings", "upgrade": offer, "http2-settings": "AAMA"}
+    answer = lasting_receiver.post(send(body), headers | upgrade)
+    assert (answer.status_code, answer.json()) == (200, {"received": True})
+    assert lasting_receiver.post(body, headers).json() == {"duplicate": True}
 
 
 def test_a_length_beyond_all_numbers_is_too_large(lasting_receiver: Receiver) -> None:
@@ -535,7 +529,8 @@ def test_only_a_post_is_a_delivery(lasting_receiver: Receiver, method: str) -> N
 @pytest.mark.parametrize(
     "path",
     ["/docs", "/redoc", "/openapi.json", "/webhooks", "/webhooks/", "/webhooks/nobody",
-     "/webhooks/mindtickle/", "/webhooks/mindtickle/more", "//webhooks/mindtickle", "/"],
+     "/webhooks/mindtickle//", "/webhooks/mindtickle/more", "//webhooks/mindtickle", "/",
+     "/webhooks/MindTickle", "/healthz/"],
 )  # fmt: skip
 def test_no_other_address_is_open(lasting_receiver: Receiver, path: str) -> None:
     assert httpx.get(f"{lasting_receiver.url}{path}").status_code == 404

@@ -98,7 +98,7 @@ def test_a_delivery_without_a_credential_is_answered_401(
 
 
 @each_with_a_header
-@pytest.mark.parametrize("value", [b"\xff\xfe", b"x" * 30_000, "ü".encode() * 99])
+@pytest.mark.parametrize("value", [b"\xff\xfe", b"x" * 20_000, "ü".encode() * 99])
 def test_odd_bytes_for_a_credential_are_refused_like_any_others(
     lasting_receiver: Receiver, slug: str, value: bytes
 ) -> None:

@@ -4,7 +4,7 @@ fault, and whoever delivers next is served."""
 import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -14,12 +14,13 @@ import pytest
 from shared.models import Delivery
 from tests import playing
 from tests.conftest import FreshStore
-from tests.running import Receiver, command
+from tests.running import Receiver, command, until
 from tests.stores import count
 
 LINE = b"POST /webhooks/mindtickle HTTP/1.1\r\n"
 LAST = b"host: x\r\nconnection: close\r\n"
 CHUNKED = b"transfer-encoding: chunked\r\n"
+UPGRADE = b"connection: close, upgrade\r\nupgrade: %b\r\n"
 ANSWER_SEC = 30
 """Longer than the receiver waits for a body."""
 
@@ -68,12 +69,20 @@ ODD_BUT_WHOLE: Mapping[str, Callable[[Good], bytes]] = {
     "no host": lambda one: framed()(one).replace(b"host: x\r\n", b""),
     "two hosts": framed(more=b"host: \xff[\r\n"),
     "bytes beyond ASCII in a header": framed(more=b"x-a: \xff\xfe\r\n"),
-    "20,000 headers": framed(more=b"".join(b"x-%d: y\r\n" % n for n in range(20_000))),
-    "a header of 5 MB": framed(more=b"x-a: " + b"y" * 5_000_000 + b"\r\n"),
+    "90 headers": framed(more=b"".join(b"x-%d: y\r\n" % n for n in range(90))),
+    "a header of 60 kB": framed(more=b"x-a: " + b"y" * 60_000 + b"\r\n"),
     "a trailer": in_chunks(lambda one: one.chunked(b"x-mt-event-id: other\r\n\r\n")),
     "a long chunk extension": in_chunks(
         lambda one: one.chunked().replace(b"\r\n", b";a=" + b"b" * 100_000 + b"\r\n", 1)
     ),
+    "a trailer that is a credential": in_chunks(
+        lambda one: one.chunked(b"x-mt-webhook-signature: 0\r\n\r\n")
+    ),
+    "an offer of WebSocket": framed(more=UPGRADE % b"websocket"),
+    "an offer of WebSocket, in chunks": in_chunks(Good.chunked, more=UPGRADE % b"websocket"),
+    "an offer of HTTP/2": framed(more=UPGRADE % b"h2c, HTTP2-Settings"),
+    "an offer of HTTP/2, in chunks": in_chunks(Good.chunked, more=UPGRADE % b"h2c"),
+    "two offers": in_chunks(Good.chunked, more=UPGRADE % b"h2c" + b"upgrade: websocket\r\n"),
     "expects to go on": framed(more=b"expect: 100-continue\r\n"),
     "expects the impossible": framed(more=b"expect: gold\r\n"),
 }
@@ -112,6 +121,21 @@ NO_HTTP: Mapping[str, Callable[[Good], bytes]] = {
     "TLS": lambda _: b"\x16\x03\x01\x00\xf8\x01" + b"\x01" * 240,
     "zeros": lambda _: b"\0" * 100_000,
 }
+TOO_MUCH: Mapping[str, Callable[[Good], bytes]] = {
+    "250,000 headers": framed(more=b"a:b\r\n" * 250_000),
+    "120 headers": framed(more=b"".join(b"x-%d: y\r\n" % n for n in range(120))),
+    "80 headers of 1 kB": framed(more=(b"x-a: " + b"y" * 1_000 + b"\r\n") * 80),
+    "a header of 5 MB": framed(more=b"x-a: " + b"y" * 5_000_000 + b"\r\n"),
+    "the name of a header of 5 MB": framed(more=b"y" * 5_000_000 + b": x\r\n"),
+    "a signature, 250,000 times": framed(more=b"x-mt-webhook-signature: 0\r\n" * 250_000),
+    "a header without end": lambda _: LINE + b"x-a: " + b"y" * 5_000_000,
+    "empty lines without end": lambda _: b"\r\n" * 1_000_000,
+    "1,000 trailers": in_chunks(lambda one: one.chunked(b"a: b\r\n" * 1_000 + b"\r\n")),
+    "a trailer of 5 MB": in_chunks(
+        lambda one: one.chunked(b"x-a: " + b"y" * 5_000_000 + b"\r\n\r\n")
+    ),
+}
+"""Of what precedes a signature, or follows the body that it covers."""
 BROKEN_OFF: Mapping[str, Callable[[Good], bytes]] = {
     "nothing": lambda _: b"",
     "empty lines": lambda _: b"\r\n\r\n\r\n",
@@ -156,6 +180,31 @@ def guarded(
         yield running
 
 
+@pytest.fixture(scope="module", autouse=True)
+def idle(receiver: Receiver) -> Iterator[socket.socket]:
+    """A connection that waits for its next request. All others come meanwhile."""
+    with closing(sent(receiver, b"HEAD /healthz HTTP/1.1\r\nhost: x\r\n\r\n")) as raw:
+        assert raw.recv(4096).startswith(b"HTTP/1.1 200 ")
+        yield raw
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stalled(receiver: Receiver) -> Iterator[Mapping[str, socket.socket]]:
+    """Connections on which no request ever begins. All others come meanwhile."""
+    begun: Mapping[str, bytes] = {
+        "nothing": b"",
+        "half a head": LINE + LAST + b"x-a: ",
+        "half of a second head": framed()(good()).replace(b"connection: close\r\n", b"") + LINE,
+        "half a body that is answered already": LINE + b"content-length: 9999999\r\n\r\n" + LINE,
+    }
+    with ExitStack() as opened:
+        connections = {
+            name: opened.enter_context(closing(sent(receiver, one))) for name, one in begun.items()
+        }
+        until(lambda: count(receiver.engine, Delivery) == 2)
+        yield connections
+
+
 def sent(receiver: Receiver, request: bytes) -> socket.socket:
     raw = socket.create_connection(("127.0.0.1", receiver.port), timeout=ANSWER_SEC)
     raw.sendall(request)
@@ -185,6 +234,17 @@ def test_what_is_no_http_is_answered_400_and_the_next_delivery_is_taken(
     before = count(receiver.engine, Delivery)
     with closing(sent(receiver, request_of(good()))) as raw:
         assert answers(raw) == [400]
+    assert receiver.deliver("badge.earned", {"n": playing.new_id()}).json() == {"received": True}
+    assert count(receiver.engine, Delivery) == before + 1
+
+
+@pytest.mark.parametrize("request_of", TOO_MUCH.values(), ids=TOO_MUCH)
+def test_a_head_or_trailers_beyond_all_bounds_are_answered_431_and_the_next_delivery_is_taken(
+    receiver: Receiver, request_of: Callable[[Good], bytes]
+) -> None:
+    before = count(receiver.engine, Delivery)
+    with closing(sent(receiver, request_of(good()))) as raw:
+        assert answers(raw) == [431]
     assert receiver.deliver("badge.earned", {"n": playing.new_id()}).json() == {"received": True}
     assert count(receiver.engine, Delivery) == before + 1
 
@@ -256,6 +316,13 @@ def test_deliveries_in_one_piece_are_answered_in_turn(receiver: Receiver) -> Non
         assert answers(raw) == [200] * 20 + [401, 200]
 
 
+def test_thousands_of_requests_in_one_piece_are_not_queued(receiver: Receiver) -> None:
+    flood = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n" * 5_000
+    with closing(sent(receiver, flood)) as raw, suppress(ConnectionResetError):
+        assert len(answers(raw)) <= 101
+    assert receiver.deliver("badge.earned", {"n": playing.new_id()}).json() == {"received": True}
+
+
 def test_what_follows_a_body_is_no_part_of_it(receiver: Receiver) -> None:
     before = count(receiver.engine, Delivery)
     with closing(sent(receiver, framed()(good()) + b"GET /healthz HTTP/1.1\r\n\r\n")) as raw:
@@ -265,3 +332,20 @@ def test_what_follows_a_body_is_no_part_of_it(receiver: Receiver) -> None:
 
 def test_a_body_that_never_comes_whole_is_to_be_sent_again(unfinished: socket.socket) -> None:
     assert answers(unfinished) == [503]
+
+
+def test_a_connection_on_which_no_request_begins_is_closed(
+    stalled: Mapping[str, socket.socket],
+) -> None:
+    assert {name: answers(raw) for name, raw in stalled.items()} == {
+        "nothing": [],
+        "half a head": [],
+        "half of a second head": [200],
+        "half a body that is answered already": [413],
+    }
+
+
+def test_an_idle_connection_outlives_what_a_balancer_keeps_for_seconds(idle: socket.socket) -> None:
+    """It is used again when the tests above have waited for a body, longer than uvicorn's 5 s."""
+    idle.sendall(framed()(good()))
+    assert answers(idle) == [200]

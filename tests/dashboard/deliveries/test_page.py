@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, insert
 
-from dashboard.base.pieces import _no_formula
+from dashboard.base.pieces import _no_formula, plain
 from shared.bulk import table_of
-from shared.models import Heartbeat, QuizAttempt, ReplayRequest
+from shared.models import Heartbeat, QuizAttempt, ReplayRequest, UnknownAddress
 from tests import playing, stores
 from tests.dashboard.conftest import Open, Send
 from tests.shared import tables
@@ -27,6 +27,7 @@ def test_all_taken_reads_all_good(open_page: Open) -> None:
     page = open_page("deliveries")
     assert page.success[0].value.startswith("All good. Last delivery ")
     assert "100.0 % of 6 taken in the last 24 hours" in page.success[0].value
+    assert not [one for one in page.caption if "unknown addresses" in one.value]
 
 
 @pytest.mark.usefixtures("company")
@@ -252,3 +253,19 @@ def test_the_vendor_filter_limits_verdict_and_list(open_page: Open) -> None:
     page = open_page("deliveries", view="Deliveries", vendor="Seismic Learning (Lessonly)")
     assert "of 1 taken" in page.warning[0].value
     assert page.dataframe[-1].value["words"].tolist() == ["Wrong credentials"]
+
+
+@pytest.mark.usefixtures("company")
+def test_requests_to_unknown_addresses_are_one_line_with_their_latest_path_as_text(
+    open_page: Open, store: Engine
+) -> None:
+    at = datetime.now(UTC)
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    path = "/webhooks/**x**[a](http://evil.example)"
+    unknown = {"hour": hour, "requests": 1_200, "latest_at": at, "latest_path": path}
+    tables.add(store, UnknownAddress, [unknown])
+    page = open_page("deliveries")
+    (line,) = [one.value for one in page.caption if "unknown addresses" in one.value]
+    assert line.startswith("1,200 requests to unknown addresses below /webhooks/ in the last 24 ")
+    assert path not in line
+    assert plain(path) in line

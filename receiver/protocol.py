@@ -1,0 +1,200 @@
+"""HTTP as uvicorn reads it, with bounds on what precedes a body and on how long all may take.
+
+uvicorn bounds neither: its parser keeps a header until it ends, and its queue of pipelined requests
+grows by whatever is sent. All of this is open to any stranger, before a signature can be checked.
+"""
+
+import asyncio
+from asyncio import TimerHandle
+from typing import Any
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+MAX_HEADERS = 100
+MAX_HEAD_BYTES = 65_536
+"""Of names and values of all headers, or of all trailers."""
+MAX_URL_BYTES = 16_384
+MAX_BUFFERED_BYTES = 2 * MAX_HEAD_BYTES
+"""Received of a head or of trailers that do not end: the parser shows no header before its end."""
+MAX_PIPELINED = 100
+"""Requests that wait on one connection for the answer to the one before."""
+HEAD_SEC = 20
+"""For a head to arrive whole, and for what is left of a body that is answered already."""
+REQUEST_SEC = 60
+"""From the end of its head to its answer. The pipeline answers much sooner: this is for a client
+that does not read its answers."""
+LINGER_SEC = 2
+"""After a refusal: to close at once would reset the connection, and the answer could get lost."""
+TOO_MUCH = b"Request head too large."
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._begun = False
+        """Whether some of a request is here, and some of it is not."""
+        self._in_head = True
+        self._buffers = True
+        """Whether the parser keeps what comes now: it does so with a head and with trailers."""
+        self._advanced = False
+        self._buffered = 0
+        self._headers = 0
+        self._header_bytes = 0
+        self._too_much = False
+        self._refused = False
+        self._deadline: TimerHandle | None = None
+
+    # The connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._close_in(HEAD_SEC)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._never_close()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        self._unset_keepalive_if_required()
+        self._advanced = False
+        try:
+            self._feed(data)
+        except HttpParserError:
+            self._refuse()
+            return
+        if self._buffers and not self._advanced:
+            self._buffered += len(data)
+            if self._buffered > MAX_BUFFERED_BYTES:
+                self._too_much = True
+                self._refuse()
+                return
+        if self._deadline is None and self._is_idle():
+            self._close_in(HEAD_SEC)
+
+    def _feed(self, data: bytes) -> None:
+        """An offer to speak another protocol may be ignored (RFC 9110, 7.8), but the parser stops
+        at it and drops the body. So the request is read once more, without the offer."""
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as stopped:
+            offset: int = stopped.args[0]
+            self.parser = HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+            self._feed(self._head_without_offer() + data[offset:])
+
+    def _head_without_offer(self) -> bytes:
+        version = self.scope["http_version"].encode()
+        lines = [self.scope["method"].encode() + b" " + self.url + b" HTTP/" + version]
+        lines += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        return b"\r\n".join([*lines, b"", b""])
+
+    def _refuse(self) -> None:
+        status = 431 if self._too_much else 400
+        said = TOO_MUCH if self._too_much else b"Invalid HTTP request received."
+        self.logger.warning(said.decode())
+        self._refused = True
+        head = [name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers]
+        head.append(b"content-type: text/plain; charset=utf-8\r\n")
+        head.append(b"content-length: %d\r\nconnection: close\r\n\r\n" % len(said))
+        self.transport.write(b"".join([STATUS_LINE[status], *head, said]))
+        if self.pipeline:
+            self.transport.close()
+            return
+        if not self._is_idle():  # its own answer must not follow this one
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.write_eof()
+        self._close_in(LINGER_SEC)
+
+    # Time
+
+    def _is_idle(self) -> bool:
+        """Whether no request is under way."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _close_in(self, seconds: float) -> None:
+        self._never_close()
+        self._deadline = self.loop.call_later(seconds, self.transport.abort)
+
+    def _never_close(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def on_response_complete(self) -> None:
+        self._never_close()
+        if self.pipeline or self._begun:
+            self._close_in(REQUEST_SEC if self.pipeline else HEAD_SEC)
+        super().on_response_complete()
+
+    # What the parser finds
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._begun = True
+        self._await_head()
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > MAX_URL_BYTES:
+            raise ValueError("the address is too long")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers += 1
+        self._header_bytes += len(name) + len(value)
+        if self._headers > MAX_HEADERS or self._header_bytes > MAX_HEAD_BYTES:
+            self._too_much = True
+            raise ValueError("too many headers")
+        if self._in_head:  # a trailer is no header: a proxy in front has not looked at it
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self.parser.get_method() == b"CONNECT":
+            raise ValueError("this is no proxy")
+        if self.parser.should_upgrade():  # `_feed` reads it once more
+            self.scope["method"] = self.parser.get_method().decode("ascii")
+            self.scope["http_version"] = self.parser.get_http_version()
+            return
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._too_much = True
+            raise ValueError("too many requests at once")
+        super().on_headers_complete()
+        self._in_head = False
+        self._await_body()
+        self._headers = self._header_bytes = 0  # from here on trailers
+        if not self.pipeline:
+            self._close_in(REQUEST_SEC)
+
+    def on_body(self, body: bytes) -> None:
+        self._await_body()
+        super().on_body(body)
+
+    def on_chunk_header(self) -> None:
+        """After the last chunk, which has no body, come trailers."""
+        self._buffers = self._advanced = True
+        self._buffered = 0
+
+    def on_chunk_complete(self) -> None:
+        self._await_body()
+
+    def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
+        super().on_message_complete()
+        self._begun = False
+        self._await_head()
+
+    # What is expected next
+
+    def _await_body(self) -> None:
+        self._buffers = False
+        self._advanced = True
+
+    def _await_head(self) -> None:
+        self._in_head = self._buffers = self._advanced = True
+        self._buffered = self._headers = self._header_bytes = 0
