@@ -10,6 +10,7 @@ from typing import Annotated
 import structlog
 import typer
 import uvicorn
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from receiver import logs
@@ -27,6 +28,7 @@ from receiver.vendors import ADAPTERS, configured
 from shared.database import migrate as upgrade
 from shared.database import open_engine, rebuild_is_due
 from shared.settings import ReceiverSettings, SettingsError
+from shared.store_errors import in_words
 
 DRAIN_SEC = 20
 GC_THRESHOLD = 20_000
@@ -170,8 +172,7 @@ def main() -> None:
     except (SettingsError, ReceiverError) as error:
         _fail(str(error))
     except SQLAlchemyError as error:
-        original = getattr(error, "orig", None) or error
-        _fail(f"DATABASE_URL: the store cannot be used: {str(original).splitlines()[0]}")
+        _fail(in_words(error, make_url(ReceiverSettings.load().database_url)))
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from receiver.chores import Chores
 from receiver.errors import StoreUnavailable
 from receiver.metrics import Metrics
-from receiver.pipeline import Answer, Pipeline
+from receiver.pipeline import RETRY_AFTER_SEC, Answer, Pipeline
 from receiver.quarantine import Caps
 from receiver.vendors import configured
 from receiver.vendors.base import Vendor
@@ -20,6 +20,9 @@ from shared.database import open_engine
 from shared.settings import ReceiverSettings
 
 ADDRESS = "/webhooks/"
+STATEMENT_SEC = 8
+CHORE_SEC = 60
+"""How long Postgres may take over one statement of the writer, and of a chore."""
 ONLY_POST = Answer.of(405, {"detail": "Method Not Allowed"}, allow="POST")
 
 
@@ -58,7 +61,9 @@ class Door:
 
 def create_app(settings: ReceiverSettings) -> ASGIApp:
     """The receiver for `settings`, on a store that has the newest schema."""
-    engine = open_engine(settings.database_url, intake=True)
+    engine = open_engine(settings.database_url, intake=True, answer_sec=STATEMENT_SEC)
+    # What chores do may take longer than a vendor waits.
+    spare = open_engine(settings.database_url, intake=True, answer_sec=CHORE_SEC)
     metrics = Metrics()
     caps = Caps(settings.quarantine_max_deliveries, settings.quarantine_max_bytes)
     writer = Writer(
@@ -66,7 +71,7 @@ def create_app(settings: ReceiverSettings) -> ASGIApp:
     )
     pipeline = Pipeline(settings, writer, metrics)
     vendors = configured(settings)
-    chores = Chores(engine, vendors, settings.retention_days)
+    chores = Chores(spare, vendors, settings.retention_days)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -76,6 +81,7 @@ def create_app(settings: ReceiverSettings) -> ASGIApp:
         chores.close()
         writer.close()
         engine.dispose()
+        spare.dispose()
 
     app = FastAPI(
         title="Repboard receiver", lifespan=lifespan, openapi_url=None, redirect_slashes=False
@@ -91,6 +97,7 @@ def create_app(settings: ReceiverSettings) -> ASGIApp:
             await writer.check()
         except StoreUnavailable:
             response.status_code = 503
+            response.headers["retry-after"] = str(RETRY_AFTER_SEC)
             return {"ready": False}
         return {"ready": True}
 
