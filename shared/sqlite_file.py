@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote, unquote, urlsplit
@@ -61,9 +62,17 @@ class SqliteFile:
         """Whether a connection that was opened at this place goes by other files."""
         return place.is_left(self._look())
 
-    def _reopen_if_moved(self, _connection: Any, record: Any, _proxy: Any) -> None:
-        if self.is_left_by(record.info[PLACE]):
-            raise InvalidatePoolError("the file was removed or replaced")
+    def _reopen_if_moved(self, connection: sqlite3.Connection, record: Any, _proxy: Any) -> None:
+        place: Place = record.info[PLACE]
+        now = self._look()
+        if not place.is_left(now):
+            return
+        if place.file == now.file and now.log is None:
+            with suppress(
+                sqlite3.Error
+            ):  # only the log was deleted: save what was not yet out of it
+                connection.execute("PRAGMA wal_checkpoint")
+        raise InvalidatePoolError("the file was removed or replaced")
 
     def _open(self, _dialect: Any, record: Any, names: Any, options: Any) -> sqlite3.Connection:
         with self._opening:
@@ -96,7 +105,7 @@ class SqliteFile:
         self._target = self._path.resolve()
         place = self._look()
         if place.file is None:
-            raise StoreError(_missing(self._path))
+            raise StoreError(_missing(self._target))
         if self._path.is_dir():
             raise StoreError(f"{self._path} is a folder: name a file in it.")
         before = self._place
