@@ -26,7 +26,7 @@ from receiver.replay import replay as verify_again
 from receiver.schema import current_engine
 from receiver.vendors import ADAPTERS, configured
 from shared.database import migrate as upgrade
-from shared.database import open_engine, rebuild_is_due
+from shared.database import open_engine, rebuild_is_due, require_schema
 from shared.settings import ReceiverSettings, SettingsError
 from shared.store_errors import in_words
 
@@ -97,6 +97,7 @@ def rebuild() -> None:
     """Derive leaderboards, quiz results and roster anew from the kept events."""
     logs.configure()
     engine = open_engine(ReceiverSettings.load().database_url)
+    require_schema(engine)
     events = rebuild_read_models(engine, lambda done: typer.echo(f"{done:,} events", err=True))
     typer.echo(f"Rebuilt from {events:,} events.")
 

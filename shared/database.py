@@ -1,7 +1,7 @@
 """The store: engine for SQLite or Postgres, and the upgrade to the newest schema."""
 
 import sqlite3
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Iterable, Set
 from functools import cache
 from pathlib import Path
 from time import monotonic, sleep
@@ -278,8 +278,24 @@ def is_current(engine: Engine) -> bool:
 def require_current(engine: Engine) -> None:
     """Raises StoreError, with what to do, unless the store has the newest schema and read models
     that fit it."""
+    _require(engine, _problem)
+
+
+def require_schema(engine: Engine) -> None:
+    """Raises StoreError unless the store has the newest schema; read models may be due."""
+    _require(engine, lambda connection: schema_problem(_heads(connection)))
+
+
+def require_writable(engine: Engine) -> None:
+    """Raises SQLAlchemyError if a SQLite file cannot be written, or another process is at it."""
+    if engine.dialect.name == "sqlite":
+        with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+            connection.exec_driver_sql("SELECT 1")
+
+
+def _require(engine: Engine, find: Callable[[Connection], str | None]) -> None:
     with engine.connect() as connection:
-        if problem := _problem(connection):
+        if problem := find(connection):
             raise StoreError(problem)
 
 

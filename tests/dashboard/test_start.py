@@ -48,10 +48,11 @@ def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(tmp_path: P
     assert errors.count("\n") == 1
 
 
-def test_the_dashboard_runs_without_the_vendors_secrets(tmp_path: Path) -> None:
+def test_the_dashboard_runs_without_the_vendors_secrets(sqlite_url: str, tmp_path: Path) -> None:
     port = str(free_port())
     names = ["MINDTICKLE_API_TOKEN", *(one.setting.upper() for one in ADAPTERS.values())]
-    process = start(tmp_path, DASHBOARD_PORT=port, **dict.fromkeys(names, "whsec-hidden"))
+    hidden = dict.fromkeys(names, "whsec-hidden")
+    process = start(tmp_path, DATABASE_URL=sqlite_url, DASHBOARD_PORT=port, **hidden)
     try:
         until(lambda: is_up(f"http://127.0.0.1:{port}/_stcore/health"))
         running = Path(f"/proc/{process.pid}/environ").read_bytes()
