@@ -3,6 +3,7 @@
 import gc
 import re
 import signal
+import sqlite3
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -172,7 +173,7 @@ def main() -> None:
         cli()
     except (SettingsError, ReceiverError) as error:
         _fail(str(error))
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:
         _fail(in_words(error, make_url(ReceiverSettings.load().database_url)))
     except KeyboardInterrupt:
         sys.exit(130)

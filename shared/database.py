@@ -266,6 +266,7 @@ def migrate(engine: Engine, revision: str = "head") -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
     engine.dispose()  # a connection finds out how to go about a file when it opens it
+    require_writable(engine)
     analyze(engine)
 
 
@@ -290,7 +291,8 @@ def require_writable(engine: Engine) -> None:
     """Raises SQLAlchemyError if a SQLite file cannot be written, or another process is at it."""
     if engine.dialect.name == "sqlite":
         with engine.connect().execution_options(immediate=True) as connection, connection.begin():
-            connection.exec_driver_sql("SELECT 1")
+            # SQLite begins to write to a file that can only be read, and says so at a write.
+            connection.exec_driver_sql("DELETE FROM alembic_version WHERE 1 = 0")
 
 
 def _require(engine: Engine, find: Callable[[Connection], str | None]) -> None:

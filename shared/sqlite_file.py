@@ -84,11 +84,15 @@ class SqliteFile:
                 self._prepare(connection)
                 place = self._look()
                 if place.file != before.file:
-                    raise StoreError(f"{self._path} was replaced while it was being opened.")
+                    raise FileNotFoundError
+                self._remember(place)
+            except FileNotFoundError:
+                connection.close()
+                line = f"{self._path} was removed or replaced while it was being opened."
+                raise StoreError(line) from None
             except BaseException:
                 connection.close()
                 raise
-            self._remember(place)
             record.info.update({FILE: self, PLACE: place})
             return connection
 
@@ -139,9 +143,9 @@ def require_in_place(connection: Connection) -> None:
 
 
 def path_of(url: URL) -> Path:
-    """Where the file of a SQLite store is, as the address says: `file:…` or a plain path."""
+    """Where the address of a SQLite store says that it is: by a path, or `file:…?uri=true`."""
     name = url.database or ""
-    if name.startswith("file:"):
+    if "uri" in url.query:
         name = unquote(urlsplit(name).path)
     return Path(name).absolute()
 

@@ -40,7 +40,7 @@ def _is_of_a_row(error: BaseException) -> bool:
     return isinstance(error, (TypeError, ValueError))  # a value that has no form in SQL
 
 
-def in_words(error: SQLAlchemyError, url: URL) -> str:
+def in_words(error: SQLAlchemyError | sqlite3.Error, url: URL) -> str:
     """One line for what the store said, without any password: what is wrong, and what to do."""
     if isinstance(error, StoreError):
         return str(error)
@@ -58,7 +58,10 @@ def _of_sqlite(error: sqlite3.Error, said: str, url: URL) -> str:
         ("SQLITE_BUSY", f"another process holds {path}: stop it, or wait until it is done."),
         ("SQLITE_NOTADB", f"{path} is no SQLite database: check the path."),
         ("SQLITE_READONLY", f"{path} cannot be written: check who owns it and its folder."),
-        ("SQLITE_CANTOPEN", f"{path} cannot be opened: check who owns it and its folder."),
+        (
+            "SQLITE_CANTOPEN",
+            f"{path} cannot be opened for writing: check who owns it and its folder.",
+        ),
         ("SQLITE_FULL", f"the disk of {path} is full: make room."),
         ("SQLITE_CORRUPT", f"{path} is damaged: restore a backup (docs/operations.md)."),
     ):
