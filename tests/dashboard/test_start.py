@@ -78,12 +78,17 @@ def first_page(port: str) -> NewSession:
 
 @pytest.mark.parametrize("found_there", ["", UNLOCKED])
 def test_it_looks_the_same_and_is_as_closed_wherever_it_is_started(
-    tmp_path: Path, found_there: str
+    sqlite_url: str, tmp_path: Path, found_there: str
 ) -> None:
     (tmp_path / ".streamlit").mkdir()
     (tmp_path / ".streamlit" / "config.toml").write_text(found_there, encoding="utf-8")
     port = str(free_port())
-    process = start(tmp_path, DASHBOARD_PORT=port, STREAMLIT_CLIENT_TOOLBAR_MODE="developer")
+    process = start(
+        tmp_path,
+        DATABASE_URL=sqlite_url,
+        DASHBOARD_PORT=port,
+        STREAMLIT_CLIENT_TOOLBAR_MODE="developer",
+    )
     try:
         until(lambda: is_up(f"http://127.0.0.1:{port}/_stcore/health"))
         sent = first_page(port)
