@@ -1,13 +1,20 @@
 """Start the dashboard: `python -m dashboard`.
 
-Checks the settings first, so that a wrong one stops the start with one line. It serves from a
-process whose environment never held a vendor secret, whatever the start was given.
+Checks settings and store first, so that what is wrong stops the start with one line. It serves
+from a process whose environment never held a vendor secret, whatever the start was given.
 """
 
 import os
 import sys
+from typing import NoReturn
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from shared.database import open_engine, require_current
 from shared.settings import ReceiverSettings, Settings, SettingsError
+from shared.store_errors import in_words
+
+CHECK_SEC = 10
 
 
 def main() -> None:
@@ -19,11 +26,26 @@ def main() -> None:
     try:
         settings = DashboardSettings.load()
     except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(1)
+        _fail(str(error))
+    _check_store(settings.database_url)
     for weakness in settings.weaknesses():
         sys.stderr.write(f"{weakness}\n")
     serve(settings)
+
+
+def _check_store(url: str) -> None:
+    engine = open_engine(url, answer_sec=CHECK_SEC)
+    try:
+        require_current(engine)
+    except SQLAlchemyError as error:
+        _fail(in_words(error, engine.url))
+    finally:
+        engine.dispose()
+
+
+def _fail(line: str) -> NoReturn:
+    sys.stderr.write(f"{line}\n")
+    sys.exit(1)
 
 
 def _forget_vendor_secrets() -> None:

@@ -3,6 +3,7 @@
 import gc
 import re
 import signal
+import sqlite3
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -10,6 +11,7 @@ from typing import Annotated
 import structlog
 import typer
 import uvicorn
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from receiver import logs
@@ -26,8 +28,9 @@ from receiver.replay import replay as verify_again
 from receiver.schema import current_engine
 from receiver.vendors import ADAPTERS, configured
 from shared.database import migrate as upgrade
-from shared.database import open_engine, rebuild_is_due
+from shared.database import open_engine, rebuild_is_due, require_schema
 from shared.settings import ReceiverSettings, SettingsError
+from shared.store_errors import in_words
 
 DRAIN_SEC = 20
 GC_THRESHOLD = 20_000
@@ -97,6 +100,7 @@ def rebuild() -> None:
     """Derive leaderboards, quiz results and roster anew from the kept events."""
     logs.configure()
     engine = open_engine(ReceiverSettings.load().database_url)
+    require_schema(engine)
     events = rebuild_read_models(engine, lambda done: typer.echo(f"{done:,} events", err=True))
     typer.echo(f"Rebuilt from {events:,} events.")
 
@@ -171,9 +175,8 @@ def main() -> None:
         cli()
     except (SettingsError, ReceiverError) as error:
         _fail(str(error))
-    except SQLAlchemyError as error:
-        original = getattr(error, "orig", None) or error
-        _fail(f"DATABASE_URL: the store cannot be used: {str(original).splitlines()[0]}")
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        _fail(in_words(error, make_url(ReceiverSettings.load().database_url)))
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -1,6 +1,5 @@
 """The application: routes and lifespan."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from hmac import compare_digest
@@ -12,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from receiver.chores import Chores
 from receiver.errors import StoreUnavailable
 from receiver.metrics import Metrics
-from receiver.pipeline import STORE_SEC, Answer, Pipeline
+from receiver.pipeline import RETRY_AFTER_SEC, Answer, Pipeline
 from receiver.quarantine import Caps
 from receiver.unknown_addresses import UnknownAddresses
 from receiver.vendors import configured
@@ -22,6 +21,9 @@ from shared.database import open_engine
 from shared.settings import ReceiverSettings
 
 ADDRESS = "/webhooks/"
+STATEMENT_SEC = 8
+CHORE_SEC = 60
+"""How long Postgres may take over one statement of the writer, and of a chore."""
 ONLY_POST = Answer.of(405, {"detail": "Method Not Allowed"}, allow="POST")
 
 
@@ -71,7 +73,9 @@ class Door:
 
 def create_app(settings: ReceiverSettings) -> ASGIApp:
     """The receiver for `settings`, on a store that has the newest schema."""
-    engine = open_engine(settings.database_url, intake=True)
+    engine = open_engine(settings.database_url, intake=True, answer_sec=STATEMENT_SEC)
+    # What chores do may take longer than a vendor waits.
+    spare = open_engine(settings.database_url, intake=True, answer_sec=CHORE_SEC)
     metrics = Metrics()
     caps = Caps(settings.quarantine_max_deliveries, settings.quarantine_max_bytes)
     writer = Writer(
@@ -79,8 +83,8 @@ def create_app(settings: ReceiverSettings) -> ASGIApp:
     )
     pipeline = Pipeline(settings, writer, metrics)
     vendors = configured(settings)
-    unknown = UnknownAddresses(engine, metrics)
-    chores = Chores(engine, vendors, settings.retention_days, unknown)
+    unknown = UnknownAddresses(spare, metrics)
+    chores = Chores(spare, vendors, settings.retention_days, unknown)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -90,6 +94,7 @@ def create_app(settings: ReceiverSettings) -> ASGIApp:
         chores.close()
         writer.close()
         engine.dispose()
+        spare.dispose()
 
     app = FastAPI(
         title="Repboard receiver", lifespan=lifespan, openapi_url=None, redirect_slashes=False
@@ -102,10 +107,10 @@ def create_app(settings: ReceiverSettings) -> ASGIApp:
     @app.api_route("/readyz", methods=["GET", "HEAD"])
     async def readyz(response: Response) -> dict[str, bool]:
         try:
-            async with asyncio.timeout(STORE_SEC):
-                await writer.check()
-        except (StoreUnavailable, TimeoutError):
+            await writer.check()
+        except StoreUnavailable:
             response.status_code = 503
+            response.headers["retry-after"] = str(RETRY_AFTER_SEC)
             return {"ready": False}
         return {"ready": True}
 

@@ -28,6 +28,7 @@ AFTER_LOCK_SEC = 60.0
 PRUNE_EVERY_SEC = 86_400.0
 ANALYZE_EVERY_SEC = 3_600.0
 PAUSE_SEC = 0.05
+CLOSE_SEC = 5
 
 log = structlog.get_logger()
 
@@ -48,16 +49,17 @@ class Chores:
         self._retention_days = retention_days
         self._prune_at = self._analyze_at = monotonic()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="chores")
+        # A store that hangs must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Break off after the transaction that is under way, and wait for that."""
+        """Break off after the transaction that is under way, and wait for that up to CLOSE_SEC."""
         self._stopping.set()
-        self._thread.join()
+        self._thread.join(CLOSE_SEC)
         with suppress(SQLAlchemyError):
             self._unknown.write()
 

@@ -10,7 +10,9 @@ ReceiverError
 └── SimulatorError      a play cannot start: one line, exit 1
 """
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+
+from shared.store_errors import StoreError
 
 
 class ReceiverError(Exception):
@@ -47,8 +49,9 @@ class SimulatorError(ReceiverError):
 
 _SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY",
            "SQLITE_CANTOPEN", "SQLITE_CORRUPT", "SQLITE_NOTADB")  # fmt: skip
-_POSTGRES = ("08", "25006", "53", "55P03", "57", "58")
-"""Connection, read-only, out of resources, locked, operator, system: any row would fail."""
+_POSTGRES = ("08", "25", "28", "3D", "3F", "42", "53", "55P03", "57", "58")
+"""Connection, read-only, login, database, schema, tables and rights, out of resources, locked,
+operator, system: any row would fail."""
 
 
 def is_of_the_store(error: Exception) -> bool:
@@ -56,15 +59,17 @@ def is_of_the_store(error: Exception) -> bool:
 
     Anything else is the fault of some row, and the other rows of its batch can be saved.
     """
+    if isinstance(error, StoreError):
+        return True
     if not isinstance(error, DBAPIError):
         return False
-    if error.connection_invalidated:
-        return True
     original = error.orig
     if name := getattr(original, "sqlite_errorname", None):
         return str(name).startswith(_SQLITE)
-    # Without a state the server never answered.
-    return (getattr(original, "sqlstate", None) or "08").startswith(_POSTGRES)
+    if state := getattr(original, "sqlstate", None):
+        return str(state).startswith(_POSTGRES)
+    # Without a state the server never answered, or the driver could not put a value into SQL.
+    return isinstance(error, (OperationalError, InterfaceError, InternalError))
 
 
 def first_line(error: Exception) -> str:

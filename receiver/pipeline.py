@@ -1,6 +1,5 @@
 """The way of one delivery: read → authenticate → parse → write → answer."""
 
-import asyncio
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,9 +33,6 @@ from shared.settings import ReceiverSettings
 
 RETRY_AFTER_SEC = 30
 SALT_BYTES = 16
-STORE_SEC = 15
-"""For the store to answer. A locked one takes 5 s for the batch before and 5 s for the delivery's
-own."""
 SHARE_OF_UNVERIFIED = 2
 """Half of the writer's queue."""
 MAX_UNVERIFIED = 65_536
@@ -156,12 +152,10 @@ class Pipeline:
     async def _write(self, entry: Entry, started: float) -> Answer:
         try:
             with self._unverified.room_for(entry):
-                async with asyncio.timeout(STORE_SEC):
-                    written = await self._writer.write(entry)
-        except (StoreUnavailable, TimeoutError) as error:
+                written = await self._writer.write(entry)
+        except StoreUnavailable as error:
             self._metrics.not_stored.labels(entry.vendor).inc()
-            problem = str(error) or f"the store has not answered within {STORE_SEC} s"
-            _log(entry, "not_stored", 503, started, problem=problem)
+            _log(entry, "not_stored", 503, started, problem=str(error))
             return LATER
         self._metrics.delivered(entry.vendor, written.outcome, perf_counter() - started)
         if entry.event and entry.event.ignored and written.outcome is Outcome.ACCEPTED:

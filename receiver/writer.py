@@ -12,7 +12,10 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import compress
+from operator import not_
 from typing import NamedTuple
 
 import structlog
@@ -22,21 +25,28 @@ from receiver.errors import StoreUnavailable, first_line, is_of_the_store
 from receiver.metrics import Metrics
 from receiver.quarantine import Caps
 from receiver.store import Entry, Written, write_batch, write_heartbeat
+from shared.sqlite_file import require_in_place
 
 MAX_BATCH = 500
 COMMIT_DELAY_SEC = 0.003
 """Under load the first of a batch waits so long for others, as under Postgres' `commit_delay`: what
 a batch costs by itself is shared by more, and meanwhile the event loop has the interpreter."""
 HEARTBEAT_EVERY = timedelta(seconds=15)
+ANSWER_SEC = 10
+"""How long a delivery waits for its commit. MindTickle hangs up after 15 s, and the body took time
+to arrive; https://www.standardwebhooks.com advises senders to wait 15 to 30 s."""
+CLOSE_SEC = 10
 
 log = structlog.get_logger()
 
 
 class Waiting(NamedTuple):
-    """An entry and where to tell what became of it. Without an entry: a question if all is well."""
+    """An entry and where its result goes. Without an entry: a question if all is well."""
 
     entry: Entry | None
-    told: asyncio.Future[Written | None]
+    size: int
+    """Bytes."""
+    result: asyncio.Future[Written | None]
 
 
 class Writer:
@@ -49,12 +59,14 @@ class Writer:
         max_deliveries: int,
         max_bytes: int,
         caps: Caps | None = None,
+        answer_sec: float = ANSWER_SEC,
     ) -> None:
         self._engine = engine
         self._metrics = metrics
         self._max_deliveries = max_deliveries
         self._max_bytes = max_bytes
         self._caps = caps
+        self._answer_sec = answer_sec
         self._deliveries = 0
         self._bytes = 0
         self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
@@ -62,21 +74,24 @@ class Writer:
         self._started_at = datetime.now(UTC)
         self._seen_at: datetime | None = None
         self._under_load = False
-        self._thread = threading.Thread(target=self._run, name="writer")
+        self._busy_since: float | None = None
+        # A store that hangs must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Write all that is waiting, then stop."""
+        """Write all that is waiting, then stop; do not wait for a store that hangs."""
         self._waiting.put(None)
-        self._thread.join()
+        self._thread.join(CLOSE_SEC)
 
     async def write(self, entry: Entry) -> Written:
-        """Wait until `entry` is committed. Raises StoreUnavailable."""
+        """Wait until `entry` is committed. Raises StoreUnavailable, at the latest after
+        `answer_sec`: the entry is then left out, unless its transaction is already under way."""
         written = await self._wait(entry)
-        assert written is not None  # noqa: S101 (an entry is always told what became of it)
+        assert written is not None  # noqa: S101 (there is a result for each entry)
         return written
 
     async def check(self) -> None:
@@ -87,22 +102,31 @@ class Writer:
         size = entry.body_bytes if entry and (entry.held or entry.event) else 0
         if self._deliveries >= self._max_deliveries or self._bytes + size > self._max_bytes:
             raise StoreUnavailable("too many deliveries are waiting")
-        told: asyncio.Future[Written | None] = asyncio.get_running_loop().create_future()
+        if self._hangs():
+            raise StoreUnavailable("the store does not answer")
+        result: asyncio.Future[Written | None] = asyncio.get_running_loop().create_future()
         self._deliveries += 1
         self._bytes += size
-        self._waiting.put(Waiting(entry, told))
+        self._waiting.put(Waiting(entry, size, result))
         try:
-            return await told
-        finally:
-            self._deliveries -= 1
-            self._bytes -= size
+            async with asyncio.timeout(self._answer_sec):
+                return await result
+        except TimeoutError:
+            raise StoreUnavailable(f"the store took more than {self._answer_sec:g} s") from None
+
+    def _hangs(self) -> bool:
+        """Whether what is under way takes so long that what comes now need not wait as well."""
+        since = self._busy_since
+        return since is not None and time.monotonic() - since > self._answer_sec
 
     def _run(self) -> None:
         closing = False
         while not closing:
             batch, closing = self._next_batch()
             self._under_load = len(batch) > 1
+            self._busy_since = time.monotonic()
             self._write(batch)
+            self._busy_since = None
 
     def _next_batch(self) -> tuple[list[Waiting], bool]:
         """All that is waiting, up to a limit, and whether to stop after it."""
@@ -121,13 +145,41 @@ class Writer:
         return batch, True
 
     def _write(self, batch: Sequence[Waiting]) -> None:
-        try:
-            results = self._commit([one.entry for one in batch if one.entry], all_well=_asks(batch))
-        except Exception as error:  # the thread must outlive any bug, or nothing is taken in
-            self._recover(batch, error)
+        """Write what still has a request that waits; the rest was answered, and will be retried."""
+        waits = [not one.result.done() for one in batch]
+        waiting = list(compress(batch, waits))
+        self._answer(list(compress(batch, map(not_, waits))), [None] * waits.count(False))
+        if (error := self._try(waiting)) is None:
+            return
+        if is_of_the_store(error) or len(waiting) <= 1:
+            self._fail(waiting)
         else:
-            written = iter(results)
-            _tell(batch, [next(written) if one.entry else None for one in batch])
+            self._write_each(waiting)
+
+    def _write_each(self, batch: Sequence[Waiting]) -> None:
+        """Each by itself, so that one poisoned row never costs its neighbours."""
+        for place, one in enumerate(batch):
+            if error := self._try([one]):
+                if is_of_the_store(error):
+                    self._fail(batch[place:])
+                    return
+                self._fail([one])
+
+    def _try(self, batch: Sequence[Waiting]) -> Exception | None:
+        """Commit and answer these, or say why not."""
+        all_well = any(one.entry is None for one in batch)
+        try:
+            results = self._commit([one.entry for one in batch if one.entry], all_well=all_well)
+        except Exception as error:  # the thread must outlive any bug, or nothing is accepted
+            self._metrics.store_failures.inc()
+            log.error("commit_failed", deliveries=len(batch), error=first_line(error))
+            return error
+        written = iter(results)
+        self._answer(batch, [next(written) if one.entry else None for one in batch])
+        return None
+
+    def _fail(self, batch: Sequence[Waiting]) -> None:
+        self._answer(batch, [StoreUnavailable("the store cannot be written")] * len(batch))
 
     def _commit(self, entries: Sequence[Entry], *, all_well: bool) -> list[Written]:
         now = datetime.now(UTC)
@@ -137,43 +189,35 @@ class Writer:
         with (
             self._metrics.commit_seconds.time(),
             self._engine.connect().execution_options(immediate=True) as connection,
-            connection.begin(),
         ):
-            results = write_batch(connection, entries, self._caps) if entries else []
-            if beat:
-                write_heartbeat(connection, self._name, self._started_at, now)
+            with connection.begin():
+                results = write_batch(connection, entries, self._caps) if entries else []
+                if beat:
+                    write_heartbeat(connection, self._name, self._started_at, now)
+            require_in_place(connection)
         if beat:
             self._seen_at = now
         self._metrics.batch_size.observe(len(entries))
         return results
 
-    def _recover(self, batch: Sequence[Waiting], error: Exception) -> None:
-        """A failed batch: all fail if the store is down, else each is tried by itself, so that
-        one poisoned row never costs its neighbours."""
-        self._metrics.store_failures.inc()
-        log.error("commit_failed", deliveries=len(batch), error=first_line(error))
-        if is_of_the_store(error) or len(batch) <= 1:
-            failed = StoreUnavailable("the store cannot be written")
-            _tell(batch, [failed] * len(batch))
-            return
-        for one in batch:
-            self._write([one])
+    def _answer(
+        self, batch: Sequence[Waiting], results: Sequence[Written | StoreUnavailable | None]
+    ) -> None:
+        if batch:
+            loop = batch[0].result.get_loop()
+            with suppress(RuntimeError):  # the receiver has stopped meanwhile
+                loop.call_soon_threadsafe(self._settle, batch, results)
 
-
-def _asks(batch: Sequence[Waiting]) -> bool:
-    return any(one.entry is None for one in batch)
-
-
-def _tell(batch: Sequence[Waiting], results: Sequence[Written | StoreUnavailable | None]) -> None:
-    if batch:
-        batch[0].told.get_loop().call_soon_threadsafe(_settle, batch, results)
-
-
-def _settle(batch: Sequence[Waiting], results: Sequence[Written | StoreUnavailable | None]) -> None:
-    for one, result in zip(batch, results, strict=True):
-        if one.told.done():  # its request was cancelled
-            continue
-        if isinstance(result, StoreUnavailable):
-            one.told.set_exception(result)
-        else:
-            one.told.set_result(result)
+    def _settle(
+        self, batch: Sequence[Waiting], results: Sequence[Written | StoreUnavailable | None]
+    ) -> None:
+        # Only now does an entry take no more room: one whose request gave up was still in here.
+        self._deliveries -= len(batch)
+        self._bytes -= sum(one.size for one in batch)
+        for one, result in zip(batch, results, strict=True):
+            if one.result.done():  # its request gave up
+                continue
+            if isinstance(result, StoreUnavailable):
+                one.result.set_exception(result)
+            else:
+                one.result.set_result(result)

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -28,7 +28,7 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 
@@ -42,10 +42,17 @@ def _database_url(url: str) -> str:
     except (ArgumentError, ValueError):
         raise ValueError("is not a database URL; use sqlite:///… or postgresql://…") from None
     if parsed.drivername == "sqlite":
+        if _is_in_memory(parsed):
+            raise ValueError("is a store in memory, which no two processes share; use sqlite:///…")
         return url
     if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
         return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
     raise ValueError(f"{parsed.drivername} is not supported; use sqlite:///… or postgresql://…")
+
+
+def _is_in_memory(url: URL) -> bool:
+    name = unquote(url.database or "")
+    return not name.removeprefix("file:") or ":memory:" in name or "mode=memory" in str(url)
 
 
 def split(value: Any) -> Any:

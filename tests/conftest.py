@@ -148,6 +148,7 @@ def sqlite_url(fresh_store: FreshStore) -> Iterator[str]:
 def empty_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The DATABASE_URL of a store without any table."""
     if request.param == "sqlite":
+        (tmp_path / "empty.db").touch()
         yield f"sqlite:///{tmp_path / 'empty.db'}"
     else:
         with request.getfixturevalue("postgres_server").database() as url:

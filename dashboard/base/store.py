@@ -27,6 +27,8 @@ from shared.vendors import vendor_facts
 
 Version: TypeAlias = catalog.Version
 settings = dashboard_settings
+ANSWER_SEC = 60
+"""How long a page waits for Postgres."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -67,7 +69,7 @@ kept_a_moment = cached(5, max_entries=20)
 
 @st.cache_resource
 def _engine() -> Engine:
-    engine = open_engine(settings().database_url)
+    engine = open_engine(settings().database_url, answer_sec=ANSWER_SEC)
     event.listen(engine, "before_cursor_execute", _as_kept, retval=True)
     return engine
 

@@ -48,10 +48,11 @@ def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(tmp_path: P
     assert errors.count("\n") == 1
 
 
-def test_the_dashboard_runs_without_the_vendors_secrets(tmp_path: Path) -> None:
+def test_the_dashboard_runs_without_the_vendors_secrets(sqlite_url: str, tmp_path: Path) -> None:
     port = str(free_port())
     names = ["MINDTICKLE_API_TOKEN", *(one.setting.upper() for one in ADAPTERS.values())]
-    process = start(tmp_path, DASHBOARD_PORT=port, **dict.fromkeys(names, "whsec-hidden"))
+    hidden = dict.fromkeys(names, "whsec-hidden")
+    process = start(tmp_path, DATABASE_URL=sqlite_url, DASHBOARD_PORT=port, **hidden)
     try:
         until(lambda: is_up(f"http://127.0.0.1:{port}/_stcore/health"))
         running = Path(f"/proc/{process.pid}/environ").read_bytes()
@@ -77,12 +78,17 @@ def first_page(port: str) -> NewSession:
 
 @pytest.mark.parametrize("found_there", ["", UNLOCKED])
 def test_it_looks_the_same_and_is_as_closed_wherever_it_is_started(
-    tmp_path: Path, found_there: str
+    sqlite_url: str, tmp_path: Path, found_there: str
 ) -> None:
     (tmp_path / ".streamlit").mkdir()
     (tmp_path / ".streamlit" / "config.toml").write_text(found_there, encoding="utf-8")
     port = str(free_port())
-    process = start(tmp_path, DASHBOARD_PORT=port, STREAMLIT_CLIENT_TOOLBAR_MODE="developer")
+    process = start(
+        tmp_path,
+        DATABASE_URL=sqlite_url,
+        DASHBOARD_PORT=port,
+        STREAMLIT_CLIENT_TOOLBAR_MODE="developer",
+    )
     try:
         until(lambda: is_up(f"http://127.0.0.1:{port}/_stcore/health"))
         sent = first_page(port)

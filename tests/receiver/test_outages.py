@@ -2,22 +2,29 @@
 
 import resource
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import Engine
+from sqlmodel import SQLModel
 
+from shared.bulk import table_of
 from shared.database import migrate, open_engine
-from shared.models import Event
-from tests.conftest import Postgres
+from shared.models import Delivery, Event, ModuleProgress, Quarantine
+from tests import playing
+from tests.conftest import FreshStore, Postgres
 from tests.load import Load
 from tests.own_postgres import OwnPostgres, own_postgres
 from tests.running import Receiver, until
 from tests.stores import held, rows
 
 SMALL_BYTES = 4_096
+ROOM_BYTES = 300_000
+Fill = Callable[[Receiver, str], httpx.Response]
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +35,14 @@ def own_server(postgres_server: Postgres) -> Iterator[OwnPostgres]:
 
 
 @contextmanager
-def full_disk(receiver: Receiver) -> Iterator[None]:
-    """Meanwhile no file of the receiver's can grow, and writes past its first pages fail.
+def full_disk(receiver: Receiver, room: int = SMALL_BYTES) -> Iterator[None]:
+    """Meanwhile no file of the receiver's can grow past `room` bytes, and writes there fail.
 
     The limit of a process gives the same kind of error as a full disk, and needs no privilege.
     """
     pid, limit = receiver.process.pid, resource.RLIMIT_FSIZE
     before = resource.prlimit(pid, limit)
-    resource.prlimit(pid, limit, (SMALL_BYTES, before[1]))
+    resource.prlimit(pid, limit, (room, before[1]))
     yield
     resource.prlimit(pid, limit, before)
 
@@ -85,6 +92,85 @@ def test_a_receiver_outlives_a_full_disk_under_load(sqlite_url: str, tmp_path: P
     assert_nothing_is_lost(receiver.engine, load)
     with sqlite3.connect(tmp_path.joinpath(receiver.engine.url.database or "")) as store:
         assert store.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def junk(receiver: Receiver, key: str) -> httpx.Response:
+    return receiver.post(b"x" * 50_000, {})
+
+
+def quarantined(receiver: Receiver, key: str) -> httpx.Response:
+    body = playing.body_of("badge.earned", {"note": key, "more": "x" * 50_000})
+    return receiver.post(body, playing.signed(body, datetime.now(UTC), key, "wrong"))
+
+
+def new_learner(receiver: Receiver, key: str) -> httpx.Response:
+    return receiver.deliver("module.progress", playing.progress(key), key)
+
+
+FILLS: dict[str, tuple[Fill, type[SQLModel]]] = {
+    "junk": (junk, Delivery),
+    "quarantine": (quarantined, Quarantine),
+    "read models": (new_learner, ModuleProgress),
+}
+"""What may fill a store, and the table in which it does."""
+
+
+def status_of(fill: Fill, receiver: Receiver) -> int:
+    answer = fill(receiver, playing.new_id())
+    assert answer.status_code != 503 or int(answer.headers["retry-after"]) > 0
+    return answer.status_code
+
+
+@pytest.mark.parametrize("by", FILLS)
+def test_a_sqlite_store_that_was_filled_by_anything_takes_deliveries_once_there_is_room(
+    sqlite_url: str, tmp_path: Path, by: str
+) -> None:
+    fill, _ = FILLS[by]
+    with Receiver(sqlite_url, tmp_path) as receiver:
+        size = Path(receiver.engine.url.database or "").stat().st_size
+        with full_disk(receiver, size + ROOM_BYTES):
+            until(lambda: status_of(fill, receiver) == 503)
+            until(lambda: status_of(new_learner, receiver) == 503)
+        until(lambda: status_of(new_learner, receiver) == 200)
+        assert status_of(fill, receiver) != 503
+        assert_is_whole(receiver.engine)
+
+
+@contextmanager
+def cannot_grow(engine: Engine, table: str) -> Iterator[None]:
+    """Meanwhile a table of a Postgres takes no row, with the error of a full disk."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE OR REPLACE FUNCTION is_full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$"
+        )
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER is_full BEFORE INSERT OR UPDATE ON {table} EXECUTE FUNCTION is_full()"
+        )
+    yield
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"DROP TRIGGER is_full ON {table}")
+
+
+@pytest.mark.parametrize("by", FILLS)
+def test_a_postgres_with_a_table_that_cannot_grow_takes_deliveries_once_it_can(
+    fresh_store: FreshStore, tmp_path: Path, by: str
+) -> None:
+    fill, model = FILLS[by]
+    with fresh_store("postgres") as url, Receiver(url, tmp_path) as receiver:
+        with cannot_grow(receiver.engine, table_of(model).name):
+            assert [status_of(fill, receiver) for _ in range(3)] == [503] * 3
+        assert status_of(fill, receiver) != 503
+        assert status_of(new_learner, receiver) == 200
+        assert len(rows(receiver.engine, Event)) == len(rows(receiver.engine, ModuleProgress))
+
+
+def assert_is_whole(engine: Engine) -> None:
+    """Every accepted delivery has its event and read model, and the file no fault."""
+    accepted = rows(engine, Delivery, outcome="accepted")
+    assert len(accepted) == len(rows(engine, Event)) == len(rows(engine, ModuleProgress))
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
 
 
 def test_a_receiver_outlives_another_process_that_keeps_the_store_locked_under_load(

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from receiver import pipeline
 from receiver.errors import StoreUnavailable
 from receiver.metrics import Metrics
 from receiver.pipeline import Answer, Pipeline, Unverified, judge
@@ -147,12 +146,12 @@ def test_clients_that_disconnect_leave_nothing_behind(behind_a_proxy: Receiver) 
 
 
 @pytest.fixture
-def hanging(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+def hanging(store_url: str) -> Pipeline:
     """A pipeline whose writer never answers, as its thread does not run."""
-    monkeypatch.setattr(pipeline, "STORE_SEC", 0.05)
     settings = ReceiverSettings(database_url=store_url)
     metrics = Metrics()
-    return Pipeline(settings, Writer(open_engine(store_url), metrics, 10, 1_000_000), metrics)
+    writer = Writer(open_engine(store_url), metrics, 10, 1_000_000, answer_sec=0.05)
+    return Pipeline(settings, writer, metrics)
 
 
 def test_a_delivery_is_answered_503_whatever_hangs(hanging: Pipeline) -> None:

@@ -1,6 +1,7 @@
 """Group commit: what shares a transaction, what fails alone, what is too much."""
 
 import asyncio
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from receiver.errors import StoreUnavailable
 from receiver.metrics import Metrics
@@ -155,6 +156,50 @@ def test_when_too_many_wait_the_next_is_answered_503_at_once_with_a_time_to_retr
     assert narrow.deliver("badge.earned", {"n": 2}).json() == {"received": True}
     assert narrow.metric('repboard_deliveries_not_stored_total{vendor="mindtickle"}') == 1
     assert count(narrow.engine, Delivery) == 2
+
+
+# When the store hangs
+
+
+def test_while_a_commit_hangs_deliveries_are_refused_in_time_and_take_no_more_room(
+    store: Engine,
+) -> None:
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    def hang(_: object) -> None:
+        hangs.set()
+        goes_on.wait()
+
+    async def run() -> None:
+        writer = Writer(store, Metrics(), max_deliveries=5, max_bytes=10_000_000, answer_sec=0.2)
+        event.listen(store, "begin", hang)
+        writer.start()
+        waiting = [asyncio.ensure_future(writer.write(entry("under way")))]
+        while not hangs.is_set():
+            await asyncio.sleep(0)
+        waiting += [asyncio.ensure_future(writer.write(entry(f"late-{n}"))) for n in range(8)]
+        refused = await asyncio.gather(*waiting, return_exceptions=True)
+        assert all(isinstance(one, StoreUnavailable) for one in refused)
+        with pytest.raises(StoreUnavailable, match="too many"):
+            await writer.check()
+        goes_on.set()
+        await taken(writer)
+        event.remove(store, "begin", hang)
+        writer.close()
+
+    asyncio.run(run())
+    assert keys(store) == ["now", "under way"]  # the others were answered 503, and come again
+
+
+async def taken(writer: Writer) -> None:
+    """Wait until a delivery is stored."""
+    while True:
+        try:
+            await writer.write(entry("now"))
+        except StoreUnavailable:
+            await asyncio.sleep(0)
+        else:
+            return
 
 
 def test_a_receiver_that_is_stopped_under_load_answers_all_that_it_has_stored_and_stores_it_once(
