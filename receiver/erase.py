@@ -166,7 +166,7 @@ def _erase(connection: Connection, email: str | None, account: Account | None) -
     named = _named_by(connection, accounts)
     ids = _events(connection, accounts, traces)
     bodies = _bodies(connection, traces)
-    deliveries = {*bodies, *_deliveries(connection, ids, traces)}
+    deliveries = {*bodies, *_repeats(connection, bodies), *_deliveries(connection, ids, traces)}
     _forget_deliveries(connection, deliveries)
     _bury(connection, ids, traces)
     mentions, differ = _blot_payloads(connection, traces)
@@ -297,6 +297,12 @@ def _bodies(connection: Connection, traces: Traces) -> list[int]:
         still = (row for row in rows if row.state == HeldState.HELD)
         no_longer_held(connection, [(row.vendor, row.kind, row.size) for row in still])
     return found
+
+
+def _repeats(connection: Connection, bodies: Sequence[int]) -> Iterator[int]:
+    """The deliveries that brought one of these bodies again."""
+    for ids in _some(bodies):
+        yield from connection.scalars(select(delivery.c.id).where(delivery.c.held_as.in_(ids)))
 
 
 def _kept(connection: Connection) -> Iterator[Any]:

@@ -1,5 +1,6 @@
 """The way of one delivery: read → authenticate → parse → write → answer."""
 
+import hashlib
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ from receiver.vendors.base import (
     Vendor,
 )
 from receiver.writer import Writer
-from shared.outcomes import STATUS, Kind, Outcome
+from shared.outcomes import STATUS, VERIFIED, Kind, Outcome, Sender
 from shared.settings import ReceiverSettings
 
 RETRY_AFTER_SEC = 30
@@ -195,6 +196,8 @@ def _without(ignored: Sequence[Ignored]) -> str | None:
 
 def _kept_back(vendor: Vendor, incoming: Incoming, outcome: Outcome, reason: str) -> Entry:
     looked_at = incoming if outcome in AUTHENTIC else _without_a_large_body(incoming)
+    kind = _kind(vendor, looked_at, outcome)
+    digest = _digest(vendor, incoming, outcome)
     return Entry(
         vendor=vendor.slug,
         received_at=incoming.received_at,
@@ -203,7 +206,8 @@ def _kept_back(vendor: Vendor, incoming: Incoming, outcome: Outcome, reason: str
         reason=reason,
         remote_ip=incoming.peer,
         body_bytes=len(incoming.body),
-        held=Held(_to_keep(vendor, incoming), incoming.body, _kind(vendor, looked_at, outcome)),
+        held=Held(_to_keep(vendor, incoming), incoming.body, kind, digest),
+        sender=Sender.STRANGER if kind is Kind.JUNK else Sender.VENDOR,
     )
 
 
@@ -211,6 +215,20 @@ def _without_a_large_body(incoming: Incoming) -> Incoming:
     """What may be parsed of a delivery that is not verified, so that JSON from a stranger costs
     milliseconds. The vendor's own are smaller, so they are known for well-formed."""
     return incoming if len(incoming.body) <= MAX_UNVERIFIED else incoming._replace(body=b"")
+
+
+def _digest(vendor: Vendor, incoming: Incoming, outcome: Outcome) -> str:
+    """The same for deliveries of which it is enough to hold one: those of one event, once they are
+    verified. Before that only what is sent the same in all that it is verified by, or a forged
+    delivery could stand for the vendor's own."""
+    if outcome in VERIFIED:
+        return vendor.digest(incoming)
+    names = (*vendor.kept_headers, *vendor.secret_headers)
+    sent = [incoming.headers.get(name, b"") for name in names]
+    whole = hashlib.sha256()
+    for part in (*sent, (incoming.peer or "").encode(), incoming.body):
+        whole.update(b"%d:%b" % (len(part), part))
+    return whole.hexdigest()
 
 
 def _to_keep(vendor: Vendor, incoming: Incoming) -> dict[str, str]:
@@ -231,6 +249,8 @@ def _kind(vendor: Vendor, incoming: Incoming, outcome: Outcome) -> Kind:
         return Kind.AUTHENTIC
     if outcome is Outcome.MISSING_CREDENTIALS:
         return Kind.JUNK
+    if outcome in VERIFIED:
+        return Kind.WELL_FORMED
     try:
         vendor.parse(incoming)
     except Rejected as refused:
@@ -242,6 +262,14 @@ def _kind(vendor: Vendor, incoming: Incoming, outcome: Outcome) -> Kind:
 
 
 def _too_large(vendor: Vendor, incoming: Incoming, size: int, limit: int) -> Entry:
+    """A body that was not read, so that no signature over it can be checked: what can be, is."""
+    try:
+        vendor.authenticate(incoming)
+    except Rejected as refused:
+        by_body = refused.outcome in (Outcome.BAD_SIGNATURE, Outcome.STALE_TIMESTAMP)
+        sender = Sender.VENDOR if by_body else Sender.STRANGER
+    else:
+        sender = Sender.VENDOR
     return Entry(
         vendor=vendor.slug,
         received_at=incoming.received_at,
@@ -250,6 +278,7 @@ def _too_large(vendor: Vendor, incoming: Incoming, size: int, limit: int) -> Ent
         reason=f"The body has more than MAX_BODY_BYTES ({limit}).",
         remote_ip=incoming.peer,
         body_bytes=min(size, 2**31 - 1),
+        sender=sender,
     )
 
 

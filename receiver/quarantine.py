@@ -2,7 +2,8 @@
 
 Anybody can send junk, so junk may take a tenth of the room and pushes out nothing. What the vendor
 may well have sent makes room for itself: by junk, then by the oldest of its own kind. Every drop
-is counted. The counts live in `quarantine_total`, so that a flood never has to count the table.
+is counted. What is sent again is held once. The counts live in `quarantine_total`, so that a flood
+never has to count the table.
 """
 
 from collections import Counter, defaultdict, deque
@@ -11,11 +12,11 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, text
 from sqlalchemy.sql.dml import ReturningInsert
 
 from shared.bulk import encode, insert_rows, table_of
-from shared.models import Quarantine, QuarantineTotal
+from shared.models import HELD, Quarantine, QuarantineTotal
 from shared.outcomes import HeldState, Kind
 
 JUNK_SHARE = 10
@@ -41,6 +42,7 @@ class Arrival(NamedTuple):
     kind: Kind
     headers: str
     body: bytes
+    digest: str
 
     @property
     def size(self) -> int:
@@ -63,13 +65,14 @@ def size_of(row: Any) -> ColumnElement[int]:
     return size
 
 
-def keep(connection: Connection, arrivals: Sequence[Arrival], caps: Caps) -> None:
-    """Hold what there is room for, drop what has to make room, and count both.
+def keep(connection: Connection, arrivals: Sequence[Arrival], caps: Caps) -> dict[int, int]:
+    """Hold what there is room for, drop what has to make room, and count both. The deliveries of
+    which the same is held already, each with the delivery that it is held of.
 
     Call it late in a transaction: other receivers that hold something of a vendor wait for it.
     """
     if not arrivals:
-        return
+        return {}
     nothing: dict[tuple[str, str], Change] = {
         (one.vendor, kind): Change() for one in arrivals for kind in KINDS
     }
@@ -77,9 +80,23 @@ def keep(connection: Connection, arrivals: Sequence[Arrival], caps: Caps) -> Non
         vendor: _Room(connection, vendor, held, caps)
         for vendor, held in _by_vendor(add_to_totals(connection, nothing)).items()
     }
+    _find_held(connection, arrivals, rooms)
     for arrival in arrivals:
         rooms[arrival.vendor].take(arrival)
     _write(connection, list(rooms.values()))
+    return {repeat: held for room in rooms.values() for repeat, held in room.repeats.items()}
+
+
+def _find_held(
+    connection: Connection, arrivals: Iterable[Arrival], rooms: Mapping[str, "_Room"]
+) -> None:
+    """What is held of the same already. Nobody else adds to it while the totals are locked."""
+    row = table_of(Quarantine).c
+    query = select(row.vendor, row.digest, row.delivery_id).where(
+        text(HELD), row.vendor.in_(rooms), row.digest.in_({one.digest for one in arrivals})
+    )
+    for one in connection.execute(query):
+        rooms[one.vendor].held_of[one.digest] = one.delivery_id
 
 
 def add_to_totals(
@@ -113,6 +130,12 @@ def _by_vendor(
     return held
 
 
+class _Stored(NamedTuple):
+    delivery_id: int
+    size: int
+    digest: str
+
+
 class _Room:
     """One vendor's quarantine while a transaction fills it."""
 
@@ -127,6 +150,9 @@ class _Room:
         self.kept: dict[Kind, deque[Arrival]] = {kind: deque() for kind in KINDS}
         self.unstored: list[int] = []
         """Delivery ids of rows from earlier transactions that have to go."""
+        self.held_of: dict[str, int] = {}
+        """By digest: the delivery that is held."""
+        self.repeats: dict[int, int] = {}
         self._changes: dict[Kind, Counter[str]] = {kind: Counter() for kind in KINDS}
         self._count = {kind: held[kind][0] for kind in KINDS}
         self._bytes = {kind: held[kind][1] for kind in KINDS}
@@ -140,8 +166,11 @@ class _Room:
                 if any(self._changes[kind].values())}  # fmt: skip
 
     def take(self, arrival: Arrival) -> None:
-        """Hold one more, or drop it."""
-        if self._may_hold(arrival) and self._make_room(arrival):
+        """Hold one more, unless the same is held already, or drop it."""
+        if arrival.digest in self.held_of:
+            self.repeats[arrival.delivery_id] = self.held_of[arrival.digest]
+        elif self._may_hold(arrival) and self._make_room(arrival):
+            self.held_of[arrival.digest] = arrival.delivery_id
             self.kept[arrival.kind].append(arrival)
             self._hold(arrival.kind, 1, arrival.size)
         else:
@@ -173,12 +202,14 @@ class _Room:
         if not self._count[kind]:
             return False
         if stored := next(self._stored[kind], None):
-            delivery_id, size = stored
+            delivery_id, size, digest = stored
             self.unstored.append(delivery_id)
         elif self.kept[kind]:
-            size = self.kept[kind].popleft().size
+            oldest = self.kept[kind].popleft()
+            size, digest = oldest.size, oldest.digest
         else:
             return False
+        self.held_of.pop(digest, None)
         self._hold(kind, -1, -size)
         self._drop(kind, size)
         return True
@@ -192,15 +223,15 @@ class _Room:
         self._changes[kind].update(dropped=1, dropped_bytes=size)
 
 
-def _oldest(connection: Connection, vendor: str, kind: Kind) -> Iterator[tuple[int, int]]:
-    """Delivery id and size of what is stored, oldest first.
+def _oldest(connection: Connection, vendor: str, kind: Kind) -> Iterator[_Stored]:
+    """What is stored, oldest first.
 
     What a replay has locked is passed over: waiting for it here, with the totals locked, while it
     waits for the totals would never end.
     """
     row = table_of(Quarantine).c
     query = (
-        select(row.delivery_id, size_of(row).label("size"))
+        select(row.delivery_id, size_of(row).label("size"), row.digest)
         .where(row.vendor == vendor, row.state == HeldState.HELD, row.kind == kind)
         .order_by(row.delivery_id)
         .limit(LOOK_AHEAD)
@@ -209,7 +240,7 @@ def _oldest(connection: Connection, vendor: str, kind: Kind) -> Iterator[tuple[i
     last = 0
     while found := connection.execute(query.where(row.delivery_id > last)).all():
         for one in found:
-            yield one.delivery_id, one.size
+            yield _Stored(*one)
         last = found[-1].delivery_id
 
 

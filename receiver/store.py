@@ -1,15 +1,15 @@
 """A batch of deliveries into the store, in few statements and in the caller's transaction."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, update
 from sqlalchemy.sql.dml import ReturningInsert
 
 from receiver.quarantine import Arrival, Caps, keep
@@ -18,7 +18,7 @@ from receiver.vendors.base import Claims, VendorEvent
 from shared.bulk import Upsert, encode, insert_rows, table_of, upsert
 from shared.database import hold_write_lock
 from shared.models import Delivery, DeliveryHourly, Event, Heartbeat
-from shared.outcomes import STATUS, Kind, Outcome
+from shared.outcomes import STATUS, STRANGERS_LISTED, Kind, Outcome, Sender
 
 DELIVERY = (
     "vendor",
@@ -32,7 +32,9 @@ DELIVERY = (
     "remote_ip",
     "body_bytes",
     "replay_of",
+    "sender",
 )
+HOURLY = ("vendor", "hour", "outcome", "sender", "deliveries")
 EVENT = (
     "vendor",
     "event_key",
@@ -54,6 +56,8 @@ class Held:
     headers: Mapping[str, str]
     body: bytes
     kind: Kind
+    digest: str
+    """The same for what was sent again: it is held once."""
 
 
 class Replay(NamedTuple):
@@ -80,14 +84,15 @@ class Entry:
     event: VendorEvent | None = None
     held: Held | None = None
     replay: Replay | None = None
+    sender: Sender = Sender.VENDOR
     started: float = field(default_factory=perf_counter)
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of an entry."""
+    """What became of an entry; a stranger's that was only counted has no delivery."""
 
-    delivery_id: int
+    delivery_id: int | None
     outcome: Outcome
 
 
@@ -96,16 +101,27 @@ def write_batch(
 ) -> list[Written]:
     """Store entries and what their events change. Duplicates are decided by unique indexes.
 
-    `caps` bound what is held of each vendor.
+    Of strangers' entries only the first of an hour are stored, all are counted. `caps` bound what
+    is held of each vendor.
     """
     hold_write_lock(connection)
+    only_counted = _count_strangers(connection, entries)
+    stored = [entry for n, entry in enumerate(entries) if n not in only_counted]
+    written = iter(_store(connection, stored, caps or Caps()))
+    return [
+        Written(None, entry.outcome) if n in only_counted else next(written)
+        for n, entry in enumerate(entries)
+    ]
+
+
+def _store(connection: Connection, entries: Sequence[Entry], caps: Caps) -> list[Written]:
+    if not entries:
+        return []
     ids = _insert_deliveries(connection, entries)
     numbered = list(zip(ids, entries, strict=True))
     fresh = _insert_events(connection, numbered)
-    written = [
-        Written(delivery_id, _outcome(delivery_id, entry, fresh)) for delivery_id, entry in numbered
-    ]
-    _mark_duplicates(connection, written)
+    outcomes = [_outcome(delivery_id, entry, fresh) for delivery_id, entry in numbered]
+    _mark_duplicates(connection, zip(ids, outcomes, strict=True))
     project(
         connection,
         (
@@ -115,9 +131,9 @@ def write_batch(
             for fact in entry.event.facts
         ),
     )
-    keep(connection, _arrivals(numbered), caps or Caps())
-    _count_by_hour(connection, entries, written)
-    return written
+    _note_repeats(connection, keep(connection, _arrivals(numbered), caps))
+    _count_by_hour(connection, entries, outcomes)
+    return [Written(*one) for one in zip(ids, outcomes, strict=True)]
 
 
 def _outcome(delivery_id: int, entry: Entry, fresh: set[int]) -> Outcome:
@@ -141,6 +157,7 @@ def _insert_deliveries(connection: Connection, entries: Sequence[Entry]) -> list
             entry.remote_ip,
             entry.body_bytes,
             entry.replay.of if entry.replay else None,
+            entry.sender,
         )
         for entry in entries
     )
@@ -181,14 +198,25 @@ def _new_events(dialect: str) -> ReturningInsert[tuple[int]]:
     return statement.returning(table_of(Event).c.delivery_id)
 
 
-def _mark_duplicates(connection: Connection, written: Iterable[Written]) -> None:
-    ids = [one.delivery_id for one in written if one.outcome is Outcome.DUPLICATE]
+def _mark_duplicates(connection: Connection, outcomes: Iterable[tuple[int, Outcome]]) -> None:
+    ids = [delivery_id for delivery_id, outcome in outcomes if outcome is Outcome.DUPLICATE]
     if ids:
         delivery = table_of(Delivery)
         connection.execute(
             update(delivery)
             .where(delivery.c.id.in_(ids))
             .values(outcome=Outcome.DUPLICATE, reason=None)
+        )
+
+
+def _note_repeats(connection: Connection, repeats: Mapping[int, int]) -> None:
+    """Deliveries point to the one under which their body is held."""
+    if repeats:
+        delivery = table_of(Delivery)
+        noted = update(delivery).where(delivery.c.id == bindparam("repeat"))
+        connection.execute(
+            noted.values(held_as=bindparam("held")),
+            [{"repeat": repeat, "held": held} for repeat, held in repeats.items()],
         )
 
 
@@ -201,34 +229,65 @@ def _arrivals(numbered: Iterable[tuple[int, Entry]]) -> list[Arrival]:
             entry.held.kind,
             json.dumps(dict(entry.held.headers)),
             entry.held.body,
+            entry.held.digest,
         )
         for delivery_id, entry in numbered
         if entry.held
     ]
 
 
+def _hour(entry: Entry) -> tuple[str, datetime]:
+    return entry.vendor, entry.received_at.replace(minute=0, second=0, microsecond=0)
+
+
+def _count_strangers(connection: Connection, entries: Sequence[Entry]) -> set[int]:
+    """Count what strangers sent. Which entries, by their place, are past those that get a row.
+
+    The store's own count decides, so that it holds for all receivers together and over restarts.
+    """
+    places: dict[tuple[str, datetime, str], list[int]] = defaultdict(list)
+    for place, entry in enumerate(entries):
+        if entry.sender is Sender.STRANGER:
+            places[*_hour(entry), entry.outcome].append(place)
+    if not places:
+        return set()
+    counts = [(*key, Sender.STRANGER, len(places[key])) for key in sorted(places)]
+    only_counted: set[int] = set()
+    for row in connection.execute(_strangers_in_hour(connection.dialect.name),
+                                  {"rows": encode(counts)}):  # fmt: skip
+        of_row = places[row.vendor, row.hour, row.outcome]
+        before = row.deliveries - len(of_row)
+        only_counted.update(of_row[max(0, STRANGERS_LISTED - before) :])
+    return only_counted
+
+
 def _count_by_hour(
-    connection: Connection, entries: Iterable[Entry], written: Iterable[Written]
+    connection: Connection, entries: Iterable[Entry], outcomes: Iterable[Outcome]
 ) -> None:
     # What vendors sent: a replay is a request that was counted when it came.
     counts = Counter(
-        (entry.vendor, entry.received_at.replace(minute=0, second=0, microsecond=0), one.outcome)
-        for entry, one in zip(entries, written, strict=True)
-        if not entry.replay
+        (*_hour(entry), outcome, entry.sender)
+        for entry, outcome in zip(entries, outcomes, strict=True)
+        if not entry.replay and entry.sender is Sender.VENDOR
     )
     rows = ((*key, count) for key, count in counts.items())
-    upsert(connection, _more_in_hour(connection.dialect.name), rows, key_columns=3)
+    upsert(connection, _more_in_hour(connection.dialect.name), rows, key_columns=4)
 
 
 @cache
 def _more_in_hour(dialect: str) -> Upsert:
-    columns = ("vendor", "hour", "outcome", "deliveries")
-    statement = insert_rows(dialect, DeliveryHourly, columns)
+    statement = insert_rows(dialect, DeliveryHourly, HOURLY)
     old = table_of(DeliveryHourly).c.deliveries
     return statement.on_conflict_do_update(
-        index_elements=list(columns[:3]),
+        index_elements=list(HOURLY[:4]),
         set_={"deliveries": old + statement.excluded.deliveries},
     )
+
+
+@cache
+def _strangers_in_hour(dialect: str) -> ReturningInsert[*tuple[Any, ...]]:
+    hourly = table_of(DeliveryHourly).c
+    return _more_in_hour(dialect).returning(*(hourly[name] for name in HOURLY))
 
 
 def write_heartbeat(

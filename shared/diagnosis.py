@@ -59,6 +59,23 @@ class Lag(NamedTuple):
     median: timedelta
 
 
+class Strangers(NamedTuple):
+    """What was sent by others than the vendor in the window looked at."""
+
+    requests: Mapping[Outcome, int]
+    unlisted: int
+    """How many of them were only counted."""
+    names_event: bool
+    """Whether one without a credential names a type of event."""
+
+    @property
+    def total(self) -> int:
+        return sum(self.requests.values())
+
+
+NO_STRANGERS = Strangers({}, 0, names_event=False)
+
+
 class Evidence(NamedTuple):
     """All that findings are drawn from."""
 
@@ -72,6 +89,9 @@ class Evidence(NamedTuple):
     lag: Lag | None
     tolerance_past: timedelta
     tolerance_future: timedelta
+    accepted: int = 0
+    """Deliveries of the vendor that were accepted or repeated."""
+    strangers: Strangers = NO_STRANGERS
 
 
 class Finding(NamedTuple):
@@ -129,10 +149,12 @@ def _rotated_secret(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             "forged",
             Severity.NOTE,
-            "Some deliveries have a wrong signature, others are taken",
-            f"{refused.deliveries:,} were refused while others were taken.",
-            "If they are the vendor's, two secrets are in use: list both. Else somebody else "
-            "calls the address: nothing to do.",
+            f"Wrongly signed posts, while {evidence.vendor.name}'s own deliveries go on being "
+            "accepted",
+            f"{refused.deliveries:,} well-formed posts had a wrong signature; "
+            f"{evidence.accepted:,} deliveries were accepted in the same time.",
+            "If they are the vendor's, two secrets are in use: list both. If they are not, there "
+            "is nothing to do.",
             "Nothing, if they are not the vendor's.",
             Outcome.BAD_SIGNATURE,
         )
@@ -267,13 +289,6 @@ _REFUSALS = {
         "Correct MINDTICKLE_COMPANY_ID, or the companyId of the subscription, then replay.",
         LOST,
     ),
-    Outcome.MISSING_CREDENTIALS: _Refusal(
-        "missing-credentials",
-        Severity.NOTE,
-        "Requests come without any credential",
-        "The vendor always sends one: it is somebody else, or a proxy that removes headers.",
-        "Nothing, if they are not the vendor's.",
-    ),
     Outcome.UNREADABLE: _Refusal(
         "unreadable",
         Severity.WARNING,
@@ -304,6 +319,38 @@ def _refusals(evidence: Evidence) -> Iterator[Finding]:
                 refusal.otherwise,
                 outcome,
             )
+
+
+def _strangers(evidence: Evidence) -> Iterator[Finding]:
+    """Never more than a note: anyone can send these, as many as they like."""
+    strangers = evidence.strangers
+    unsigned = strangers.requests.get(Outcome.MISSING_CREDENTIALS, 0)
+    if unsigned and strangers.names_event and not evidence.kept.events:
+        yield Finding(
+            "missing-credentials",
+            Severity.NOTE,
+            "Requests come without any credential",
+            f"{unsigned:,} requests, of which some name a type of event; no delivery of "
+            f"{evidence.vendor.name} was ever accepted.",
+            _cure(
+                evidence,
+                Outcome.MISSING_CREDENTIALS,
+                "If they are the vendor's, a proxy removes headers: let it pass them on.",
+            ),
+            "Nothing, if they are not the vendor's.",
+            Outcome.MISSING_CREDENTIALS,
+        )
+    elif strangers.total:
+        listed = f" {strangers.unlisted:,} of them were only counted." if strangers.unlisted else ""
+        yield Finding(
+            "strangers",
+            Severity.NOTE,
+            f"{strangers.total:,} requests of strangers refused",
+            f"{unsigned:,} had no credential, {strangers.total - unsigned:,} a wrong one on a body "
+            f"that {evidence.vendor.name} does not send.{listed}",
+            "Nothing to do: they cost no delivery and count in no other figure.",
+            "Nothing.",
+        )
 
 
 def _repeats(evidence: Evidence) -> Iterator[Finding]:
@@ -341,6 +388,7 @@ _RULES: Sequence[Callable[[Evidence], Iterator[Finding]]] = (
     _missing_subscription,
     _not_admitted,
     _refusals,
+    _strangers,
     _repeats,
     _practice,
 )

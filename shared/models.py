@@ -7,7 +7,12 @@ from sqlalchemy import BigInteger, DateTime, Dialect, Integer, LargeBinary, Meta
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import Field, Index, SQLModel
 
-FAILED = "outcome NOT IN ('accepted', 'duplicate')"
+OF_VENDOR = "sender = 'vendor'"
+OF_STRANGERS = "sender = 'stranger'"
+FAILED = f"{OF_VENDOR} AND outcome NOT IN ('accepted', 'duplicate')"
+"""Conditions of partial indexes. A query repeats them word for word, so that it never reads what
+strangers sent, however much that is."""
+HELD = "state = 'held'"
 ACTIVE = "status IN ('open', 'in_progress')"
 
 
@@ -58,12 +63,32 @@ class Table(SQLModel):
 
 
 class Delivery(Table, table=True):
-    """One HTTP request to a configured vendor, whatever became of it."""
+    """One HTTP request to a configured vendor, whatever became of it.
+
+    `sender` is `vendor`, or `stranger` where it cannot be the vendor's; of strangers' requests
+    only the first of an hour have a row. `held_as` is the delivery under which the same body was
+    quarantined before.
+    """
 
     __table_args__ = (
         Index("delivery_received_at", "received_at"),
         Index("delivery_vendor_event_key", "vendor", "event_key"),
-        Index("delivery_vendor_outcome", "vendor", "outcome", "received_at"),
+        Index(
+            "delivery_vendor_outcome",
+            "vendor",
+            "outcome",
+            "received_at",
+            sqlite_where=text(OF_VENDOR),
+            postgresql_where=text(OF_VENDOR),
+        ),
+        Index(
+            "delivery_stranger",
+            "vendor",
+            "outcome",
+            "received_at",
+            sqlite_where=text(OF_STRANGERS),
+            postgresql_where=text(OF_STRANGERS),
+        ),
         Index(
             "delivery_failed",
             "received_at",
@@ -84,6 +109,11 @@ class Delivery(Table, table=True):
     remote_ip: str | None = Field(default=None, sa_type=Words)
     body_bytes: int
     replay_of: int | None = Field(default=None, sa_type=RowId)
+    sender: str = Field(
+        default="vendor", sa_type=Words, sa_column_kwargs={"server_default": "vendor"}
+    )
+    held_as: int | None = Field(default=None, sa_type=RowId)
+    """No foreign key: quarantine makes room for others."""
 
 
 class Quarantine(Table, table=True):
@@ -91,10 +121,21 @@ class Quarantine(Table, table=True):
 
     `kind` says what goes first when there is too much of it: `junk`, then `well_formed` (only the
     credential was wrong), then `authentic` (only not understood). `state` is `held`, `replayed`
-    (it became an event) or `discarded` (the vendor's own retry did).
+    (it became an event) or `discarded` (the vendor's own retry did). `digest` stands for what was
+    sent: the same is held once. Rows of before there were digests have none.
     """
 
-    __table_args__ = (Index("quarantine_vendor_state", "vendor", "state", "kind", "delivery_id"),)
+    __table_args__ = (
+        Index("quarantine_vendor_state", "vendor", "state", "kind", "delivery_id"),
+        Index(
+            "quarantine_digest",
+            "vendor",
+            "digest",
+            unique=True,
+            sqlite_where=text(HELD),
+            postgresql_where=text(HELD),
+        ),
+    )
 
     delivery_id: int = Field(primary_key=True, foreign_key="delivery.id", sa_type=RowId)
     vendor: str = Field(sa_type=Words)
@@ -103,6 +144,7 @@ class Quarantine(Table, table=True):
     headers: str = Field(sa_type=Words)
     body: bytes = Field(sa_type=LargeBinary)
     kind: str = Field(default="junk", sa_type=Words)
+    digest: str | None = Field(default=None, sa_type=Words)
 
 
 class QuarantineTotal(Table, table=True):
@@ -484,11 +526,20 @@ class UnknownAddress(Table, table=True):
 
 
 class DeliveryHourly(Table, table=True):
-    """Deliveries per vendor, hour and outcome, so that a timeline never counts deliveries."""
+    """Deliveries per vendor, hour, outcome and sender, so that a timeline never counts deliveries.
+
+    Strangers' are all counted here, also those without a row of their own.
+    """
 
     __tablename__ = "delivery_hourly"
 
     vendor: str = Field(primary_key=True, sa_type=Words)
     hour: datetime = Field(primary_key=True, sa_type=UtcDateTime)
     outcome: str = Field(primary_key=True, sa_type=Words)
+    sender: str = Field(
+        default="vendor",
+        primary_key=True,
+        sa_type=Words,
+        sa_column_kwargs={"server_default": "vendor"},
+    )
     deliveries: int

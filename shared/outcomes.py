@@ -16,6 +16,20 @@ class Outcome(StrEnum):
     TOO_LARGE = "too_large"
 
 
+class Sender(StrEnum):
+    """From where a delivery may be."""
+
+    VENDOR = "vendor"
+    """Verified, or well-formed: under a changed secret, credential or address of the vendor's."""
+    STRANGER = "stranger"
+    """Without a credential, or with a wrong one on a body that the vendor does not send."""
+
+
+STRANGERS_LISTED = 50
+"""Deliveries of strangers that get a row, of each vendor, hour and outcome: the first of them.
+Anyone can send more; those are only counted, in `delivery_hourly`."""
+
+
 class Kind(StrEnum):
     """What a delivery that is held back may be worth, the least first."""
 
@@ -38,6 +52,9 @@ class HeldState(StrEnum):
 
 
 TAKEN = (Outcome.ACCEPTED, Outcome.DUPLICATE)
+
+VERIFIED = (*TAKEN, Outcome.STALE_TIMESTAMP, Outcome.WRONG_COMPANY, Outcome.UNREADABLE)
+"""What only a delivery with the vendor's credential comes to: it is checked first."""
 
 STATUS = {
     Outcome.ACCEPTED: 200,

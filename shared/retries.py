@@ -202,10 +202,16 @@ def silence(last: datetime | None, rhythm: Rhythm, now: datetime) -> Silence | N
     """Whether a vendor is unusually quiet since its last delivery."""
     if last is None or now <= last:
         return None
-    expected, at = 0.0, last
-    while at < now:
+    expected = usual(rhythm, last, now)
+    return Silence(last, expected) if expected >= UNUSUAL else None
+
+
+def usual(rhythm: Rhythm, begin: datetime, end: datetime) -> float:
+    """How many deliveries usually come between two moments."""
+    expected, at = 0.0, begin
+    while at < end:
         full_hour = at.replace(minute=0, second=0, microsecond=0) + HOUR
-        until = min(full_hour, now)
+        until = min(full_hour, end)
         expected += rhythm.get((at.weekday(), at.hour), 0.0) * ((until - at) / HOUR)
         at = until
-    return Silence(last, expected) if expected >= UNUSUAL else None
+    return expected

@@ -60,8 +60,13 @@ def take(
 def held_entry(kind: Kind, size: int) -> Entry:
     """One that is held back under a kind; `size` in bytes is that of body and headers."""
     body = b"x" * (size - HEADERS_SIZE)
-    held = Held(HEADERS, body, kind)
+    held = Held(HEADERS, body, kind, playing.new_id())
     return Entry(V, ARRIVAL, Claims(None, None), Outcome.BAD_SIGNATURE, "no", None, size, held=held)
+
+
+def held_entries(number: int, kind: Kind, size: int) -> list[Entry]:
+    """So many of them, no two the same."""
+    return [held_entry(kind, size) for _ in range(number)]
 
 
 def totals(connection: Connection) -> dict[str, tuple[int, ...]]:

@@ -136,6 +136,9 @@ class Vendor(Protocol):
     def parse(self, incoming: Incoming) -> VendorEvent:
         """The event of an authenticated delivery. Raises Rejected or Unreadable."""
 
+    def digest(self, incoming: Incoming) -> str:
+        """Of what the vendor signs, or of the body: two deliveries with the same are one event."""
+
     def claims(self, incoming: Incoming) -> Claims:
         """What a refused delivery claims to be. Never raises."""
 

@@ -72,7 +72,7 @@ class InnovativeEducators:
     def parse(self, incoming: Incoming) -> VendorEvent:
         body = json_object(incoming.body)
         event_type = _event_type(body)
-        digest = hashlib.sha256(incoming.body).hexdigest()
+        digest = self.digest(incoming)
         event_key = _event_key(body) or f"digest:{digest}"
         done, ignored = _completion(event_type, body, incoming.received_at)
         said_at = (done and done.timestamp) or incoming.received_at
@@ -88,6 +88,9 @@ class InnovativeEducators:
             facts=done.facts(event_key, occurred_at) if done else (),
             ignored=ignored,
         )
+
+    def digest(self, incoming: Incoming) -> str:
+        return hashlib.sha256(incoming.body).hexdigest()
 
     def claims(self, incoming: Incoming) -> Claims:
         try:

@@ -68,7 +68,7 @@ class Lessonly:
 
     def parse(self, incoming: Incoming) -> VendorEvent:
         done, ignored = _completion(json_object(incoming.body), incoming.received_at)
-        digest = hashlib.sha256(incoming.body).hexdigest()
+        digest = self.digest(incoming)
         event_key = _event_key(done, ignored) or f"digest:{digest}"
         occurred_at = by_arrival(done.completed_at or incoming.received_at, incoming.received_at)
         return VendorEvent(
@@ -82,6 +82,9 @@ class Lessonly:
             facts=done.facts(event_key, occurred_at),
             ignored=ignored,
         )
+
+    def digest(self, incoming: Incoming) -> str:
+        return hashlib.sha256(incoming.body).hexdigest()
 
     def claims(self, incoming: Incoming) -> Claims:
         try:

@@ -98,11 +98,10 @@ class MindTickle:
                 "The delivery is for another company than MINDTICKLE_COMPANY_ID. "
                 "Correct the setting, or the subscription's companyId.",
             )
-        signed = incoming.headers[TIMESTAMP]
-        digest = hashlib.sha256(signed + b":" + incoming.body).hexdigest()
+        digest = self.digest(incoming)
         event_key = key_of(incoming.headers.get(EVENT_ID, b"")) or f"digest:{digest}"
         data, ignored = _data(event_type, body, incoming.received_at)
-        said_at = (data.own_time() if data else None) or _signed_at(signed)
+        said_at = (data.own_time() if data else None) or _signed_at(incoming.headers[TIMESTAMP])
         occurred_at = by_arrival(said_at, incoming.received_at)
         return VendorEvent(
             event_key=event_key,
@@ -115,6 +114,10 @@ class MindTickle:
             facts=(data.fact(event_key, occurred_at),) if data else (),
             ignored=ignored,
         )
+
+    def digest(self, incoming: Incoming) -> str:
+        signed = incoming.headers.get(TIMESTAMP, b"") + b":" + incoming.body
+        return hashlib.sha256(signed).hexdigest()
 
     def claims(self, incoming: Incoming) -> Claims:
         try:

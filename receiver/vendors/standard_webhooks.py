@@ -102,7 +102,7 @@ class StandardWebhooks:
         body = json_object(incoming.body)
         return VendorEvent(
             event_key=key_of(incoming.headers[ID]),
-            digest=hashlib.sha256(_message(incoming)).hexdigest(),
+            digest=self.digest(incoming),
             type=_event_type(body) or UNKNOWN,
             company_id=None,
             user_id=None,
@@ -110,6 +110,9 @@ class StandardWebhooks:
             payload=text_of(incoming.body),
             facts=(),
         )
+
+    def digest(self, incoming: Incoming) -> str:
+        return hashlib.sha256(_message(incoming)).hexdigest()
 
     def claims(self, incoming: Incoming) -> Claims:
         try:

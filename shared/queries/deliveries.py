@@ -5,11 +5,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Connection,
     and_,
     case,
     func,
+    literal_column,
     or_,
     select,
     text,
@@ -18,8 +20,17 @@ from sqlalchemy import (
 )
 
 from shared.bulk import table_of
-from shared.models import FAILED, Delivery, DeliveryHourly, Event, Learner, Quarantine
-from shared.outcomes import TAKEN, Outcome
+from shared.models import (
+    FAILED,
+    OF_STRANGERS,
+    OF_VENDOR,
+    Delivery,
+    DeliveryHourly,
+    Event,
+    Learner,
+    Quarantine,
+)
+from shared.outcomes import STRANGERS_LISTED, TAKEN, Outcome, Sender
 from shared.queries import AnyRow
 
 delivery = table_of(Delivery).c
@@ -30,10 +41,11 @@ held = table_of(Quarantine).c
 
 
 def by_hour(connection: Connection, since: datetime, vendor: str | None) -> Sequence[AnyRow]:
-    """Deliveries by hour and outcome since a full hour: hour, outcome, deliveries."""
+    """Vendors' deliveries by hour and outcome since a full hour: hour, outcome, deliveries."""
     query = (
         select(hourly.hour, hourly.outcome, func.sum(hourly.deliveries).label("deliveries"))
         .where(hourly.hour >= since, _of(hourly.vendor, vendor))
+        .where(hourly.sender == Sender.VENDOR)
         .group_by(hourly.hour, hourly.outcome)
         .order_by(hourly.hour, hourly.outcome)
     )
@@ -41,24 +53,44 @@ def by_hour(connection: Connection, since: datetime, vendor: str | None) -> Sequ
 
 
 def totals(connection: Connection, since: datetime, vendor: str | None) -> AnyRow:
-    """How many deliveries since a full hour, and how many of them were taken: all, taken."""
+    """How many deliveries of vendors since a full hour, and how many of them were accepted or
+    repeated: all, taken."""
     taken = case((hourly.outcome.in_(TAKEN), hourly.deliveries), else_=0)
     query = select(
         func.coalesce(func.sum(hourly.deliveries), 0).label("all"),
         func.coalesce(func.sum(taken), 0).label("taken"),
-    ).where(hourly.hour >= since, _of(hourly.vendor, vendor))
+    ).where(hourly.hour >= since, hourly.sender == Sender.VENDOR, _of(hourly.vendor, vendor))
     return connection.execute(query).one()
 
 
+def strangers(connection: Connection, since: datetime, vendor: str | None) -> Sequence[AnyRow]:
+    """What strangers sent since a full hour, by outcome: outcome, requests, unlisted (those that
+    were only counted, as so many came within an hour); the most frequent first."""
+    beyond = hourly.deliveries - STRANGERS_LISTED
+    requests = func.sum(hourly.deliveries)
+    query = (
+        select(
+            hourly.outcome,
+            requests.label("requests"),
+            func.sum(case((beyond > 0, beyond), else_=0)).label("unlisted"),
+        )
+        .where(hourly.hour >= since, hourly.sender == Sender.STRANGER)
+        .where(_of(hourly.vendor, vendor))
+        .group_by(hourly.outcome)
+        .order_by(requests.desc(), hourly.outcome)
+    )
+    return connection.execute(query).all()
+
+
 def last(connection: Connection, vendor: str | None) -> datetime | None:
-    """When the latest delivery came, of whatever outcome."""
+    """When a vendor's latest delivery came, of whatever outcome."""
     if vendor is None:
-        query = select(delivery.received_at).order_by(delivery.received_at.desc()).limit(1)
-        return connection.scalar(query)
+        query = select(delivery.received_at).where(text(OF_VENDOR))
+        return connection.scalar(query.order_by(delivery.received_at.desc()).limit(1))
     # A look-up for each outcome: there is no index of a vendor's deliveries by time alone.
     of_outcomes = (
         select(func.max(delivery.received_at).label("at"))
-        .where(delivery.vendor == vendor, delivery.outcome == outcome)
+        .where(text(OF_VENDOR), delivery.vendor == vendor, delivery.outcome == outcome)
         for outcome in Outcome
     )  # fmt: skip
     at: ColumnElement[datetime] = union_all(*of_outcomes).subquery().c.at
@@ -66,8 +98,9 @@ def last(connection: Connection, vendor: str | None) -> datetime | None:
 
 
 def causes(connection: Connection, since: datetime, vendor: str | None) -> Sequence[AnyRow]:
-    """Failed deliveries since a full hour, by outcome: outcome, reason (the latest), deliveries,
-    first, last; the most frequent first. Counts come from the roll-up, the rest by index."""
+    """Vendors' failed deliveries since a full hour, by outcome: outcome, reason (the latest),
+    deliveries, first, last; the most frequent first. Counts come from the roll-up, the rest by
+    index."""
     deliveries = func.sum(hourly.deliveries)
     query = (
         select(
@@ -78,6 +111,7 @@ def causes(connection: Connection, since: datetime, vendor: str | None) -> Seque
             _edge(delivery.received_at, since, vendor, newest=True).label("last"),
         )
         .where(hourly.hour >= since, hourly.outcome.not_in(TAKEN), _of(hourly.vendor, vendor))
+        .where(hourly.sender == Sender.VENDOR)
         .group_by(hourly.outcome)
         .order_by(deliveries.desc(), hourly.outcome)
     )
@@ -89,12 +123,20 @@ def _edge(column: Any, since: datetime, vendor: str | None, *, newest: bool) -> 
     order = delivery.received_at.desc() if newest else delivery.received_at
     return (
         select(column)
-        .where(delivery.outcome == hourly.outcome, delivery.received_at >= since)
+        .where(text(FAILED), delivery.outcome == hourly.outcome, delivery.received_at >= since)
         .where(_of(delivery.vendor, vendor))
         .order_by(order)
         .limit(1)
         .scalar_subquery()
     )
+
+
+_FAILED: ColumnElement[bool] = literal_column(FAILED, Boolean)
+_SENT_BY: dict[Sender | None, ColumnElement[bool]] = {
+    None: true(),
+    Sender.VENDOR: literal_column(OF_VENDOR, Boolean),
+    Sender.STRANGER: literal_column(OF_STRANGERS, Boolean),
+}
 
 
 class Search(NamedTuple):
@@ -105,8 +147,10 @@ class Search(NamedTuple):
     vendor: str | None = None
     outcome: str | None = None
     failed: bool = True
+    """Only what a vendor sent and was refused or not understood."""
     words: str | None = None
     """An event id, a learner's id or e-mail address, an address, a type, or words of a reason."""
+    sender: Sender | None = None
 
 
 def search(connection: Connection, wanted: Search, limit: int = 200) -> Sequence[AnyRow]:
@@ -118,7 +162,8 @@ def search(connection: Connection, wanted: Search, limit: int = 200) -> Sequence
         select(*(delivery[name] for name in columns), _got_in().label("recovered"))
         .where(delivery.received_at >= wanted.since, _of(delivery.vendor, wanted.vendor))
         .where(delivery.received_at < wanted.until if wanted.until else true())
-        .where(text(FAILED) if wanted.failed else true(), _of(delivery.outcome, wanted.outcome))
+        .where(_FAILED if wanted.failed else _SENT_BY[wanted.sender])
+        .where(_of(delivery.outcome, wanted.outcome))
         .where(_says(wanted.words.strip()) if wanted.words else true())
         .order_by(delivery.received_at.desc(), delivery.id.desc())
         .limit(limit)
@@ -155,7 +200,8 @@ def _says(words: str) -> ColumnElement[bool]:
 
 def detail(connection: Connection, delivery_id: int) -> AnyRow | None:
     """One delivery with what is kept of it: all its columns; headers, body, state and kind, if it
-    is in quarantine; payload, occurred_at and user_id, if its event got in."""
+    is in quarantine, or the same was before it; payload, occurred_at and user_id, if its event got
+    in."""
     query = (
         select(
             *delivery,
@@ -167,7 +213,11 @@ def detail(connection: Connection, delivery_id: int) -> AnyRow | None:
             event.occurred_at,
             event.user_id,
         )
-        .join(table_of(Quarantine), held.delivery_id == delivery.id, isouter=True)
+        .join(
+            table_of(Quarantine),
+            held.delivery_id == func.coalesce(delivery.held_as, delivery.id),
+            isouter=True,
+        )
         .join(
             table_of(Event),
             and_(event.vendor == delivery.vendor, event.event_key == delivery.event_key),

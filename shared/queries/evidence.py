@@ -5,15 +5,33 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select, text
 from sqlmodel import SQLModel
 
 from shared.bulk import table_of
-from shared.diagnosis import Evidence, Failing, Failures, Kept, Lag
-from shared.models import CourseCompletion, Delivery, DeliveryHourly, Event, Learner, QuizAttempt
-from shared.outcomes import Outcome
+from shared.diagnosis import Evidence, Failing, Failures, Kept, Lag, Strangers
+from shared.models import (
+    OF_VENDOR,
+    CourseCompletion,
+    Delivery,
+    DeliveryHourly,
+    Event,
+    Learner,
+    QuizAttempt,
+)
+from shared.outcomes import VERIFIED, Outcome
 from shared.queries import AnyRow, deliveries, failures
-from shared.retries import Attempt, Chain, State, chain, forecast, silence, suspension
+from shared.retries import (
+    Attempt,
+    Chain,
+    Rhythm,
+    State,
+    chain,
+    forecast,
+    silence,
+    suspension,
+    usual,
+)
 from shared.settings import Settings
 from shared.vendors import VendorFacts
 
@@ -26,6 +44,10 @@ attempt = table_of(QuizAttempt).c
 
 LATEST = 200
 FEW = 5
+MISSING = 3
+"""Deliveries that should have been accepted. If they come at random, 3 stay away by chance once in
+20 times (e to the power of -3)."""
+LONG = timedelta(hours=1)
 TIMED_BY_SIGNING = ("module.progress", "quiz.submitted")
 """Events without a time of their own: theirs is the moment of signing."""
 
@@ -34,18 +56,26 @@ def gather(
     connection: Connection, vendor: VendorFacts, since: datetime, now: datetime, settings: Settings
 ) -> Evidence:
     """Everything there is to say about a vendor since the start of a window."""
-    failing = _failing(connection, vendor.slug)
+    rhythm = failures.rhythm(connection, vendor.slug, now)
     last = deliveries.last(connection, vendor.slug)
-    chains = [one for _, one in unrecovered_chains(connection, vendor, since, now)]
+    failing = _failing(connection, vendor.slug, last, rhythm, now)
+    # While others of the vendor's are accepted, what does not verify need not be the vendor's.
+    chains = [
+        one
+        for row, one in unrecovered_chains(connection, vendor, since, now)
+        if failing or row.outcome in VERIFIED
+    ]
     return Evidence(
         vendor=vendor,
         failures=_failures(connection, vendor.slug, since),
         failing=failing,
         forecast=forecast(chains),
         suspension=suspension(failing.since if failing else None, vendor.suspend_after, now),
-        silence=silence(last, failures.rhythm(connection, vendor.slug, now), now),
+        silence=silence(last, rhythm, now),
         kept=_kept(connection, vendor.slug, since),
         lag=_lag(connection, vendor.slug),
+        accepted=deliveries.totals(connection, since, vendor.slug).taken,
+        strangers=_strangers(connection, vendor.slug, since),
         tolerance_past=timedelta(seconds=settings.timestamp_tolerance_past),
         tolerance_future=timedelta(seconds=settings.timestamp_tolerance_future),
     )
@@ -71,12 +101,38 @@ def unrecovered_chains(
     return sorted(found, key=lambda one: (one[1].state is State.GIVEN_UP, one[1].last_chance))
 
 
-def _failing(connection: Connection, vendor: str) -> Failing | None:
-    """A few are needed: one stranger's request between two good deliveries is no failure."""
+def _failing(
+    connection: Connection, vendor: str, last: datetime | None, rhythm: Rhythm, now: datetime
+) -> Failing | None:
+    """Anyone can send a few well-formed bodies between two deliveries of the vendor's. So not only
+    must a few have failed: by now the vendor's own must be missing, or it goes on for long."""
     row = failures.failing_since(connection, vendor)
-    if row is None or row.deliveries < FEW:
+    if row is None or last is None or row.deliveries < FEW:
+        return None
+    if last - row.since < LONG and not _are_missing(connection, vendor, rhythm, now):
         return None
     return Failing(row.since, row.deliveries, row.bad_signature)
+
+
+def _are_missing(connection: Connection, vendor: str, rhythm: Rhythm, now: datetime) -> bool:
+    """Whether some should have been accepted since the last one. Where nothing is usual yet, as
+    many should as in the same time before it."""
+    last = failures.last_answered(connection, vendor)
+    if last is None:
+        return True
+    if rhythm:
+        return usual(rhythm, last, now) >= MISSING
+    before = last - (now - last)
+    return failures.answered_between(connection, vendor, before, last, MISSING) >= MISSING
+
+
+def _strangers(connection: Connection, vendor: str, since: datetime) -> Strangers:
+    rows = deliveries.strangers(connection, since, vendor)
+    return Strangers(
+        {Outcome(row.outcome): int(row.requests) for row in rows},
+        sum(int(row.unlisted) for row in rows),
+        failures.unsigned_event(connection, vendor, since, LATEST),
+    )
 
 
 def _failures(connection: Connection, vendor: str, since: datetime) -> Mapping[Outcome, Failures]:
@@ -125,7 +181,7 @@ def _lag(connection: Connection, vendor: str) -> Lag | None:
             table_of(Event),
             and_(event.vendor == delivery.vendor, event.event_key == delivery.event_key),
         )
-        .where(delivery.vendor == vendor, delivery.outcome == Outcome.ACCEPTED)
+        .where(text(OF_VENDOR), delivery.vendor == vendor, delivery.outcome == Outcome.ACCEPTED)
         .order_by(delivery.received_at.desc())
         .limit(LATEST)
     )

@@ -7,8 +7,16 @@ from typing import Any
 from sqlalchemy import CTE, ColumnElement, Connection, and_, case, func, select, text, true
 
 from shared.bulk import table_of
-from shared.models import FAILED, Delivery, DeliveryHourly, Event, Heartbeat
-from shared.outcomes import STATUS, Outcome
+from shared.models import (
+    FAILED,
+    OF_STRANGERS,
+    OF_VENDOR,
+    Delivery,
+    DeliveryHourly,
+    Event,
+    Heartbeat,
+)
+from shared.outcomes import STATUS, Outcome, Sender
 from shared.queries import AnyRow
 from shared.retries import Rhythm
 
@@ -26,8 +34,8 @@ RHYTHM_WEEKS = 4
 def unrecovered(
     connection: Connection, vendor: str, since: datetime, limit: int = 5_000
 ) -> Sequence[AnyRow]:
-    """Claimed events that were refused since `since` and never got in: event_key, event_type,
-    outcome, attempts, first, last; the oldest first."""
+    """Claimed events of a vendor that were refused since `since` and never got in: event_key,
+    event_type, outcome, attempts, first, last; the oldest first."""
     refused = _refused(since).c
     first = func.min(refused.received_at)
     query = (
@@ -48,8 +56,8 @@ def unrecovered(
 
 
 def missing(connection: Connection, since: datetime | None) -> AnyRow:
-    """How many claimed events were refused since then, of any vendor, and never got in: events,
-    first (when the first of them came)."""
+    """How many claimed events of any vendor were refused since then and never got in: events, first
+    (when the first of them came)."""
     refused = _refused(since).c
     missed = (
         select(refused.vendor, refused.event_key, func.min(refused.received_at).label("first"))
@@ -102,20 +110,58 @@ def attempts(connection: Connection, vendor: str, event_key: str) -> Sequence[An
 
 def failing_since(connection: Connection, vendor: str) -> AnyRow | None:
     """Since when every delivery of a vendor fails: since, deliveries, and how many of them had a
-    wrong signature; None if the latest was answered 2xx. A replay is no delivery of the vendor."""
-    sent = and_(delivery.vendor == vendor, delivery.replay_of.is_(None))
-    last_ok = connection.scalar(
-        select(func.max(delivery.received_at)).where(sent, delivery.outcome.in_(ANSWERED_OK))
-    )
+    wrong signature; None if the latest was answered 2xx."""
+    last_ok = last_answered(connection, vendor)
     query = select(
         func.min(delivery.received_at).label("since"),
         func.count().label("deliveries"),
         func.coalesce(func.sum(_is(Outcome.BAD_SIGNATURE)), 0).label("bad_signature"),
-    ).where(sent, delivery.outcome.in_(RETRIED))
+    ).where(_sent(vendor), delivery.outcome.in_(RETRIED))
     if last_ok is not None:
         query = query.where(delivery.received_at > last_ok)
     found = connection.execute(query).one()
     return found if found.deliveries else None
+
+
+def last_answered(connection: Connection, vendor: str) -> datetime | None:
+    """When a vendor's latest delivery came that was answered 2xx."""
+    latest: ColumnElement[datetime] = func.max(delivery.received_at)
+    query = select(latest).where(_sent(vendor), delivery.outcome.in_(ANSWERED_OK))
+    return connection.scalar(query)
+
+
+def answered_between(
+    connection: Connection, vendor: str, begin: datetime, end: datetime, limit: int
+) -> int:
+    """How many of a vendor's deliveries were answered 2xx in that time, counted up to a limit."""
+    some = (
+        select(delivery.id)
+        .where(_sent(vendor), delivery.outcome.in_(ANSWERED_OK))
+        .where(delivery.received_at > begin, delivery.received_at <= end)
+        .limit(limit)
+        .subquery()
+    )
+    return connection.scalar(select(func.count()).select_from(some)) or 0
+
+
+def _sent(vendor: str) -> ColumnElement[bool]:
+    """What the vendor may have sent: neither strangers' requests nor replays."""
+    return and_(text(OF_VENDOR), delivery.vendor == vendor, delivery.replay_of.is_(None))
+
+
+def unsigned_event(connection: Connection, vendor: str, since: datetime, look_at: int) -> bool:
+    """Whether one of the latest requests without a credential names a type of event, as a vendor's
+    would to which the credential was never given."""
+    latest = (
+        select(delivery.event_type)
+        .where(text(OF_STRANGERS), delivery.vendor == vendor)
+        .where(delivery.outcome == Outcome.MISSING_CREDENTIALS, delivery.received_at >= since)
+        .order_by(delivery.received_at.desc())
+        .limit(look_at)
+        .subquery()
+    )
+    named = select(latest.c.event_type).where(latest.c.event_type.isnot(None))
+    return connection.scalar(named.limit(1)) is not None
 
 
 def _is(outcome: Outcome) -> ColumnElement[int]:
@@ -123,12 +169,12 @@ def _is(outcome: Outcome) -> ColumnElement[int]:
 
 
 def rhythm(connection: Connection, vendor: str, now: datetime) -> Rhythm:
-    """Usual deliveries an hour by UTC weekday and hour, over the last four weeks or as many as
-    there are. Nothing is usual before a whole week has been seen."""
+    """A vendor's usual deliveries an hour by UTC weekday and hour, over the last four weeks or as
+    many as there are. Nothing is usual before a whole week has been seen."""
     since = now - timedelta(weeks=RHYTHM_WEEKS)
     query = (
         select(hourly.hour, func.sum(hourly.deliveries).label("deliveries"))
-        .where(hourly.vendor == vendor, hourly.hour >= since)
+        .where(hourly.vendor == vendor, hourly.hour >= since, hourly.sender == Sender.VENDOR)
         .group_by(hourly.hour)
     )
     rows = connection.execute(query).all()

@@ -25,7 +25,7 @@ from receiver.vendors.mindtickle import SLUG, kept_facts
 from shared.bulk import Row, table_of
 from shared.database import open_engine
 from shared.models import Delivery, DeliveryHourly, Event, Heartbeat
-from shared.outcomes import STATUS, Kind, Outcome
+from shared.outcomes import STATUS, Kind, Outcome, Sender
 from tests import playing
 
 LEARNERS, MODULES, TEAMS = 5_000, 40, 25
@@ -318,7 +318,7 @@ def _delivery_row(delivery_id: int, arrived: Arrived) -> Row:
     return (
         delivery_id, SLUG, _stored(arrived.at), told.key, told.type, arrived.outcome,
         "The signature fits no configured secret." if refused else None,
-        STATUS[arrived.outcome], 4.2, "192.0.2.7", len(told.body), None,
+        STATUS[arrived.outcome], 4.2, "192.0.2.7", len(told.body), None, Sender.VENDOR,
     )  # fmt: skip
 
 
@@ -327,7 +327,8 @@ def _held(delivery_id: int, arrived: Arrived) -> Arrival:
     at = datetime.fromtimestamp(arrived.told.at, UTC)
     headers = playing.signed(body, at, arrived.told.key, "secret-that-nobody-has")
     received_at = datetime.fromtimestamp(arrived.at, UTC)
-    return Arrival(delivery_id, SLUG, received_at, Kind.WELL_FORMED, json.dumps(headers), body)
+    kept, digest = json.dumps(headers), hashlib.sha256(body).hexdigest()
+    return Arrival(delivery_id, SLUG, received_at, Kind.WELL_FORMED, kept, body, digest)
 
 
 def _stored(at: float) -> str:

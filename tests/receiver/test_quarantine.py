@@ -15,12 +15,13 @@ from receiver.pipeline import judge
 from receiver.quarantine import JUNK_SHARE, Caps
 from receiver.store import Entry, write_batch
 from receiver.vendors.base import Incoming
-from shared.models import Delivery, Event, Quarantine, QuarantineTotal
-from shared.outcomes import Kind
+from shared.models import Delivery, DeliveryHourly, Event, Quarantine, QuarantineTotal
+from shared.outcomes import STRANGERS_LISTED, Kind, Sender
 from tests.conftest import FreshStore
 from tests.holding import (
     HEADERS_SIZE,
     assert_totals_are_exact,
+    held_entries,
     held_entry,
     incoming,
     of_body,
@@ -126,7 +127,7 @@ def said(store: Engine) -> dict[str, tuple[int, ...]]:
 def test_junk_beyond_a_tenth_of_the_deliveries_is_dropped_and_counted(
     store: Engine, hold: Hold
 ) -> None:
-    hold(Caps(deliveries=20), [held_entry(JUNK, 100)] * 5)
+    hold(Caps(deliveries=20), held_entries(5, JUNK, 100))
     assert kept(store) == [(1, "junk"), (2, "junk")]
     assert said(store) == {"junk": (2, 200, 3, 300)}
     assert count(store, Delivery) == 5
@@ -139,7 +140,7 @@ def test_junk_beyond_a_tenth_of_the_bytes_is_dropped_and_counted(store: Engine, 
 
 
 def test_junk_is_not_held_where_the_others_have_left_no_room(store: Engine, hold: Hold) -> None:
-    hold(Caps(deliveries=10), [held_entry(AUTHENTIC, 50)] * 10)
+    hold(Caps(deliveries=10), held_entries(10, AUTHENTIC, 50))
     hold(Caps(deliveries=10), [held_entry(JUNK, 50)])
     assert said(store) == {"authentic": (10, 500, 0, 0), "junk": (0, 0, 1, 50)}
 
@@ -148,7 +149,7 @@ def test_a_well_formed_one_makes_room_by_the_oldest_junk_then_by_the_oldest_well
     store: Engine, hold: Hold
 ) -> None:
     caps = Caps(deliveries=20)
-    hold(caps, [held_entry(JUNK, 50)] * 2 + [held_entry(WELL_FORMED, 50)] * 18)
+    hold(caps, held_entries(2, JUNK, 50) + held_entries(18, WELL_FORMED, 50))
     hold(caps, [held_entry(WELL_FORMED, 50)])
     assert [id_ for id_, _ in kept(store)] == [2, *range(3, 22)]
     hold(caps, [held_entry(WELL_FORMED, 50)])
@@ -159,7 +160,7 @@ def test_a_well_formed_one_makes_room_by_the_oldest_junk_then_by_the_oldest_well
 
 
 def test_a_well_formed_one_pushes_out_nothing_authentic(store: Engine, hold: Hold) -> None:
-    hold(Caps(deliveries=3), [held_entry(AUTHENTIC, 50)] * 3)
+    hold(Caps(deliveries=3), held_entries(3, AUTHENTIC, 50))
     hold(Caps(deliveries=3), [held_entry(WELL_FORMED, 50)])
     assert said(store) == {"authentic": (3, 150, 0, 0), "well_formed": (0, 0, 1, 50)}
 
@@ -168,11 +169,11 @@ def test_an_authentic_one_makes_room_by_junk_then_well_formed_then_the_oldest_au
     store: Engine, hold: Hold
 ) -> None:
     caps = Caps(deliveries=10)
-    hold(caps, [*[held_entry(WELL_FORMED, 50)] * 8, held_entry(AUTHENTIC, 50)])
+    hold(caps, [*held_entries(8, WELL_FORMED, 50), held_entry(AUTHENTIC, 50)])
     hold(caps, [held_entry(JUNK, 50)])
     hold(caps, [held_entry(AUTHENTIC, 50)])
     assert said(store)["junk"] == (0, 0, 1, 50)
-    hold(caps, [held_entry(AUTHENTIC, 50)] * 8)
+    hold(caps, held_entries(8, AUTHENTIC, 50))
     assert said(store)["well_formed"] == (0, 0, 8, 400)
     assert said(store)["authentic"] == (10, 500, 0, 0)
     hold(caps, [held_entry(AUTHENTIC, 50)])
@@ -182,7 +183,7 @@ def test_an_authentic_one_makes_room_by_junk_then_well_formed_then_the_oldest_au
 
 def test_as_many_small_ones_go_as_a_large_one_takes_room(store: Engine, hold: Hold) -> None:
     caps = Caps(bytes=2000)
-    hold(caps, [held_entry(WELL_FORMED, 50)] * 40)
+    hold(caps, held_entries(40, WELL_FORMED, 50))
     hold(caps, [held_entry(WELL_FORMED, 1001)])
     assert said(store) == {"well_formed": (20, 19 * 50 + 1001, 21, 1050)}
     assert_totals_are_exact(store)
@@ -282,6 +283,10 @@ def stored_bytes(receiver: Receiver) -> int:
         return int(connection.exec_driver_sql(query).scalar_one())
 
 
+def strangers_counted(engine: Engine) -> int:
+    return sum(one.deliveries for one in rows(engine, DeliveryHourly, sender=Sender.STRANGER))
+
+
 def flood(receiver: Receiver, requests: int, body: bytes) -> None:
     """Unsigned requests from several senders at once, each of them answered 401."""
 
@@ -307,8 +312,11 @@ def test_a_flood_of_unsigned_requests_fills_no_disk_and_pushes_out_nothing_that_
     kinds = [one.kind for one in rows(small.engine, Quarantine)]
     assert sorted(kinds) == ["authentic", "junk", "well_formed"]  # a tenth of 2 MB is one of them
     dropped = {one.kind: one.dropped for one in rows(small.engine, QuarantineTotal)}
-    assert dropped == {"authentic": 0, "junk": 1599, "well_formed": 0}
-    assert count(small.engine, Delivery) == 1603
+    assert dropped == {"authentic": 0, "junk": 0, "well_formed": 0}
+    assert strangers_counted(small.engine) == 1600
+    listed = rows(small.engine, Delivery, sender=Sender.STRANGER)
+    assert len({one.received_at.hour for one in listed}) * STRANGERS_LISTED == len(listed)
+    assert [one.held_as for one in listed] == [None, *[listed[0].id] * (len(listed) - 1)]
     assert_totals_are_exact(small.engine)
 
 
@@ -336,7 +344,10 @@ def test_several_receivers_that_fill_one_quarantine_at_once_keep_its_totals_exac
         assert_totals_are_exact(one.engine)
         all_totals = rows(one.engine, QuarantineTotal)
         assert sum(total.held for total in all_totals) == 30
-        assert sum(total.held + total.dropped for total in all_totals) == 900
+        listed = len(rows(one.engine, Delivery, sender=Sender.STRANGER))
+        assert sum(total.held + total.dropped for total in all_totals) == 600 + listed
+        assert listed in (STRANGERS_LISTED, 2 * STRANGERS_LISTED)  # a full hour may have passed
+        assert strangers_counted(one.engine) == 300
         assert count(one.engine, Event) == 300
 
 

@@ -140,7 +140,7 @@ def test_an_ordinary_day_needs_no_cure(receiver: Receiver) -> None:
         (Scenario.CLOCK_SKEW, "clock-skew"),
         (Scenario.WRONG_COMPANY, "wrong-company"),
         (Scenario.UNREADABLE, "unreadable"),
-        (Scenario.FLOOD, "missing-credentials"),
+        (Scenario.FLOOD, "strangers"),
         (Scenario.REPEATS, "repeats"),
         (Scenario.PRACTICE, "practice"),
     ],

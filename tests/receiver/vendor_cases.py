@@ -18,7 +18,7 @@ from receiver.store import Entry
 from receiver.vendors import configured
 from receiver.vendors.base import Incoming, KeptEvent, Rejected, Unreadable, Vendor, VendorEvent
 from shared.bulk import encode
-from shared.outcomes import Outcome
+from shared.outcomes import Outcome, Sender
 from shared.settings import ReceiverSettings
 
 NOW = datetime(2025, 11, 22, 8, 30, tzinfo=UTC)
@@ -115,6 +115,18 @@ class SecurityCases(ABC):
 
     def test_with_the_credential_of_somebody_else_a_delivery_is_refused(self) -> None:
         assert self.refusal(self.forged()) is self.wrong
+
+    def test_a_well_formed_body_may_be_the_vendors_unless_it_has_no_credential(self) -> None:
+        vendor = served(self.slug, **self.settings)
+        unsigned = self.missing is Outcome.MISSING_CREDENTIALS
+        expected = Sender.STRANGER if unsigned else Sender.VENDOR
+        assert judge(vendor, self.bare()).sender is expected
+        assert judge(vendor, self.forged()).sender is Sender.VENDOR
+
+    def test_another_body_without_the_right_credential_is_a_strangers(self) -> None:
+        vendor = served(self.slug, **self.settings)
+        for delivery in (self.bare(), self.forged()):
+            assert judge(vendor, delivery._replace(body=b"<html>")).sender is Sender.STRANGER
 
     def test_what_was_refused_is_still_refused_when_it_is_verified_again(self) -> None:
         for delivery in (self.bare(), self.forged()):

@@ -13,6 +13,7 @@ from shared.diagnosis import (
     Kept,
     Lag,
     Severity,
+    Strangers,
     diagnose,
 )
 from shared.outcomes import Outcome
@@ -131,7 +132,6 @@ def test_refused_timestamps_are_a_clock_that_already_loses() -> None:
         (Outcome.WRONG_COMPANY, "wrong-company"),
         (Outcome.IP_NOT_ALLOWED, "address-not-allowed"),
         (Outcome.WRONG_CREDENTIALS, "wrong-credentials"),
-        (Outcome.MISSING_CREDENTIALS, "missing-credentials"),
         (Outcome.UNREADABLE, "unreadable"),
         (Outcome.TOO_LARGE, "too-large"),
     ],
@@ -156,8 +156,6 @@ def test_every_refusal_has_a_cure_and_says_what_happens_otherwise(
         ("lessonly", Outcome.WRONG_CREDENTIALS, "wrong-credentials", "LESSONLY_AUTHORIZATION"),
         ("standard-webhooks", Outcome.BAD_SIGNATURE, "rotated-secret", "STANDARD_WEBHOOKS_SECRET"),
         ("standard-webhooks", Outcome.STALE_TIMESTAMP, "clock-skew", "five minutes"),
-        ("lessonly", Outcome.MISSING_CREDENTIALS, "missing-credentials",
-         "LESSONLY_AUTHORIZATION"),
     ],
 )  # fmt: skip
 def test_the_cure_names_the_setting_of_that_vendor(
@@ -183,6 +181,46 @@ def test_who_is_not_admitted_costs_events_only_if_nobody_is(outcome: Outcome, ki
     assert found(failures=refused, failing=Failing(NOON, 9, 0))[kind].severity is Severity.LOSING
     later = Failing(NOON + DAY, 9, 9)  # for another reason, since then
     assert found(failures=refused, failing=later)[kind].severity is Severity.WARNING
+
+
+def strangers(unlisted: int = 0, *, names_event: bool = True) -> Strangers:
+    requests = {Outcome.MISSING_CREDENTIALS: 1_200, Outcome.BAD_SIGNATURE: 4}
+    return Strangers(requests, unlisted, names_event)
+
+
+def test_strangers_requests_are_a_note_with_their_number() -> None:
+    finding = found(strangers=strangers(unlisted=1_150))["strangers"]
+    assert finding.severity is Severity.NOTE
+    assert finding.title == "1,204 requests of strangers refused"
+    assert "1,200 had no credential, 4 a wrong one" in finding.evidence
+    assert "1,150 of them were only counted" in finding.evidence
+
+
+def test_a_credential_that_was_never_entered_is_a_hint_while_nothing_was_ever_accepted() -> None:
+    nothing = HEALTHY.kept._replace(events=0)
+    seen = found(vendor=VENDORS["lessonly"], kept=nothing, strangers=strangers())
+    hint = seen["missing-credentials"]
+    assert hint.severity is Severity.NOTE
+    assert "LESSONLY_AUTHORIZATION" in hint.cure
+    assert hint.outcome is Outcome.MISSING_CREDENTIALS
+    assert "strangers" not in seen
+
+
+def test_requests_without_a_credential_are_no_hint_once_deliveries_are_accepted() -> None:
+    assert "missing-credentials" not in found(strangers=strangers())
+
+
+def test_requests_without_a_credential_or_an_event_are_no_hint() -> None:
+    nothing = HEALTHY.kept._replace(events=0)
+    seen = found(kept=nothing, strangers=strangers(names_event=False))
+    assert "missing-credentials" not in seen
+
+
+def test_wrong_signatures_beside_accepted_deliveries_come_with_both_numbers() -> None:
+    finding = found(failures={Outcome.BAD_SIGNATURE: failures(6)}, accepted=40)["forged"]
+    assert "MindTickle's own deliveries go on being accepted" in finding.title
+    assert "6 well-formed posts" in finding.evidence
+    assert "40 deliveries were accepted" in finding.evidence
 
 
 @pytest.mark.parametrize("slug", ["innovative-educators", "lessonly", "standard-webhooks"])

@@ -16,6 +16,8 @@ from shared.database import MIGRATIONS, is_current, migrate, open_engine, rebuil
 from shared.models import (
     CoachingCase,
     CourseCompletion,
+    Delivery,
+    DeliveryHourly,
     Event,
     Learner,
     LearnerStanding,
@@ -26,7 +28,7 @@ from tests import playing
 from tests.conftest import Postgres
 from tests.running import command
 from tests.shared.schema import schema_of
-from tests.stores import row
+from tests.stores import row, rows
 
 V = "mindtickle"
 AT = datetime(2025, 11, 3, 9, 20, tzinfo=UTC)
@@ -173,6 +175,44 @@ def test_what_was_held_before_there_were_caps_is_counted(empty: Engine) -> None:
     fill(empty)
     migrate(empty)
     assert (row(empty, QuarantineTotal).held, row(empty, QuarantineTotal).held_bytes) == (1, 4)
+
+
+def test_earlier_deliveries_are_told_apart_by_what_was_held_of_them_or_by_their_outcome(
+    empty: Engine,
+) -> None:
+    migrate(empty, "0007")
+    outcomes = {1: "accepted", 2: "bad_signature", 3: "bad_signature", 4: "bad_signature",
+                5: "missing_credentials", 6: "unreadable", 7: "stale_timestamp",
+                8: "too_large"}  # fmt: skip
+    for number, outcome in outcomes.items():
+        a_delivery(empty, number, outcome)
+    for number, kind in ((2, "well_formed"), (3, "junk"), (6, "authentic")):
+        put(
+            empty, "quarantine", delivery_id=number, vendor=V, received_at=AT, state="held",
+            headers="{}", body=b"{}", kind=kind,
+        )  # fmt: skip
+    migrate(empty)
+    strangers = [one.id for one in rows(empty, Delivery) if one.sender == "stranger"]
+    assert strangers == [3, 4, 5]
+
+
+def test_earlier_hours_count_strangers_apart(empty: Engine) -> None:
+    migrate(empty, "0007")
+    hour = AT.replace(minute=0)
+    a_delivery(empty, 1, "bad_signature")  # nothing is held of it: a stranger's
+    for outcome, number in (("accepted", 9), ("bad_signature", 4), ("missing_credentials", 3)):
+        put(
+            empty, "delivery_hourly", vendor=V, hour=hour, outcome=outcome, deliveries=number
+        )  # fmt: skip
+    migrate(empty)
+    counted = {(one.outcome, one.sender): one.deliveries for one in rows(empty, DeliveryHourly)}
+    assert counted == {
+        ("accepted", "vendor"): 9,
+        ("bad_signature", "stranger"): 1,
+        ("bad_signature", "vendor"): 3,
+        ("missing_credentials", "stranger"): 3,
+    }
+    assert {one.hour for one in rows(empty, DeliveryHourly)} == {hour}
 
 
 @pytest.mark.parametrize("revision", BEFORE_STANDINGS)
