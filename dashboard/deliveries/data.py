@@ -22,6 +22,7 @@ from dashboard.base.store import (
 )
 from shared.diagnosis import Evidence
 from shared.outages import Outage
+from shared.outcomes import Sender
 from shared.queries import AnyRow, deliveries, failures, quarantine
 from shared.queries import unknown_addresses as unknown
 from shared.queries.deliveries import Search
@@ -214,11 +215,17 @@ def ask_for_replay(vendor: str, outcome: str | None, *, dry_run: bool) -> None:
 
 
 def window_search(
-    window: str, vendor: str | None, outcome: str | None, words: str, *, failed: bool
+    window: str,
+    vendor: str | None,
+    outcome: str | None,
+    words: str,
+    sender: Sender | None,
+    *,
+    failed: bool,
 ) -> Search:
     """A search in a window that ends now."""
     since = first_hour(window, this_hour())
-    return Search(since, None, vendor, outcome, failed, words or None)
+    return Search(since, None, vendor, outcome, failed, words or None, sender)
 
 
 def between(wanted: Search, moments: tuple[float, float] | None) -> Search:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard.base import filters, pieces, states, store, windows
 from dashboard.deliveries import charts, data, view
+from shared.outcomes import Sender
 
 WINDOWS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 VIEWS = {
@@ -12,7 +13,8 @@ VIEWS = {
     "deliveries": "Deliveries",
     "quarantine": "Quarantine",
 }
-KINDS = {"failed": "Failed", "all": "All"}
+KINDS = {"failed": "Failed", "all": "All", "strangers": "Strangers"}
+SENT_BY = {"failed": Sender.VENDOR, "strangers": Sender.STRANGER}
 
 zone = windows.viewer_zone()
 with pieces.row():
@@ -47,6 +49,7 @@ def head() -> None:
             chart, alt="Deliveries over time, by outcome", key="timeline", on_select="rerun"
         )
     view.ledger(recoveries)
+    view.strangers(evidence)
     view.causes(data.causes(version, window, data.this_hour(), zone, vendor))
 
 
@@ -54,7 +57,7 @@ def head() -> None:
 def listed(kind: str) -> None:
     version = store.version()
     failed = kind == "failed" and not outcome
-    wanted = data.window_search(window, vendor, outcome, words, failed=failed)
+    wanted = data.window_search(window, vendor, outcome, words, SENT_BY.get(kind), failed=failed)
     found = data.found(version, data.between(wanted, view.brushed("timeline")), zone)
     if found.empty:
         states.nothing_here(version, "No such delivery in this window.")

@@ -18,7 +18,7 @@ from dashboard.base.windows import ago, viewer_zone
 from dashboard.deliveries import charts, data
 from shared.diagnosis import Evidence, Finding, Severity, diagnose
 from shared.outages import Outage
-from shared.outcomes import TAKEN
+from shared.outcomes import TAKEN, Outcome
 from shared.queries.unknown_addresses import Unknown
 from shared.retries import Attempt, chain
 from shared.vendors import VendorFacts
@@ -130,6 +130,15 @@ def ledger(recoveries: Sequence[data.Recovery]) -> None:
             )
 
 
+def strangers(evidence: Sequence[Evidence]) -> None:
+    """What others than the vendors sent: it counts nowhere else on the page."""
+    total = sum(one.strangers.total for one in evidence)
+    if total:
+        unlisted = sum(one.strangers.unlisted for one in evidence)
+        counted = f"; {unlisted:,} of them were only counted, not listed" if unlisted else ""
+        st.caption(f":material/block: {total:,} requests of strangers refused{counted}.")
+
+
 def causes(frame: pd.DataFrame) -> None:
     """Failed deliveries by cause, with what to do."""
     if frame.empty:
@@ -173,10 +182,16 @@ def _finding(finding: Finding, whose: str) -> None:
         if finding.outcome:
             view = {
                 "view": "Deliveries",
-                "which": "All",
+                "which": _which(finding.outcome),
                 "outcome": charts.OUTCOMES[finding.outcome],
             }
             st.link_button("The deliveries behind it", f"?{urlencode(view)}", type="tertiary")
+
+
+def _which(outcome: Outcome) -> str:
+    if outcome is Outcome.MISSING_CREDENTIALS:
+        return "Strangers"
+    return "All" if outcome in TAKEN else "Failed"
 
 
 def chains(vendors: Sequence[VendorFacts], window: str, zone: str) -> None:

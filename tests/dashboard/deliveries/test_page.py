@@ -7,10 +7,13 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from dashboard.base.pieces import _no_formula, plain
+from receiver.vendors.base import Incoming
 from shared.bulk import table_of
 from shared.models import Heartbeat, QuizAttempt, ReplayRequest, UnknownAddress
+from shared.outcomes import STRANGERS_LISTED
 from tests import playing, stores
 from tests.dashboard.conftest import Open, Send
+from tests.holding import take, vendor
 from tests.shared import tables
 
 HOSTILE = "<img src=x onerror=alert(1)> **bold** [link](javascript:alert(1)) =1+1"
@@ -38,6 +41,18 @@ def test_one_refused_delivery_among_good_ones_is_counted_and_no_alarm(
     page = open_page("deliveries")
     assert "1 failed" in page.warning[0].value
     assert not page.error
+
+
+@pytest.mark.usefixtures("company")
+def test_strangers_requests_are_one_line_and_no_alarm(open_page: Open, store: Engine) -> None:
+    now = datetime.now(UTC)
+    sent = STRANGERS_LISTED + 7
+    take(store, [Incoming({}, b"%d" % n, "192.0.2.1", now) for n in range(sent)], vendor("any"))
+    page = open_page("deliveries")
+    assert page.success[0].value.startswith("All good. Last delivery ")
+    assert not page.error
+    said = f"{sent} requests of strangers refused; 7 of them were only counted, not listed."
+    assert any(said in one.value for one in page.caption)
 
 
 @pytest.mark.usefixtures("company")
