@@ -2,7 +2,9 @@
 
 One part after the other: unsigned bodies, junk headers, junk JSON badly signed, bodies that stall
 and heads that never end. Prints for each what became of the store, the receiver's memory and the
-vendor's deliveries, and ends in failure if one of those waited for a second.
+vendor's deliveries, and ends in failure if one of those waited for a second. Before
+that it prints how large the table of deliveries is, and how quick pages' queries are, with and
+without strangers' requests.
 """
 
 import itertools
@@ -20,7 +22,7 @@ from statistics import median
 import psutil
 
 from shared.database import migrate, open_engine
-from tests import playing
+from tests import junk, playing
 from tests.running import Receiver
 
 SENDERS = 4
@@ -142,6 +144,9 @@ def play(name: str, receiver: Receiver, folder: Path, seconds: float) -> None:
 
 def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else PART_SEC
+    with tempfile.TemporaryDirectory() as name:
+        for line in junk.compare(Path(name)):
+            sys.stdout.write(f"{line}\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         url = f"sqlite:///{folder / 'repboard.db'}"
