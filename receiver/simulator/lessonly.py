@@ -166,8 +166,8 @@ class LessonlyWire:
         return self.forged(good.at, new_id(dice), b'{"user":{"id":1},"lesson":{"id":4411}}')
 
     def _broken_body(self, good: Delivery, event: Event, dice: Random) -> Delivery:
-        endless = {name: it for name, it in event.data.items() if name != "completed_at"}
-        body = spoiled(good, dice, json.dumps(endless).encode())
+        nameless = {name: it for name, it in event.data.items() if name != "user"}
+        body = spoiled(good, dice, json.dumps(nameless).encode())
         return self.genuine(good.at, new_id(dice), body)
 
     def _no_credentials(self, good: Delivery, _event: Event, dice: Random) -> Delivery:

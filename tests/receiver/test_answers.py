@@ -172,7 +172,7 @@ def refused(
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"hello", b"[]", b"{\xff}", body_of("module.progress", progress(progressPct=101))],
+    [b"", b"hello", b"[]", b"{\xff}", body_of("module.progress", progress(progressPct=1001))],
     ids=["empty", "text", "array", "not UTF-8", "over 100 %"],
 )
 def test_what_is_signed_but_not_understood_is_acknowledged_and_quarantined(
