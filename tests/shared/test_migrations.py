@@ -24,6 +24,7 @@ from shared.models import (
     Module,
     QuarantineTotal,
 )
+from shared.sqlite_file import create_file
 from tests import playing
 from tests.conftest import Postgres
 from tests.running import command
@@ -106,6 +107,8 @@ def of_models(empty: Engine, request: pytest.FixtureRequest, tmp_path: Path) -> 
             url = opened.enter_context(server.database())
         engine = open_engine(url)
         opened.callback(engine.dispose)
+        if engine.dialect.name == "sqlite":
+            create_file(engine.url)
         models.Table.metadata.create_all(engine)
         yield engine
 
