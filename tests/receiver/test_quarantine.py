@@ -320,11 +320,11 @@ def test_a_flood_of_unsigned_requests_fills_no_disk_and_pushes_out_nothing_that_
     assert_totals_are_exact(small.engine)
 
 
-def test_a_header_of_a_megabyte_counts_as_what_it_is(small: Receiver) -> None:
-    small.post(b"{}", {"x-mt-event-id": "x" * 300_000})
+def test_a_header_of_sixty_kilobytes_counts_with_its_bytes(small: Receiver) -> None:
+    small.post(b"{}", {"x-mt-event-id": "x" * 60_000})
     (total,) = [one for one in rows(small.engine, QuarantineTotal) if one.kind == "junk"]
-    assert (total.held, total.dropped) == (0, 1)
-    assert total.dropped_bytes > 300_000
+    assert (total.held, total.dropped) == (1, 0)
+    assert total.held_bytes > 60_000
 
 
 def test_several_receivers_that_fill_one_quarantine_at_once_keep_its_totals_exact(
