@@ -162,8 +162,8 @@ def of_others(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
 def test_nothing_of_them_is_found_in_any_column_of_any_table(company: Engine) -> None:
     assert {table for table, _ in found(company)} >= {
         "event", "delivery", "quarantine", "learner", "roster_change", "module_progress",
-        "module_progress_daily", "module_standing", "learner_standing", "quiz_attempt",
-        "quiz_standing", "course_completion", "certification", "coaching_case", "audit_log",
+        "module_standing", "learner_standing", "quiz_attempt", "quiz_standing",
+        "course_completion", "certification", "coaching_case", "audit_log",
     }  # fmt: skip
     gone = erase_person(company, DANA)
     assert found(company) == []
