@@ -10,7 +10,7 @@ from receiver.errors import SimulatorError, StartError
 from receiver.simulator import PARTS, SCENARIOS, Plan, Scenario, Summary
 from receiver.simulator import simulate as run_simulation
 from receiver.simulator.scenarios import ORDINARY
-from receiver.vendors import ADAPTERS, configured
+from receiver.vendors import ADAPTERS, configured, required
 from shared.settings import ReceiverSettings
 from shared.vendors import vendor_facts
 
@@ -86,10 +86,7 @@ def _playing(wanted: Sequence[str] | None, settings: ReceiverSettings) -> Sequen
             raise SimulatorError(f"--vendor: {slug!r} is unknown. Use one of {', '.join(PARTS)}.")
         if slug not in ready:
             raise StartError(f"{_setting(slug)} is not set. The receiver would refuse {slug}.")
-    if not ready:
-        names = ", ".join(map(_setting, ADAPTERS))
-        raise StartError(f"No vendor is configured. Set one of {names}.")
-    return list(dict.fromkeys(wanted or ready))
+    return list(dict.fromkeys(wanted or required(settings)))
 
 
 def _scenario(name: str, vendors: Sequence[str]) -> Scenario:

@@ -517,7 +517,7 @@ def test_the_command_erases_and_says_how_much(run: Run, filled: Engine) -> None:
 def test_without_a_yes_it_asks_and_nothing_happens(run: Run, filled: Engine) -> None:
     code, said, _ = run("--user", f"{V}/u-dana")
     assert code == 1
-    assert said.startswith(f"{ACCOUNTS}Erase all that, for good?")
+    assert said.startswith(f"{ACCOUNTS}Erase this permanently?")
     assert "u-jordana" not in said
     assert count(filled, Erased) == 0
 
@@ -549,8 +549,8 @@ def test_of_a_person_without_an_account_the_list_says_so(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "Whom?"),
-        (("--email", DANA, "--user", "mindtickle/u-1"), "Whom?"),
+        ((), "Give either --email or --user."),
+        (("--email", DANA, "--user", "mindtickle/u-1"), "Give either --email or --user."),
         (("--user", "u-1"), "--user: "),
         (("--user", "/u-1"), "--user: "),
         (("--email", "dana"), "--email: "),
