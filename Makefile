@@ -2,6 +2,7 @@
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
+PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check
 # The programs read .env themselves. Honcho would let it override what is set here, and reads
 # quotes and signs in a value in a way of its own.
 HONCHO := $(VENV)/bin/honcho -e /dev/null
@@ -47,15 +48,20 @@ bench: $(VENV)/dev
 
 setup: $(VENV)/app
 
-$(VENV)/app: .requirements/app.txt
-	python3 -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+$(VENV)/app: .requirements/app.txt pyproject.toml
+	$(call install,app)
 	touch $@
 
-$(VENV)/dev: .requirements/dev.txt
-	python3 -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+$(VENV)/dev: .requirements/dev.txt pyproject.toml
+	$(call install,dev)
 	touch $@ $(VENV)/app
+
+# The pinned packages, then the project itself, built by them: that gives `repboard`.
+define install
+python3 -m venv $(VENV)
+	$(PIP) --require-hashes -r .requirements/$(1).txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+endef
 
 .env:
 	(umask 077; python3 -c "import secrets; print('MINDTICKLE_WEBHOOK_SECRET=' + secrets.token_hex(32))" > $@)

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from receiver import logs
 from receiver.app import create_app, security_headers
+from receiver.commands.dashboard import dashboard
 from receiver.commands.erase import erase
 from receiver.commands.migrate import migrate
 from receiver.commands.prune import prune
@@ -34,7 +35,7 @@ log = structlog.get_logger()
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 cli.add_typer(webhooks, name="webhooks")
-for command in (migrate, simulate, replay, rebuild, prune, erase):
+for command in (dashboard, migrate, simulate, replay, rebuild, prune, erase):
     cli.command()(command)
 
 

@@ -543,7 +543,7 @@ def test_what_steers_a_terminal_is_not_in_the_list() -> None:
 
 def test_of_a_person_without_an_account_the_list_says_so(run: Run) -> None:
     _, said, _ = run("--email", "no@acme.example")
-    assert said.startswith("No account of theirs is known.")
+    assert said.startswith("No account is known.")
 
 
 @pytest.mark.parametrize(
