@@ -51,7 +51,7 @@ def test_serve_on_a_store_that_is_not_migrated_says_what_to_run(
     line = complaint(
         "serve", folder=tmp_path, DATABASE_URL=empty_store_url, MINDTICKLE_WEBHOOK_SECRET=SECRET
     )
-    assert "python -m receiver migrate" in line
+    assert "repboard migrate" in line
 
 
 @pytest.mark.parametrize(
