@@ -41,17 +41,17 @@ for command in (dashboard, migrate, simulate, replay, rebuild, prune, erase):
 
 @cli.command()
 def serve() -> None:
-    """Take deliveries in until stopped. What is waiting then is still written and answered."""
+    """Receive deliveries until stopped. Waiting deliveries are still stored and answered."""
     logs.configure()
     settings = ReceiverSettings.load()
     required(settings)
     current_engine(settings)
     for weakness in settings.weaknesses():
         log.warning("weak setting", problem=weakness)
-    # When all is written, uvicorn raises the signal that stopped it once more.
+    # After its shutdown uvicorn raises the signal again.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     app = create_app(settings)
-    # What is loaded by now stays, so collections need not walk it; requests leave few cycles.
+    # Objects loaded by now stay, so the collector can skip them; requests leave few cycles.
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
     uvicorn.run(
@@ -72,7 +72,7 @@ def serve() -> None:
 
 
 def main() -> None:
-    """Run a command; anything wrong is one line on standard error and a non-zero exit."""
+    """Run a command. Every error is one line on standard error and a non-zero exit."""
     try:
         cli()
     except (SettingsError, ReceiverError) as error:
