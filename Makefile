@@ -2,8 +2,9 @@
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-# The programs read .env themselves. Honcho would let it override what is set here, and reads
-# quotes and signs in a value in a way of its own.
+PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check
+# The programs read .env themselves. Honcho would let .env override the settings from here, and reads
+# quotes in values differently.
 HONCHO := $(VENV)/bin/honcho -e /dev/null
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
@@ -11,14 +12,14 @@ run: setup .env
 	$(PYTHON) -m receiver migrate
 	$(HONCHO) start
 
-# The company plays into a store and under settings of its own: its history lies months back, and
-# nobody but these processes knows the credentials of the vendors that .env need not have.
+# The simulated company has its own store and settings: its history is months old, and all vendors but
+# MindTickle get random credentials.
 demo: export DATABASE_URL := sqlite:///demo.db
 demo: export TIMESTAMP_TOLERANCE_PAST := 40000000
 demo: export INNOVATIVE_EDUCATORS_ALLOWED_IPS := 127.0.0.1
 demo: setup .env
 	@$(PYTHON) -c "import socket; socket.create_server(('127.0.0.1', $(or $(RECEIVER_PORT),8000)))" \
-	  2>/dev/null || { echo "Port $(or $(RECEIVER_PORT),8000) is taken: stop what runs there first."; exit 1; }
+	  2>/dev/null || { echo "Port $(or $(RECEIVER_PORT),8000) is in use. Stop the program there first."; exit 1; }
 	rm -f demo.db demo.db-wal demo.db-shm
 	$(PYTHON) -m receiver migrate
 	@LESSONLY_AUTHORIZATION="Bearer $$($(PYTHON) -c 'import secrets; print(secrets.token_hex(32))')" \
@@ -26,8 +27,8 @@ demo: setup .env
 	  print(base64.b64encode(secrets.token_bytes(32)).decode())')" \
 	  $(HONCHO) -f .demo.Procfile start
 
-# A file stays with one worker, as its tests share receivers. The order is that of the folders: the
-# slow ones first, so that both workers end at about the same time.
+# A file stays with one worker, as its tests share receivers. The order of the folders puts slow ones
+# first, so that both workers end at about the same time.
 test: $(VENV)/dev browser
 	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -41,33 +42,38 @@ check: $(VENV)/dev
 flood: $(VENV)/dev
 	$(PYTHON) -m tests.flood
 
-# Takes more than an hour, 20 GB of disk and `wrk`; `python -m tests.bench --help` for a part of it.
+# Needs more than an hour, 20 GB of disk and `wrk`. `python -m tests.bench --help` shows the parts.
 bench: $(VENV)/dev
 	$(PYTHON) -m tests.bench all
 
 setup: $(VENV)/app
 
-$(VENV)/app: .requirements/app.txt
-	python3 -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+$(VENV)/app: .requirements/app.txt pyproject.toml
+	$(call install,app)
 	touch $@
 
-$(VENV)/dev: .requirements/dev.txt
-	python3 -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+$(VENV)/dev: .requirements/dev.txt pyproject.toml
+	$(call install,dev)
 	touch $@ $(VENV)/app
+
+# The pinned packages, then the project itself, built with them: this installs `repboard`.
+define install
+python3 -m venv $(VENV)
+	$(PIP) --require-hashes -r .requirements/$(1).txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+endef
 
 .env:
 	(umask 077; python3 -c "import secrets; print('MINDTICKLE_WEBHOOK_SECRET=' + secrets.token_hex(32))" > $@)
 
-# The browser test drives a real Chromium: the system's, or else one that Playwright fetches.
+# The browser tests drive a real Chromium: the system's, or one that Playwright downloads.
 browser: $(VENV)/dev
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 	  { [ "$$(id -u)" = 0 ] && apt-get update -q && \
 	    apt-get install -qy --no-install-recommends chromium curl openssl; } || \
 	  $(PYTHON) -m playwright install chromium
 
-# Pins and hashes of everything, without any address to download from.
+# Pins and hashes of all packages, without download addresses.
 lock:
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 	  pyproject.toml -o .requirements/app.txt

@@ -100,7 +100,7 @@ class DashboardSettings(Settings):
             return self
         raise ValueError(
             f"DASHBOARD_HOST: {host} can be reached from other machines, and no login is "
-            "configured; set up one (README, Who may see what) or use 127.0.0.1"
+            "configured; set up one (docs/sign-in.md) or use 127.0.0.1"
         )
 
 

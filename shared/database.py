@@ -305,7 +305,7 @@ def _problem(connection: Connection) -> str | None:
     if problem := schema_problem(_heads(connection)):
         return problem
     if rebuild_is_due(connection):
-        return "the read models do not fit the schema yet: run `python -m receiver migrate`."
+        return "the read models do not fit the schema yet: run `repboard migrate`."
     return None
 
 
@@ -313,7 +313,7 @@ def schema_problem(applied: Set[str]) -> str | None:
     """Why a store with these revisions cannot be used, and what to do; None if it can."""
     if applied == set(_script().get_heads()):
         return None
-    return _unknown(applied) or "the store has no current schema: run `python -m receiver migrate`."
+    return _unknown(applied) or "the store has no current schema: run `repboard migrate`."
 
 
 def _unknown(applied: Set[str]) -> str | None:

@@ -286,19 +286,6 @@ class ModuleProgress(Table, table=True):
     updated_at: datetime = Field(sa_type=UtcDateTime)
 
 
-class ModuleProgressDaily(Table, table=True):
-    """The largest running totals seen on a UTC day, so that a window never reads history."""
-
-    __tablename__ = "module_progress_daily"
-
-    vendor: str = Field(primary_key=True, sa_type=Words)
-    user_id: str = Field(primary_key=True, sa_type=Words)
-    module_id: str = Field(primary_key=True, sa_type=Words)
-    day: date = Field(primary_key=True, index=True)
-    progress_pct: float
-    time_spent_sec: int
-
-
 class ModuleStanding(Table, table=True):
     """How far a learner was in a module at the end of a quarter hour in which they moved.
 
@@ -372,8 +359,6 @@ class QuizStanding(Table, table=True):
     quiz_id: str = Field(primary_key=True, sa_type=Words)
     tries: int
     practice_runs: int
-    first_pct: float | None = None
-    previous_pct: float | None = None
     latest_pct: float | None = None
     best_pct: float | None = None
     passed: bool | None = None

@@ -168,8 +168,7 @@ def _missing(path: Path) -> str:
     if not path.parent.is_dir():
         return f"there is no folder {path.parent}: check the path, or make the folder."
     return (
-        f"there is no file {path}: check the path, or make a new store there by "
-        "`python -m receiver migrate`."
+        f"there is no file {path}: check the path, or make a new store there by `repboard migrate`."
     )
 
 

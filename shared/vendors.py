@@ -38,7 +38,7 @@ def _mindtickle(settings: Settings) -> VendorFacts:
         schedule=Schedule.of(settings.mindtickle_retry_delays, settings.mindtickle_retry_reading),
         suspend_after=timedelta(seconds=settings.mindtickle_suspend_after),
         reactivate="Once deliveries would pass, re-activate the webhook, under Admin > "
-        "Integrations or with: python -m receiver webhooks reactivate <id>",
+        "Integrations or with: repboard webhooks reactivate <id>",
         cures={
             Outcome.BAD_SIGNATURE: "Copy the new secret from Admin > Integrations into "
             "MINDTICKLE_WEBHOOK_SECRET, beside the old one, restart the receiver, then replay.",

@@ -69,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif not play.drops:
             self._send(play)
 
-    do_GET = do_POST = do_PATCH = _answer  # noqa: N815 (named so by http.server)
+    do_POST = do_PATCH = _answer  # noqa: N815 (named so by http.server)
 
     def _send(self, play: Played) -> None:
         headers, body = play.headers, play.body

@@ -1,4 +1,4 @@
-"""What the README tells people to type does what it says."""
+"""The commands and settings in the documentation work as written."""
 
 import re
 import subprocess
@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from dashboard.base.states import CURL
+from receiver.__main__ import cli
+from receiver.simulator import SCENARIOS
 from receiver.vendors import ADAPTERS
 from receiver.vendors.base import Adapter
 from shared.settings import ReceiverSettings
@@ -15,8 +18,9 @@ from tests import playing
 from tests.conftest import FreshStore
 from tests.running import ROOT, Receiver, environment
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-CURLS = [block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "curl" in block]
+TRIES = (ROOT / "docs" / "try-each-vendor.md").read_text(encoding="utf-8")
+CURLS = [block for block in re.findall(r"```sh\n(.*?)```", TRIES, re.DOTALL) if "curl" in block]
+TABLE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 SETTINGS = {
     "MINDTICKLE_WEBHOOK_SECRET": 'it\'s "secret" ${HOME} #1,secret-two',
     "MINDTICKLE_COMPANY_ID": playing.COMPANY,
@@ -37,9 +41,7 @@ def test_every_vendor_has_a_curl() -> None:
     assert sorted(shown) == sorted(ADAPTERS)
 
 
-def test_each_curl_of_the_readme_posts_a_sample_that_is_taken(
-    fresh_store: FreshStore, tmp_path: Path
-) -> None:
+def test_each_curl_posts_a_sample_that_is_accepted(fresh_store: FreshStore, tmp_path: Path) -> None:
     (tmp_path / "tests").symlink_to(ROOT / "tests")
     (tmp_path / ".venv").symlink_to(sys.prefix)
     lines = (f"{name}={quoted(value)}\n" for name, value in SETTINGS.items())
@@ -56,9 +58,9 @@ def test_each_curl_of_the_readme_posts_a_sample_that_is_taken(
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS.values(), ids=ADAPTERS)
-def test_the_setting_of_each_vendor_is_in_the_readme_and_the_example(adapter: Adapter) -> None:
+def test_the_setting_of_each_vendor_is_in_the_table_and_the_example(adapter: Adapter) -> None:
     name = adapter.setting.upper()
-    assert f"| `{name}` |" in README
+    assert f"| `{name}` |" in TABLE
     assert f"{name}=" in (ROOT / ".env.example").read_text(encoding="utf-8")
 
 
@@ -77,3 +79,26 @@ def test_the_curl_of_the_first_page_reads_the_secret_as_the_receiver_does(
     )  # fmt: skip
     (read,) = ReceiverSettings.load().mindtickle_webhook_secret
     assert said.stdout == read.get_secret_value() == "a${HOME}#b&c $d"
+
+
+def test_every_link_between_documents_leads_to_a_file() -> None:
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).is_file(), f"{page.name}: {link}"
+
+
+def test_every_command_in_the_documentation_exists() -> None:
+    commands = typer.main.get_group(cli).commands
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    named = {
+        name
+        for page in pages
+        for name in re.findall(r"\brepboard ([a-z]+)", page.read_text(encoding="utf-8"))
+    }
+    assert named <= set(commands)
+    assert set(commands) <= named
+
+
+def test_every_scenario_is_in_the_documentation() -> None:
+    page = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE) == list(SCENARIOS)

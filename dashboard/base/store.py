@@ -140,7 +140,7 @@ def problem() -> str | None:
         current = is_current(_engine())
     except SQLAlchemyError:
         return "The store cannot be reached. Check DATABASE_URL and that the database is running."
-    return None if current else "The store has no current schema. Run `python -m receiver migrate`."
+    return None if current else "The store has no current schema. Run `repboard migrate`."
 
 
 def version() -> Version:

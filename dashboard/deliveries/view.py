@@ -55,7 +55,7 @@ def verdict(
     if down and not down[-1].over:
         st.error(
             f"No receiver is up; the last one was seen {ago(down[-1].begin)}. Vendors get no "
-            "answer and try again for some hours: start it with `python -m receiver serve`.",
+            "answer and try again for some hours: start it with `repboard serve`.",
             icon=":material/power_off:",
         )
     elif losing:

@@ -1,1 +1,1 @@
-"""One file for each command that needs more than a few lines."""
+"""The command line, one file a command."""

@@ -35,7 +35,6 @@ from shared.models import (
     LearnerStanding,
     Module,
     ModuleProgress,
-    ModuleProgressDaily,
     ModuleStanding,
     Quiz,
     QuizAttempt,
@@ -49,7 +48,6 @@ READ_MODELS: Sequence[type[SQLModel]] = (
     RosterChange,
     Module,
     ModuleProgress,
-    ModuleProgressDaily,
     ModuleStanding,
     LearnerStanding,
     Quiz,
@@ -222,8 +220,6 @@ def _write_progress(connection: Connection, facts: list[Progressed]) -> None:
     dialect = connection.dialect.name
     upsert(connection, _progress(dialect), _merged(facts), key_columns=3)
     _name_modules(connection, facts)
-    of_days = standings.largest(map(_of_the_day, facts))
-    upsert(connection, _daily(dialect), of_days, key_columns=4)
 
 
 def _name_modules(connection: Connection, facts: Iterable[Progressed]) -> None:
@@ -271,21 +267,6 @@ def _module(dialect: str) -> Upsert:
         set_={"module_name": new.module_name, "named_at": new.named_at},
         where=_after(new, old, by=("named_at", "module_name")),
     )
-
-
-@cache
-def _daily(dialect: str) -> Upsert:
-    columns = ("vendor", "user_id", "module_id", "day", "progress_pct", "time_spent_sec")
-    statement = insert_rows(dialect, ModuleProgressDaily, columns)
-    return statement.on_conflict_do_update(
-        index_elements=list(columns[:4]),
-        set_=_larger_totals(statement.excluded, table_of(ModuleProgressDaily).c),
-    )
-
-
-def _of_the_day(fact: Progressed) -> Row:
-    day = fact.updated_at.astimezone(UTC).date()
-    return (*fact[:3], day, fact.progress_pct, fact.time_spent_sec)
 
 
 def _write_expiry(connection: Connection, facts: list[Expired]) -> None:

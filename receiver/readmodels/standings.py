@@ -56,8 +56,6 @@ QUIZ = (
     *TAKER,
     "tries",
     "practice_runs",
-    "first_pct",
-    "previous_pct",
     "latest_pct",
     "best_pct",
     "passed",
@@ -330,7 +328,6 @@ def _ranked() -> Select[Any]:
     order = (attempt.submitted_at, attempt.event_key)
     group: Any = {"partition_by": [*(attempt[name] for name in TAKER), attempt.graded]}
     newest = func.row_number().over(**group, order_by=[column.desc() for column in order])
-    oldest = func.row_number().over(**group, order_by=order)
     return select(
         *(attempt[name] for name in TAKER),
         attempt.graded,
@@ -338,7 +335,6 @@ def _ranked() -> Select[Any]:
         attempt.submitted_at,
         percent(attempt).label("pct"),
         newest.label("newest"),
-        oldest.label("oldest"),
     )
 
 
@@ -352,8 +348,6 @@ def _in_order(ranked: FromClause) -> list[ColumnElement[Any]]:
     return [
         func.sum(case((row.graded, 1), else_=0)),
         func.sum(case((row.graded, 0), else_=1)),
-        at(row.oldest == 1, row.pct),
-        at(row.newest == 2, row.pct),  # noqa: PLR2004
         at(row.newest == 1, row.pct),
         at(true(), row.pct),
         at(row.newest == 1, passed) == 1,

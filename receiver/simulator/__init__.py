@@ -1,92 +1,82 @@
-"""Vendors to play with: seeded deliveries of a company over HTTP.
+"""Simulated vendors: seeded deliveries of a company over HTTP.
 
-`company` lives through the months and tells its events, without I/O, and `people` are those of it
-whom another vendor knows; a file for each vendor says what happens there and how it is sent;
-`scenarios` says what is the matter with the live part; `post` lets some deliveries go wrong; `play`
-puts that together for one vendor, and `deliverer` sends it. One plan from one start always tells
-the same story.
+- `company` and `people`: learners and their events over months, without I/O
+- `base`, `parts` and one file a vendor: the events of a vendor and how it sends them
+- `scenarios`: what goes wrong in the live part
+- `post`: events → deliveries, some with faults
+- `play`: all deliveries of one plan; `deliverer`: sends them
+
+The same plan and start always give the same deliveries.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import httpx
 
 from receiver.errors import SimulatorError
 from receiver.simulator.deliverer import FOREIGN_ADDRESS, Deliverer, Summary
 from receiver.simulator.parts import PARTS
-from receiver.simulator.plan import Plan
 from receiver.simulator.play import Play
-from receiver.simulator.scenarios import TWISTS, Scenario, scenario_named, scenarios_of, twist_of
+from receiver.simulator.post import Plan
+from receiver.simulator.scenarios import SCENARIOS, Scenario
 
-__all__ = [
-    "PARTS", "TWISTS", "Plan", "Play", "Scenario", "Summary", "scenario_named", "scenarios_of",
-    "simulate",
-]  # fmt: skip
+__all__ = ["PARTS", "SCENARIOS", "Plan", "Play", "Scenario", "Summary", "simulate"]
 
 OnProgress = Callable[[str, Summary], object]
 
 
 def simulate(
-    plans: Sequence[Plan], on_progress: OnProgress | None = None, start: datetime | None = None
+    plans: Sequence[Plan],
+    on_progress: OnProgress = lambda *_: None,
+    start: datetime | None = None,
 ) -> Mapping[str, Summary]:
-    """Send what the vendors have to tell of the time before `start` (default: now), then let all
-    go on live for `plan.duration`, side by side. What became of it, by vendor.
+    """Send each vendor's history before `start` (default: now), then all live parts in parallel.
 
-    `on_progress` is called with the vendor after every 500 of its deliveries. Raises SimulatorError
-    if no receiver answers at `plan.url`, or a scenario cannot be played there.
+    Returns a summary by vendor. Calls `on_progress` with the vendor after every 500 deliveries.
+    Raises SimulatorError if no receiver answers at `plan.url`, or a scenario cannot run there.
     """
     return asyncio.run(_simulate(plans, on_progress, start or _now()))
 
 
 async def _simulate(
-    plans: Sequence[Plan], on_progress: OnProgress | None, start: datetime
+    plans: Sequence[Plan], on_progress: OnProgress, start: datetime
 ) -> Mapping[str, Summary]:
     async with AsyncExitStack() as stack:
-        deliverers = [
-            await stack.enter_async_context(_deliverer(plan, on_progress)) for plan in plans
-        ]
-        cast = [
-            (plan, Play(plan, start), post) for plan, post in zip(plans, deliverers, strict=True)
-        ]
-        await asyncio.gather(*(_history(*one) for one in cast))
-        await asyncio.gather(*(_live(*one) for one in cast))
-        return {plan.vendor: deliverer.summary for plan, _, deliverer in cast}
+        vendors = []
+        for plan in plans:
+            deliverer = await stack.enter_async_context(_deliverer(plan, on_progress))
+            vendors.append((plan, Play(plan, start), deliverer))
+        await asyncio.gather(*(_history(*vendor) for vendor in vendors))
+        await asyncio.gather(*(_live(*vendor) for vendor in vendors))
+        return {plan.vendor: sender.summary for plan, _, sender in vendors}
 
 
 async def _history(plan: Plan, play: Play, deliverer: Deliverer) -> None:
     await deliverer.wait_for_receiver()
-    _check_reach(plan, deliverer)
+    if plan.scenario.at(plan.vendor).foreign and not deliverer.reaches_from_afar:
+        raise SimulatorError(
+            "--scenario: this one needs a receiver on this machine, reachable from "
+            f"{FOREIGN_ADDRESS}."
+        )
     await deliverer.send_all(play.history())
 
 
 async def _live(plan: Plan, play: Play, deliverer: Deliverer) -> None:
     if plan.duration != 0:
         until = None if plan.duration is None else _now() + timedelta(seconds=plan.duration)
-        await deliverer.send_paced(
-            play.live(_now, until, deliverer.taken), plan.rate, plan.duration
-        )
+        deliveries = play.live(_now, until, deliverer.accepted)
+        await deliverer.send_paced(deliveries, plan.rate, plan.duration)
 
 
-def _deliverer(plan: Plan, on_progress: OnProgress | None) -> Deliverer:
-    def report(so_far: Summary) -> None:
-        if on_progress:
-            on_progress(plan.vendor, so_far)
-
+def _deliverer(plan: Plan, on_progress: OnProgress) -> Deliverer:
     try:
-        return Deliverer(plan.url, f"/webhooks/{plan.vendor}", report)
+        return Deliverer(plan.url, f"/webhooks/{plan.vendor}", partial(on_progress, plan.vendor))
     except httpx.InvalidURL as error:
-        raise SimulatorError(f"{plan.url} is no address of a receiver: {error}") from None
-
-
-def _check_reach(plan: Plan, deliverer: Deliverer) -> None:
-    if twist_of(plan.scenario, plan.vendor).foreign and not deliverer.reaches_from_afar:
-        raise SimulatorError(
-            f"--scenario: {plan.scenario} needs a receiver on this machine that can be reached "
-            f"from {FOREIGN_ADDRESS}."
-        )
+        raise SimulatorError(f"{plan.url} is not a receiver address: {error}") from None
 
 
 def _now() -> datetime:

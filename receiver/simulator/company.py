@@ -1,4 +1,4 @@
-# ruff: noqa: S311 (dice with a seed: they guard nothing)
+# ruff: noqa: S311 (seeded dice; they protect nothing)
 """A company: teams, learners, modules, quizzes, hires and leavers, over months."""
 
 import heapq
@@ -8,11 +8,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
 from operator import attrgetter
 from random import Random
-from typing import NamedTuple
-
-from receiver.simulator.post import Event, iso
+from typing import Any, NamedTuple
 
 DAY = timedelta(days=1)
+
+
+class Event(NamedTuple):
+    """Something that happened, in the vendor's terms, not yet in its wire format."""
+
+    at: datetime
+    type: str
+    data: dict[str, Any]
 
 
 class Module(NamedTuple):
@@ -27,7 +33,7 @@ class Quiz(NamedTuple):
     module_id: str
     max_score: int
     difficulty: float
-    """Share of the points that a middling learner misses."""
+    """Share of the points that an average learner misses."""
 
 
 class Course(NamedTuple):
@@ -44,7 +50,7 @@ TEAMS = {
     "mid-market": 1.05,
     "partners": 0.75,
 }
-"""How keen each team is."""
+"""Each team, with its diligence."""
 SLIPPING_TEAM = "central"
 ROLES = ("account executive",) * 4 + ("sdr",) * 3 + ("account manager",) * 2 + ("sales engineer",)
 
@@ -103,27 +109,27 @@ PASS_SHARE = 0.7
 MAX_TRIES = 4
 FIRST_WEEKEND_DAY = 5
 HOUR_WEIGHTS = (0, 0, 0, 0, 0, 0, 1, 4, 9, 12, 12, 9, 6, 9, 11, 11, 9, 5, 2, 1, 1, 1, 0, 0)
-"""How much is learned in each hour of a day, UTC."""
+"""Activity in each hour of a day, UTC."""
 LIVE_TURNOVER = 0.0005
 LIVE_EXPIRY = 0.001
 
 
 class Tempo(NamedTuple):
-    """How much happens at a time."""
+    """How fast learners proceed."""
 
     step_pct: tuple[int, int]
     """Least and most progress in one event, percent."""
     waits: bool
-    """Whether people let days pass before a quiz or a retake, as they do."""
+    """Whether days pass before a quiz or a retake."""
 
 
 HISTORY = Tempo((10, 38), waits=True)
 LIVE = Tempo((1, 6), waits=False)
-"""Live, a learner is seen every few seconds: small steps, or a module would last a minute."""
+"""Live, a learner has an event every few seconds. With large steps a module would last a minute."""
 
 
 class Task(NamedTuple):
-    """What somebody is to do, not before `at`."""
+    """What a learner does next, not before `at`."""
 
     at: datetime
     what: Quiz | Course
@@ -137,14 +143,14 @@ class Learner:
     role: str
     team: str
     skill: float
-    """0 to 1: how much of a quiz they get right."""
+    """0 to 1: the share of a quiz that they get right."""
     diligence: float
-    """Chance that they learn something on a working day."""
+    """Chance of a session on a working day."""
     hired: datetime
     to_learn: list[Module]
     left: datetime | None = None
     surges: bool = False
-    """Whether they work hard in the last week of the history."""
+    """Whether they learn a lot in the last week of the history."""
     progress: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Percent and seconds by module."""
     tasks: list[Task] = field(default_factory=list)
@@ -153,9 +159,10 @@ class Learner:
 
 
 class Company:
-    """People and what they do, `days` before `end` and after it."""
+    """People and their events, for `days` before `end` and live after it."""
 
     def __init__(self, seed: int, size: int, end: datetime, days: int) -> None:
+        self.days = days
         self.end = end
         self.begin = end - timedelta(days=days)
         self._size = size
@@ -166,19 +173,19 @@ class Company:
 
     @property
     def learners(self) -> Sequence[Learner]:
-        """Everybody, those who have left included; live, more come."""
+        """All learners, also those who have left. Live, more are hired."""
         return self._learners
 
     def history(self) -> Iterator[Event]:
-        """What happened from the beginning to the end, in order of time. To be taken once."""
+        """The events before the start, in order of time. Call it once."""
         return heapq.merge(self._calendar, self._sessions(), key=attrgetter("at"))
 
     def live_event(self, at: datetime) -> Event:
-        """Something that happens at `at`, after the history."""
+        """An event at `at`, after the history."""
         luck = self._dice.random()
         if luck < LIVE_TURNOVER:
             return self._hire_or_leave(at)
-        learner = self._somebody()
+        learner = self._active_learner()
         if luck < LIVE_TURNOVER + LIVE_EXPIRY:
             return self._expired(learner, at)
         return self._next_event(learner, at, LIVE)
@@ -186,7 +193,7 @@ class Company:
     # The roster
 
     def _cast(self, size: int, days: int) -> list[Event]:
-        """Everybody, and what is decided about them beforehand, in order of time."""
+        """Hires all learners. Returns the planned events of the roster, in order of time."""
         turnover = min(size // 4, size * days // 1350)
         first_sec = int(min(timedelta(minutes=20), self.end - self.begin).total_seconds())
         old = [
@@ -214,7 +221,7 @@ class Company:
 
     def _new_learner(self, hired: datetime) -> Learner:
         dice = self._dice
-        # Most follow the curriculum, but nobody exactly.
+        # Roughly the curriculum, in a different order for each learner.
         order = {module.id: place + dice.uniform(0, 9) for place, module in enumerate(MODULES)}
         learner = Learner(
             user_id=f"u-{len(self._learners) + 1:04}",
@@ -230,18 +237,18 @@ class Company:
         return learner
 
     def _moments(self, how_many: int) -> list[datetime]:
-        """Times in office hours, none in the first day."""
+        """Times in office hours, none on the first day."""
         return [office_moment(self._dice, self.begin, self.end) for _ in range(how_many)]
 
     def _hire_or_leave(self, at: datetime) -> Event:
         if sum(1 for learner in self._learners if learner.left is None) <= self._size:
             return self._provisioned(self._new_learner(at))
-        leaver = self._somebody()
+        leaver = self._active_learner()
         leaver.left = at
         return self._deprovisioned(leaver, at)
 
-    def _somebody(self) -> Learner:
-        """Somebody who is still there, the diligent more often."""
+    def _active_learner(self) -> Learner:
+        """A learner who has not left; diligent ones more often."""
         while True:
             learner = self._dice.choice(self._learners)
             if learner.left is None and self._chance(learner.diligence):
@@ -262,8 +269,8 @@ class Company:
             day += DAY
 
     def _eagerness(self, learner: Learner, day: date) -> float:
-        """Chance that somebody learns something that day."""
-        # Not on the day of leaving itself, nor does a retry of the evening before come after it.
+        """Chance of a session on that day."""
+        # No session on the last day: a retry of the evening before would arrive after the leaving.
         if day < learner.hired.date() or (learner.left and day >= learner.left.date()):
             return 0
         working_day = 1.0 if day.weekday() < FIRST_WEEKEND_DAY else 0.12
@@ -292,7 +299,7 @@ class Company:
                 return
             yield self._next_event(learner, at, HISTORY)
 
-    # What somebody does
+    # Events of one learner
 
     def _next_event(self, learner: Learner, at: datetime, tempo: Tempo) -> Event:
         task = self._open_task(learner, at, tempo) or self._new_task(learner, at)
@@ -301,11 +308,11 @@ class Company:
         if isinstance(task.what, Course):
             return self._completed(learner, task.what, at)
         if task.practice:
-            return self._practised(learner, task.what, at)
+            return Event(at, "quiz.submitted", quiz_data(learner.user_id, task.what, "practice"))
         return self._submitted(learner, task.what, at)
 
     def _open_task(self, learner: Learner, at: datetime, tempo: Tempo) -> Task | None:
-        """The first task whose time has come; live, any of them now and then."""
+        """The first task that is due; live, sometimes one that is not."""
         impatient = not tempo.waits and self._chance(0.3)
         for task in learner.tasks:
             if impatient or task.at <= at:
@@ -314,9 +321,9 @@ class Company:
         return None
 
     def _new_task(self, learner: Learner, at: datetime) -> Task | None:
-        """Something for those who have learned everything, so that they never fall silent.
+        """A task for a learner who has finished all modules, so that events never end.
 
-        None if there is a module to go on with; now and then a new one is released for that.
+        None if there is a module to continue; sometimes a new module is released.
         """
         if learner.to_learn:
             return None
@@ -339,20 +346,17 @@ class Company:
         learner.progress[module.id] = (percent, seconds)
         if percent == COMPLETE_PCT:
             self._finish(learner, module, at)
-        return Event(
-            at,
-            "module.progress",
-            {
-                "userId": learner.user_id,
-                "moduleName": module.name,
-                "moduleId": module.id,
-                "progressPct": percent,
-                "timeSpentSec": seconds,
-            },
-        )
+        data = {
+            "userId": learner.user_id,
+            "moduleName": module.name,
+            "moduleId": module.id,
+            "progressPct": percent,
+            "timeSpentSec": seconds,
+        }
+        return Event(at, "module.progress", data)
 
     def _finish(self, learner: Learner, module: Module, at: datetime) -> None:
-        """A finished module leads to its quiz, the last one of a course to the course's end."""
+        """A finished module leads to its quiz; the last one of a course completes the course."""
         learner.to_learn.remove(module)
         open_ids = {open_module.id for open_module in learner.to_learn}
         for course in COURSES:
@@ -369,9 +373,6 @@ class Company:
 
     def _days(self, least: int, most: int) -> timedelta:
         return timedelta(days=self._dice.randint(least, most))
-
-    def _practised(self, learner: Learner, quiz: Quiz, at: datetime) -> Event:
-        return Event(at, "quiz.submitted", quiz_data(learner.user_id, quiz, "practice"))
 
     def _submitted(self, learner: Learner, quiz: Quiz, at: datetime) -> Event:
         score = round(quiz.max_score * self._share_right(learner, quiz, at))
@@ -397,55 +398,38 @@ class Company:
         return Event(at, "course.completed", completed_data(learner.user_id, course, score, at))
 
     def _provisioned(self, learner: Learner) -> Event:
-        return Event(
-            learner.hired,
-            "user.provisioned",
-            {
-                "userId": learner.user_id,
-                "email": learner.email,
-                "role": learner.role,
-                "teamId": learner.team,
-                "provisionedBy": "hr-sync",
-            },
-        )
+        data = {
+            "userId": learner.user_id,
+            "email": learner.email,
+            "role": learner.role,
+            "teamId": learner.team,
+            "provisionedBy": "hr-sync",
+        }
+        return Event(learner.hired, "user.provisioned", data)
 
     def _deprovisioned(self, learner: Learner, at: datetime) -> Event:
-        return Event(
-            at,
-            "user.deprovisioned",
-            {
-                "userId": learner.user_id,
-                "email": learner.email,
-                "reason": self._dice.choice(REASONS),
-                "deprovisionedAt": iso(at),
-            },
-        )
+        reason = self._dice.choice(REASONS)
+        who = {"userId": learner.user_id, "email": learner.email}
+        return Event(at, "user.deprovisioned", who | {"reason": reason, "deprovisionedAt": iso(at)})
 
     def _expired(self, learner: Learner, at: datetime) -> Event:
-        return Event(
-            at,
-            "certification.expired",
-            {
-                "userId": learner.user_id,
-                "certName": self._dice.choice(CERTIFICATES),
-                "expiredAt": iso(at),
-                "renewalDeadline": iso(at + timedelta(days=30)),
-            },
-        )
+        data = {
+            "userId": learner.user_id,
+            "certName": self._dice.choice(CERTIFICATES),
+            "expiredAt": iso(at),
+            "renewalDeadline": iso(at + timedelta(days=30)),
+        }
+        return Event(at, "certification.expired", data)
 
 
 def office_moment(dice: Random, begin: datetime, end: datetime) -> datetime:
-    """A time in office hours between the two, rather not in the first day."""
+    """A time in office hours between the two, if possible not on the first day."""
     first = begin + DAY
     at = first + dice.random() * (end - first)
     while at.weekday() >= FIRST_WEEKEND_DAY:
         at += DAY
-    at = at.replace(
-        hour=dice.randint(9, 16),
-        minute=dice.randint(0, 59),
-        second=dice.randint(0, 59),
-        microsecond=0,
-    )
+    hour, minute, second = dice.randint(9, 16), dice.randint(0, 59), dice.randint(0, 59)
+    at = at.replace(hour=hour, minute=minute, second=second, microsecond=0)
     return min(max(at, begin), end)
 
 
@@ -461,19 +445,25 @@ def completed_data(user_id: str, course: Course, score: int, at: datetime) -> di
 
 
 def quiz_data(user_id: str, quiz: Quiz, quiz_type: str) -> dict[str, str | int | bool]:
-    """The data of a submitted quiz, still without a score."""
-    return {
-        "userId": user_id,
-        "quizName": quiz.name,
-        "quizId": quiz.id,
-        "quizType": quiz_type,
-    }
+    """The data of a submitted quiz, without a score."""
+    named = {"quizName": quiz.name, "quizId": quiz.id}
+    return {"userId": user_id, **named, "quizType": quiz_type}
 
 
 def _addresses(dice: Random) -> Iterator[str]:
-    """E-mail addresses, no two the same; numbered once all names are taken."""
+    """Unique email addresses, numbered once all names are used."""
     names = [f"{first}.{last}" for first in FIRST_NAMES.split() for last in LAST_NAMES.split()]
     for used in count(1):
         number = used if used > 1 else ""
         for name in dice.sample(names, len(names)):
             yield f"{name}{number}@acme.example"
+
+
+def iso(at: datetime) -> str:
+    """A time in ISO 8601, in whole seconds."""
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def iso_millis(at: datetime) -> str:
+    """A time in ISO 8601, with milliseconds."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Deliveries → HTTP, side by side, at full speed or at a steady rate."""
+"""Deliveries → HTTP, in parallel, at full speed or at a steady rate."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -11,7 +11,7 @@ from zlib import crc32
 import httpx
 
 from receiver.errors import SimulatorError
-from receiver.simulator.post import Delivery
+from receiver.simulator.base import Delivery
 
 LANES = 32
 REPORT_EVERY = 500
@@ -21,20 +21,20 @@ CATCH_UP_SEC = 1.0
 START_WAIT_SEC = 30.0
 START_POLL_SEC = 0.25
 FOREIGN_ADDRESS = "127.0.0.9"
-"""Where foreign deliveries come from: this machine, too, but another address than 127.0.0.1. That
-needs a receiver on this machine, and a system to which all of 127.0.0.0/8 is itself, as Linux."""
+"""Where foreign deliveries come from: also this machine, but not 127.0.0.1. It needs a receiver on
+this machine, and a system that owns all of 127.0.0.0/8, as Linux does."""
 
 
 class Summary(NamedTuple):
-    """What became of the deliveries. `sent` is the sum of the others."""
+    """Deliveries by result. `sent` is the sum of the others."""
 
     sent: int = 0
     accepted: int = 0
     duplicates: int = 0
     refused: int = 0
-    """Answered 4xx, or acknowledged but held back because it could not be read."""
+    """Answered 4xx, or quarantined as unreadable."""
     failed: int = 0
-    """No answer or a 5xx, after some tries."""
+    """No answer or a 5xx, after a few attempts."""
 
 
 class Deliverer:
@@ -44,13 +44,13 @@ class Deliverer:
         self, url: str, path: str, on_progress: Callable[[Summary], object] | None = None
     ) -> None:
         self.summary = Summary()
-        self.taken: set[str] = set()
-        """Events that need no retry any more, of those that would be retried."""
+        self.accepted: set[str] = set()
+        """IDs of the events that need no further retry, in a scenario with retries."""
         self._url = url
         self._path = path
         self._on_progress = on_progress
-        # A connection of its own for each lane: one pool of 32 took 4 times the work per request.
-        # And a proxy from the environment seldom knows the way to a receiver on this machine.
+        # One client per lane: a shared pool of 32 takes 4 times the work per request. No proxy from
+        # the environment: it seldom reaches a receiver on this machine.
         trusted = httpx.create_ssl_context()
         self._clients = [
             httpx.AsyncClient(base_url=url, trust_env=False, verify=trusted, timeout=TIMEOUT_SEC)
@@ -62,7 +62,7 @@ class Deliverer:
             timeout=TIMEOUT_SEC,
         )
         self.reaches_from_afar = False
-        """Whether foreign deliveries can be sent; if not, they are left out."""
+        """Whether foreign deliveries can be sent. If not, they are skipped."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,8 +82,8 @@ class Deliverer:
         while not await self._is_up(self._clients[0]):
             if asyncio.get_running_loop().time() >= give_up:
                 raise SimulatorError(
-                    f"No receiver answers at {self._url}: start it with "
-                    "`python -m receiver serve`, or correct the address."
+                    f"No receiver answers at {self._url}. Start it with `repboard serve`, or "
+                    "correct the address."
                 )
             await asyncio.sleep(START_POLL_SEC)
         self.reaches_from_afar = await self._is_up(self._foreign)
@@ -93,13 +93,13 @@ class Deliverer:
             return (await client.get("/healthz")).is_success
         except httpx.UnsupportedProtocol:
             raise SimulatorError(
-                f"{self._url} is no address of a receiver; use http://… or https://…"
+                f"{self._url} is not a receiver address. Use http://… or https://…"
             ) from None
         except httpx.RequestError:
             return False
 
     async def send_all(self, deliveries: Iterable[Delivery]) -> None:
-        """Send as fast as the receiver takes them."""
+        """Send as fast as the receiver accepts."""
         async with self._lanes() as put:
             for delivery in deliveries:
                 await put(delivery)
@@ -107,10 +107,10 @@ class Deliverer:
     async def send_paced(
         self, deliveries: Iterator[Delivery | None], rate: float, duration: float | None
     ) -> None:
-        """Send `rate` deliveries a second; each is taken from `deliveries` when its turn comes,
-        and None lets the turn pass.
+        """Send `rate` deliveries a second. Reads each from `deliveries` when its turn comes; None
+        skips a turn.
 
-        After `duration` seconds what `deliveries` still has is sent at once.
+        After `duration` seconds sends the rest of `deliveries` at once.
         """
         loop = asyncio.get_running_loop()
         due = loop.time()
@@ -119,13 +119,13 @@ class Deliverer:
             for delivery in deliveries:
                 if delivery is not None:
                     await put(delivery)
-                # After a standstill of the receiver the rate holds again, without a long rush.
+                # After the receiver stalls, return to the rate without a long burst.
                 due = max(due + 1 / rate, loop.time() - CATCH_UP_SEC)
                 await asyncio.sleep(min(due, end) - loop.time())
 
     @asynccontextmanager
     async def _lanes(self) -> AsyncIterator[Callable[[Delivery], Awaitable[None]]]:
-        """Sending side by side. The attempts of one event share a lane, and so keep their order."""
+        """Parallel sending. The attempts of one event share a lane, and so keep their order."""
         lanes: list[asyncio.Queue[Delivery | None]] = [asyncio.Queue(2) for _ in range(LANES)]
 
         def put(delivery: Delivery) -> Awaitable[None]:
@@ -145,10 +145,10 @@ class Deliverer:
             answer = await self._answer(self._foreign if delivery.foreign else client, delivery)
             self._count(answer)
             if delivery.retried and answer is not None and answer.is_success:
-                self.taken.add(delivery.event_id)
+                self.accepted.add(delivery.event_id)
 
     async def _answer(self, client: httpx.AsyncClient, delivery: Delivery) -> httpx.Response | None:
-        """The receiver's answer; None if it has none, or a 5xx, each time."""
+        """The receiver's answer; None after repeated 5xx or no answer."""
         headers = httpx.Headers(delivery.headers, encoding="utf-8")
         for pause in (*BACKOFF_SEC, None):
             try:

@@ -1,4 +1,4 @@
-"""Who learns at another vendor: some of the company's learners, and a few whom only it knows."""
+"""The learners that another vendor knows: some of the company's, and a few of its own."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -18,12 +18,12 @@ class Person(NamedTuple):
     """A learner as one vendor knows them."""
 
     id: int
-    """The vendor's own; it matches nobody at another vendor."""
+    """The vendor's own ID; it matches no ID at another vendor."""
     email: str
     team: str | None
-    """None for those whom no other vendor knows."""
+    """None for a person that only this vendor knows."""
     skill: float
-    """0 to 1: how much of a test they get right."""
+    """0 to 1: the share of a test that they get right."""
     since: datetime
     until: datetime
 
@@ -37,19 +37,19 @@ class Person(NamedTuple):
 
     @property
     def _names(self) -> list[str]:
-        """As the address spells them; some have a number at the end."""
+        """As the address spells them, without a number at the end."""
         return self.email.partition("@")[0].rstrip("0123456789").title().split(".")
 
     def moments(self, how_many: int, dice: Random) -> Iterator[datetime]:
-        """Times in office hours while they are there, in order."""
+        """Times in office hours between `since` and `until`, in order."""
         yield from sorted(office_moment(dice, self.since, self.until) for _ in range(how_many))
 
 
 def people_of(
     company: Company, dice: Random, share: float, first_id: int, domain: str
 ) -> list[Person]:
-    """`share` of the company, by the e-mail that it knows them by, and a tenth on top from
-    `domain`, of whom only this vendor knows; one at least, twelve at most."""
+    """A `share` of the company, with the same email addresses, and 1 to 12 people from `domain`
+    that only this vendor knows: a tenth on top."""
     known = [one for one in company.learners if dice.random() < share]
     outside = dice.sample(OUTSIDERS, min(len(OUTSIDERS), 1 + len(known) // 10))
     ids = count(first_id)
@@ -65,6 +65,6 @@ def people_of(
     ]
 
 
-def still_there(people: list[Person], company: Company) -> list[Person]:
-    """Those who have not left by the end of the history; everybody if all have."""
+def active(people: list[Person], company: Company) -> list[Person]:
+    """The people who have not left by the end of the history; all people if all have left."""
     return [one for one in people if one.until == company.end] or people

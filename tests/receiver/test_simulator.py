@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from receiver.simulator import Plan, Play
+from receiver.simulator.base import Delivery, Fault
 from receiver.simulator.company import HARD_QUIZ, SLIPPING_TEAM
-from receiver.simulator.mindtickle import FAULTS
-from receiver.simulator.post import Delivery, Fault
+from receiver.simulator.mindtickle import PART
 from receiver.vendors.base import Incoming, Rejected, Unreadable, VendorEvent
 from receiver.vendors.mindtickle import EVENT_ID, SIGNATURE, SLUG, TIMESTAMP, MindTickle
 
@@ -27,7 +27,7 @@ def history(plan: Plan = PLAN) -> list[Delivery]:
 
 
 @pytest.fixture(scope="module")
-def told() -> list[Delivery]:
+def deliveries() -> list[Delivery]:
     """A history with as much going wrong as is usual."""
     return history()
 
@@ -92,47 +92,47 @@ def live(plan: Plan, how_many: int) -> list[Delivery]:
     return list(islice(play.live(ticking(timedelta(milliseconds=200))), how_many))
 
 
-def test_the_same_seed_gives_the_same_deliveries(told: list[Delivery]) -> None:
-    assert history() == told
+def test_the_same_seed_gives_the_same_deliveries(deliveries: list[Delivery]) -> None:
+    assert history() == deliveries
 
 
-def test_another_seed_gives_other_deliveries(told: list[Delivery]) -> None:
+def test_another_seed_gives_other_deliveries(deliveries: list[Delivery]) -> None:
     other = history(replace(PLAN, seed=8))
-    assert [one.body for one in other] != [one.body for one in told]
+    assert [one.body for one in other] != [one.body for one in deliveries]
 
 
-def test_a_later_start_gives_other_event_ids(told: list[Delivery]) -> None:
+def test_a_later_start_gives_other_event_ids(deliveries: list[Delivery]) -> None:
     later = Play(PLAN, START + timedelta(hours=1)).history()
-    assert not {one.event_id for one in later} & {one.event_id for one in told}
+    assert not {one.event_id for one in later} & {one.event_id for one in deliveries}
 
 
-def test_the_story_is_the_same_whatever_goes_wrong_around_it(
-    told: list[Delivery], troubled: list[Delivery]
+def test_the_events_are_the_same_with_any_faults(
+    deliveries: list[Delivery], troubled: list[Delivery]
 ) -> None:
-    assert {one.event_id for one in good(told)} == {one.event_id for one in good(troubled)}
+    assert {one.event_id for one in good(deliveries)} == {one.event_id for one in good(troubled)}
 
 
 def test_every_good_delivery_verifies_and_parses(troubled: list[Delivery]) -> None:
     assert {verdict(one) for one in good(troubled)} == {"accepted"}
 
 
-def test_an_event_is_known_by_the_id_it_was_posted_with(told: list[Delivery]) -> None:
-    assert all(received(one).event_key == one.event_id for one in good(told))
+def test_an_event_is_known_by_the_id_it_was_posted_with(deliveries: list[Delivery]) -> None:
+    assert all(received(one).event_key == one.event_id for one in good(deliveries))
 
 
-def test_no_two_events_share_a_digest(told: list[Delivery]) -> None:
-    digests = [received(one).digest for one in good(told)]
+def test_no_two_events_share_a_digest(deliveries: list[Delivery]) -> None:
+    digests = [received(one).digest for one in good(deliveries)]
     assert len(set(digests)) == len(digests)
 
 
 def test_ninety_days_of_a_hundred_and_twenty_learners_are_a_few_thousand_deliveries(
-    told: list[Delivery],
+    deliveries: list[Delivery],
 ) -> None:
-    assert 5_000 < len(told) < 10_000
+    assert 5_000 < len(deliveries) < 10_000
 
 
-def test_a_history_has_every_event_type(told: list[Delivery]) -> None:
-    assert {kind for _, kind, _ in happened(told)} == {
+def test_a_history_has_every_event_type(deliveries: list[Delivery]) -> None:
+    assert {kind for _, kind, _ in happened(deliveries)} == {
         "course.completed",
         "quiz.submitted",
         "user.provisioned",
@@ -142,15 +142,15 @@ def test_a_history_has_every_event_type(told: list[Delivery]) -> None:
     }
 
 
-def test_times_lie_within_the_backfill_and_in_order(told: list[Delivery]) -> None:
-    times = [one.at for one in told]
+def test_times_lie_within_the_backfill_and_in_order(deliveries: list[Delivery]) -> None:
+    times = [one.at for one in deliveries]
     assert times == sorted(times)
     assert times[0] >= START - WINDOW
     assert times[-1] <= START
 
 
-def test_the_timestamp_header_is_the_events_own_time(told: list[Delivery]) -> None:
-    assert all(int(one.headers[TIMESTAMP]) == int(one.at.timestamp()) for one in good(told))
+def test_the_timestamp_header_is_the_events_own_time(deliveries: list[Delivery]) -> None:
+    assert all(int(one.headers[TIMESTAMP]) == int(one.at.timestamp()) for one in good(deliveries))
 
 
 def test_weekdays_are_busier_than_weekends(calm: list[Delivery]) -> None:
@@ -201,17 +201,17 @@ def test_progress_never_goes_down(calm: list[Delivery]) -> None:
             totals[key] = now
 
 
-def test_some_are_hired_on_the_way(calm: list[Delivery]) -> None:
+def test_some_learners_are_hired_later(calm: list[Delivery]) -> None:
     joined = [at for at, kind, _ in happened(calm) if kind == "user.provisioned"]
     assert any(at > START - WINDOW + timedelta(days=1) for at in joined)
 
 
-def test_nobody_sends_anything_before_being_hired(calm: list[Delivery]) -> None:
+def test_no_event_is_earlier_than_the_hiring(calm: list[Delivery]) -> None:
     joined = {data["userId"]: at for at, kind, data in happened(calm) if kind == "user.provisioned"}
     assert all(at >= joined.get(data["userId"], at) for at, _, data in happened(calm))
 
 
-def test_nobody_sends_anything_after_leaving(troubled: list[Delivery]) -> None:
+def test_no_event_is_later_than_the_leaving(troubled: list[Delivery]) -> None:
     left = {data["userId"]: at for at, kind, data in happened(troubled) if "reason" in data}
     assert left
     assert all(at <= left.get(data["userId"], at) for at, _, data in happened(troubled))
@@ -236,8 +236,8 @@ def test_one_team_slips_in_the_last_two_weeks(calm: list[Delivery]) -> None:
     assert weeks[0] < weeks[1] / 2
 
 
-def test_every_kind_of_fault_occurs_in_a_history(told: list[Delivery]) -> None:
-    assert {one.fault for one in told} == {None, *FAULTS}
+def test_every_kind_of_fault_occurs_in_a_history(deliveries: list[Delivery]) -> None:
+    assert {one.fault for one in deliveries} == {None, *PART.faults}
 
 
 @pytest.mark.parametrize(
@@ -272,22 +272,22 @@ def test_a_duplicate_is_the_same_request_again(troubled: list[Delivery]) -> None
     assert all(one.headers == first[one.event_id].headers for one in repeated)
 
 
-def test_a_late_retry_is_signed_anew(troubled: list[Delivery]) -> None:
+def test_a_late_retry_has_a_fresh_signature(troubled: list[Delivery]) -> None:
     first = {one.event_id: one for one in good(troubled)}
     retries = [one for one in troubled if one.fault is Fault.LATE_RETRY]
     assert all(one.body == first[one.event_id].body for one in retries)
     assert all(one.headers[SIGNATURE] != first[one.event_id].headers[SIGNATURE] for one in retries)
 
 
-def test_nothing_goes_wrong_where_no_faults_are_wanted(calm: list[Delivery]) -> None:
+def test_without_faults_every_delivery_is_good(calm: list[Delivery]) -> None:
     assert {one.fault for one in calm} == {None}
 
 
-def test_the_event_id_is_in_the_header(told: list[Delivery]) -> None:
-    assert all(one.headers[EVENT_ID] == one.event_id for one in told)
+def test_the_event_id_is_in_the_header(deliveries: list[Delivery]) -> None:
+    assert all(one.headers[EVENT_ID] == one.event_id for one in deliveries)
 
 
-def test_without_a_backfill_only_the_roster_is_told() -> None:
+def test_without_a_backfill_only_the_roster_is_sent() -> None:
     plan = replace(PLAN, backfill_days=0, faults=0)
     assert {kind for _, kind, _ in happened(history(plan))} == {"user.provisioned"}
 
@@ -310,7 +310,7 @@ def test_live_goes_on_from_the_history() -> None:
             totals[key] = data["progressPct"]
 
 
-def test_live_never_dries_up() -> None:
+def test_live_events_never_end() -> None:
     plan = replace(PLAN, learners=3, backfill_days=0)
     last = live(plan, 5_000)[-200:]
     assert {"module.progress", "quiz.submitted"} <= {kind for _, kind, _ in happened(last)}

@@ -86,7 +86,7 @@ def test_before_half_the_time_no_suspension_is_announced() -> None:
 def test_after_the_time_the_webhook_is_probably_suspended() -> None:
     seen = found(**failing(1.1))
     assert "re-activate" in seen["suspended"].cure
-    assert "python -m receiver webhooks reactivate <id>" in seen["suspended"].cure
+    assert "repboard webhooks reactivate <id>" in seen["suspended"].cure
     assert "suspension-near" not in seen
 
 

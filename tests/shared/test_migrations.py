@@ -37,6 +37,11 @@ EARLIER = sorted(
     one.revision for one in ScriptDirectory(str(MIGRATIONS)).walk_revisions() if not one.is_head
 )
 BEFORE_STANDINGS = ("0001", "0002")
+REMOVED = {
+    "module_progress_daily": None,
+    "quiz_standing": {"first_pct", "previous_pct"},
+}
+"""What a later revision drops: of a table these columns, or all of it."""
 
 
 @pytest.fixture
@@ -153,7 +158,11 @@ def test_a_row_of_every_table_of_an_earlier_store_is_still_there(
     empty: Engine, revision: str
 ) -> None:
     migrate(empty, revision)
-    then = {table.name: table.columns.keys() for table in tables(empty)}
+    then = {
+        table.name: sorted(set(table.columns.keys()) - gone)
+        for table in tables(empty)
+        if (gone := REMOVED.get(table.name, set())) is not None
+    }
     with empty.begin() as connection:
         for table in tables(empty):
             connection.execute(insert(table).values({c.name: something(c) for c in table.c}))

@@ -27,7 +27,7 @@ from shared.facts import (
     Provisioned,
     person_of,
 )
-from shared.models import Delivery, Event, Learner, ModuleProgress, ModuleProgressDaily
+from shared.models import Delivery, Event, Learner, ModuleProgress
 from shared.outcomes import Outcome
 from tests import playing
 from tests.stores import read_models
@@ -67,7 +67,6 @@ def reference(facts: Iterable[Fact]) -> dict[str, list[tuple[Any, ...]]]:
         ),
         "module": names_of((f.vendor, f.module_id, f.module_name, f.updated_at) for f in progress),
         "module_progress": [a_progress(group) for group in keyed(progress, 3)],
-        "module_progress_daily": [a_day(group) for group in keyed(map(on_its_day, progress), 4)],
         "module_standing": [a_standing(key, progress) for key in sorted(marks)],
         "learner_standing": [
             all_modules(key, progress) for key in sorted({(*key[:2], key[3]) for key in marks})
@@ -150,7 +149,6 @@ def at_a_quiz(attempts: list[Attempted]) -> tuple[Any, ...]:
     last = graded[-1] if graded else None
     return (
         *attempts[0][:1], *attempts[0][2:4], len(graded), len(attempts) - len(graded),
-        pcts[0] if pcts else None, pcts[-2] if len(pcts) > 1 else None,
         pcts[-1] if pcts else None, max(scored, default=None),
         last.passed if last else None, last.submitted_at if last else None,
     )  # fmt: skip
@@ -199,14 +197,6 @@ def a_progress(facts: list[Progressed]) -> tuple[Any, ...]:
     pct = max(fact.progress_pct for fact in facts)
     seconds = max(fact.time_spent_sec for fact in facts)
     return (*new[:4], pct, seconds, new.updated_at)
-
-
-def on_its_day(fact: Progressed) -> tuple[Any, ...]:
-    return (*fact[:3], fact.updated_at.date(), fact.progress_pct, fact.time_spent_sec)
-
-
-def a_day(facts: list[tuple[Any, ...]]) -> tuple[Any, ...]:
-    return (*facts[0][:4], max(fact[4] for fact in facts), max(fact[5] for fact in facts))
 
 
 def an_expiry(facts: list[Expired]) -> tuple[Any, ...]:
@@ -408,8 +398,6 @@ def test_what_comes_in_one_batch_merges_as_if_each_came_by_itself(
     progress = only(connection, ModuleProgress)
     assert (progress.progress_pct, progress.time_spent_sec) == (80, 900)
     assert (progress.module_name, progress.updated_at) == ("Zz", TUESDAY)
-    of_days = connection.execute(table_of(ModuleProgressDaily).select()).all()
-    assert {(row.progress_pct, row.time_spent_sec) for row in of_days} == {(60, 1), (80, 900)}
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -421,18 +409,6 @@ def test_of_two_names_or_teams_at_one_moment_the_same_one_wins_in_either_order(
         fold(connection, moved(40, 1, MONDAY, word), joined(MONDAY, team=word))
     assert only(connection, ModuleProgress).module_name == "Zz"
     assert only(connection, Learner).team_id == "Zz"
-
-
-def test_each_utc_day_keeps_its_own_largest_totals(connection: Connection) -> None:
-    before_midnight = MONDAY.replace(hour=23, minute=59, second=59)
-    after_midnight = before_midnight + timedelta(seconds=1)
-    fold(connection, moved(50, 500, before_midnight), moved(30, 300, before_midnight))
-    fold(connection, moved(70, 700, after_midnight))
-    days = connection.execute(table_of(ModuleProgressDaily).select().order_by("day")).all()
-    assert [tuple(day[3:]) for day in days] == [
-        (before_midnight.date(), 50, 500),
-        (after_midnight.date(), 70, 700),
-    ]
 
 
 @pytest.mark.parametrize("swapped", [False, True])

@@ -96,7 +96,7 @@ def tried(at: datetime, score: float | None, key: str, graded: bool = True) -> A
     return Attempted(V, key, "u-1", "q-1", "Pricing", score, 20, None, graded, at)
 
 
-def test_a_quiz_stands_at_its_first_previous_latest_and_best_graded_attempt(
+def test_a_quiz_stands_at_its_latest_and_best_graded_attempt(
     connection: Connection,
 ) -> None:
     arrive(
@@ -108,5 +108,5 @@ def test_a_quiz_stands_at_its_first_previous_latest_and_best_graded_attempt(
     )
     row = connection.execute(table_of(QuizStanding).select()).one()
     assert (row.tries, row.practice_runs) == (3, 1)
-    assert (row.first_pct, row.previous_pct, row.latest_pct, row.best_pct) == (20, 90, 60, 90)
+    assert (row.latest_pct, row.best_pct) == (60, 90)
     assert (row.passed, row.submitted_at) == (None, ELEVEN)

@@ -59,7 +59,7 @@ def test_a_row_tells_the_latest_and_the_best_score_and_how_many_tries(
     row = only(connection)
     assert (row.vendor, row.user_id, row.email, row.team_id) == (V, "u-1", "u-1@x.com", "west")
     assert (row.quiz_id, row.quiz_name, row.tries, row.passed) == ("q-1", "Pricing", 3, None)
-    assert (row.latest_pct, row.previous_pct, row.best_pct, row.first_pct) == (40, 20, 60, 60)
+    assert (row.latest_pct, row.best_pct) == (40, 60)
     assert (row.threshold_pct, row.submitted_at, row.key) == (70, NOON, f"{V}/u-1")
     assert (row.state, row.again, row.case_id) == ("new", False, None)
 
