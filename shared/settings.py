@@ -371,7 +371,8 @@ def _guessable_length(secret: SecretStr) -> int:
 OF_THE_DASHBOARD = frozenset(
     ("dashboard_url", "dashboard_cookie_secret", "oidc_client_id", "oidc_client_secret",
      "oidc_metadata_url", "oidc_role_claim", "oidc_teams_claim", "dashboard_managers",
-     "dashboard_leads", "dashboard_admins", "manager_teams", "dashboard_session_hours")
+     "dashboard_leads", "dashboard_admins", "manager_teams", "dashboard_session_hours",
+     "dashboard_proxy_hops")
 )  # fmt: skip
 """The dashboard's own settings, which the receiver does not know otherwise."""
 OURS = ("mindtickle_", "innovative_educators_", "lessonly_", "standard_webhooks_", "receiver_",

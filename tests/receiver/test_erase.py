@@ -502,7 +502,7 @@ COUNTS = (
 
 ACCOUNTS = (
     "mindtickle/u-dana: Dana@Acme.example, 6 events\n"
-    "mindtickle/u-dana-2:  dana@acme.example , 2 events\n"
+    "mindtickle/u-dana-2: dana@acme.example, 2 events\n"
 )
 
 
