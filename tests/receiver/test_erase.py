@@ -529,7 +529,7 @@ def test_with_a_yes_to_the_question_the_work_is_done_once(
     monkeypatch.setenv("DATABASE_URL", store_url)
     with counted(Engine, "DELETE FROM coaching_case") as deleted:  # type: ignore[arg-type]
         ended = CliRunner().invoke(cli, ["erase", "--email", DANA], input="y\n")
-    assert (ended.exit_code, ended.output.count("for good?")) == (0, 1)
+    assert (ended.exit_code, ended.output.count("permanently?")) == (0, 1)
     assert ended.output.endswith(f"Erased: {COUNTS}")
     assert len(deleted) == 1
     assert found(store) == []

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
-from shared.queries.learners import accounts, certificates, profile
+from shared.queries.learner import accounts, certificates, profile
 from sqlalchemy import Engine
 
 from receiver.metrics import Metrics

@@ -499,4 +499,4 @@ def test_a_token_that_no_header_can_carry_is_one_line(tmp_path: Path) -> None:
     ended = process("reactivate", "wh_1", folder=tmp_path, MINDTICKLE_API_TOKEN=f"{TOKEN}\nX: 1")
     assert (ended.returncode, ended.stdout) == (1, "")
     (line,) = ended.stderr.splitlines()
-    assert line.startswith("MINDTICKLE_API_TOKEN: should be the token alone")
+    assert line.startswith("MINDTICKLE_API_TOKEN: has U+000A in it")
