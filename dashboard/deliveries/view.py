@@ -299,10 +299,17 @@ def _dialog(version: store.Version, row: Any) -> None:
     if row.headers:
         st.caption("Headers that were kept")
         st.code(_redacted(row.headers), language="json")
-    st.caption("Body")
-    st.code(
-        _pretty(row.payload if row.body is None else row.body), language="json", wrap_lines=True
+    _body(row)
+
+
+def _body(row: Any) -> None:
+    """What this delivery carried, never what another did under the same event id."""
+    body = (row.payload or None) if row.body is None else row.body
+    of_another = row.body is None and row.brought_by not in (None, row.id)
+    st.caption(
+        f"Body of delivery {row.brought_by}, of which this is a duplicate" if of_another else "Body"
     )
+    st.code(_pretty(body), language="json", wrap_lines=True)
 
 
 def _local(at: datetime) -> pd.Timestamp:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
+from dashboard import access
 from dashboard.base.certificates import with_courses
 from dashboard.base.people import sees_names, with_people
 from dashboard.base.store import Version, framed, kept, local, read, settings
@@ -102,11 +103,16 @@ def roster(version: Version, person: str, zone: str) -> pd.DataFrame:
     return framed(rows, lambda frame: local(frame, zone, "changed_at"))
 
 
-@kept
 def cases(version: Version, person: str, zone: str) -> pd.DataFrame:
-    """quiz_name, status, owner, due, notes, flagged_pct, opened_at, closed_at; active first."""
+    """quiz_name, status, due, flagged_pct, opened_at, closed_at; for those who coach also owner
+    and notes. Active first."""
+    return _cases(version, person, zone, coaches=access.may("coach"))
+
+
+@kept
+def _cases(version: Version, person: str, zone: str, *, coaches: bool) -> pd.DataFrame:
     with read() as connection:
-        rows = learner.cases(connection, person)
+        rows = learner.cases(connection, person, coaches=coaches)
     return framed(rows, lambda frame: local(frame, zone, "opened_at", "closed_at"))
 
 

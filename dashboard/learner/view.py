@@ -218,7 +218,8 @@ def coaching(version: store.Version, person: str) -> None:
     """Rounds of coaching, the open ones first."""
     frame = data.cases(version, person, viewer_zone())
     frame = frame.assign(status=frame["status"].map(STATES)) if len(frame) else frame
-    section("Coaching", frame, CASE, "coaching", "Nobody has flagged a quiz for coaching.")
+    columns = {name: one for name, one in CASE.items() if name in frame} if len(frame) else CASE
+    section("Coaching", frame, columns, "coaching", "Nobody has flagged a quiz for coaching.")
 
 
 def roster(version: store.Version, person: str) -> None:

@@ -200,8 +200,11 @@ def _says(words: str) -> ColumnElement[bool]:
 
 def detail(connection: Connection, delivery_id: int) -> AnyRow | None:
     """One delivery with what is kept of it: all its columns; headers, body, state and kind, if it
-    is in quarantine, or the same was before it; payload, occurred_at and user_id, if its event got
-    in."""
+    is in quarantine, or the same was before it; `payload` of the event that it brought, or of which
+    it is a duplicate, and
+    `brought_by`, the delivery that brought that event; occurred_at of the event with the id that it
+    claims. A refused delivery may claim the id of any event, so it shows nothing of that one."""
+    known = or_(event.delivery_id == delivery.id, delivery.outcome == Outcome.DUPLICATE)
     query = (
         select(
             *delivery,
@@ -209,9 +212,9 @@ def detail(connection: Connection, delivery_id: int) -> AnyRow | None:
             held.body,
             held.state,
             held.kind,
-            event.payload,
+            case((known, event.payload)).label("payload"),
+            case((known, event.delivery_id)).label("brought_by"),
             event.occurred_at,
-            event.user_id,
         )
         .join(
             table_of(Quarantine),
