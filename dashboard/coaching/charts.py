@@ -7,7 +7,7 @@ import pandas as pd
 def quizzes(frame: pd.DataFrame) -> alt.Chart:
     """Bars: the share of each quiz's takers who are low at their latest try."""
     chart: alt.Chart = (
-        alt.Chart(frame)
+        alt.Chart(frame[["quiz", "low", "takers", "share"]])
         .mark_bar(cornerRadiusTopRight=2, cornerRadiusBottomRight=2)
         .encode(
             x=alt.X(

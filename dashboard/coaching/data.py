@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 import pandas as pd
 
-from dashboard.base.people import known_as, with_people
+from dashboard.base.people import key_at, known_as, link_to, unnamed_log, with_people
 from dashboard.base.store import (
     Version,
     actor,
@@ -77,13 +77,15 @@ def quiz_key(row: Any) -> str:
 
 def address(taker: Taker) -> str:
     """What names an item in the page's address."""
-    return "/".join(quote(part, safe="") for part in taker)
+    person = link_to(f"{taker.vendor}/{taker.user_id}")
+    return f"{quote(person)}/{quote(taker.quiz_id, safe='')}"
 
 
 def taker_at(address: str) -> Taker | None:
     """The item that an address names; None for one that names none."""
-    parts = [unquote(part) for part in address.split("/")]
-    return Taker(*parts) if len(parts) == len(Taker._fields) else None
+    person, _, quiz = address.rpartition("/")
+    vendor, _, user_id = (key_at(unquote(person)) or "").partition("/")
+    return Taker(vendor, user_id, unquote(quiz)) if user_id and quiz else None
 
 
 @kept
@@ -254,7 +256,7 @@ def item(taker: Taker, zone: str) -> Item | None:
         _name(row),
         framed(attempts, lambda tried: local(tried, zone, "submitted_at")),
         rounds,
-        framed(history, lambda log: local(log, zone, "at")),
+        framed(history, lambda log: unnamed_log(local(log, zone, "at"))),
     )
 
 

@@ -1,6 +1,5 @@
 """The pieces of the page of coaching."""
 
-from hashlib import sha256
 from typing import Any
 
 import pandas as pd
@@ -147,9 +146,13 @@ def _held(asked: data.Asked, view: str, fresh: pd.DataFrame) -> tuple[str, pd.Da
     held = st.session_state.get("coaching_held")
     if held and held[:2] == (asked, view) and _picked(held[2]):
         return held[2], held[3]
-    rows = fresh[["vendor", "user_id", "quiz_id", "version"]].to_csv(index=False)
-    rows += str(st.session_state.get("coaching_done", 0))
-    return f"{view}_{sha256(rows.encode()).hexdigest()[:16]}", fresh
+    rows = (view, fresh[["vendor", "user_id", "quiz_id", "version"]].to_csv(index=False),
+            st.session_state.get("coaching_done", 0))  # fmt: skip
+    number, last = st.session_state.get("coaching_rows", (0, None))
+    if rows != last:
+        number += 1
+        st.session_state["coaching_rows"] = (number, rows)
+    return f"{view}_{number}", fresh
 
 
 def _picked(key: str) -> list[int]:

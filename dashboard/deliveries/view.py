@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
-from dashboard.base import store
+from dashboard.base import people, store
 from dashboard.base.filters import choose
 from dashboard.base.outages import span
 from dashboard.base.pieces import LIVE, plain, table
@@ -178,7 +178,8 @@ def _finding(finding: Finding, whose: str) -> None:
     losing = finding.severity is Severity.LOSING
     with st.expander(f"{whose}{finding.title}", icon=ICONS[finding.severity], expanded=losing):
         rows = {"Evidence": finding.evidence, "Cure": finding.cure, "Otherwise": finding.otherwise}
-        st.table({name: plain(words) for name, words in rows.items()}, border="horizontal")
+        shown = {name: plain(people.without_addresses(words)) for name, words in rows.items()}
+        st.table(shown, border="horizontal")
         if finding.outcome:
             view = {
                 "view": "Deliveries",
@@ -281,12 +282,12 @@ def _close() -> None:
 def _dialog(version: store.Version, row: Any) -> None:
     st.subheader(f"{charts.OUTCOMES[row.outcome]}, answered {row.status_code}", anchor=False)
     if row.reason:
-        st.warning(plain(row.reason))
+        st.warning(plain(people.without_addresses(row.reason)))
     facts = {
         "Received": f"{_local(row.received_at):%-d %b %Y, %H:%M:%S}, {ago(row.received_at)}",
         "From": row.remote_ip,
-        "Event, as claimed": row.event_type,
-        "Event id, as claimed": row.event_key,
+        "Event, as claimed": row.event_type and people.without_addresses(row.event_type),
+        "Event id, as claimed": people.event_id(row.event_key),
         "Took": f"{row.duration_ms:,.1f} ms",
         "Size": f"{row.body_bytes:,} bytes",
         "Replay of delivery": row.replay_of,
@@ -304,6 +305,9 @@ def _dialog(version: store.Version, row: Any) -> None:
 
 def _body(row: Any) -> None:
     """What this delivery carried, never what another did under the same event id."""
+    if not people.sees_names():
+        st.caption("Body: hidden, as it may name people and your role does not see names.")
+        return
     body = (row.payload or None) if row.body is None else row.body
     of_another = row.body is None and row.brought_by not in (None, row.id)
     st.caption(

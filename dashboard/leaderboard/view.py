@@ -134,7 +134,7 @@ def figures(shown: data.Figures) -> None:
 
 
 def _explain(key: str) -> None:
-    st.query_params["learner"] = key
+    st.query_params["learner"] = people.link_to(key)
     st.rerun()  # the whole page, as a dialog does not belong into a live part
 
 
@@ -233,7 +233,7 @@ def climbers(shown: list[data.Climber]) -> None:
         st.subheader("Most improved", anchor=False)
     for one in shown:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            _name(one.learner, f"climber_{one.key}", one.key)
+            _name(one.learner, f"climber_{people.link_to(one.key)}", one.key)
             st.caption(f"▲ {one.rise:,}, now {ordinal(one.rank)}", width="content")
 
 
@@ -243,7 +243,7 @@ def close_calls(shown: list[data.Call]) -> None:
         st.subheader("One module from passing", anchor=False)
     for one in shown:
         with st.container(gap=None):
-            _name(one.learner, f"call_{one.key}", one.key)
+            _name(one.learner, f"call_{people.link_to(one.key)}", one.key)
             st.caption(
                 f"{amount('gained', one.gap)} behind {plain(one.ahead)}, with {number(one.left)} "
                 f"left in *{plain(one.module)}*"
@@ -263,7 +263,7 @@ def ordinal(number: int) -> str:
 def explain_if_asked(version: store.Version, metric: str, board: Board, window: str) -> None:
     """Explain the rank of whom the address names."""
     if asked := st.query_params.get("learner", ""):
-        _dialog(version, metric, board, window, asked)
+        _dialog(version, metric, board, window, people.key_at(asked))
 
 
 def _close() -> None:
@@ -271,9 +271,11 @@ def _close() -> None:
 
 
 @st.dialog("Why this rank", width="medium", position="right", on_dismiss=_close)
-def _dialog(version: store.Version, metric: str, board: Board, window: str, key: str) -> None:
-    told = data.explained(version, metric, board, key, viewer_zone())
-    if told is None:
+def _dialog(
+    version: store.Version, metric: str, board: Board, window: str, key: str | None
+) -> None:
+    told = key and data.explained(version, metric, board, key, viewer_zone())
+    if not key or not told:
         st.info("There is nobody of that id among those that are shown here.")
         return
     if told.near.empty:
@@ -287,7 +289,7 @@ def _dialog(version: store.Version, metric: str, board: Board, window: str, key:
         people.PAGE,
         label="Everything about this learner",
         icon=":material/person:",
-        query_params={"id": key},
+        query_params={"id": people.link_to(key)},
     )
 
 

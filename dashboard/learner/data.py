@@ -52,7 +52,7 @@ def accounts(version: Version, person: str) -> pd.DataFrame:
     """vendor, user_id, email, role, team_id, active. A user id may be an address, too."""
     with read() as connection:
         rows = learner.accounts(connection, person)
-    hidden = {} if sees_names() else {"email": None, "user_id": None}
+    hidden = {} if sees_names() else {"email": None, "user_id": None, "name": None}
     return framed(rows, lambda frame: frame.assign(**hidden))
 
 

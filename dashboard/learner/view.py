@@ -94,7 +94,8 @@ def search() -> None:
     for row in found.itertuples():
         told = (row.learner, row.email, row.team_id, None if row.active else "left")
         said = dict.fromkeys(one for one in told if isinstance(one, str))  # each once
-        st.page_link(people.PAGE, label=plain(" · ".join(said)), query_params={"id": str(row.key)})
+        at = {"id": people.link_to(str(row.key))}
+        st.page_link(people.PAGE, label=plain(" · ".join(said)), query_params=at)
     if len(found) == data.FOUND:
         st.caption(f"The first {data.FOUND}. Type more to find the others.")
 
@@ -240,7 +241,7 @@ def _changes(frame: pd.DataFrame) -> pd.DataFrame:
         kind=frame["kind"].map(KINDS),
         team_id=frame["team_id"].mask(left, "–"),
         role=frame["role"].mask(left, "–"),
-        reason=frame["reason"].where(left, "–"),
+        reason=frame["reason"].where(left, "–").map(people.without_addresses, na_action="ignore"),
     )
 
 
@@ -248,9 +249,11 @@ def events(version: store.Version, person: str) -> None:
     """The latest events, each with its delivery for who may open that."""
     frame, count = data.events(version, person, viewer_zone())
     links = frame["delivery_id"].map(_delivery) if len(frame) else None
-    shown = _named(frame).assign(delivery=links) if len(frame) else frame
+    if len(frame):
+        ids = frame["event_key"].map(people.event_id)
+        frame = _named(frame).assign(delivery=links, event_key=ids)
     columns = EVENT | OPENS_DELIVERY if access.may("deliveries") else EVENT
-    section("Events", shown, columns, "events", "No event is kept of them.")
+    section("Events", frame, columns, "events", "No event is kept of them.")
     if len(frame) < count:
         st.caption(f"The latest {len(frame):,} of {count:,} events.")
 
