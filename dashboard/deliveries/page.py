@@ -65,7 +65,6 @@ def listed(kind: str) -> None:
         states.nothing_here(version, "No such delivery in this window.")
         return
     view.listed(found)
-    pieces.csv(found, "deliveries")
 
 
 @st.fragment(run_every=pieces.LIVE)

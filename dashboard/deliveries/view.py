@@ -13,7 +13,8 @@ import streamlit as st
 from dashboard.base import people, store
 from dashboard.base.filters import choose
 from dashboard.base.outages import span
-from dashboard.base.pieces import LIVE, plain, table
+from dashboard.base.percent import percent
+from dashboard.base.pieces import LIVE, csv, plain, table
 from dashboard.base.windows import ago, viewer_zone
 from dashboard.deliveries import charts, data
 from shared.diagnosis import Evidence, Finding, Severity, diagnose
@@ -70,8 +71,9 @@ def verdict(
 
 def _taken(arrivals: data.Arrivals, window: str) -> None:
     failed = arrivals.everything - arrivals.taken
+    share = percent(100 * arrivals.taken / arrivals.everything)
     said = (
-        f"Last delivery {ago(arrivals.last)}; {100 * arrivals.taken / arrivals.everything:.1f} % "
+        f"Last delivery {ago(arrivals.last)}; {share} "
         f"of {arrivals.everything:,} taken in the last {window}"
     )
     if failed:
@@ -114,7 +116,7 @@ def unknown_addresses(found: Unknown | None) -> None:
         requests = "request" if found.requests == 1 else "requests"
         st.caption(
             f"{found.requests:,} {requests} to unknown addresses below /webhooks/ in the last 24 "
-            f"hours, latest path {plain(found.latest_path)} {ago(found.latest_at)}."
+            f"hours, latest path {plain(people.without_addresses(found.latest_path))} {ago(found.latest_at)}."
         )
 
 
@@ -254,13 +256,14 @@ LISTED = {
 
 
 def listed(frame: pd.DataFrame) -> None:
-    """Deliveries, each with a button that opens it."""
+    """Deliveries, each with a button that opens it, and their CSV."""
     st.session_state["listed"] = frame["id"].tolist()
     names = {one.slug: one.name for one in data.vendors()}
     named = charts.in_words(frame).assign(open="Open", vendor=frame["vendor"].replace(names))
     several = len(names) > 1
     columns = {name: one for name, one in LISTED.items() if several or name != "vendor"}
     table(named, columns, "Deliveries", "deliveries")
+    csv(named, columns, "deliveries")
 
 
 def open_if_asked(version: store.Version) -> None:

@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import access
 from dashboard.base import people, store, windows
 from dashboard.base.outages import span
+from dashboard.base.percent import FORMAT, percent
 from dashboard.base.pieces import Figure, csv, cut_off, key_figures, plain, row, table
 from dashboard.base.windows import viewer_zone
 from dashboard.leaderboard import charts, data
@@ -22,7 +23,7 @@ METRICS = {
     "time": "Time spent",
 }
 BOARDS = {"learners": "Learners", "teams": "Teams", "modules": "Modules"}
-UNITS = {"gained": "%,.0f pts", "completed": "%,d", "average": "%.0f %%", "time": "%,.1f h"}
+UNITS = {"gained": "%,.0f pts", "completed": "%,d", "average": FORMAT, "time": "%,.1f h"}
 """How a metric is written, in the formats of a column."""
 ROW_PX = 35
 TALL_PX = 577
@@ -38,9 +39,9 @@ def number(value: float) -> str:
 
 def amount(metric: str, value: float) -> str:
     """A figure in a sentence: `312 points`, `1 module`, `54 %`, `3.5 hours`."""
-    shown = number(value)
     if metric == "average":
-        return f"{shown} %"
+        return percent(value)
+    shown = number(value)
     noun = {"gained": "point", "completed": "module", "time": "hour"}[metric]
     return f"{shown} {noun}" if shown == "1" else f"{shown} {noun}s"
 
@@ -217,7 +218,7 @@ def show(frame: pd.DataFrame, columns: Mapping[str, Any], alt: str, name: str) -
     height: int | Literal["auto"] = TALL_PX if len(frame) > TALL_PX // ROW_PX else "auto"
     table(frame, columns, alt, f"board_{name}", height)
     with row():
-        csv(frame[list(columns)], name)
+        csv(frame, columns, name)
         if "of" in frame:
             cut_off(len(frame), int(frame["of"].iloc[0]))
 
@@ -346,8 +347,8 @@ def _modules(frame: pd.DataFrame) -> None:
     columns = {
         "module_name": st.column_config.TextColumn("Module", width=240),
         "gained": st.column_config.NumberColumn("Gained", format=UNITS["gained"]),
-        "pct_before": st.column_config.NumberColumn("From", format="%.0f %%"),
-        "pct": st.column_config.NumberColumn("To", format="%.0f %%"),
+        "pct_before": st.column_config.NumberColumn("From", format=FORMAT),
+        "pct": st.column_config.NumberColumn("To", format=FORMAT),
         "completed": st.column_config.CheckboxColumn("Done"),
         "time": st.column_config.NumberColumn("Time", format=UNITS["time"]),
     }
@@ -367,8 +368,7 @@ def _events(shown: list[data.Told]) -> None:
 
 
 def _event(one: data.Told, *, linked: bool) -> None:
-    pct = "unknown" if one.pct is None else f"{one.pct:.0f} %"
-    said = f"{one.at:%-d %b, %H:%M} · {plain(one.module or 'unknown')}: {pct}"
+    said = f"{one.at:%-d %b, %H:%M} · {plain(one.module or 'unknown')}: {percent(one.pct)}"
     if not linked:
         st.caption(said)
     elif one.delivery_id is None:

@@ -7,6 +7,7 @@ import pandas as pd
 from dashboard import access
 from dashboard.base.certificates import with_courses
 from dashboard.base.people import sees_names, with_people
+from dashboard.base.percent import columns
 from dashboard.base.store import Version, framed, kept, local, read, settings
 from shared.queries import AnyRow, learner
 from shared.queries.people import Who
@@ -61,7 +62,7 @@ def modules(version: Version, person: str, zone: str) -> pd.DataFrame:
     """module_name, progress_pct, time_spent_sec, updated_at."""
     with read() as connection:
         rows = learner.modules(connection, person)
-    return framed(rows, lambda frame: local(frame, zone, "updated_at"))
+    return framed(rows, lambda frame: columns(local(frame, zone, "updated_at"), "progress_pct"))
 
 
 @kept
@@ -69,7 +70,12 @@ def attempts(version: Version, person: str, zone: str) -> pd.DataFrame:
     """quiz (its name), pct, threshold_pct, result, submitted_at; the latest first."""
     with read() as connection:
         rows = learner.attempts(connection, person, settings().coaching_threshold_pct, SHOWN)
-    return framed(rows, lambda frame: local(_told_apart(frame), zone, "submitted_at"))
+    return framed(rows, lambda frame: _attempts(frame, zone))
+
+
+def _attempts(frame: pd.DataFrame, zone: str) -> pd.DataFrame:
+    told = local(_told_apart(frame), zone, "submitted_at")
+    return columns(told, "pct", limits=["threshold_pct"])
 
 
 def _told_apart(frame: pd.DataFrame) -> pd.DataFrame:
@@ -113,7 +119,9 @@ def cases(version: Version, person: str, zone: str) -> pd.DataFrame:
 def _cases(version: Version, person: str, zone: str, *, coaches: bool) -> pd.DataFrame:
     with read() as connection:
         rows = learner.cases(connection, person, coaches=coaches)
-    return framed(rows, lambda frame: local(frame, zone, "opened_at", "closed_at"))
+    return framed(
+        rows, lambda frame: columns(local(frame, zone, "opened_at", "closed_at"), "flagged_pct")
+    )
 
 
 @kept

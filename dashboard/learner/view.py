@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import access
 from dashboard.base import charts, people, store
 from dashboard.base.certificates import CERTIFICATE, completion_columns, standing
+from dashboard.base.percent import FORMAT, percent
 from dashboard.base.pieces import plain, section
 from dashboard.base.windows import viewer_zone
 from dashboard.learner import data
@@ -27,22 +28,22 @@ KINDS = {"joined": "Joined or moved", "left": "Left"}
 MODULE = {
     "module_name": st.column_config.TextColumn("Module"),
     "progress_pct": st.column_config.ProgressColumn(
-        "Progress", format="%.0f %%", min_value=0, max_value=100
+        "Progress", format=FORMAT, min_value=0, max_value=100
     ),
     "time": st.column_config.TextColumn("Time", alignment="right"),
     "updated_at": st.column_config.DatetimeColumn("Latest", format="distance"),
 }
 ATTEMPT = {
     "quiz": st.column_config.TextColumn("Quiz", width=190),
-    "pct": st.column_config.NumberColumn("Score", format="%.0f %%", width=75),
+    "pct": st.column_config.NumberColumn("Score", format=FORMAT, width=75),
     "result": st.column_config.TextColumn("Result", width=90),
-    "threshold_pct": st.column_config.NumberColumn("Threshold", format="%.0f %%", width=85),
+    "threshold_pct": st.column_config.NumberColumn("Threshold", format=FORMAT, width=85),
     "submitted_at": st.column_config.DatetimeColumn("When", format="distance"),
 }
 CASE = {
     "quiz_name": st.column_config.TextColumn("Quiz"),
     "status": st.column_config.TextColumn("Stands"),
-    "flagged_pct": st.column_config.NumberColumn("Flagged at", format="%.0f %%"),
+    "flagged_pct": st.column_config.NumberColumn("Flagged at", format=FORMAT),
     "owner": st.column_config.TextColumn("Owner"),
     "due": st.column_config.DateColumn("Due", format="D MMM YYYY"),
     "opened_at": st.column_config.DatetimeColumn("Since", format="distance"),
@@ -130,7 +131,7 @@ def summary(stands: Any) -> None:
     said = ["No module begun yet."]
     if stands.modules:
         done = f"**{stands.completed:,} of {stands.modules:,} modules** completed"
-        said = [f"{done}, {int(stands.average)} % on average."]
+        said = [f"{done}, {percent(stands.average)} on average."]
     if stands.quizzes:
         said.append(f"**{stands.low:,} of {stands.quizzes:,} quizzes** low at the latest try.")
     if stands.overdue or stands.due_soon:

@@ -501,3 +501,17 @@ def test_what_is_kept_for_one_role_of_coaching_is_not_given_to_another(
         app = visit("learner", claims("x", roles=[one], teams=["west"]), id="mindtickle/u-1")
     assert not app.exception
     assert ("struggles" in everything(app)) is (role in access.ACTIONS["coach"])
+
+
+def test_a_file_is_made_later_for_the_viewer_of_the_page_only_while_they_may(
+    ask: Ask, store: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = claims("ada")
+    later = ask(user, lambda: data.as_the_viewer(lambda: data.note_export("learners", 3)))
+    assert stores.count(store, AuditLog) == 0  # drawing the page takes nothing out
+    later()
+    assert stores.row(store, AuditLog).actor == "ada@acme.example"
+    monkeypatch.setenv("DASHBOARD_ADMINS", "someone-else@acme.example")
+    st.cache_resource.clear()
+    with pytest.raises(access.Refused):
+        later()
