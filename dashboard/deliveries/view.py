@@ -114,9 +114,10 @@ def unknown_addresses(found: Unknown | None) -> None:
     """What came to no vendor, as one line: an address may be wrong at a vendor's."""
     if found:
         requests = "request" if found.requests == 1 else "requests"
+        path = plain(people.without_addresses(found.latest_path))
         st.caption(
             f"{found.requests:,} {requests} to unknown addresses below /webhooks/ in the last 24 "
-            f"hours, latest path {plain(people.without_addresses(found.latest_path))} {ago(found.latest_at)}."
+            f"hours, latest path {path} {ago(found.latest_at)}."
         )
 
 
