@@ -266,16 +266,19 @@ class Settings(BaseSettings):
     names_admin: Names = "full"
     """How people are shown to each role."""
     names_key: Annotated[Secret, AfterValidator(_names_key)] | None = None
-    """This installation's own; without it nobody can tell whom an anonymous name stands for."""
+    """This installation's own; without it no one can tell which person an anonymous name or a link
+    stands for."""
     smallest_group: Annotated[int, Field(ge=1, le=1_000)] = 5
     """Members that a team needs to show an average to a role that does not see full names: of
     four, one who knows the other three could work the last one out. 1 shows every average."""
 
     @model_validator(mode="after")
-    def _anonymous_needs_a_key(self) -> Self:
-        anonymous = "anonymous" in (self.names_manager, self.names_lead, self.names_admin)
-        if anonymous and self.names_key is None:
-            raise ValueError("NAMES_KEY: is not set; anonymous names are made with it")
+    def _hidden_names_need_a_key(self) -> Self:
+        hidden = {self.names_manager, self.names_lead, self.names_admin} != {"full"}
+        if hidden and self.names_key is None:
+            raise ValueError(
+                "NAMES_KEY: is not set; anonymous names and links to learners are made with it"
+            )
         return self
 
     @property

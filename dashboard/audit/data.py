@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from dashboard.base.people import sees_names, unnamed_log
 from dashboard.base.store import Version, cached, framed, kept, local, read
 from shared.queries import audit
 from shared.queries.audit import Asked
@@ -13,12 +14,12 @@ def entries(version: Version, asked: Asked, zone: str) -> pd.DataFrame:
     """at (the viewer's clock), actor, action, subject, detail, of."""
     with read() as connection:
         rows = audit.entries(connection, asked)
-    return framed(rows, lambda frame: local(frame, zone, "at"))
+    return framed(rows, lambda frame: unnamed_log(local(frame, zone, "at")))
 
 
 def asked(window: Window, actor: str | None, action: str | None, words: str) -> Asked:
     """What the filters of the page ask for."""
-    return Asked(window, actor, action, words or None)
+    return Asked(window, actor, action, words or None, in_detail=sees_names())
 
 
 @cached("30s")

@@ -18,4 +18,4 @@ def listed(found: pd.DataFrame) -> None:
     """Entries, how many of all these are, and their CSV."""
     pieces.cut_off(len(found), int(found["of"].iloc[0]))
     pieces.table(found, COLUMNS, "Who did what, the newest first", "audit")
-    pieces.csv(found[list(COLUMNS)], "audit")
+    pieces.csv(found, COLUMNS, "audit")

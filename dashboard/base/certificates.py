@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.base import windows
+from dashboard.base.people import sees_names
 
 CERTIFICATE: Mapping[str, Any] = {
     "cert_name": st.column_config.TextColumn("Certificate"),
@@ -55,10 +56,11 @@ def _stands(state: str, deadline: datetime, today: date) -> str:
 
 
 def with_courses(frame: pd.DataFrame) -> pd.DataFrame:
-    """course (its name), and report_url only if it is an address of the web, else ``."""
+    """course (its name), and report_url only if it is an address of the web and the viewer sees
+    names, which the vendor's report card shows, else ``."""
     return frame.assign(
         course=frame["course_name"].fillna(frame["course_id"]),
-        report_url=frame["report_url"].map(_of_the_web),
+        report_url=frame["report_url"].map(_of_the_web if sees_names() else lambda _: ""),
     )
 
 

@@ -6,6 +6,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from dashboard.base.percent import exact, percent
+
 Span = tuple[datetime, datetime]
 """The first and the last moment that an axis shows, whether or not there is data. Without a
 zone, as all times in charts: a browser would move them to its own."""
@@ -40,7 +42,12 @@ def quiz_scores(frame: pd.DataFrame, span: Span) -> alt.LayerChart | alt.FacetCh
     no line, and without a score it lies on the ground."""
     shapes = {"Passed": "circle", "Low": "cross", "Practice": "diamond", "Unknown": "diamond"}
     colours = {"Passed": "#0b7a75", "Low": "#d1495b", "Practice": "#8a979d", "Unknown": "#8a979d"}
-    words = frame.assign(words=frame["result"].str.capitalize().fillna("Unknown"))
+    pairs = list(zip(frame["pct"], frame["threshold_pct"], strict=True))
+    words = frame.assign(
+        words=frame["result"].str.capitalize().fillna("Unknown"),
+        score=[percent(pct, limit) for pct, limit in pairs],
+        limit=frame["threshold_pct"].map(exact),
+    )[["at", "height", "pct", "threshold_pct", "result", "words", "score", "limit"]]
     x = alt.X(
         "at:T",
         title=None,
@@ -61,8 +68,8 @@ def quiz_scores(frame: pd.DataFrame, span: Span) -> alt.LayerChart | alt.FacetCh
         shape=_scaled(alt.Shape, shapes),
         tooltip=[
             alt.Tooltip("at:T", title="When", format="%a %-d %b %Y %H:%M"),
-            alt.Tooltip("pct:Q", title="Score (%)", format=".0f"),
-            alt.Tooltip("threshold_pct:Q", title="Threshold (%)", format=".0f"),
+            alt.Tooltip("score:N", title="Score"),
+            alt.Tooltip("limit:N", title="Threshold"),
             alt.Tooltip("words:N", title="Result"),
         ],
     )

@@ -1,4 +1,8 @@
-"""How a page shows people: by name, by initials or as nobody in particular, and the way to one."""
+"""How a page shows people: by name, by initials or anonymously, and what a link to one is made of.
+
+Where names are not shown in full, no name, address or id of a person leaves the server: not in a
+cell, not in the data of a chart, not in a link, not in the key of a widget.
+"""
 
 import hmac
 import re
@@ -8,11 +12,17 @@ import streamlit as st
 from pydantic import SecretStr
 
 from dashboard import access
+from dashboard.base import store
 from dashboard.settings import settings
+from shared.queries import catalog
 from shared.settings import Names
 
 CODE_DIGITS = 8
 """Of a company of ten thousand, two share a name once in a hundred installations."""
+LINK_DIGITS = 32
+"""Enough that no one finds a link by trying."""
+LINK = f"[0-9a-f]{{{LINK_DIGITS}}}"
+EVENT_DIGITS = 12
 
 
 def known_as(name: str | None, email: str | None, key: str) -> str:
@@ -59,14 +69,64 @@ def initials(name: str | None) -> str:
 
 def _anonymous(key: str) -> str:
     """`Learner 7f3a91c2`: always the same for one person here, and no way back."""
+    return f"Learner {_code(key)[:CODE_DIGITS]}"
+
+
+def _code(text: str) -> str:
+    """Always the same for one text here, and no way back without the key of this installation."""
     secret = settings().names_key
     assert isinstance(secret, SecretStr)  # noqa: S101 (settings without one do not load)
-    code = hmac.digest(secret.get_secret_value().encode(), _bytes(key), "sha256").hex()
-    return f"Learner {code[:CODE_DIGITS]}"
+    spelt = text.encode("utf-8", "surrogatepass")
+    return hmac.digest(secret.get_secret_value().encode(), spelt, "sha256").hex()
 
 
-def _bytes(key: str) -> bytes:
-    return key.encode("utf-8", "surrogatepass")
+def link_to(key: str) -> str:
+    """What names a person in addresses and in keys of widgets: with NAMES_KEY a code, the same for
+    all roles, so that one link serves all of them; else `key`, vendor and user id."""
+    return key if settings().names_key is None else _code(f"link/{key}")[:LINK_DIGITS]
+
+
+def key_at(link: str) -> str | None:
+    """Vendor and user id of the person that a link names; None if it names none.
+
+    An id leads there only for those who see full names: others could find out by trying ids which
+    anonymous person is which.
+    """
+    coded = settings().names_key is not None and re.fullmatch(LINK, link)
+    found = _account_of(link) if coded else None
+    return found or (link if link and sees_names() else None)
+
+
+@store.cached("15s", max_entries=200)
+def _account_of(link: str) -> str | None:
+    with store.read() as connection:
+        keys = (f"{row.vendor}/{row.user_id}" for row in catalog.accounts(connection))
+        return next((key for key in keys if link_to(key) == link), None)
+
+
+def event_id(key: str | None) -> str | None:
+    """An event's id as the viewer may see it: one that a vendor gives, or that is made of a user
+    id (Lessonly), may say who it is about."""
+    return key if key is None or sees_names() else f"event {_code(f'event/{key}')[:EVENT_DIGITS]}"
+
+
+def without_addresses(text: str) -> str:
+    """Words of a vendor, a stranger or a colleague as the viewer may see them."""
+    return text if sees_names() else re.sub(r"\S+(@|%40)\S+", "(address)", text)
+
+
+FREE_WORDS = r"\b(?:notes|outcome) "
+HIDDEN = "(hidden: may name a learner)"
+
+
+def unnamed_log(frame: pd.DataFrame) -> pd.DataFrame:
+    """Entries of the audit log as the viewer may see them: `detail` without addresses, and without
+    the notes and reasons of leads, which are free words about a learner."""
+    if sees_names():
+        return frame
+    of_case = frame["subject"].str.startswith("case ", na=False)
+    free = of_case & frame["detail"].str.contains(FREE_WORDS)
+    return frame.assign(detail=frame["detail"].map(without_addresses).mask(free, HIDDEN))
 
 
 PAGE = "learner/page.py"
@@ -81,7 +141,7 @@ def opened(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _open_clicked() -> None:
     row = st.session_state["opened_learner"].row
-    st.switch_page(PAGE, query_params={"id": st.session_state["learners"][row]})
+    st.switch_page(PAGE, query_params={"id": link_to(st.session_state["learners"][row])})
 
 
 OPEN = st.column_config.ButtonColumn(

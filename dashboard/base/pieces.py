@@ -1,7 +1,8 @@
 """The pieces that pages share."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import access
 from dashboard.base import store
+from dashboard.base.percent import percent
 
 LIVE = "1s"
 """How often live parts look for news; the store is read again only when there is some."""
@@ -41,7 +43,7 @@ def key_figures(figures: Sequence[Figure]) -> None:
         cards.metric(
             figure.label,
             figure.shown,
-            None if change is None else f"{change:+.0f} %" if round(change) else 0,
+            None if change is None else percent(change, -100, sign=True) if round(change) else 0,
             delta_description=f"from {figure.before:,.0f}" if figure.before else None,
             border=True,
             height="stretch",
@@ -74,7 +76,7 @@ def section(
     with row():
         st.subheader(title, anchor=False)
         if len(frame):
-            csv(frame[[column for column in columns if column != "open"]], name)
+            csv(frame, columns, name)
     if frame.empty:
         st.caption(nothing)
     else:
@@ -95,27 +97,86 @@ def link_to_view() -> None:
         st.code(f"{st.context.url or ''}{'?' if query else ''}{query}", language=None)
 
 
-def csv(frame: pd.DataFrame, name: str) -> None:
-    """A button that downloads what is on screen, which the audit log then says; without one that
-    can say it there is no button. A spreadsheet runs no formula of a payload. In a live part only
-    that part is drawn anew after a click."""
-    if not access.may("export"):
+def csv(frame: pd.DataFrame, columns: Mapping[str, Any], name: str) -> None:
+    """Have the page offer what is on screen as `<name>.csv`, see `downloads`."""
+    drawn = st.session_state.get("downloads")
+    st.session_state["tables"][name] = (frame, columns)
+    if drawn is not None and name not in drawn:
+        st.rerun()  # a live part has a table that was empty when the page was drawn
+
+
+@contextmanager
+def downloads() -> Iterator[None]:
+    """Around a page: below it, a button for each of its tables. A file is made on a click, of what
+    is on screen then, and given only once the audit log says so; where that cannot be written there
+    is no button.
+
+    The buttons are in no live part: drawn again each second, one that is just clicked would ask for
+    a file that has gone.
+    """
+    tables: dict[str, Table] = {}
+    st.session_state["tables"], st.session_state["downloads"] = tables, None
+    yield
+    st.session_state["downloads"] = tuple(tables)
+    if not tables or not access.may("export"):
         return
     if not store.can_note():
         st.caption("No CSV here: the audit log, which notes each, cannot be written.")
         return
-    words = frame.select_dtypes(include=["object", "string"]).columns
-    safe = frame.assign(**{column: frame[column].map(_no_formula) for column in words})
+    with row():
+        for name in tables:
+            _download(tables, name)
+
+
+Table = tuple[pd.DataFrame, Mapping[str, Any]]
+
+
+def _download(tables: Mapping[str, Table], name: str) -> None:
+    def made() -> bytes:
+        frame, columns = tables[name]
+        content = as_csv(frame, columns)
+        store.note_export(name, len(frame))
+        return content
+
     st.download_button(
-        "CSV",
-        safe.to_csv(index=False),
+        "CSV" if len(tables) == 1 else f"CSV: {name}",
+        store.as_the_viewer(made),
         f"{name}.csv",
         "text/csv",
         icon=":material/download:",
-        on_click=store.note_export,
-        args=(name, len(frame)),
+        on_click="ignore",
         key=f"csv_{name}",
     )
+
+
+MANY_VALUES = ("area_chart", "bar_chart", "line_chart", "list")
+UNITS = {" %%": "%", " h": "hours", " pts": "points", "bytes": "bytes"}
+
+
+def as_csv(frame: pd.DataFrame, columns: Mapping[str, Any]) -> bytes:
+    """The columns of a table under the headings of the page, one value a cell: no charts, no lists
+    and no buttons without a heading. A spreadsheet runs no formula of a payload, and reads it as
+    UTF-8 by the mark that it begins with."""
+    configs = {name: getattr(one, "config", one) for name, one in columns.items()}  # of buttons
+    kept = {name: _heading(name, one) for name, one in configs.items() if _is_a_value(one)}
+    shown = frame[list(kept)]
+    words = shown.select_dtypes(include=["object", "string"]).columns
+    safe = shown.assign(**{column: shown[column].map(_no_formula) for column in words})
+    return safe.rename(columns=kept).to_csv(index=False).encode("utf-8-sig", "replace")
+
+
+def _is_a_value(column: Any) -> bool:
+    return column["label"] != "" and column["type_config"]["type"] not in MANY_VALUES
+
+
+def _heading(name: str, column: Any) -> str:
+    """As on the page, with its unit; in words where the page has a sign."""
+    label = column["label"]
+    if not re.search(r"\w", label):
+        return name.replace("_", " ").capitalize()
+    written = column["type_config"].get("format") or ""
+    unit = next((word for end, word in UNITS.items() if written.endswith(end)), None)
+    return f"{label} ({unit})" if unit else str(label)
 
 
 FORMULA_SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"

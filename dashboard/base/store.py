@@ -6,15 +6,18 @@ somebody does on a page: a page asks for it once a second and reads the store ag
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from functools import wraps
+from threading import current_thread
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import pandas as pd
 import streamlit as st
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import SQLAlchemyError
+from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
 from dashboard import access
 from dashboard.settings import settings as dashboard_settings
@@ -120,6 +123,21 @@ def note_export(name: str, rows: int) -> None:
     """Write down that somebody has taken rows out of the store."""
     with write("export") as connection:
         note(connection, actor(), "export", f"{name}.csv", f"{rows:,} rows")
+
+
+def as_the_viewer(made: Callable[[], R]) -> Callable[[], R]:
+    """The same, to be called later and outside of a run of the page, for whoever is at it now:
+    Streamlit makes a download's data so. Whether they still may is looked at then."""
+    page = get_script_run_ctx()
+
+    def later() -> R:
+        def begin() -> None:
+            add_script_run_ctx(current_thread(), page)
+
+        with ThreadPoolExecutor(1, initializer=begin) as thread:
+            return thread.submit(made).result()
+
+    return later
 
 
 @cached("15s")

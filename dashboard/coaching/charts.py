@@ -3,11 +3,14 @@
 import altair as alt
 import pandas as pd
 
+from dashboard.base.percent import percent
+
 
 def quizzes(frame: pd.DataFrame) -> alt.Chart:
     """Bars: the share of each quiz's takers who are low at their latest try."""
+    shown = frame[["quiz", "low", "takers", "share"]].assign(shown=frame["share"].map(percent))
     chart: alt.Chart = (
-        alt.Chart(frame)
+        alt.Chart(shown)
         .mark_bar(cornerRadiusTopRight=2, cornerRadiusBottomRight=2)
         .encode(
             x=alt.X(
@@ -21,7 +24,7 @@ def quizzes(frame: pd.DataFrame) -> alt.Chart:
                 alt.Tooltip("quiz:N", title="Quiz"),
                 alt.Tooltip("low:Q", title="Low"),
                 alt.Tooltip("takers:Q", title="Takers"),
-                alt.Tooltip("share:Q", title="Share (%)", format=".0f"),
+                alt.Tooltip("shown:N", title="Share"),
             ],
         )
         .properties(height=alt.Step(26))

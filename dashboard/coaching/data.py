@@ -8,7 +8,8 @@ from urllib.parse import quote, unquote
 
 import pandas as pd
 
-from dashboard.base.people import known_as, with_people
+from dashboard.base.people import key_at, known_as, link_to, unnamed_log, with_people
+from dashboard.base.percent import bare, columns, percent, rounded
 from dashboard.base.store import (
     Version,
     actor,
@@ -77,13 +78,15 @@ def quiz_key(row: Any) -> str:
 
 def address(taker: Taker) -> str:
     """What names an item in the page's address."""
-    return "/".join(quote(part, safe="") for part in taker)
+    person = link_to(f"{taker.vendor}/{taker.user_id}")
+    return f"{quote(person)}/{quote(taker.quiz_id, safe='')}"
 
 
 def taker_at(address: str) -> Taker | None:
     """The item that an address names; None for one that names none."""
-    parts = [unquote(part) for part in address.split("/")]
-    return Taker(*parts) if len(parts) == len(Taker._fields) else None
+    person, _, quiz = address.rpartition("/")
+    vendor, _, user_id = (key_at(unquote(person)) or "").partition("/")
+    return Taker(vendor, user_id, unquote(quiz)) if user_id and quiz else None
 
 
 @kept
@@ -96,7 +99,12 @@ def queue(version: Version, asked: Asked, view: str) -> pd.DataFrame:
     return framed(
         rows,
         lambda frame: _in_words(frame, asked).assign(
-            trend=pd.Series([list(scores.get(Taker(*row[:3]), ())) for row in rows])
+            trend=pd.Series(
+                [
+                    [rounded(pct, row.threshold_pct) for pct in scores.get(Taker(*row[:3]), ())]
+                    for row in rows
+                ]
+            )
         ),
     )
 
@@ -104,7 +112,7 @@ def queue(version: Version, asked: Asked, view: str) -> pd.DataFrame:
 def _in_words(frame: pd.DataFrame, asked: Asked) -> pd.DataFrame:
     rows = each(frame)
     named = local(with_people(frame), asked.zone, "submitted_at", "opened_at", "closed_at")
-    return named.assign(
+    return columns(named, "latest_pct", "best_pct", "flagged_pct", limits=["threshold_pct"]).assign(
         quiz=[_name(row) for row in rows],
         stands=[_stands(row, asked.today) for row in rows],
         lift=pd.Series([_lift(row) for row in rows], dtype=object),
@@ -126,17 +134,26 @@ def _is_past(due: date | None, today: date) -> bool:
 
 def _lift(row: Any) -> str | None:
     if row.state == "ready":
-        return lift(row.flagged_pct, row.latest_pct, row.opened_at, row.submitted_at)
+        limit = row.threshold_pct
+        return lift(row.flagged_pct, row.latest_pct, row.opened_at, row.submitted_at, limit)
     if row.state == "closed" and not pd.isna(row.passed_at):
-        return lift(row.flagged_pct, row.passed_pct, row.opened_at, row.passed_at)
+        return lift(row.flagged_pct, row.passed_pct, row.opened_at, row.passed_at, None)
     return None
 
 
-def lift(before: float | None, after: float | None, since: datetime, until: datetime) -> str:
-    """`62 → 85 % in 9 days`; without a score only how long it took."""
+def lift(
+    before: float | None,
+    after: float | None,
+    since: datetime,
+    until: datetime,
+    limit: float | None,
+) -> str:
+    """`62 → 85 % in 9 days`; without a score only how long it took. `limit` is the threshold, if
+    it is known."""
     took = f"in {days(until - since)}"
-    scored = not (pd.isna(before) or pd.isna(after))
-    return f"{before:.0f} → {after:.0f} % {took}" if scored else took
+    if before is None or after is None or pd.isna(before) or pd.isna(after):
+        return took
+    return f"{bare(rounded(before, limit, after))} → {percent(after, limit, before)} {took}"
 
 
 def days(span: timedelta) -> str:
@@ -161,7 +178,12 @@ def quizzes(version: Version) -> pd.DataFrame:
     problem; of every graded quiz, over all teams."""
     with read() as connection:
         rows = coaching.quizzes(connection, default_pct())
-    return framed(rows, lambda frame: frame.assign(quiz=_unlike(frame), key=_keys(frame)))
+    return framed(rows, lambda frame: _shares(frame).assign(quiz=_unlike(frame), key=_keys(frame)))
+
+
+def _shares(frame: pd.DataFrame) -> pd.DataFrame:
+    """Beside the share from which a quiz is a problem."""
+    return columns(frame, "share", fixed=[100 * coaching.PROBLEM_SHARE])
 
 
 def _keys(frame: pd.DataFrame) -> list[str]:
@@ -200,7 +222,7 @@ def people_failing(version: Version, asked: Asked) -> pd.DataFrame:
 
     return framed(
         rows,
-        lambda frame: with_people(frame).assign(
+        lambda frame: with_people(columns(frame, "lowest_pct")).assign(
             quizzes=pd.Series([[_name(one) for one in of(row.person)] for row in rows]),
             takers=pd.Series(
                 [[Taker(*one[:3]) for one in of(row.person) if one.state == "new"] for row in rows]
@@ -252,9 +274,14 @@ def item(taker: Taker, zone: str) -> Item | None:
         row,
         known_as(row.name, row.email, row.key),
         _name(row),
-        framed(attempts, lambda tried: local(tried, zone, "submitted_at")),
+        framed(
+            attempts,
+            lambda tried: columns(
+                local(tried, zone, "submitted_at"), "pct", fixed=[row.threshold_pct]
+            ),
+        ),
         rounds,
-        framed(history, lambda log: local(log, zone, "at")),
+        framed(history, lambda log: unnamed_log(local(log, zone, "at"))),
     )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.base import charts, people, store
+from dashboard.base.percent import FORMAT, bare, exact, percent, rounded
 from dashboard.base.pieces import plain, table
 from dashboard.base.store import each
 from dashboard.base.windows import ago, viewer_zone
@@ -183,12 +184,14 @@ def _take_in(taker: data.Taker, row: Any) -> None:
 def _propose(row: Any) -> None:
     by = "you" if row.opened_by == store.actor() else row.opened_by
     scored = row.latest_pct is not None
-    rise = row.latest_pct - row.flagged_pct if scored and row.flagged_pct is not None else None
+    latest = rounded(row.latest_pct, row.threshold_pct) if scored else None
+    flagged = None if row.flagged_pct is None else rounded(row.flagged_pct, row.threshold_pct)
+    rise = None if latest is None or flagged is None else latest - flagged
     st.success(
-        (f"Passed with {row.latest_pct:.0f} %" if scored else "Passed")
+        (f"Passed with {percent(row.latest_pct, row.threshold_pct)}" if scored else "Passed")
         + f" on {_day(row.submitted_at)}, {data.days(row.submitted_at - row.opened_at)} after "
         + f"{plain(by)} flagged it"
-        + (f" ({rise:+.0f})" if rise is not None else "")
+        + (f" ({bare(rise, '+')})" if rise is not None else "")
         + ". Close?",
         icon=":material/trending_up:",
     )
@@ -205,11 +208,11 @@ def _attempts(now: data.Item) -> None:
     row = now.row
     frame = now.attempts.assign(threshold_pct=row.threshold_pct)
     points = charts.on_the_clock(frame)
-    st.caption(f"{charts.DRAWN}, {row.threshold_pct:g} %.")
+    st.caption(f"{charts.DRAWN}, {exact(row.threshold_pct)}.")
     st.altair_chart(
         charts.quiz_scores(points, charts.around(points["at"])),
-        alt=f"Scores of {len(frame)} attempts, the latest {_score(row.latest_pct)}, "
-        f"threshold {row.threshold_pct:g} %",
+        alt=f"Scores of {len(frame)} attempts, "
+        f"the latest {_score(row)}, threshold {exact(row.threshold_pct)}",
         key="item_scores",
     )
     columns = {
@@ -222,8 +225,8 @@ def _attempts(now: data.Item) -> None:
         table(shown, columns, "Attempts", "item_attempts")
 
 
-def _score(pct: float | None) -> str:
-    return "no score" if pct is None or pd.isna(pct) else f"{pct:.0f} %"
+def _score(row: Any) -> str:
+    return "no score" if row.latest_pct is None else percent(row.latest_pct, row.threshold_pct)
 
 
 def _edit(taker: data.Taker, seen: Any) -> None:
@@ -294,7 +297,7 @@ def _rounds(now: data.Item) -> None:
 def _round(case: Any) -> str:
     said = f"{STATUSES[case.status]} on {_day(case.closed_at)}" if case.closed_at else "Open"
     if case.passed_at:
-        lift = data.lift(case.flagged_pct, case.passed_pct, case.opened_at, case.passed_at)
+        lift = data.lift(case.flagged_pct, case.passed_pct, case.opened_at, case.passed_at, None)
         said += f", {plain(lift)}"
     said += f"; owner {plain(case.owner or 'nobody')}"
     return said + (f"; {plain(case.outcome)}" if case.outcome else "")
@@ -315,25 +318,25 @@ def _thresholds() -> None:
     row = rows[quiz]
     st.caption(_origin(row))
     pct = st.slider(
-        "Low is under", 0, 100, round(float(row.threshold_pct)), format="%d %%", key=f"pct_{quiz}"
+        "Low is under", 0.0, 100.0, float(row.threshold_pct), 0.5, format=FORMAT, key=f"pct_{quiz}"
     )
-    st.markdown(_would(f"{pct} %", data.preview(quiz, pct)))
+    st.markdown(_would(exact(pct), data.preview(quiz, pct)))
     own = not pd.isna(row.own_pct)
     if own:
         st.caption(_would("Back to the default", data.preview(quiz, None)))
     with st.container(horizontal=True):
         if st.button("Save", type="primary", key="save_threshold"):
-            data.set_threshold(quiz, float(pct))
-            _done(f"Under {pct} % is low now.")
+            data.set_threshold(quiz, pct)
+            _done(f"Under {exact(pct)} is low now.")
         if st.button("Back to the default", disabled=not own, key="no_threshold"):
             data.set_threshold(quiz, None)
             _done("Back to the default.")
 
 
 def _origin(row: Any) -> str:
-    vendors = "none" if pd.isna(row.retake_pct) else f"{row.retake_pct:g} %"
-    own = "none" if pd.isna(row.own_pct) else f"{row.own_pct:g} %"
-    return f"Set here: {own} · the vendor's own: {vendors} · default: {data.default_pct():g} %"
+    vendors = "none" if pd.isna(row.retake_pct) else exact(row.retake_pct)
+    own = "none" if pd.isna(row.own_pct) else exact(row.own_pct)
+    return f"Set here: {own} · the vendor's own: {vendors} · default: {exact(data.default_pct())}"
 
 
 def _would(what: str, preview: Any) -> str:

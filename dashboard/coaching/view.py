@@ -1,11 +1,11 @@
 """The pieces of the page of coaching."""
 
-from hashlib import sha256
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from dashboard.base.percent import FORMAT, percent
 from dashboard.base.pieces import csv, cut_off, plain, table
 from dashboard.base.store import each
 from dashboard.coaching import charts, data
@@ -30,7 +30,7 @@ EMPTY = {
 
 
 def percent_column(label: str, help: str | None = None) -> Any:  # noqa: A002 (as Streamlit calls it)
-    return st.column_config.NumberColumn(label, format="%.0f %%", help=help)
+    return st.column_config.NumberColumn(label, format=FORMAT, help=help)
 
 
 def _moment(label: str) -> Any:
@@ -42,7 +42,7 @@ COLUMNS = {
     "quiz": st.column_config.TextColumn("Quiz", width=165),
     "stands": st.column_config.TextColumn("Status"),
     "latest_pct": st.column_config.ProgressColumn(
-        "Latest", format="%.0f %%", min_value=0, max_value=100, width=105
+        "Latest", format=FORMAT, min_value=0, max_value=100, width=105
     ),
     "threshold_pct": percent_column("Threshold"),
     "flagged_pct": percent_column("Flagged at"),
@@ -95,8 +95,8 @@ def problems(quizzes: pd.DataFrame, hidden: int) -> None:
     failed = quizzes[quizzes["problem"]].sort_values("share", ascending=False, kind="stable")
     for row in each(failed.head(NAMED_QUIZZES)):
         st.warning(
-            f"{plain(str(row.quiz))}: {row.share:.0f} % of {row.takers:,} fail. Look at the quiz "
-            "first.",
+            f"{plain(str(row.quiz))}: {percent(row.share)} of {row.takers:,} fail. "
+            "Look at the quiz first.",
             icon=":material/quiz:",
         )
     if len(failed) > NAMED_QUIZZES:
@@ -138,7 +138,7 @@ def queue(asked: data.Asked, view: str, fresh: pd.DataFrame, there: int) -> None
         alt=f"{VIEWS[view]}: learners and quizzes",
     )
     cut_off(len(frame), there)
-    csv(frame[[name for name in shown if name != "trend"]], "coaching")
+    csv(frame, shown, "coaching")
 
 
 def _held(asked: data.Asked, view: str, fresh: pd.DataFrame) -> tuple[str, pd.DataFrame]:
@@ -147,9 +147,13 @@ def _held(asked: data.Asked, view: str, fresh: pd.DataFrame) -> tuple[str, pd.Da
     held = st.session_state.get("coaching_held")
     if held and held[:2] == (asked, view) and _picked(held[2]):
         return held[2], held[3]
-    rows = fresh[["vendor", "user_id", "quiz_id", "version"]].to_csv(index=False)
-    rows += str(st.session_state.get("coaching_done", 0))
-    return f"{view}_{sha256(rows.encode()).hexdigest()[:16]}", fresh
+    rows = (view, fresh[["vendor", "user_id", "quiz_id", "version"]].to_csv(index=False),
+            st.session_state.get("coaching_done", 0))  # fmt: skip
+    number, last = st.session_state.get("coaching_rows", (0, None))
+    if rows != last:
+        number += 1
+        st.session_state["coaching_rows"] = (number, rows)
+    return f"{view}_{number}", fresh
 
 
 def _picked(key: str) -> list[int]:

@@ -8,6 +8,7 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from dashboard.base.outages import down_since
+from dashboard.base.people import event_id, sees_names, without_addresses
 from dashboard.base.store import (
     Version,
     actor,
@@ -90,7 +91,7 @@ def causes(
     """outcome, reason, deliveries, first, last."""
     with read() as connection:
         rows = deliveries.causes(connection, first_hour(window, now), vendor)
-    return framed(rows, lambda frame: local(frame, zone, "first", "last"))
+    return framed(rows, lambda frame: _unnamed(local(frame, zone, "first", "last")))
 
 
 @kept
@@ -98,7 +99,19 @@ def found(version: Version, wanted: Search, zone: str) -> pd.DataFrame:
     """The deliveries of a search, as the query gives them."""
     with read() as connection:
         rows = deliveries.search(connection, wanted)
-    return framed(rows, lambda frame: local(frame, zone, "received_at"))
+    return framed(rows, lambda frame: _unnamed(local(frame, zone, "received_at")))
+
+
+def _unnamed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Event ids, types and reasons, as senders claim them, without what names a person."""
+    claimed = {"event_key": event_id, "event_type": without_addresses, "reason": without_addresses}
+    return frame.assign(
+        **{
+            name: frame[name].map(shown, na_action="ignore")
+            for name, shown in claimed.items()
+            if name in frame
+        }
+    )
 
 
 @kept
@@ -148,7 +161,9 @@ def chains(vendor: VendorFacts, window: str, zone: str) -> pd.DataFrame:
         for row, chain in found[:CHAINS_SHOWN]
     ]
     frame = pd.DataFrame(rows)
-    return local(frame, zone, "first", "last", "next_due", "last_chance") if rows else frame
+    if not rows:
+        return frame
+    return _unnamed(local(frame, zone, "first", "last", "next_due", "last_chance"))
 
 
 class Recovery(NamedTuple):
@@ -223,9 +238,9 @@ def window_search(
     *,
     failed: bool,
 ) -> Search:
-    """A search in a window that ends now."""
+    """A search in a window that ends now; by whose events they are only for those who see names."""
     since = first_hour(window, this_hour())
-    return Search(since, None, vendor, outcome, failed, words or None, sender)
+    return Search(since, None, vendor, outcome, failed, words or None, sender, sees_names())
 
 
 def between(wanted: Search, moments: tuple[float, float] | None) -> Search:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.base import filters, pieces, states, store, windows
+from dashboard.base import filters, people, pieces, states, store, windows
 from dashboard.deliveries import charts, data, view
 from shared.outcomes import Sender
 
@@ -26,7 +26,9 @@ with pieces.row():
         "Search",
         key="search",
         bind="query-params",
-        placeholder="Event id, learner, type, reason or address",
+        placeholder="Event id, learner, type, reason or address"
+        if people.sees_names()
+        else "Type, reason or address",
         label_visibility="collapsed",
         width=360,
     )
@@ -63,7 +65,6 @@ def listed(kind: str) -> None:
         states.nothing_here(version, "No such delivery in this window.")
         return
     view.listed(found)
-    pieces.csv(found, "deliveries")
 
 
 @st.fragment(run_every=pieces.LIVE)

@@ -10,10 +10,11 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
-from dashboard.base import store
+from dashboard.base import people, store
 from dashboard.base.filters import choose
 from dashboard.base.outages import span
-from dashboard.base.pieces import LIVE, plain, table
+from dashboard.base.percent import percent
+from dashboard.base.pieces import LIVE, csv, plain, table
 from dashboard.base.windows import ago, viewer_zone
 from dashboard.deliveries import charts, data
 from shared.diagnosis import Evidence, Finding, Severity, diagnose
@@ -70,8 +71,9 @@ def verdict(
 
 def _taken(arrivals: data.Arrivals, window: str) -> None:
     failed = arrivals.everything - arrivals.taken
+    share = percent(100 * arrivals.taken / arrivals.everything)
     said = (
-        f"Last delivery {ago(arrivals.last)}; {100 * arrivals.taken / arrivals.everything:.1f} % "
+        f"Last delivery {ago(arrivals.last)}; {share} "
         f"of {arrivals.everything:,} taken in the last {window}"
     )
     if failed:
@@ -112,9 +114,10 @@ def unknown_addresses(found: Unknown | None) -> None:
     """What came to no vendor, as one line: an address may be wrong at a vendor's."""
     if found:
         requests = "request" if found.requests == 1 else "requests"
+        path = plain(people.without_addresses(found.latest_path))
         st.caption(
             f"{found.requests:,} {requests} to unknown addresses below /webhooks/ in the last 24 "
-            f"hours, latest path {plain(found.latest_path)} {ago(found.latest_at)}."
+            f"hours, latest path {path} {ago(found.latest_at)}."
         )
 
 
@@ -178,7 +181,8 @@ def _finding(finding: Finding, whose: str) -> None:
     losing = finding.severity is Severity.LOSING
     with st.expander(f"{whose}{finding.title}", icon=ICONS[finding.severity], expanded=losing):
         rows = {"Evidence": finding.evidence, "Cure": finding.cure, "Otherwise": finding.otherwise}
-        st.table({name: plain(words) for name, words in rows.items()}, border="horizontal")
+        shown = {name: plain(people.without_addresses(words)) for name, words in rows.items()}
+        st.table(shown, border="horizontal")
         if finding.outcome:
             view = {
                 "view": "Deliveries",
@@ -253,13 +257,14 @@ LISTED = {
 
 
 def listed(frame: pd.DataFrame) -> None:
-    """Deliveries, each with a button that opens it."""
+    """Deliveries, each with a button that opens it, and their CSV."""
     st.session_state["listed"] = frame["id"].tolist()
     names = {one.slug: one.name for one in data.vendors()}
     named = charts.in_words(frame).assign(open="Open", vendor=frame["vendor"].replace(names))
     several = len(names) > 1
     columns = {name: one for name, one in LISTED.items() if several or name != "vendor"}
     table(named, columns, "Deliveries", "deliveries")
+    csv(named, columns, "deliveries")
 
 
 def open_if_asked(version: store.Version) -> None:
@@ -281,12 +286,12 @@ def _close() -> None:
 def _dialog(version: store.Version, row: Any) -> None:
     st.subheader(f"{charts.OUTCOMES[row.outcome]}, answered {row.status_code}", anchor=False)
     if row.reason:
-        st.warning(plain(row.reason))
+        st.warning(plain(people.without_addresses(row.reason)))
     facts = {
         "Received": f"{_local(row.received_at):%-d %b %Y, %H:%M:%S}, {ago(row.received_at)}",
         "From": row.remote_ip,
-        "Event, as claimed": row.event_type,
-        "Event id, as claimed": row.event_key,
+        "Event, as claimed": row.event_type and people.without_addresses(row.event_type),
+        "Event id, as claimed": people.event_id(row.event_key),
         "Took": f"{row.duration_ms:,.1f} ms",
         "Size": f"{row.body_bytes:,} bytes",
         "Replay of delivery": row.replay_of,
@@ -299,10 +304,20 @@ def _dialog(version: store.Version, row: Any) -> None:
     if row.headers:
         st.caption("Headers that were kept")
         st.code(_redacted(row.headers), language="json")
-    st.caption("Body")
-    st.code(
-        _pretty(row.payload if row.body is None else row.body), language="json", wrap_lines=True
+    _body(row)
+
+
+def _body(row: Any) -> None:
+    """What this delivery carried, never what another did under the same event id."""
+    if not people.sees_names():
+        st.caption("Body: hidden, as it may name people and your role does not see names.")
+        return
+    body = (row.payload or None) if row.body is None else row.body
+    of_another = row.body is None and row.brought_by not in (None, row.id)
+    st.caption(
+        f"Body of delivery {row.brought_by}, of which this is a duplicate" if of_another else "Body"
     )
+    st.code(_pretty(body), language="json", wrap_lines=True)
 
 
 def _local(at: datetime) -> pd.Timestamp:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from dashboard.base.outages import down_since
 from dashboard.base.people import known_as, smallest_group, with_people
+from dashboard.base.percent import columns
 from dashboard.base.store import Version, framed, kept, kept_a_moment, read
 from shared.outages import Outage
 from shared.queries import AnyRow, catalog, failures, leaderboard, learner
@@ -47,6 +48,7 @@ def learner_board(version: Version, metric: str, board: Board, day: Day) -> pd.D
     return framed(
         rows,
         lambda frame: _placed(with_people(frame)).assign(
+            average=columns(frame, "average")["average"],
             time=frame["time"] / _unit("time"),
             weeks=frame["person"].map(gains),
             vendors=frame["vendors"].map(lambda slugs: len(set(slugs.split(",")))),
@@ -61,7 +63,7 @@ def team_board(version: Version, metric: str, board: Board) -> pd.DataFrame:
     with read() as connection:
         rows = leaderboard.teams(connection, metric, board, smallest_group())
     figures = ["average", "average_before", "total"]
-    return framed(rows, lambda frame: _placed(frame).assign(**(frame[figures] / _unit(metric))))
+    return framed(rows, lambda frame: _placed(frame).assign(**_in_units(frame[figures], metric)))
 
 
 @kept
@@ -69,7 +71,15 @@ def module_board(version: Version, board: Board) -> pd.DataFrame:
     """place, module_name, people, gained, completed, average, time (hours)."""
     with read() as connection:
         rows = leaderboard.modules(connection, board)
-    return framed(rows, lambda frame: _placed(frame).assign(time=frame["time"] / _unit("time")))
+    return framed(
+        rows,
+        lambda frame: _placed(columns(frame, "average")).assign(time=frame["time"] / _unit("time")),
+    )
+
+
+def _in_units(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Figures of a metric as they are shown."""
+    return columns(frame, *frame) if metric == "average" else frame / _unit(metric)
 
 
 class Figures(NamedTuple):
@@ -278,7 +288,12 @@ def _near(connection: Connection, metric: str, board: Board, person: str) -> pd.
 
 def _modules(connection: Connection, board: Board, person: str) -> pd.DataFrame:
     rows = leaderboard.by_module(connection, board, person)
-    return framed(rows, lambda frame: frame.assign(time=frame["time"] / _unit("time")))
+    return framed(
+        rows,
+        lambda frame: columns(frame, "pct", "pct_before").assign(
+            time=frame["time"] / _unit("time")
+        ),
+    )
 
 
 def _events(connection: Connection, board: Board, person: str, zone: str) -> list[Told]:

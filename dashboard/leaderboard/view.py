@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import access
 from dashboard.base import people, store, windows
 from dashboard.base.outages import span
+from dashboard.base.percent import FORMAT, percent
 from dashboard.base.pieces import Figure, csv, cut_off, key_figures, plain, row, table
 from dashboard.base.windows import viewer_zone
 from dashboard.leaderboard import charts, data
@@ -22,7 +23,7 @@ METRICS = {
     "time": "Time spent",
 }
 BOARDS = {"learners": "Learners", "teams": "Teams", "modules": "Modules"}
-UNITS = {"gained": "%,.0f pts", "completed": "%,d", "average": "%.0f %%", "time": "%,.1f h"}
+UNITS = {"gained": "%,.0f pts", "completed": "%,d", "average": FORMAT, "time": "%,.1f h"}
 """How a metric is written, in the formats of a column."""
 ROW_PX = 35
 TALL_PX = 577
@@ -38,9 +39,9 @@ def number(value: float) -> str:
 
 def amount(metric: str, value: float) -> str:
     """A figure in a sentence: `312 points`, `1 module`, `54 %`, `3.5 hours`."""
-    shown = number(value)
     if metric == "average":
-        return f"{shown} %"
+        return percent(value)
+    shown = number(value)
     noun = {"gained": "point", "completed": "module", "time": "hour"}[metric]
     return f"{shown} {noun}" if shown == "1" else f"{shown} {noun}s"
 
@@ -134,7 +135,7 @@ def figures(shown: data.Figures) -> None:
 
 
 def _explain(key: str) -> None:
-    st.query_params["learner"] = key
+    st.query_params["learner"] = people.link_to(key)
     st.rerun()  # the whole page, as a dialog does not belong into a live part
 
 
@@ -217,7 +218,7 @@ def show(frame: pd.DataFrame, columns: Mapping[str, Any], alt: str, name: str) -
     height: int | Literal["auto"] = TALL_PX if len(frame) > TALL_PX // ROW_PX else "auto"
     table(frame, columns, alt, f"board_{name}", height)
     with row():
-        csv(frame[list(columns)], name)
+        csv(frame, columns, name)
         if "of" in frame:
             cut_off(len(frame), int(frame["of"].iloc[0]))
 
@@ -233,7 +234,7 @@ def climbers(shown: list[data.Climber]) -> None:
         st.subheader("Most improved", anchor=False)
     for one in shown:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            _name(one.learner, f"climber_{one.key}", one.key)
+            _name(one.learner, f"climber_{people.link_to(one.key)}", one.key)
             st.caption(f"▲ {one.rise:,}, now {ordinal(one.rank)}", width="content")
 
 
@@ -243,7 +244,7 @@ def close_calls(shown: list[data.Call]) -> None:
         st.subheader("One module from passing", anchor=False)
     for one in shown:
         with st.container(gap=None):
-            _name(one.learner, f"call_{one.key}", one.key)
+            _name(one.learner, f"call_{people.link_to(one.key)}", one.key)
             st.caption(
                 f"{amount('gained', one.gap)} behind {plain(one.ahead)}, with {number(one.left)} "
                 f"left in *{plain(one.module)}*"
@@ -263,7 +264,7 @@ def ordinal(number: int) -> str:
 def explain_if_asked(version: store.Version, metric: str, board: Board, window: str) -> None:
     """Explain the rank of whom the address names."""
     if asked := st.query_params.get("learner", ""):
-        _dialog(version, metric, board, window, asked)
+        _dialog(version, metric, board, window, people.key_at(asked))
 
 
 def _close() -> None:
@@ -271,9 +272,11 @@ def _close() -> None:
 
 
 @st.dialog("Why this rank", width="medium", position="right", on_dismiss=_close)
-def _dialog(version: store.Version, metric: str, board: Board, window: str, key: str) -> None:
-    told = data.explained(version, metric, board, key, viewer_zone())
-    if told is None:
+def _dialog(
+    version: store.Version, metric: str, board: Board, window: str, key: str | None
+) -> None:
+    told = key and data.explained(version, metric, board, key, viewer_zone())
+    if not key or not told:
         st.info("There is nobody of that id among those that are shown here.")
         return
     if told.near.empty:
@@ -287,7 +290,7 @@ def _dialog(version: store.Version, metric: str, board: Board, window: str, key:
         people.PAGE,
         label="Everything about this learner",
         icon=":material/person:",
-        query_params={"id": key},
+        query_params={"id": people.link_to(key)},
     )
 
 
@@ -344,8 +347,8 @@ def _modules(frame: pd.DataFrame) -> None:
     columns = {
         "module_name": st.column_config.TextColumn("Module", width=240),
         "gained": st.column_config.NumberColumn("Gained", format=UNITS["gained"]),
-        "pct_before": st.column_config.NumberColumn("From", format="%.0f %%"),
-        "pct": st.column_config.NumberColumn("To", format="%.0f %%"),
+        "pct_before": st.column_config.NumberColumn("From", format=FORMAT),
+        "pct": st.column_config.NumberColumn("To", format=FORMAT),
         "completed": st.column_config.CheckboxColumn("Done"),
         "time": st.column_config.NumberColumn("Time", format=UNITS["time"]),
     }
@@ -365,8 +368,7 @@ def _events(shown: list[data.Told]) -> None:
 
 
 def _event(one: data.Told, *, linked: bool) -> None:
-    pct = "unknown" if one.pct is None else f"{one.pct:.0f} %"
-    said = f"{one.at:%-d %b, %H:%M} · {plain(one.module or 'unknown')}: {pct}"
+    said = f"{one.at:%-d %b, %H:%M} · {plain(one.module or 'unknown')}: {percent(one.pct)}"
     if not linked:
         st.caption(said)
     elif one.delivery_id is None:

@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
+from dashboard import access
 from dashboard.base.certificates import with_courses
 from dashboard.base.people import sees_names, with_people
+from dashboard.base.percent import columns
 from dashboard.base.store import Version, framed, kept, local, read, settings
 from shared.queries import AnyRow, learner
 from shared.queries.people import Who
@@ -51,7 +53,7 @@ def accounts(version: Version, person: str) -> pd.DataFrame:
     """vendor, user_id, email, role, team_id, active. A user id may be an address, too."""
     with read() as connection:
         rows = learner.accounts(connection, person)
-    hidden = {} if sees_names() else {"email": None, "user_id": None}
+    hidden = {} if sees_names() else {"email": None, "user_id": None, "name": None}
     return framed(rows, lambda frame: frame.assign(**hidden))
 
 
@@ -60,7 +62,7 @@ def modules(version: Version, person: str, zone: str) -> pd.DataFrame:
     """module_name, progress_pct, time_spent_sec, updated_at."""
     with read() as connection:
         rows = learner.modules(connection, person)
-    return framed(rows, lambda frame: local(frame, zone, "updated_at"))
+    return framed(rows, lambda frame: columns(local(frame, zone, "updated_at"), "progress_pct"))
 
 
 @kept
@@ -68,7 +70,12 @@ def attempts(version: Version, person: str, zone: str) -> pd.DataFrame:
     """quiz (its name), pct, threshold_pct, result, submitted_at; the latest first."""
     with read() as connection:
         rows = learner.attempts(connection, person, settings().coaching_threshold_pct, SHOWN)
-    return framed(rows, lambda frame: local(_told_apart(frame), zone, "submitted_at"))
+    return framed(rows, lambda frame: _attempts(frame, zone))
+
+
+def _attempts(frame: pd.DataFrame, zone: str) -> pd.DataFrame:
+    told = local(_told_apart(frame), zone, "submitted_at")
+    return columns(told, "pct", limits=["threshold_pct"])
 
 
 def _told_apart(frame: pd.DataFrame) -> pd.DataFrame:
@@ -102,12 +109,19 @@ def roster(version: Version, person: str, zone: str) -> pd.DataFrame:
     return framed(rows, lambda frame: local(frame, zone, "changed_at"))
 
 
-@kept
 def cases(version: Version, person: str, zone: str) -> pd.DataFrame:
-    """quiz_name, status, owner, due, notes, flagged_pct, opened_at, closed_at; active first."""
+    """quiz_name, status, due, flagged_pct, opened_at, closed_at; for those who coach also owner
+    and notes. Active first."""
+    return _cases(version, person, zone, coaches=access.may("coach"))
+
+
+@kept
+def _cases(version: Version, person: str, zone: str, *, coaches: bool) -> pd.DataFrame:
     with read() as connection:
-        rows = learner.cases(connection, person)
-    return framed(rows, lambda frame: local(frame, zone, "opened_at", "closed_at"))
+        rows = learner.cases(connection, person, coaches=coaches)
+    return framed(
+        rows, lambda frame: columns(local(frame, zone, "opened_at", "closed_at"), "flagged_pct")
+    )
 
 
 @kept

@@ -6,12 +6,13 @@ from dashboard.base import people, pieces, store
 from dashboard.learner import data, view
 
 asked = st.query_params.get("id", "")
+key = people.key_at(asked) or ""
 
 
 @st.fragment(run_every=pieces.LIVE)
 def live() -> None:
     version = store.version()
-    found = data.profile(version, asked, store.everybody())
+    found = data.profile(version, key, store.everybody())
     if found is None:
         st.rerun()
     view.head(found)
@@ -31,7 +32,7 @@ def live() -> None:
     view.events(version, found.person)
 
 
-if asked and data.profile(store.version(), asked, store.everybody()):
+if key and data.profile(store.version(), key, store.everybody()):
     with pieces.row():
         st.page_link(people.PAGE, label="Find another", icon=":material/person_search:")
         pieces.link_to_view()

@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import access
 from dashboard.base import charts, people, store
 from dashboard.base.certificates import CERTIFICATE, completion_columns, standing
+from dashboard.base.percent import FORMAT, percent
 from dashboard.base.pieces import plain, section
 from dashboard.base.windows import viewer_zone
 from dashboard.learner import data
@@ -27,22 +28,22 @@ KINDS = {"joined": "Joined or moved", "left": "Left"}
 MODULE = {
     "module_name": st.column_config.TextColumn("Module"),
     "progress_pct": st.column_config.ProgressColumn(
-        "Progress", format="%.0f %%", min_value=0, max_value=100
+        "Progress", format=FORMAT, min_value=0, max_value=100
     ),
     "time": st.column_config.TextColumn("Time", alignment="right"),
     "updated_at": st.column_config.DatetimeColumn("Latest", format="distance"),
 }
 ATTEMPT = {
     "quiz": st.column_config.TextColumn("Quiz", width=190),
-    "pct": st.column_config.NumberColumn("Score", format="%.0f %%", width=75),
+    "pct": st.column_config.NumberColumn("Score", format=FORMAT, width=75),
     "result": st.column_config.TextColumn("Result", width=90),
-    "threshold_pct": st.column_config.NumberColumn("Threshold", format="%.0f %%", width=85),
+    "threshold_pct": st.column_config.NumberColumn("Threshold", format=FORMAT, width=85),
     "submitted_at": st.column_config.DatetimeColumn("When", format="distance"),
 }
 CASE = {
     "quiz_name": st.column_config.TextColumn("Quiz"),
     "status": st.column_config.TextColumn("Stands"),
-    "flagged_pct": st.column_config.NumberColumn("Flagged at", format="%.0f %%"),
+    "flagged_pct": st.column_config.NumberColumn("Flagged at", format=FORMAT),
     "owner": st.column_config.TextColumn("Owner"),
     "due": st.column_config.DateColumn("Due", format="D MMM YYYY"),
     "opened_at": st.column_config.DatetimeColumn("Since", format="distance"),
@@ -94,7 +95,8 @@ def search() -> None:
     for row in found.itertuples():
         told = (row.learner, row.email, row.team_id, None if row.active else "left")
         said = dict.fromkeys(one for one in told if isinstance(one, str))  # each once
-        st.page_link(people.PAGE, label=plain(" · ".join(said)), query_params={"id": str(row.key)})
+        at = {"id": people.link_to(str(row.key))}
+        st.page_link(people.PAGE, label=plain(" · ".join(said)), query_params=at)
     if len(found) == data.FOUND:
         st.caption(f"The first {data.FOUND}. Type more to find the others.")
 
@@ -129,7 +131,7 @@ def summary(stands: Any) -> None:
     said = ["No module begun yet."]
     if stands.modules:
         done = f"**{stands.completed:,} of {stands.modules:,} modules** completed"
-        said = [f"{done}, {int(stands.average)} % on average."]
+        said = [f"{done}, {percent(stands.average)} on average."]
     if stands.quizzes:
         said.append(f"**{stands.low:,} of {stands.quizzes:,} quizzes** low at the latest try.")
     if stands.overdue or stands.due_soon:
@@ -218,7 +220,8 @@ def coaching(version: store.Version, person: str) -> None:
     """Rounds of coaching, the open ones first."""
     frame = data.cases(version, person, viewer_zone())
     frame = frame.assign(status=frame["status"].map(STATES)) if len(frame) else frame
-    section("Coaching", frame, CASE, "coaching", "Nobody has flagged a quiz for coaching.")
+    columns = {name: one for name, one in CASE.items() if name in frame} if len(frame) else CASE
+    section("Coaching", frame, columns, "coaching", "Nobody has flagged a quiz for coaching.")
 
 
 def roster(version: store.Version, person: str) -> None:
@@ -239,7 +242,7 @@ def _changes(frame: pd.DataFrame) -> pd.DataFrame:
         kind=frame["kind"].map(KINDS),
         team_id=frame["team_id"].mask(left, "–"),
         role=frame["role"].mask(left, "–"),
-        reason=frame["reason"].where(left, "–"),
+        reason=frame["reason"].where(left, "–").map(people.without_addresses, na_action="ignore"),
     )
 
 
@@ -247,9 +250,11 @@ def events(version: store.Version, person: str) -> None:
     """The latest events, each with its delivery for who may open that."""
     frame, count = data.events(version, person, viewer_zone())
     links = frame["delivery_id"].map(_delivery) if len(frame) else None
-    shown = _named(frame).assign(delivery=links) if len(frame) else frame
+    if len(frame):
+        ids = frame["event_key"].map(people.event_id)
+        frame = _named(frame).assign(delivery=links, event_key=ids)
     columns = EVENT | OPENS_DELIVERY if access.may("deliveries") else EVENT
-    section("Events", shown, columns, "events", "No event is kept of them.")
+    section("Events", frame, columns, "events", "No event is kept of them.")
     if len(frame) < count:
         st.caption(f"The latest {len(frame):,} of {count:,} events.")
 

@@ -14,12 +14,14 @@ entry = table_of(AuditLog).c
 
 
 class Asked(NamedTuple):
-    """Which entries; None is any. `words` stand somewhere in an entry, in any case."""
+    """Which entries; None is any. `words` stand somewhere in an entry, in any case; without
+    `in_detail` not in what was written about people."""
 
     window: Window = Window()
     actor: str | None = None
     action: str | None = None
     words: str | None = None
+    in_detail: bool = True
 
 
 def entries(connection: Connection, asked: Asked, limit: int = 500) -> Sequence[AnyRow]:
@@ -30,7 +32,7 @@ def entries(connection: Connection, asked: Asked, limit: int = 500) -> Sequence[
         entry.at < asked.window.until if asked.window.until else true(),
         _is(entry.actor, asked.actor),
         _is(entry.action, asked.action),
-        _says(asked.words.strip()) if asked.words else true(),
+        _says(asked.words.strip(), in_detail=asked.in_detail) if asked.words else true(),
     )
     return connection.execute(query.order_by(entry.at.desc(), entry.id.desc()).limit(limit)).all()
 
@@ -49,6 +51,6 @@ def _is(column: ColumnElement[str], wanted: str | None) -> ColumnElement[bool]:
     return true() if wanted is None else column == wanted
 
 
-def _says(words: str) -> ColumnElement[bool]:
-    columns = (entry.actor, entry.action, entry.subject, entry.detail)
+def _says(words: str, *, in_detail: bool) -> ColumnElement[bool]:
+    columns = (entry.actor, entry.action, entry.subject, *((entry.detail,) if in_detail else ()))
     return or_(*(column.icontains(words, autoescape=True) for column in columns))

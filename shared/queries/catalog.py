@@ -33,6 +33,11 @@ def vendors(connection: Connection) -> Sequence[str]:
     return connection.scalars(select(learner.vendor).distinct().order_by(learner.vendor)).all()
 
 
+def accounts(connection: Connection) -> Sequence[AnyRow]:
+    """Every account of every learner: vendor, user_id."""
+    return connection.execute(select(learner.vendor, learner.user_id)).all()
+
+
 def learners(connection: Connection, who: Who) -> int:
     """How many people there are of those who are asked about."""
     asked = people(who).subquery()

@@ -149,8 +149,10 @@ class Search(NamedTuple):
     failed: bool = True
     """Only what a vendor sent and was refused or not understood."""
     words: str | None = None
-    """An event id, a learner's id or e-mail address, an address, a type, or words of a reason."""
+    """A sender's address, a type, or words of a reason; with `by_learner` also an event id, or a
+    learner's id or e-mail address."""
     sender: Sender | None = None
+    by_learner: bool = True
 
 
 def search(connection: Connection, wanted: Search, limit: int = 200) -> Sequence[AnyRow]:
@@ -164,7 +166,7 @@ def search(connection: Connection, wanted: Search, limit: int = 200) -> Sequence
         .where(delivery.received_at < wanted.until if wanted.until else true())
         .where(_FAILED if wanted.failed else _SENT_BY[wanted.sender])
         .where(_of(delivery.outcome, wanted.outcome))
-        .where(_says(wanted.words.strip()) if wanted.words else true())
+        .where(_says(wanted.words.strip(), wanted.by_learner) if wanted.words else true())
         .order_by(delivery.received_at.desc(), delivery.id.desc())
         .limit(limit)
     )
@@ -179,7 +181,17 @@ def _got_in() -> ColumnElement[bool]:
     )
 
 
-def _says(words: str) -> ColumnElement[bool]:
+def _says(words: str, by_learner: bool) -> ColumnElement[bool]:
+    said = or_(
+        delivery.remote_ip == words,
+        delivery.event_type == words,
+        delivery.reason.icontains(words, autoescape=True),
+    )
+    return or_(said, _is_of(words)) if by_learner else said
+
+
+def _is_of(words: str) -> ColumnElement[bool]:
+    """Whether a delivery is of an event by its id, or of a learner by id or address."""
     of_learner = (
         select(event.event_key)
         .join(
@@ -189,19 +201,16 @@ def _says(words: str) -> ColumnElement[bool]:
         )
         .where(or_(event.user_id == words, func.lower(learner.email) == words.lower()))
     )
-    return or_(
-        delivery.event_key == words,
-        delivery.remote_ip == words,
-        delivery.event_type == words,
-        delivery.reason.icontains(words, autoescape=True),
-        delivery.event_key.in_(of_learner),
-    )
+    return or_(delivery.event_key == words, delivery.event_key.in_(of_learner))
 
 
 def detail(connection: Connection, delivery_id: int) -> AnyRow | None:
     """One delivery with what is kept of it: all its columns; headers, body, state and kind, if it
-    is in quarantine, or the same was before it; payload, occurred_at and user_id, if its event got
-    in."""
+    is in quarantine, or the same was before it; `payload` of the event that it brought, or of which
+    it is a duplicate, and
+    `brought_by`, the delivery that brought that event; occurred_at of the event with the id that it
+    claims. A refused delivery may claim the id of any event, so it shows nothing of that one."""
+    known = or_(event.delivery_id == delivery.id, delivery.outcome == Outcome.DUPLICATE)
     query = (
         select(
             *delivery,
@@ -209,9 +218,9 @@ def detail(connection: Connection, delivery_id: int) -> AnyRow | None:
             held.body,
             held.state,
             held.kind,
-            event.payload,
+            case((known, event.payload)).label("payload"),
+            case((known, event.delivery_id)).label("brought_by"),
             event.occurred_at,
-            event.user_id,
         )
         .join(
             table_of(Quarantine),

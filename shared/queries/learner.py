@@ -233,11 +233,13 @@ def roster(connection: Connection, person: str) -> Sequence[AnyRow]:
     return connection.execute(query.order_by(change.changed_at.desc(), change.kind)).all()
 
 
-def cases(connection: Connection, person: str) -> Sequence[AnyRow]:
-    """Rounds of coaching, with quiz_name; the active ones first, then the latest."""
+def cases(connection: Connection, person: str, *, coaches: bool) -> Sequence[AnyRow]:
+    """Rounds of coaching: quiz_name, status, flagged_pct, due, opened_at, closed_at; for those who
+    coach also owner and notes. The active ones first, then the latest."""
     name = func.coalesce(quiz.quiz_name, case_.quiz_id).label("quiz_name")
+    rounds = (case_.status, case_.flagged_pct, case_.due, case_.opened_at, case_.closed_at)
     query = (
-        select(*case_, name)
+        select(name, *rounds, *((case_.owner, case_.notes) if coaches else ()))
         .join_from(table_of(CoachingCase), table_of(Quiz), same_quiz(quiz, case_), isouter=True)
         .where(_of(person, case_))
         .order_by(case_.closed_at.isnot(None), case_.id.desc())

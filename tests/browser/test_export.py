@@ -26,8 +26,9 @@ def test_a_download_is_noted_and_the_page_stays_where_it_is(
 
         with page.expect_download() as download:
             button.click()
-        rows = list(csv.DictReader(download.value.path().open(newline="")))
+        rows = list(csv.DictReader(download.value.path().open(newline="", encoding="utf-8-sig")))
         assert len(rows) == 3
+        assert {row["Outcome"] for row in rows} == {"Wrong signature"}
 
         until(lambda: stores.count(receiver.engine, AuditLog) == 1)
         entry = stores.row(receiver.engine, AuditLog)

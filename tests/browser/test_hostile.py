@@ -193,7 +193,7 @@ def download(page: Page) -> list[str]:
     for button in page.get_by_role("button", name="CSV").all():
         with page.expect_download() as downloaded:
             button.click()
-        with downloaded.value.path().open(newline="", encoding="utf-8") as file:
+        with downloaded.value.path().open(newline="", encoding="utf-8-sig") as file:
             cells += [cell for row in csv.reader(file) for cell in row]
     return cells
 

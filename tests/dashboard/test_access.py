@@ -18,6 +18,7 @@ from dashboard.base import filters
 from dashboard.base import store as data
 from dashboard.coaching import data as coaching
 from dashboard.deliveries import data as deliveries
+from dashboard.learner import data as learner
 from dashboard.viewer import Role, Viewer, viewer
 from shared.coaching import Taker
 from shared.models import AuditLog, CoachingCase, QuizThreshold, ReplayRequest
@@ -26,7 +27,7 @@ from shared.queries.people import Who
 from tests import stores
 from tests.dashboard.conftest import ROOT, Open, Send
 from tests.pages import PAGES
-from tests.shared.tables import attempts
+from tests.shared.tables import attempts, cases
 
 NOT_FOR_YOU = "is not for your role"
 COOKIE_SECRET = "a-cookie-secret-of-the-tests-0123456789"
@@ -475,3 +476,42 @@ def test_the_documents_say_what_the_table_says() -> None:
     pages = {("page", name): set(roles) for name, roles in access.PAGES.items()}
     actions = {("action", name): set(roles) for name, roles in access.ACTIONS.items()}
     assert said == pages | actions
+
+
+@pytest.mark.parametrize(
+    ("role", "told"), [(Role.MANAGER, False), (Role.LEAD, True), (Role.ADMIN, True)]
+)
+def test_notes_and_owner_of_coaching_reach_those_only_who_coach(
+    ask: Ask, company: None, store: Engine, role: Role, told: bool
+) -> None:
+    cases(store, {"owner": "Lea", "notes": "Struggles at home"})
+    user = claims("somebody", roles=[role], teams=["west"])
+    version = ask(user, data.version)
+    frame = ask(user, lambda: learner.cases(version, "dana@acme.example", "UTC"))
+    assert frame["status"].tolist() == ["open"]
+    assert ("Struggles at home" in frame.to_csv(), "Lea" in frame.to_csv()) == (told, told)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_what_is_kept_for_one_role_of_coaching_is_not_given_to_another(
+    visit: Visit, company: None, store: Engine, role: Role
+) -> None:
+    cases(store, {"owner": "Lea", "notes": "Struggles at home"})
+    for one in (Role.LEAD, role):  # the lead first: what is kept for one is there for the next
+        app = visit("learner", claims("x", roles=[one], teams=["west"]), id="mindtickle/u-1")
+    assert not app.exception
+    assert ("struggles" in everything(app)) is (role in access.ACTIONS["coach"])
+
+
+def test_a_file_is_made_later_for_the_viewer_of_the_page_only_while_they_may(
+    ask: Ask, store: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = claims("ada")
+    later = ask(user, lambda: data.as_the_viewer(lambda: data.note_export("learners", 3)))
+    assert stores.count(store, AuditLog) == 0  # drawing the page takes nothing out
+    later()
+    assert stores.row(store, AuditLog).actor == "ada@acme.example"
+    monkeypatch.setenv("DASHBOARD_ADMINS", "someone-else@acme.example")
+    st.cache_resource.clear()
+    with pytest.raises(access.Refused):
+        later()

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
-from shared.queries.learner import accounts, certificates, profile
 from sqlalchemy import Engine
 
 from receiver.metrics import Metrics
@@ -30,6 +29,7 @@ from shared.models import (
 )
 from shared.outcomes import Outcome
 from shared.queries.certifications import certificates as board_of_certificates
+from shared.queries.learner import accounts, certificates, profile
 from shared.queries.people import EVERYBODY, Who, people
 from tests import playing
 from tests.receiver import (

@@ -95,7 +95,7 @@ def test_no_page_tells_a_name_to_a_role_that_is_not_to_see_names(
     open_page: Open, monkeypatch: pytest.MonkeyPatch, how: str, page: str
 ) -> None:
     monkeypatch.setenv("NAMES_ADMIN", how)
-    query = {"id": "mindtickle/u-1"} if page == "learner" else {}
+    query = {"id": people.link_to("mindtickle/u-1")} if page == "learner" else {}
     shown = open_page(page, **query)
     told = [
         one.value for kind in ("markdown", "caption", "header", "info") for one in shown.get(kind)
@@ -124,7 +124,7 @@ def test_the_log_of_an_item_names_nobody_to_a_role_that_is_not_to_see_names(
     with store.begin() as connection:
         coaching.flag(connection, "lead", [Taker(V, "u-1", "q-1")], 70)
     monkeypatch.setenv("NAMES_ADMIN", "anonymous")
-    for page, query in (("coaching", {"item": "mindtickle/u-1/q-1"}), ("audit", {})):
+    for page, query in (("coaching", {"item": f"{people.link_to(DANA[2])}/q-1"}), ("audit", {})):
         tables = " ".join(one.value.to_csv() for one in open_page(page, **query).dataframe)
         assert "flag" in tables
         assert not [word for word in ("dana", "brooks") if word in tables.lower()]

@@ -2,9 +2,11 @@
 
 import re
 
+import pandas as pd
 import pytest
+import streamlit as st
 
-from dashboard.base.pieces import plain
+from dashboard.base.pieces import as_csv, plain
 from tests.hostile import CORPUS
 
 JOINER = "\u2060"
@@ -29,3 +31,33 @@ def test_a_web_address_is_parted_so_that_no_link_is_made_of_it(address: str, sho
 
 def test_other_text_with_a_colon_is_not_parted() -> None:
     assert JOINER not in plain("userId: field required; www is no address, https: neither")
+
+
+COLUMNS = {
+    "open": st.column_config.ButtonColumn(""),
+    "place": st.column_config.TextColumn("#"),
+    "learner": st.column_config.ButtonColumn("Learner", key="explain"),
+    "pct": st.column_config.NumberColumn("Score", format="%g %%"),
+    "weeks": st.column_config.BarChartColumn("8 weeks"),
+}
+FRAME = pd.DataFrame(
+    {
+        "open": ["Open", "Open"],
+        "place": ["1", "2="],
+        "learner": ["Zoë", "=1+1"],
+        "pct": [-5.5, 70.0],
+        "weeks": [[1.0, 2.0], [3.0]],
+        "email": ["zoe@acme.example", None],
+    }
+)
+
+
+def test_a_csv_begins_with_the_mark_by_which_a_spreadsheet_knows_utf_8() -> None:
+    assert as_csv(FRAME, COLUMNS).startswith(b"\xef\xbb\xbf")
+
+
+def test_a_csv_has_the_headings_of_the_page_and_one_value_a_cell() -> None:
+    heading, first, second = as_csv(FRAME, COLUMNS).decode("utf-8-sig").splitlines()
+    assert heading == "Place,Learner,Score (%)"
+    assert first == "1,Zoë,-5.5"
+    assert second == "2=,'=1+1,70.0"

@@ -15,6 +15,8 @@ from shared.models import AuditLog, CoachingCase, QuizThreshold
 from shared.queries.coaching import Taker
 from tests import stores
 from tests.dashboard.conftest import Open, Send
+from tests.pages import rows
+from tests.shared import tables
 
 DANA = Taker("mindtickle", "u-1", "q-1")
 ITEM = "mindtickle/u-1/q-1"
@@ -333,3 +335,32 @@ def test_a_hostile_name_becomes_neither_markup_nor_link(
     shown = next(one.value for one in page.markdown if "img" in one.value)
     assert r" · \<img src=x\> \*\*b\*\* \[l\]\(javascript\:" in shown
     assert not re.search(r"www\\?\.|https?\\?:\\?/", shown)  # what Markdown would make a link of
+
+
+NEAR = {"userId": "u-1", "quizId": "q-1", "score": 69.96, "maxScore": 100}
+
+
+@pytest.mark.usefixtures("company")
+def test_a_score_just_under_the_threshold_is_not_shown_as_the_threshold(
+    open_page: Open, send: Send
+) -> None:
+    send("quiz.submitted", NEAR)
+    (row,) = listed(open_page("coaching"))
+    assert (row["latest_pct"], row["best_pct"], row["threshold_pct"]) == (69.96, 69.96, 70)
+    assert [row["pct"] for row in rows(open_page("learner", id="mindtickle/u-1"), "pct")] == [69.96]
+
+
+@pytest.mark.usefixtures("company")
+def test_a_threshold_with_a_fraction_is_shown_and_saved_as_it_was_set(
+    open_page: Open, send: Send, store: Engine
+) -> None:
+    send("quiz.submitted", NEAR)
+    tables.add(
+        store, QuizThreshold, [{"vendor": "mindtickle", "quiz_id": "q-1", "threshold_pct": 72.5}]
+    )
+    page = asked(open_page("coaching"), "thresholds")
+    assert page.slider[0].value == 72.5
+    assert "72.5 % would flag" in markdown(page)
+    page.slider[0].set_value(67.5).run()
+    page.button(key="save_threshold").click().run()
+    assert stores.row(store, QuizThreshold).threshold_pct == 67.5

@@ -29,7 +29,7 @@ def refuse(send: Send, times: int) -> None:
 def test_all_taken_reads_all_good(open_page: Open) -> None:
     page = open_page("deliveries")
     assert page.success[0].value.startswith("All good. Last delivery ")
-    assert "100.0 % of 6 taken in the last 24 hours" in page.success[0].value
+    assert "100 % of 6 taken in the last 24 hours" in page.success[0].value
     assert not [one for one in page.caption if "unknown addresses" in one.value]
 
 
@@ -284,3 +284,22 @@ def test_requests_to_unknown_addresses_are_one_line_with_their_latest_path_as_te
     assert line.startswith("1,200 requests to unknown addresses below /webhooks/ in the last 24 ")
     assert path not in line
     assert plain(path) in line
+
+
+@pytest.mark.parametrize(
+    ("outcome", "says", "body"),
+    [
+        ("bad_signature", "Body", "(not kept)"),
+        ("too_large", "Body", "(not kept)"),
+        ("duplicate", "Body of delivery 1, of which this is a duplicate", "{}"),
+        ("accepted", "Body", "{}"),
+    ],
+)
+def test_a_delivery_shows_its_own_body_or_says_whose_it_is_or_that_it_was_not_kept(
+    open_page: Open, store: Engine, outcome: str, says: str, body: str
+) -> None:
+    tables.deliveries(store, {"event_key": "e-1"}, {"event_key": "e-1", "outcome": outcome})
+    tables.event(store, "e-1", delivery_id=2 if outcome == "accepted" else 1)
+    page = open_page("deliveries", delivery="2")
+    assert says in [one.value for one in page.caption]
+    assert page.code[-1].value == body

@@ -163,3 +163,15 @@ def test_the_version_of_the_store_moves_with_every_event_delivery_and_note(
 )
 def test_a_window_of_deliveries_starts_at_a_full_hour_or_day(window: str, start: datetime) -> None:
     assert first_hour(window, NOON + timedelta(minutes=34, seconds=5)) == start
+
+
+@pytest.mark.parametrize("outcome", ["accepted", "duplicate", "bad_signature", "too_large"])
+def test_only_a_duplicate_shows_the_payload_of_the_event_whose_id_it_claims(
+    store: Engine, connection: Connection, outcome: str
+) -> None:
+    tables.deliveries(store, {"event_key": "e-1"}, {"event_key": "e-1", "outcome": outcome})
+    tables.event(store, "e-1", delivery_id=2 if outcome == "accepted" else 1)
+    found = deliveries.detail(connection, 2)
+    assert found is not None
+    brought = {"accepted": ("{}", 2), "duplicate": ("{}", 1)}
+    assert (found.payload, found.brought_by) == brought.get(outcome, (None, None))

@@ -1,0 +1,167 @@
+"""What reaches the browser, or a file, of people whose names the viewer may not see."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import streamlit as st
+from sqlalchemy import Engine
+from streamlit.testing.v1.local_script_runner import LocalScriptRunner
+
+from dashboard import access
+from dashboard.base import people
+from dashboard.viewer import Role
+from shared import coaching
+from shared.audit import note
+from shared.facts import Completed, Identified, Provisioned
+from shared.models import Event
+from shared.queries.coaching import Taker
+from tests import playing
+from tests.dashboard.conftest import Open, Send
+from tests.dashboard.test_access import Visit, claims, login, said, visit
+from tests.shared import tables
+from tests.shared.tables import LONG_AGO, V, fold
+
+__all__ = ["login", "visit"]
+
+NOW = datetime.now(UTC)
+DANA = "uid-dana-5501"
+INES = "uid-ines-5502"
+LESSONLY = "5503977"
+WORDS = ("dana", "brooks", "ines", "okafor", DANA, INES, LESSONLY, "acme-people.example")
+"""Each in no other text of the store; matched in any case."""
+Sent = Callable[[], list[str]]
+
+
+@pytest.fixture
+def staff(store: Engine, send: Send) -> None:
+    """Two who gained, failed and lost a certificate, each at two vendors; one vendor makes its
+    event keys of the user id. A stranger quotes an address, a lead writes one down."""
+    for user, name in ((DANA, "Dana Brooks"), (INES, "Ines Okafor")):
+        mail = f"{name.split()[0].lower()}@acme-people.example"
+        fold(store, [Provisioned(V, user, mail, name, "rep", "west", LONG_AGO)])
+        fold(store, [Identified("innovative_educators", mail, mail, name, NOW)])
+        for days, pct in ((20, 10), (2, 40 if user == DANA else 50)):
+            send("module.progress", playing.progress(user, progressPct=pct), days)
+        for quiz in ("q-1", "q-2", "q-3"):
+            send("quiz.submitted", {"userId": user, "quizId": quiz, "score": 1, "maxScore": 10}, 1)
+        send("certification.expired", {"userId": user, "certName": "Demo"}, 1)
+    card = f"https://cards.example/{LESSONLY}"
+    fold(store, [Identified("lessonly", LESSONLY, "dana@acme-people.example", None, NOW)])
+    fold(store, [Completed("lessonly", "k", LESSONLY, "c-1", "Onboarding", 90, NOW, card)])
+    key = f"{LESSONLY}-lesson-1"
+    last = 1000
+    tables.deliveries(
+        store,
+        {"id": last, "vendor": "lessonly", "event_key": key, "received_at": NOW},
+        {"id": last + 1, "vendor": "lessonly", "event_key": key, "received_at": NOW,
+         "outcome": "bad_signature", "event_type": "dana@acme-people.example",
+         "reason": "no dana@acme-people.example here", "status_code": 403},
+    )  # fmt: skip
+    tables.add(
+        store,
+        Event,
+        [{"vendor": "lessonly", "event_key": key, "digest": key, "type": "lesson.completed",
+          "user_id": LESSONLY, "occurred_at": NOW, "received_at": NOW, "delivery_id": last,
+          "payload": '{"email": "dana@acme-people.example"}'}],
+    )  # fmt: skip
+    with store.begin() as connection:
+        due = (NOW + timedelta(days=3)).date()
+        coaching.flag(connection, "lead", [Taker(V, DANA, "q-1")], 70, "lead", due, None)
+        note(connection, "lead", "change", "case 1", "notes none → talk to Dana Brooks")
+        note(connection, "admin", "erase", None, "asked for by dana@acme-people.example")
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
+    """Every message to the browser as text, and every file as it would be made on click."""
+    kept: list[str] = []
+    forward, download = LocalScriptRunner.forward_msgs, st.download_button
+
+    def forward_msgs(runner: LocalScriptRunner) -> Any:
+        found = forward(runner)
+        kept.extend(one.SerializeToString().decode("utf-8", "replace").lower() for one in found)
+        return found
+
+    def download_button(label: str, data: Any, *args: Any, **kwargs: Any) -> bool:
+        made = data() if callable(data) else data
+        kept.append(made.decode().lower() if isinstance(made, bytes) else made.lower())
+        return download(label, "", *args, **kwargs)
+
+    monkeypatch.setattr(LocalScriptRunner, "forward_msgs", forward_msgs)
+    monkeypatch.setattr(st, "download_button", download_button)
+    return lambda: kept
+
+
+def visits() -> Iterator[tuple[str, dict[str, str]]]:
+    """Each page with its views and dialogs, by links as pages make them."""
+    dana = people.link_to("innovative_educators/dana@acme-people.example")
+    yield from (("leaderboard", {}), ("leaderboard", {"board": "Teams"}))
+    yield "leaderboard", {"learner": dana}
+    yield from (("coaching", {"queue": view}) for view in ("New", "In progress", "All"))
+    yield "coaching", {"item": f"{people.link_to(f'{V}/{DANA}')}/q-1"}
+    yield from (("certifications", {}), ("certifications", {"view": "Course completions"}))
+    yield from (("learner", {}), ("learner", {"id": dana}))
+    for view in ("Diagnosis", "Attempt chains", "Deliveries", "Quarantine"):
+        yield "deliveries", {"view": view, "which": "All"}
+    yield from (("deliveries", {"delivery": str(id_)}) for id_ in (1, 1000, 1001))
+    yield "audit", {}
+
+
+@pytest.mark.usefixtures("staff")
+@pytest.mark.parametrize("how", ["initials", "anonymous"])
+@pytest.mark.parametrize("role", list(Role))
+def test_nothing_that_names_a_person_is_sent_to_a_role_that_does_not_see_names(
+    visit: Visit, sent: Sent, monkeypatch: pytest.MonkeyPatch, role: Role, how: str
+) -> None:
+    monkeypatch.setenv("NAMES_KEY", "a-key-of-this-installation")
+    monkeypatch.setenv(f"NAMES_{role.name}", how)
+    st.cache_resource.clear()
+    for page, query in visits():
+        if role in access.PAGES[page]:
+            app = visit(page, claims("viewer", roles=[role], teams=["west"]), **query)
+            assert not app.exception, (page, query)
+            if "learner" in query or "id" in query:
+                assert "There is no" not in said(app)  # the link does lead somewhere
+        told = {word for text in sent() for word in WORDS if word in text}
+        assert not told, (page, query, told)
+        sent().clear()
+
+
+@pytest.mark.usefixtures("staff")
+def test_the_same_look_finds_names_where_they_may_be_seen(visit: Visit, sent: Sent) -> None:
+    visit("leaderboard", claims("viewer", roles=[Role.ADMIN]))
+    visit("deliveries", claims("viewer", roles=[Role.ADMIN]), delivery="1000")
+    text = " ".join(sent())
+    assert all(word in text for word in ("dana brooks", LESSONLY, "acme-people.example"))
+
+
+@pytest.mark.usefixtures("company")
+def test_without_full_names_an_id_leads_to_no_learner(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAMES_KEY", "a-key-of-this-installation")
+    monkeypatch.setenv("NAMES_ADMIN", "anonymous")
+    assert "no such learner" in open_page("learner", id="mindtickle/u-1").warning[0].value
+    assert open_page("learner", id=people.link_to("mindtickle/u-1")).header
+
+
+@pytest.mark.usefixtures("company")
+def test_a_link_of_a_role_that_sees_no_names_serves_one_that_does(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAMES_KEY", "a-key-of-this-installation")
+    for name in ("mindtickle/u-1", people.link_to("mindtickle/u-1")):
+        assert "dana" in open_page("learner", id=name).header[0].value
+
+
+@pytest.mark.usefixtures("company")
+@pytest.mark.parametrize("words", ["u-2", "ines@acme.example"])
+def test_without_full_names_no_search_says_whose_a_delivery_is(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setenv("NAMES_KEY", "a-key-of-this-installation")
+    monkeypatch.setenv("NAMES_ADMIN", "anonymous")
+    page = open_page("deliveries", view="Deliveries", which="All", search=words)
+    assert "No such delivery" in " ".join(one.value for one in page.info)
