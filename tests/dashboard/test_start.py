@@ -109,11 +109,14 @@ def test_no_header_says_who_is_there_and_nothing_is_uploaded() -> None:
     assert given.keys() == LOCKED.keys() | LOOK.keys() | {"server.address", "server.port"}
 
 
-def test_the_start_names_a_misspelt_variable_without_its_value(tmp_path: Path) -> None:
+def test_the_start_names_a_misspelt_variable_without_its_value(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     (tmp_path / ".env").write_text("OIDC_CLIENTID=hidden\n")
     (tmp_path / ".env").chmod(0o600)
     port = str(free_port())
-    process = start(tmp_path, DASHBOARD_PORT=port, DASHBOARD_ADMIN="hidden")
+    more = {"DASHBOARD_PORT": port, "DASHBOARD_ADMIN": "hidden"}
+    process = start(tmp_path, DATABASE_URL=sqlite_url, **more)
     try:
         until(lambda: is_up(f"http://127.0.0.1:{port}/_stcore/health"))
     finally:
