@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from prometheus_client.parser import text_string_to_metric_families
 
 from receiver.vendors import ADAPTERS
-from shared.models import Delivery
+from shared.models import DeliveryHourly
 from shared.outcomes import Outcome
 from tests import playing, stores
 from tests.browser.conftest import serving
@@ -113,7 +113,7 @@ def visit(
             posts,
             receiver.log.read_bytes(),
             receiver.client.get("/metrics").text,
-            stores.count(receiver.engine, Delivery),
+            sum(hour.deliveries for hour in stores.rows(receiver.engine, DeliveryHourly)),
         )
 
 
