@@ -423,11 +423,11 @@ def everything(app: AppTest) -> str:
     ("page", "query"),
     [
         ("leaderboard", {}),
-        ("leaderboard", {"board": "Teams"}),
+        ("leaderboard", {"board": "teams"}),
         ("leaderboard", {"team": "west"}),
         ("leaderboard", {"learner": "mindtickle/u-1"}),
         ("certifications", {}),
-        ("certifications", {"view": "Course completions"}),
+        ("certifications", {"view": "courses"}),
         ("learner", {"find": "acme"}),
         ("learner", {"id": "mindtickle/u-1"}),
     ],
