@@ -6,7 +6,7 @@ from typing import Literal
 import streamlit as st
 
 from dashboard import access, sign_in
-from dashboard.base import pieces, states, store
+from dashboard.base import address, filters, pieces, states, store
 
 # A local image: with a Material symbol Streamlit asks a font host for the tab's icon.
 st.set_page_config("Repboard", page_icon=Path(__file__).parent / "icon.png", layout="wide")
@@ -75,5 +75,9 @@ if not access.may(page.url_path or "leaderboard"):
 sign_in.who_is_here()
 states.wait_for_first_delivery()
 states.status()
+address.begin(page.url_path)
+above = st.container()
 with pieces.downloads():
     page.run()
+with above:
+    filters.say_unknown()

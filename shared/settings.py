@@ -97,6 +97,10 @@ def _secrets(value: Any) -> Any:
     return [plain(text, f"value {place} ") for place, text in enumerate(split(plain(value)), 1)]
 
 
+def _lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
 def is_loopback(url: str) -> bool:
     """Whether an address leads back to the machine that uses it."""
     try:
@@ -189,6 +193,7 @@ def _names_key(key: SecretStr) -> SecretStr:
 
 SHORTEST_KEY = 16
 Names = Literal["full", "initials", "anonymous"]
+Weekday = Literal["monday", "sunday", "saturday"]
 TEN_YEARS_SEC = 315_360_000
 SHORT = 16
 """Characters under which a secret can be guessed by who sees what it signs."""
@@ -268,6 +273,9 @@ class Settings(BaseSettings):
     names_key: Annotated[Secret, AfterValidator(_names_key)] | None = None
     """This installation's own; without it no one can tell which person an anonymous name or a link
     stands for."""
+    week_begins: Annotated[Weekday, BeforeValidator(_lower)] = "monday"
+    fiscal_year_begins: Annotated[int, Field(ge=1, le=12)] = 1
+    """The month in which the first quarter begins."""
     smallest_group: Annotated[int, Field(ge=1, le=1_000)] = 5
     """Members that a team needs to show an average to a role that does not see full names: of
     four, one who knows the other three could work the last one out. 1 shows every average."""

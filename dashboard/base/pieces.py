@@ -4,14 +4,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
-from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import access
-from dashboard.base import store
+from dashboard.base import address, store
 from dashboard.base.percent import percent
 
 LIVE = "1s"
@@ -91,9 +90,9 @@ def cut_off(shown: int, there: int) -> None:
 
 def link_to_view() -> None:
     """The address of what is on screen, to copy."""
-    query = urlencode(st.query_params.to_dict())
+    query = address.query()
     with st.popover("Link", icon=":material/link:"):
-        st.caption("Whoever opens it sees this view.")
+        st.caption("Anyone with access sees this view.")
         st.code(f"{st.context.url or ''}{'?' if query else ''}{query}", language=None)
 
 

@@ -8,6 +8,7 @@ from dashboard import access
 from dashboard.base import store
 from dashboard.base.pieces import LIVE
 from dashboard.base.windows import ago, zone_in_words
+from shared.queries import catalog
 from shared.queries.people import Who
 
 CURL = Template("""\
@@ -68,10 +69,9 @@ def first_run(address: str) -> None:
 @st.fragment(run_every=LIVE)
 def status() -> None:
     """The grey line under the title."""
-    version = store.version()
     st.caption(
-        f"Last event {ago(store.last_event(version))} · "
-        f"{store.roster_size(version, access.who(Who())):,} learners "
+        f"Last event {ago(store.query(catalog.newest_event_at))} · "
+        f"{store.query(catalog.learners, access.who(Who())):,} learners "
         f"on the roster · {zone_in_words()}"
     )
 

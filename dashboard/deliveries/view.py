@@ -185,17 +185,17 @@ def _finding(finding: Finding, whose: str) -> None:
         st.table(shown, border="horizontal")
         if finding.outcome:
             view = {
-                "view": "Deliveries",
+                "view": "deliveries",
                 "which": _which(finding.outcome),
-                "outcome": charts.OUTCOMES[finding.outcome],
+                "outcome": finding.outcome,
             }
             st.link_button("The deliveries behind it", f"?{urlencode(view)}", type="tertiary")
 
 
 def _which(outcome: Outcome) -> str:
     if outcome is Outcome.MISSING_CREDENTIALS:
-        return "Strangers"
-    return "All" if outcome in TAKEN else "Failed"
+        return "strangers"
+    return "all" if outcome in TAKEN else "failed"
 
 
 def chains(vendors: Sequence[VendorFacts], window: str, zone: str) -> None:

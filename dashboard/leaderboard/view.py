@@ -61,7 +61,7 @@ def notice(lag: data.Lag) -> None:
                     "deliveries/page.py",
                     label="See them",
                     icon=":material/arrow_forward:",
-                    query_params={"view": "Attempt chains", "span": "30 days"},
+                    query_params={"view": "chains", "span": "30d"},
                 )
 
 

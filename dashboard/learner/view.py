@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import charts, people, store
+from dashboard.base import charts, filters, people, store
 from dashboard.base.certificates import CERTIFICATE, completion_columns, standing
 from dashboard.base.percent import FORMAT, percent
 from dashboard.base.pieces import plain, section
@@ -82,13 +82,13 @@ def search() -> None:
     if not people.sees_names():
         st.info("Only who sees full names can look for one. Come here from a list.")
         return
-    words = st.text_input(
+    words = filters.words(
         "Find a learner",
-        key="find",
-        bind="query-params",
-        placeholder="A part of a name, an e-mail address or a user id",
+        "find",
+        "A part of a name, an e-mail address or a user id",
         width=420,
-    ).strip()
+        labelled=True,
+    )
     found = data.found(store.version(), words, store.everybody()) if words else pd.DataFrame()
     if words and found.empty:
         st.info("Nobody here has that in their name, e-mail address or user id.")
@@ -175,14 +175,12 @@ def _chosen(names: Sequence[str]) -> Sequence[str]:
     """Which quizzes are drawn where there are too many for all: by default the latest."""
     if len(names) <= CHARTS:
         return names
-    chosen = st.multiselect(
+    chosen = filters.pick_several(
         "Quizzes to draw",
+        "quizzes",
         names,
-        max_selections=CHARTS,
-        key="quizzes",
-        bind="query-params",
-        placeholder=f"The latest {CHARTS} of {len(names):,} quizzes are drawn; choose others",
-        label_visibility="collapsed",
+        f"The latest {CHARTS} of {len(names):,} quizzes are drawn; choose others",
+        CHARTS,
     )
     return chosen or names[:CHARTS]
 

@@ -97,14 +97,14 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
 def visits() -> Iterator[tuple[str, dict[str, str]]]:
     """Each page with its views and dialogs, by links as pages make them."""
     dana = people.link_to("innovative_educators/dana@acme-people.example")
-    yield from (("leaderboard", {}), ("leaderboard", {"board": "Teams"}))
+    yield from (("leaderboard", {}), ("leaderboard", {"board": "teams"}))
     yield "leaderboard", {"learner": dana}
     yield from (("coaching", {"queue": view}) for view in ("New", "In progress", "All"))
     yield "coaching", {"item": f"{people.link_to(f'{V}/{DANA}')}/q-1"}
-    yield from (("certifications", {}), ("certifications", {"view": "Course completions"}))
+    yield from (("certifications", {}), ("certifications", {"view": "courses"}))
     yield from (("learner", {}), ("learner", {"id": dana}))
-    for view in ("Diagnosis", "Attempt chains", "Deliveries", "Quarantine"):
-        yield "deliveries", {"view": view, "which": "All"}
+    for view in ("diagnosis", "chains", "deliveries", "quarantine"):
+        yield "deliveries", {"view": view, "which": "all"}
     yield from (("deliveries", {"delivery": str(id_)}) for id_ in (1, 1000, 1001))
     yield "audit", {}
 
@@ -163,5 +163,5 @@ def test_without_full_names_no_search_says_whose_a_delivery_is(
 ) -> None:
     monkeypatch.setenv("NAMES_KEY", "a-key-of-this-installation")
     monkeypatch.setenv("NAMES_ADMIN", "anonymous")
-    page = open_page("deliveries", view="Deliveries", which="All", search=words)
+    page = open_page("deliveries", view="deliveries", which="all", search=words)
     assert "No such delivery" in " ".join(one.value for one in page.info)

@@ -54,7 +54,7 @@ def test_team_and_leavers_are_filters_in_the_address(open_page: Open) -> None:
 
 @pytest.mark.usefixtures("certified")
 def test_completions_of_the_window_are_listed_and_counted_by_course(open_page: Open) -> None:
-    page = open_page("certifications", view="Course completions")
+    page = open_page("certifications", view="courses")
     (completion,) = rows(page, "completed_at")
     assert (completion["learner"], completion["course"], completion["score"]) == (
         "ann@x.com",
@@ -62,7 +62,7 @@ def test_completions_of_the_window_are_listed_and_counted_by_course(open_page: O
         80,
     )
     assert completion["report_url"] == "https://x.example/1"
-    page = open_page("certifications", view="Course completions", window="All time")
+    page = open_page("certifications", view="courses", window="all")
     (course,) = rows(page, "completions")
     assert (course["course_name"], course["completions"], course["average"]) == ("Basics", 2, 80)
 
@@ -70,7 +70,7 @@ def test_completions_of_the_window_are_listed_and_counted_by_course(open_page: O
 @pytest.mark.usefixtures("company")
 @pytest.mark.parametrize(
     ("view", "said"),
-    [("Certificates", "certification.expired"), ("Course completions", "No course was completed")],
+    [("certificates", "certification.expired"), ("courses", "No course was completed")],
 )
 def test_where_there_is_nothing_the_page_says_why(open_page: Open, view: str, said: str) -> None:
     page = open_page("certifications", view=view)
@@ -88,9 +88,9 @@ def test_hostile_text_stays_in_cells(open_page: Open, store: Engine) -> None:
             Completed(V, "c", HOSTILE, HOSTILE, HOSTILE, 1, NOW - DAY / 4, "javascript:alert(1)"),
         ],
     )
-    (row,) = rows(open_page("certifications", view="Certificates"), "stands")
+    (row,) = rows(open_page("certifications", view="certificates"), "stands")
     assert row["cert_name"] == HOSTILE
-    page = open_page("certifications", view="Course completions")
+    page = open_page("certifications", view="courses")
     (row,) = rows(page, "completed_at")
     assert "report_url" not in row
     assert "onerror" not in written(page)

@@ -111,7 +111,7 @@ def test_after_an_outage_the_page_says_what_came_later(
 @pytest.mark.usefixtures("company")
 def test_a_failed_delivery_is_listed_with_its_reason(open_page: Open, send: Send) -> None:
     refuse(send, 1)
-    (row,) = open_page("deliveries", view="Deliveries").dataframe[0].value.to_dict("records")
+    (row,) = open_page("deliveries", view="deliveries").dataframe[0].value.to_dict("records")
     assert row["words"] == "Wrong signature"
     assert "MINDTICKLE_WEBHOOK_SECRET" in row["reason"]
     assert row["event_type"] == "module.progress"
@@ -130,7 +130,7 @@ def test_causes_are_grouped_with_their_latest_reason(open_page: Open, send: Send
 def test_the_outcome_filter_in_the_address_limits_the_list(open_page: Open, send: Send) -> None:
     refuse(send, 1)
     send("module.progress", {"userId": "u-1"})
-    page = open_page("deliveries", view="Deliveries", outcome="Not understood")
+    page = open_page("deliveries", view="deliveries", outcome="unreadable")
     assert page.dataframe[0].value["words"].tolist() == ["Not understood"]
 
 
@@ -148,14 +148,14 @@ def test_the_outcome_filter_in_the_address_limits_the_list(open_page: Open, send
 def test_the_search_finds_deliveries_by_learner_address_or_type(
     open_page: Open, words: str, found: int
 ) -> None:
-    page = open_page("deliveries", view="Deliveries", which="All", search=words)
+    page = open_page("deliveries", view="deliveries", which="all", search=words)
     assert len(page.dataframe[0].value if page.dataframe else ()) == found
 
 
 @pytest.mark.usefixtures("company")
 def test_a_refused_event_stands_in_its_chain_until_it_gets_in(open_page: Open, send: Send) -> None:
     refuse(send, 1)
-    (row,) = open_page("deliveries", view="Attempt chains").dataframe[0].value.to_dict("records")
+    (row,) = open_page("deliveries", view="chains").dataframe[0].value.to_dict("records")
     assert (row["attempt"], row["state"]) == ("1 of 5", "waiting for a retry")
 
 
@@ -184,7 +184,7 @@ def test_asking_for_a_replay_writes_a_request_for_a_receiver(
     open_page: Open, store: Engine, send: Send
 ) -> None:
     refuse(send, 2)
-    page = open_page("deliveries", view="Quarantine")
+    page = open_page("deliveries", view="quarantine")
     page.button(key="dry_mindtickle").click().run()
     request = stores.row(store, ReplayRequest)
     assert (request.vendor, request.outcome, request.dry_run, request.state) == (
@@ -208,7 +208,7 @@ def test_payload_text_reaches_no_markdown_and_no_html(
     pages = [open_page(name) for name in ("leaderboard", "coaching")]
     pages += [
         open_page("deliveries", view=view, delivery=delivery)
-        for view in ("Diagnosis", "Attempt chains", "Deliveries", "Quarantine")
+        for view in ("diagnosis", "chains", "deliveries", "quarantine")
         for delivery in ("1", "4")
     ]
     for page in pages:
@@ -249,7 +249,7 @@ def two_vendors(store: Engine) -> None:
 
 @pytest.mark.usefixtures("two_vendors")
 def test_of_several_vendors_each_delivery_and_finding_says_whose_it_is(open_page: Open) -> None:
-    listed = open_page("deliveries", view="Deliveries").dataframe[-1].value
+    listed = open_page("deliveries", view="deliveries").dataframe[-1].value
     assert set(listed["vendor"]) == {"MindTickle", "Seismic Learning (Lessonly)"}
     titles = [one.label for one in open_page("deliveries").expander]
     assert any(title.startswith("Seismic Learning (Lessonly): ") for title in titles)
@@ -265,7 +265,7 @@ def test_what_loses_events_comes_first_whose_ever_it_is(open_page: Open, send: S
 
 @pytest.mark.usefixtures("two_vendors")
 def test_the_vendor_filter_limits_verdict_and_list(open_page: Open) -> None:
-    page = open_page("deliveries", view="Deliveries", vendor="Seismic Learning (Lessonly)")
+    page = open_page("deliveries", view="deliveries", vendor="lessonly")
     assert "of 1 taken" in page.warning[0].value
     assert page.dataframe[-1].value["words"].tolist() == ["Wrong credentials"]
 
