@@ -50,8 +50,8 @@ def people(
     `figures` are sums over a person's `accounts`, which has a row of each learner, with what was
     joined to it.
     """
-    row = _identities().cte("identities").c
-    asked = select(row).where(*_asked(row, who))
+    row: Any = _identities().cte("identities").c
+    asked: Select[Any] = select(*row).where(*_asked(row, who))
     if not figures:
         return asked
     person = asked.cte("asked")
