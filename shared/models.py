@@ -237,7 +237,8 @@ class Learner(Table, table=True):
 
 
 class RosterChange(Table, table=True):
-    """Somebody joined or changed role or team (`kind` is `joined`), or left (`left`)."""
+    """A learner joined or changed role or team (`kind` is `joined`), or left (`left`). `said_at` is
+    when the vendor said so, which for a departure can be before it."""
 
     __tablename__ = "roster_change"
 
@@ -248,6 +249,7 @@ class RosterChange(Table, table=True):
     role: str | None = Field(default=None, sa_type=Words)
     team_id: str | None = Field(default=None, sa_type=Words)
     reason: str | None = Field(default=None, sa_type=Words)
+    said_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class Module(Table, table=True):

@@ -136,7 +136,7 @@ class Headline(NamedTuple):
     """The answers of the first line; None where there is nothing to tell."""
 
     leader: Leader | None
-    slipped: AnyRow | None
+    slipped: leaderboard.Slipped | None
     call: Call | None
 
 

@@ -114,7 +114,8 @@ def head(person: Any) -> None:
     st.header(plain(_name(person)), anchor=False)
     st.caption(plain(" · ".join(one for one in told if one)))
     if not person.active:
-        st.warning(f"Left on {_day(person.deprovisioned_at)}.", icon=":material/logout:")
+        later = " Still learns, for no team." if person.after_leaving else ""
+        st.warning(f"Left on {_day(person.deprovisioned_at)}.{later}", icon=":material/logout:")
 
 
 def _name(person: Any) -> str:

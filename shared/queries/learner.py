@@ -9,6 +9,7 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
+    false,
     func,
     or_,
     select,
@@ -80,8 +81,8 @@ def search(connection: Connection, words: str, who: Who, limit: int = 20) -> Seq
 
 
 def profile(connection: Connection, person: str, who: Who) -> AnyRow | None:
-    """Who somebody is (`people`), and since when: provisioned_at, deprovisioned_at. None if they
-    are not among those who may be asked about."""
+    """Who a person is (`people`), and since when: provisioned_at, deprovisioned_at, and
+    `after_leaving`: whether they learned anything after that. None if `who` leaves them out."""
     asked = people(who).subquery()
     roster = (
         select(
@@ -93,7 +94,19 @@ def profile(connection: Connection, person: str, who: Who) -> AnyRow | None:
         .where(learner.person == person)
         .subquery()
     )
-    query = select(asked, *roster.c).select_from(asked.join(roster, true()))
+    later = or_(
+        *(
+            select(row.user_id).where(_of(person, row), at > asked.c.left_at).exists()
+            for row, at in (
+                (progress, progress.updated_at),
+                (attempt, attempt.submitted_at),
+                (completion, completion.completed_at),
+            )
+        )
+    )
+    query = select(
+        asked, *roster.c, func.coalesce(later, false()).label("after_leaving")
+    ).select_from(asked.join(roster, true()))
     return connection.execute(query.where(asked.c.person == person)).first()
 
 

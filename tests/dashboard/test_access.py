@@ -25,7 +25,7 @@ from shared.models import AuditLog, CoachingCase, QuizThreshold, ReplayRequest
 from shared.queries import catalog
 from shared.queries.people import Who
 from tests import stores
-from tests.dashboard.conftest import ROOT, Open, Send
+from tests.dashboard.conftest import ROOT, Open, Send, provision
 from tests.pages import PAGES
 from tests.shared.tables import attempts, cases
 
@@ -397,6 +397,18 @@ def test_the_roster_is_counted_of_those_whom_the_viewer_may_see(
     visit: Visit, company: None, name: str, people: int
 ) -> None:
     assert f"{people} learners on the roster" in said(visit("leaderboard", claims(name)))
+
+
+@pytest.mark.parametrize("page", ["leaderboard", "learner"])
+def test_a_rehired_person_is_shown_to_the_manager_of_the_new_team_only(
+    visit: Visit, company: None, send: Send, page: str
+) -> None:
+    send("user.deprovisioned", {"userId": "u-1", "email": "dana@acme.example"}, 30)
+    provision(send, "u-9", "dana@acme.example", "east")
+    query = {"leaderboard": {}, "learner": {"id": "mindtickle/u-1"}}[page]
+    east, west = (everything(visit(page, claims(name), **query)) for name in ("ines", "paul"))
+    assert "dana@" in east
+    assert "dana@" not in west
 
 
 # What outlasts a sign-in

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from shared.database import open_engine
-from shared.facts import Completed, Deprovisioned, Expired, Identified, Provisioned
+from shared.facts import Completed, Deprovisioned, Expired, Identified, Progressed, Provisioned
 from shared.models import CoachingCase, Event, QuizThreshold
 from shared.queries import learner
 from shared.queries.people import Who
-from tests.shared.tables import NOON, V, add, attempts, deliveries, fold, people, progress
+from tests.shared.tables import LONG_AGO, NOON, V, add, attempts, deliveries, fold, people, progress
 
 YESTERDAY = NOON - timedelta(days=1)
 DANA = "dana@x.com"
@@ -248,3 +248,16 @@ def test_sqlite_looks_up_what_is_of_one_person_and_reads_no_whole_table(sqlite_u
     engine.dispose()
     assert plans
     assert not [plan for plan in plans if "SCAN" in plan]
+
+
+@pytest.mark.parametrize(("days", "after_leaving"), [(-1, False), (1, True)])
+def test_a_profile_says_that_a_learner_who_left_goes_on_learning(
+    store: Engine, days: int, after_leaving: bool
+) -> None:
+    left = LONG_AGO + timedelta(days=1)
+    people(store, ("-dana", "west"))
+    fold(store, [Progressed(V, "dana", "m-1", None, 10, 0, left + timedelta(days=days))])
+    with store.connect() as connection:
+        row = learner.profile(connection, "dana@x.com", Who(leavers=True))
+    assert row is not None
+    assert bool(row.after_leaving) is after_leaving
