@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 import typer
 
-from dashboard.base.states import CURL
 from receiver.__main__ import cli
 from receiver.simulator import SCENARIOS
 from receiver.vendors import ADAPTERS
 from receiver.vendors.base import Adapter
-from shared.settings import ReceiverSettings
+from receiver.vendors.mindtickle import CURL, MindTickleSettings
 from tests import playing
 from tests.conftest import FreshStore
 from tests.running import ROOT, Receiver, environment
@@ -72,12 +71,12 @@ def test_the_curl_of_the_first_page_reads_the_secret_as_the_receiver_does(
     monkeypatch.delenv("MINDTICKLE_WEBHOOK_SECRET", raising=False)
     line = f"MINDTICKLE_WEBHOOK_SECRET={quote}a${{HOME}}#b&c $d{quote}\n"
     (tmp_path / ".env").write_text(line)
-    begin, _, _ = CURL.substitute(url="").partition("company=")
+    begin, _, _ = CURL.partition("company=")
     said = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", f'{begin}printf %s "$secret"'],
         cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True,
     )  # fmt: skip
-    (read,) = ReceiverSettings.load().mindtickle_webhook_secret
+    (read,) = MindTickleSettings.load().mindtickle_webhook_secret
     assert said.stdout == read.get_secret_value() == "a${HOME}#b&c $d"
 
 

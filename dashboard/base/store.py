@@ -25,8 +25,9 @@ from shared.audit import note
 from shared.database import is_current, open_engine
 from shared.queries import AnyRow, catalog
 from shared.queries.people import Who
+from shared.queries.vendors import configured, vendor_facts
 from shared.settings import Names
-from shared.vendors import vendor_facts
+from shared.vendors import VendorFacts
 
 Version: TypeAlias = catalog.Version
 settings = dashboard_settings
@@ -215,10 +216,17 @@ def modules() -> dict[str, str]:
 @cached("30s")
 def vendors() -> dict[str, str]:
     """The names of vendors that told of any learner, by slug."""
-    facts = vendor_facts(settings())
     with read() as connection:
+        facts = vendor_facts(connection)
         slugs = catalog.vendors(connection)
     return {slug: facts[slug].name if slug in facts else slug for slug in slugs}
+
+
+@kept_a_moment
+def configured_vendors() -> Sequence[VendorFacts] | None:
+    """The vendors that have their credential set; None before a receiver has noted any vendor."""
+    with read() as connection:
+        return configured(connection) if vendor_facts(connection) else None
 
 
 @kept

@@ -1,10 +1,9 @@
 """What the guides of the vendors say of their retries."""
 
-from receiver.vendors import ADAPTERS
-from shared.settings import Settings
-from shared.vendors import vendor_facts
+from receiver.vendors import ADAPTERS, vendor_facts
+from shared.settings import ReceiverSettings
 
-VENDORS = vendor_facts(Settings(_env_file=None))
+VENDORS = vendor_facts(ReceiverSettings(_env_file=None))
 
 
 def minutes(slug: str) -> list[float]:
@@ -38,6 +37,6 @@ def test_every_vendor_that_can_be_served_has_its_facts() -> None:
 
 
 def test_the_delays_are_settings() -> None:
-    settings = Settings(_env_file=None, lessonly_retry_delays="60,120")  # type: ignore[arg-type]
+    settings = ReceiverSettings(_env_file=None, lessonly_retry_delays="60,120")
     offsets = vendor_facts(settings)["lessonly"].schedule.offsets
     assert [at.total_seconds() for at in offsets] == [0, 60, 180]
