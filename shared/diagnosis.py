@@ -204,14 +204,14 @@ def _silence(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _missing_subscription(evidence: Evidence) -> Iterator[Finding]:
-    kept = evidence.kept
-    if evidence.vendor.roster and kept.events >= ENOUGH and not kept.provisioned:
+    kept, joins = evidence.kept, evidence.vendor.roster_event
+    if joins and kept.events >= ENOUGH and not kept.provisioned:
         yield Finding(
             "missing-subscription",
             Severity.WARNING,
-            "user.provisioned never arrives",
-            "Other events come, but nobody was ever put on the roster.",
-            "Add user.provisioned to the events of the subscription.",
+            f"{joins} never arrives",
+            "Other events arrive, but no learner was ever added to the roster.",
+            f"Add {joins} to the events of the subscription.",
             "Learners show without team and e-mail, and leavers stay on the boards.",
         )
 
@@ -286,7 +286,7 @@ _REFUSALS = {
         "wrong-company",
         Severity.LOSING,
         "Deliveries are for another company",
-        "Correct MINDTICKLE_COMPANY_ID, or the companyId of the subscription, then replay.",
+        COMPARE,
         LOST,
     ),
     Outcome.UNREADABLE: _Refusal(

@@ -493,6 +493,16 @@ class RebuildDue(Table, table=True):
     revision: str = Field(primary_key=True, sa_type=Words)
 
 
+class Vendor(Table, table=True):
+    """What the receiver knows of a vendor, written at its start: `facts` is a `VendorFacts` as
+    JSON. No credential: `configured` says whether one is set."""
+
+    slug: str = Field(primary_key=True, sa_type=Words)
+    facts: str = Field(sa_type=Words)
+    configured: bool
+    noted_at: datetime = Field(sa_type=UtcDateTime)
+
+
 class Heartbeat(Table, table=True):
     """One run of a receiver: since when it is up, and when it last said so."""
 

@@ -23,10 +23,11 @@ from dashboard import access
 from dashboard.settings import settings as dashboard_settings
 from shared.audit import note
 from shared.database import is_current, open_engine
-from shared.queries import AnyRow, catalog
+from shared.queries import catalog
 from shared.queries.people import Who
+from shared.queries.vendors import configured, vendor_facts
 from shared.settings import Names
-from shared.vendors import vendor_facts
+from shared.vendors import VendorFacts
 
 Version: TypeAlias = catalog.Version
 settings = dashboard_settings
@@ -254,12 +255,18 @@ def modules() -> dict[str, str]:
 
 def vendors() -> dict[str, str]:
     """The names of vendors with data on any learner, by slug."""
-    facts, slugs = vendor_facts(settings()), query_seldom(catalog.vendors)
+    facts, slugs = query_seldom(vendor_facts), query_seldom(catalog.vendors)
     return {slug: facts[slug].name if slug in facts else slug for slug in slugs}
 
 
+def configured_vendors() -> Sequence[VendorFacts] | None:
+    """The vendors that have their credential set; None before a receiver has noted any vendor."""
+    return query_now(configured) if query_now(vendor_facts) else None
+
+
 def framed(
-    rows: Sequence[AnyRow], shape: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
+    rows: Sequence[Sequence[Any]],
+    shape: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame,
 ) -> pd.DataFrame:
     """Rows as a DataFrame, put into shape; without rows an empty one."""
     return shape(pd.DataFrame(rows)) if rows else pd.DataFrame()

@@ -29,8 +29,9 @@ from shared.queries import unknown_addresses as unknown
 from shared.queries.deliveries import Search
 from shared.queries.evidence import gather, unrecovered_chains
 from shared.queries.unknown_addresses import Unknown
+from shared.queries.vendors import vendor_facts
 from shared.queries.windows import first_hour
-from shared.vendors import VendorFacts, vendor_facts
+from shared.vendors import VendorFacts
 
 CHAINS_SHOWN = 500
 
@@ -129,8 +130,8 @@ def attempts(version: Version, vendor: str, event_key: str) -> Sequence[AnyRow]:
 @cached("1m")
 def vendors() -> list[VendorFacts]:
     """The vendors that anything ever came for."""
-    known = vendor_facts(settings())
     with read() as connection:
+        known = vendor_facts(connection)
         return [known[slug] for slug in deliveries.vendors(connection) if slug in known]
 
 

@@ -35,7 +35,6 @@ STATES = {
     "given_up": "no retry left",
     "recovered": "recovered",
 }
-SECRET_HEADERS = ("x-mt-webhook-signature", "webhook-signature", "authorization")
 
 
 def left(until: datetime) -> str:
@@ -303,7 +302,7 @@ def _dialog(version: store.Version, row: Any) -> None:
         _attempts(version, row)
     if row.headers:
         st.caption("Headers that were kept")
-        st.code(_redacted(row.headers), language="json")
+        st.code(_redacted(row.headers, row.vendor), language="json")
     _body(row)
 
 
@@ -351,10 +350,13 @@ def _in_words(stands: Any, vendor: VendorFacts) -> str:
     return f"{said}."
 
 
-def _redacted(headers: str) -> str:
+def _redacted(headers: str, vendor: str) -> str:
+    """The headers without secrets; of a vendor without facts, no value at all."""
     kept = json.loads(headers)
+    facts = next((one for one in data.vendors() if one.slug == vendor), None)
+    hidden = kept if facts is None else facts.secret_headers
     return json.dumps(
-        {name: "••••" if name in SECRET_HEADERS else value for name, value in kept.items()},
+        {name: "••••" if name in hidden else value for name, value in kept.items()},
         indent=2,
         ensure_ascii=False,
     )

@@ -1,6 +1,5 @@
 """What the leaderboard shows."""
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
@@ -17,7 +16,9 @@ from shared.outages import Outage
 from shared.queries import AnyRow, catalog, failures, leaderboard, learner
 from shared.queries.movement import Board
 from shared.queries.people import Who
+from shared.queries.vendors import vendor_facts
 from shared.queries.windows import Window, week_begins
+from shared.vendors import VendorFacts
 
 FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 """Before all that is kept."""
@@ -298,22 +299,19 @@ def _modules(connection: Connection, board: Board, person: str) -> pd.DataFrame:
 
 def _events(connection: Connection, board: Board, person: str, zone: str) -> list[Told]:
     window = board.window
-    rows = learner.events(connection, person, window.since, window.until, "module.progress")
-    told = [_told(row, zone) for row in rows]
+    facts = vendor_facts(connection)
+    types = {one.progress.event_type for one in facts.values() if one.progress}
+    rows = learner.events(connection, person, window.since, window.until, types)
+    told = [_told(row, facts.get(row.vendor), zone) for row in rows]
     asked = [one for one in told if board.module in (None, (one.vendor, one.module_id))]
     return asked[:EVENTS_SHOWN]
 
 
-def _told(row: AnyRow, zone: str) -> Told:
+def _told(row: AnyRow, vendor: VendorFacts | None, zone: str) -> Told:
     """What an event says of a module; a vendor's body may hold anything."""
     at = row.occurred_at.astimezone(ZoneInfo(zone))
-    try:
-        said = json.loads(row.payload)["data"]
-        module_id = str(said["moduleId"])
-        name, pct = str(said.get("moduleName") or module_id), float(said["progressPct"])
-    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
-        return Told(at, row.vendor, row.delivery_id)
-    return Told(at, row.vendor, row.delivery_id, module_id, name, pct)
+    said = vendor and vendor.progress and vendor.progress.read(row.payload)
+    return Told(at, row.vendor, row.delivery_id, *(said or ()))
 
 
 def _placed(frame: pd.DataFrame) -> pd.DataFrame:

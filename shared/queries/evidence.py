@@ -48,8 +48,6 @@ MISSING = 3
 """Deliveries that should have been accepted. If they come at random, 3 stay away by chance once in
 20 times (e to the power of -3)."""
 LONG = timedelta(hours=1)
-TIMED_BY_SIGNING = ("module.progress", "quiz.submitted")
-"""Events without a time of their own: theirs is the moment of signing."""
 
 
 def gather(
@@ -73,7 +71,7 @@ def gather(
         suspension=suspension(failing.since if failing else None, vendor.suspend_after, now),
         silence=silence(last, rhythm, now),
         kept=_kept(connection, vendor.slug, since),
-        lag=_lag(connection, vendor.slug),
+        lag=_lag(connection, vendor),
         accepted=deliveries.totals(connection, since, vendor.slug).taken,
         strangers=_strangers(connection, vendor.slug, since),
         tolerance_past=timedelta(seconds=settings.timestamp_tolerance_past),
@@ -172,7 +170,7 @@ def _recent(model: type[SQLModel], since: ColumnElement[bool]) -> Any:
     return select(table_of(model)).where(since).cte().prefix_with("MATERIALIZED").c
 
 
-def _lag(connection: Connection, vendor: str) -> Lag | None:
+def _lag(connection: Connection, vendor: VendorFacts) -> Lag | None:
     # By the index of accepted deliveries: no index has a vendor's events in order of arrival.
     latest = (
         select(event.type, event.occurred_at, event.received_at)
@@ -181,13 +179,15 @@ def _lag(connection: Connection, vendor: str) -> Lag | None:
             table_of(Event),
             and_(event.vendor == delivery.vendor, event.event_key == delivery.event_key),
         )
-        .where(text(OF_VENDOR), delivery.vendor == vendor, delivery.outcome == Outcome.ACCEPTED)
+        .where(
+            text(OF_VENDOR), delivery.vendor == vendor.slug, delivery.outcome == Outcome.ACCEPTED
+        )
         .order_by(delivery.received_at.desc())
         .limit(LATEST)
     )
     lags = [
         row.received_at - row.occurred_at
         for row in connection.execute(latest)
-        if row.type in TIMED_BY_SIGNING
+        if row.type in vendor.timed_by_signing
     ]
     return Lag(min(lags), median(lags)) if len(lags) >= FEW else None

@@ -1,6 +1,6 @@
 """One person: who they are, where they stand, and what they did."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -265,7 +265,7 @@ def events(
     person: str,
     since: datetime | None = None,
     until: datetime | None = None,
-    event_type: str | None = None,
+    event_types: Collection[str] | None = None,
     limit: int = 200,
 ) -> Sequence[AnyRow]:
     """What vendors told of somebody: vendor, event_key, type, occurred_at, payload, delivery_id
@@ -285,7 +285,7 @@ def events(
         .where(_of(person, event))
         .where(event.occurred_at >= since if since else true())
         .where(event.occurred_at < until if until else true())
-        .where(event.type == event_type if event_type else true())
+        .where(true() if event_types is None else event.type.in_(event_types))
         .order_by(event.occurred_at.desc(), event.id.desc())
         .limit(limit)
     )

@@ -6,17 +6,17 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection, Engine
 
+from receiver.vendors import vendor_facts
 from shared.queries import evidence, failures
 from shared.queries.deliveries import Search, search
 from shared.retries import State
-from shared.settings import Settings
-from shared.vendors import vendor_facts
+from shared.settings import ReceiverSettings, Settings
 from tests.shared import tables
 from tests.shared.tables import NOON, V
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
-MINDTICKLE = vendor_facts(Settings(_env_file=None))[V]
+MINDTICKLE = vendor_facts(ReceiverSettings(_env_file=None))[V]
 BAD = {"outcome": "bad_signature", "status_code": 403}
 
 

@@ -226,7 +226,8 @@ def test_events_link_to_their_delivery_while_it_is_kept(
         return [(row.event_key, row.delivery_id) for row in rows]
 
     assert keys() == [("e-2", None), ("e-1", 1)]
-    assert keys(event_type="module.progress") == [("e-1", 1)]
+    assert keys(event_types=["module.progress"]) == [("e-1", 1)]
+    assert keys(event_types=[]) == []
     assert keys(since=NOON) == [("e-2", None)]
     assert keys(until=NOON) == [("e-1", 1)]
     assert learner.event_count(connection, DANA) == 2
