@@ -37,7 +37,7 @@ def completion_columns(frame: pd.DataFrame) -> Mapping[str, Any]:
 
 
 def standing(frame: pd.DataFrame) -> pd.DataFrame:
-    """Certificates with `stands`: in words, with the days that are left on the viewer's clock."""
+    """Certificates with `stands`: the state and the days left, in words."""
     today = windows.today()
     rows = zip(frame["state"], frame["renewal_deadline"], strict=True)
     return frame.assign(stands=[_stands(state, deadline, today) for state, deadline in rows])
@@ -56,8 +56,8 @@ def _stands(state: str, deadline: datetime, today: date) -> str:
 
 
 def with_courses(frame: pd.DataFrame) -> pd.DataFrame:
-    """course (its name), and report_url only if it is an address of the web and the viewer sees
-    names, which the vendor's report card shows, else ``."""
+    """course (its name), and report_url: empty unless it is a web address and the viewer sees
+    names, as the vendor's report card shows them."""
     return frame.assign(
         course=frame["course_name"].fillna(frame["course_id"]),
         report_url=frame["report_url"].map(_of_the_web if sees_names() else lambda _: ""),
@@ -65,6 +65,6 @@ def with_courses(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_the_web(address: object) -> str:
-    """The store holds no other, but this is what a click opens: a script must never get here."""
+    """The store holds web addresses only, but a click opens this: never a script."""
     web = isinstance(address, str) and re.match(r"https?://", address, re.IGNORECASE)
     return str(address) if web else ""

@@ -23,7 +23,7 @@ from dashboard import access
 from dashboard.settings import settings as dashboard_settings
 from shared.audit import note
 from shared.database import is_current, open_engine
-from shared.queries import AnyRow, catalog
+from shared.queries import catalog
 from shared.queries.people import Who
 from shared.settings import Names
 from shared.vendors import vendor_facts
@@ -234,7 +234,7 @@ def roster_size(version: Version, who: Who) -> int:
 
 
 def framed(
-    rows: Sequence[AnyRow], shape: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
+    rows: Sequence[Any], shape: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
 ) -> pd.DataFrame:
     """Rows as a DataFrame, put into shape; without rows an empty one."""
     return shape(pd.DataFrame(rows)) if rows else pd.DataFrame()

@@ -7,14 +7,14 @@ import pandas as pd
 from dashboard.base.certificates import with_courses
 from dashboard.base.people import with_people
 from dashboard.base.store import Version, framed, kept, local, read
-from shared.queries import AnyRow, certifications
+from shared.queries import certifications
 from shared.queries.people import Who
 from shared.queries.windows import Window
 
 
 @kept
-def totals(version: Version, who: Who) -> AnyRow:
-    """overdue, due_soon, expired (all of them), people."""
+def totals(version: Version, who: Who) -> certifications.CertificateCounts:
+    """Certificates by state."""
     with read() as connection:
         return certifications.totals(connection, who, datetime.now(UTC))
 

@@ -1,4 +1,4 @@
-"""Certifications: whose have run out, and who has completed what?"""
+"""Certifications: which certificates have expired, and which courses were completed?"""
 
 import streamlit as st
 
@@ -28,8 +28,8 @@ def certificates() -> None:
     if not counts.expired:
         states.nothing_here(
             version,
-            "No certificate has run out here. If there should be some, check that the subscription "
-            "lists certification.expired.",
+            "No certificate has expired. If you expect some, check that the subscription lists "
+            "certification.expired.",
         )
         return
     st.markdown(
@@ -51,7 +51,7 @@ def courses() -> None:
     version = store.version()
     frame = data.completions(version, who, window, windows.viewer_zone())
     if frame.empty:
-        states.nothing_here(version, "No course was completed here. Choose a longer window.")
+        states.nothing_here(version, "No course completed in this period. Choose a longer one.")
         return
     counted = data.courses(version, who, window)
     st.markdown(f"**{int(frame['of'].iloc[0]):,} completions** of {len(counted):,} courses.")

@@ -1,4 +1,4 @@
-"""Certificates and completed courses, as pages list them."""
+"""Columns of certificates by team and of completions by course."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,9 @@ TEAM: Mapping[str, Any] = {
     "team_id": st.column_config.TextColumn("Team"),
     "overdue": st.column_config.NumberColumn("Overdue"),
     "due_soon": st.column_config.NumberColumn("Due soon", help="The deadline is within 30 days."),
-    "expired": st.column_config.NumberColumn("Expired", help="All of them."),
+    "expired": st.column_config.NumberColumn(
+        "Expired", help="All expired certificates, overdue and due soon included."
+    ),
 }
 
 
@@ -23,7 +25,7 @@ def course_columns(frame: pd.DataFrame) -> Mapping[str, Any]:
             "Completions", format="%d", min_value=0, max_value=most, width=120
         ),
         "average": st.column_config.NumberColumn(
-            "Score", format="%.0f", width=70, help="The average of those that have one."
+            "Score", format="%.0f", width=70, help="The average of completions that have a score."
         ),
         "people": st.column_config.NumberColumn("People", width=70),
     }

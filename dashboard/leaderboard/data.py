@@ -304,7 +304,7 @@ def _events(connection: Connection, board: Board, person: str, zone: str) -> lis
     return asked[:EVENTS_SHOWN]
 
 
-def _told(row: AnyRow, zone: str) -> Told:
+def _told(row: learner.EventRow, zone: str) -> Told:
     """What an event says of a module; a vendor's body may hold anything."""
     at = row.occurred_at.astimezone(ZoneInfo(zone))
     try:

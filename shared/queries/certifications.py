@@ -1,15 +1,16 @@
-"""Certificates that ran out and courses that were completed."""
+"""Expired certificates and completed courses."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, case, func, select, true
 
 from shared.bulk import table_of
 from shared.models import Certification, CourseCompletion, Learner
-from shared.queries import AnyRow, counted
-from shared.queries.people import Who, people, same_account
+from shared.queries import counted, rows_of
+from shared.queries.people import PersonRow, Who, people, same_account
 from shared.queries.windows import Window
 
 certificate = table_of(Certification).c
@@ -19,36 +20,91 @@ learner = table_of(Learner).c
 SOON = timedelta(days=30)
 
 
+@dataclass(frozen=True)
+class CertificateRow(PersonRow):
+    """A certificate of a person. `state` is one of `state_of`; `of` counts all rows without a
+    limit."""
+
+    vendor: str
+    cert_name: str
+    expired_at: datetime
+    renewal_deadline: datetime | None
+    state: str
+    of: int
+
+
+class CertificateCounts(NamedTuple):
+    """Certificates by state, and the people who hold them."""
+
+    overdue: int
+    due_soon: int
+    expired: int
+    people: int
+
+
+class TeamCertificates(NamedTuple):
+    """The same of one team."""
+
+    team_id: str | None
+    overdue: int
+    due_soon: int
+    expired: int
+    people: int
+
+
+@dataclass(frozen=True)
+class CompletionRow(PersonRow):
+    """A completed course of a person; `of` counts all rows without a limit."""
+
+    vendor: str
+    event_key: str
+    course_id: str
+    course_name: str | None
+    score: float | None
+    completed_at: datetime
+    report_url: str | None
+    of: int
+
+
+class CourseRow(NamedTuple):
+    """A course with its completions; `average` is the score, None where no completion has one."""
+
+    vendor: str
+    course_id: str
+    course_name: str
+    completions: int
+    people: int
+    average: float | None
+
+
 def certificates(
     connection: Connection, who: Who, now: datetime, limit: int = 500
-) -> Sequence[AnyRow]:
-    """Expired certificates: state (`overdue`: the deadline for renewal is over; `due soon`: within
-    30 days; `expired`), who (`people`), vendor, cert_name, expired_at, renewal_deadline; the most
-    urgent first; `of` counts all without limit."""
+) -> Sequence[CertificateRow]:
+    """Expired certificates, the most urgent first."""
     row = _stated(who, now).subquery()
     urgent = case({"overdue": 0, "due soon": 1}, value=row.c.state, else_=2)
     query = select(row, func.count().over().label("of")).order_by(
         urgent, row.c.renewal_deadline.is_(None), row.c.renewal_deadline, row.c.expired_at.desc(),
         row.c.key, row.c.cert_name,
     )  # fmt: skip
-    return connection.execute(query.limit(limit)).all()
+    return rows_of(CertificateRow, connection.execute(query.limit(limit)))
 
 
-def totals(connection: Connection, who: Who, now: datetime) -> AnyRow:
-    """How many certificates are in which state: overdue, due_soon, expired (all of them), and of
-    how many people."""
+def totals(connection: Connection, who: Who, now: datetime) -> CertificateCounts:
+    """How many certificates are in which state; `expired` counts all of them."""
     row = _stated(who, now).subquery().c
-    return connection.execute(select(*_counts(row))).one()
+    (counts,) = rows_of(CertificateCounts, connection.execute(select(*_counts(row))))
+    return counts
 
 
-def by_team(connection: Connection, who: Who, now: datetime) -> Sequence[AnyRow]:
-    """How many certificates of each team are in which state: team_id, overdue, due_soon, expired
-    (all of them), people; the team with most overdue first."""
+def by_team(connection: Connection, who: Who, now: datetime) -> Sequence[TeamCertificates]:
+    """How many certificates of each team are in which state; the team with most overdue first."""
     row = _stated(who, now).subquery().c
     counts = _counts(row)
     query = select(row.team_id, *counts).group_by(row.team_id)
     most = (count.desc() for count in counts[:3])
-    return connection.execute(query.order_by(*most, row.team_id)).all()
+    ordered = query.order_by(*most, row.team_id)
+    return rows_of(TeamCertificates, connection.execute(ordered))
 
 
 def _counts(row: Any) -> list[Any]:
@@ -66,7 +122,7 @@ def state_of(deadline: ColumnElement[Any], now: datetime) -> ColumnElement[str]:
 
 
 def expiry() -> ColumnElement[datetime]:
-    """When a certificate ran out, or does where that was announced."""
+    """When a certificate expired, or will where the vendor announced that."""
     return func.coalesce(certificate.expires_at, certificate.expired_at)
 
 
@@ -90,20 +146,18 @@ def _stated(who: Who, now: datetime) -> Select[Any]:
 
 def completions(
     connection: Connection, who: Who, window: Window, limit: int = 200
-) -> Sequence[AnyRow]:
-    """Courses completed in a window: who (`people`), vendor, course_id, course_name, score,
-    completed_at, report_url; the latest first; `of` counts all without limit."""
+) -> Sequence[CompletionRow]:
+    """Courses completed in a window, the latest first."""
     asked = people(who).cte("asked").prefix_with("MATERIALIZED")
     row, every = (_completed(asked, who, window).subquery() for _ in range(2))
     # Counted by itself: beside the rows, each of them would be kept until the last is counted.
     of = select(func.count()).select_from(every).scalar_subquery()
     query = select(row, of.label("of")).order_by(row.c.completed_at.desc(), row.c.event_key)
-    return connection.execute(query.limit(limit)).all()
+    return rows_of(CompletionRow, connection.execute(query.limit(limit)))
 
 
-def courses(connection: Connection, who: Who, window: Window) -> Sequence[AnyRow]:
-    """The courses that were completed in a window: vendor, course_id, course_name, completions,
-    people, average (score, None without any); the most completed first."""
+def courses(connection: Connection, who: Who, window: Window) -> Sequence[CourseRow]:
+    """The courses that were completed in a window, the most completed first."""
     row = _completed(people(who).subquery(), who, window).subquery().c
     query = (
         select(
@@ -117,7 +171,7 @@ def courses(connection: Connection, who: Who, window: Window) -> Sequence[AnyRow
         .group_by(row.vendor, row.course_id)
         .order_by(func.count().desc(), row.vendor, row.course_id)
     )
-    return connection.execute(query).all()
+    return rows_of(CourseRow, connection.execute(query))
 
 
 def _completed(person: FromClause, who: Who, window: Window) -> Select[Any]:

@@ -1,6 +1,7 @@
 """People: one row for everybody, at however many vendors; and who is asked about."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, case, false, func, or_, select, true
@@ -21,6 +22,20 @@ class Who(NamedTuple):
 
 
 EVERYBODY = Who()
+
+
+@dataclass(frozen=True)
+class PersonRow:
+    """A person, as `people` gives them."""
+
+    person: str
+    name: str | None
+    email: str | None
+    team_id: str | None
+    role: str | None
+    active: bool
+    vendors: str
+    key: str
 
 
 def people(

@@ -134,7 +134,7 @@ def linked(app: AppTest) -> set[str]:
         ("learner", {"id": "mindtickle/u-1"}, {"deliveries", "learner"}),
     ],
 )
-def test_a_link_is_shown_to_those_only_whose_role_opens_its_page(
+def test_a_link_is_shown_only_to_roles_that_may_open_its_page(
     visit: Visit, company: None, send: Send, page: str, query: dict[str, str],
     leads_to: set[str], role: Role,
 ) -> None:  # fmt: skip
@@ -144,12 +144,12 @@ def test_a_link_is_shown_to_those_only_whose_role_opens_its_page(
 
 
 @pytest.mark.parametrize(("role", "says"), [(Role.ADMIN, "The page"), (Role.MANAGER, "An admin")])
-def test_where_nothing_was_taken_it_is_said_who_can_see_why(
+def test_where_no_delivery_was_accepted_the_page_says_who_can_see_why(
     visit: Visit, send: Send, role: Role, says: str
 ) -> None:
     send("module.progress", {}, secret="rotated")
     app = visit("leaderboard", claims("somebody", roles=[role]))
-    assert f"none was taken. {says}" in said(app)
+    assert f"none was accepted. {says}" in said(app)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -481,7 +481,7 @@ def test_the_documents_say_what_the_table_says() -> None:
 @pytest.mark.parametrize(
     ("role", "told"), [(Role.MANAGER, False), (Role.LEAD, True), (Role.ADMIN, True)]
 )
-def test_notes_and_owner_of_coaching_reach_those_only_who_coach(
+def test_notes_and_owner_of_coaching_reach_only_roles_that_coach(
     ask: Ask, company: None, store: Engine, role: Role, told: bool
 ) -> None:
     cases(store, {"owner": "Lea", "notes": "Struggles at home"})

@@ -82,7 +82,7 @@ def test_it_is_filtered_by_who_what_and_words(
 @pytest.mark.usefixtures("done")
 def test_where_nothing_was_done_it_says_so(page: Page) -> None:
     app = page(search="nowhere")
-    assert app.info[0].value == "Nobody did such a thing in this window."
+    assert app.info[0].value == "No activity in this period."
 
 
 def test_more_than_fits_is_said(page: Page, store: Engine) -> None:

@@ -70,7 +70,7 @@ def test_completions_of_the_window_are_listed_and_counted_by_course(open_page: O
 @pytest.mark.usefixtures("company")
 @pytest.mark.parametrize(
     ("view", "said"),
-    [("Certificates", "certification.expired"), ("Course completions", "No course was completed")],
+    [("Certificates", "certification.expired"), ("Course completions", "No course completed")],
 )
 def test_where_there_is_nothing_the_page_says_why(open_page: Open, view: str, said: str) -> None:
     page = open_page("certifications", view=view)

@@ -34,7 +34,7 @@ def test_a_person_is_found_by_any_of_their_accounts(store: Engine, connection: C
     assert [(row.vendor, row.user_id) for row in accounts] == [("lessonly", "7"), (V, "dana")]
 
 
-def test_a_profile_is_shown_only_to_those_who_may_ask_about_it(
+def test_a_profile_is_given_only_for_a_person_of_the_asked_teams(
     store: Engine, connection: Connection
 ) -> None:
     people(store, ("-dana", "west"))
