@@ -30,6 +30,7 @@ ACTIONS: Mapping[str, frozenset[Role]] = {
     "export": ALL_ROLES,
     "coach": LEADS,
     "set_threshold": LEADS,
+    "renew_certificate": LEADS,
     "replay": ADMINS,
 }
 """Changes of the store, and exports from it."""

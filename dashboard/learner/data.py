@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from dashboard import access
-from dashboard.base.certificates import with_courses
+from dashboard.base.certificates import TIMES, with_courses
 from dashboard.base.people import sees_names, with_people
 from dashboard.base.percent import columns
 from dashboard.base.store import Version, framed, kept, local, read, settings
@@ -95,10 +95,10 @@ def completions(version: Version, person: str, zone: str) -> pd.DataFrame:
 
 @kept
 def certificates(version: Version, person: str, zone: str) -> pd.DataFrame:
-    """cert_name, state, expired_at, renewal_deadline; the next deadline first."""
+    """Rows of the query, with times in the viewer's zone; the next deadline first."""
     with read() as connection:
         rows = learner.certificates(connection, person, datetime.now(UTC))
-    return framed(rows, lambda frame: local(frame, zone, "expired_at", "renewal_deadline"))
+    return framed(rows, lambda frame: local(frame, zone, *TIMES))
 
 
 @kept

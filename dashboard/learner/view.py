@@ -8,7 +8,12 @@ import streamlit as st
 
 from dashboard import access
 from dashboard.base import charts, people, store
-from dashboard.base.certificates import CERTIFICATE, completion_columns, standing
+from dashboard.base.certificates import (
+    CERTIFICATE,
+    certificates_expire,
+    completion_columns,
+    standing,
+)
 from dashboard.base.percent import FORMAT, percent
 from dashboard.base.pieces import plain, section
 from dashboard.base.windows import viewer_zone
@@ -137,6 +142,8 @@ def summary(counts: Summary) -> None:
     if counts.overdue or counts.due_soon:
         due = f"**{counts.overdue:,} overdue**, {counts.due_soon:,} due within 30 days"
         parts.append(f"Certificates: {due}.")
+    if counts.expires_soon:
+        parts.append(f"**{certificates_expire(counts.expires_soon)}** within 30 days.")
     if counts.coaching:
         parts.append(f"Coaching: **{counts.coaching:,} open**.")
     st.markdown(" ".join(parts))
@@ -208,11 +215,15 @@ def completions(version: store.Version, person: str) -> None:
 
 
 def certificates(version: store.Version, person: str) -> None:
-    """Expired certificates, the most urgent first."""
+    """Certificates, the most urgent first, renewed ones last."""
     frame = data.certificates(version, person, viewer_zone())
     frame = standing(frame) if len(frame) else frame
     section(
-        "Expired certificates", frame, CERTIFICATE, "certificates", "No certificate has expired."
+        "Certificates",
+        frame,
+        CERTIFICATE,
+        "certificates",
+        "No certificate has expired or will soon.",
     )
 
 

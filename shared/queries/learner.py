@@ -22,7 +22,6 @@ from shared.bulk import table_of
 from shared.figures import COMPLETE_PCT, percent
 from shared.models import (
     ACTIVE,
-    Certification,
     CoachingCase,
     CourseCompletion,
     Delivery,
@@ -37,7 +36,7 @@ from shared.models import (
     RosterChange,
 )
 from shared.queries import counted, row_of, rows_of
-from shared.queries.certifications import expiry, state_of
+from shared.queries.certifications import stated
 from shared.queries.coaching import is_low, result_of, same_quiz
 from shared.queries.people import PersonRow, Who, is_there, people
 
@@ -49,7 +48,6 @@ standing = table_of(QuizStanding).c
 quiz = table_of(Quiz).c
 threshold = table_of(QuizThreshold).c
 completion = table_of(CourseCompletion).c
-certificate = table_of(Certification).c
 change = table_of(RosterChange).c
 case_ = table_of(CoachingCase).c
 event = table_of(Event).c
@@ -79,7 +77,8 @@ class AccountRow(NamedTuple):
 class Summary(NamedTuple):
     """Counts of a person. `modules` are those that they began, `average` is their progress in
     percent (None without a module), `quizzes` have a graded attempt, `low` of them are low at the
-    latest try, `overdue` and `due_soon` are certificates, `coaching` counts active rounds."""
+    latest try, `overdue`, `due_soon` and `expires_soon` are certificates that are not renewed,
+    `coaching` counts active rounds."""
 
     modules: int
     completed: int
@@ -88,6 +87,7 @@ class Summary(NamedTuple):
     low: int
     overdue: int
     due_soon: int
+    expires_soon: int
     coaching: int
 
 
@@ -131,12 +131,17 @@ class CompletionRow(NamedTuple):
 
 
 class CertificateRow(NamedTuple):
-    """A certificate; `state` is of `certifications.state_of`."""
+    """A certificate, as of `certifications.stated`."""
 
+    person: str
     vendor: str
+    user_id: str
     cert_name: str
     expired_at: datetime
     renewal_deadline: datetime | None
+    renewed_at: datetime | None
+    renewed_by: str | None
+    renewal_id: int | None
     state: str
 
 
@@ -263,12 +268,13 @@ def _scored(person: str, default_threshold_pct: float) -> Select[int, int]:
     )
 
 
-def _expired(person: str, now: datetime) -> Select[int, int]:
-    state = state_of(certificate.renewal_deadline, now)
+def _expired(person: str, now: datetime) -> Select[int, int, int]:
+    row = stated(now).subquery().c
     return select(
-        counted(state == "overdue").label("overdue"),
-        counted(state == "due soon").label("due_soon"),
-    ).where(_of(person, certificate))
+        counted(row.state == "overdue").label("overdue"),
+        counted(row.state == "due soon").label("due_soon"),
+        counted(row.state == "expires soon").label("expires_soon"),
+    ).where(row.person == person)
 
 
 def _coached(person: str) -> Select[int]:
@@ -333,13 +339,15 @@ def completions(connection: Connection, person: str, limit: int = 500) -> Sequen
 
 
 def certificates(connection: Connection, person: str, now: datetime) -> Sequence[CertificateRow]:
-    """Expired certificates, the next deadline first."""
-    state = state_of(certificate.renewal_deadline, now).label("state")
-    at = expiry().label("expired_at")
-    columns = (certificate.vendor, certificate.cert_name, at, certificate.renewal_deadline)
-    query = select(*columns, state).where(_of(person, certificate))
-    order = (certificate.renewal_deadline.is_(None), certificate.renewal_deadline)
-    ordered = query.order_by(*order, certificate.cert_name)
+    """Certificates, the next deadline first, renewed ones last."""
+    row = stated(now).subquery()
+    query = select(row).where(row.c.person == person)
+    ordered = query.order_by(
+        row.c.renewed_at.isnot(None),
+        row.c.renewal_deadline.is_(None),
+        row.c.renewal_deadline,
+        row.c.cert_name,
+    )
     return rows_of(CertificateRow, connection.execute(ordered))
 
 

@@ -16,18 +16,21 @@ from streamlit.testing.v1 import AppTest
 from dashboard import access
 from dashboard.base import filters
 from dashboard.base import store as data
+from dashboard.certifications import data as certifications
 from dashboard.coaching import data as coaching
 from dashboard.deliveries import data as deliveries
 from dashboard.learner import data as learner
 from dashboard.viewer import Role, Viewer, viewer
+from shared.certificates import Expiry
 from shared.coaching import Taker
+from shared.facts import Expired
 from shared.models import AuditLog, CoachingCase, QuizThreshold, ReplayRequest
 from shared.queries import catalog
 from shared.queries.people import Who
 from tests import stores
 from tests.dashboard.conftest import ROOT, Open, Send
 from tests.pages import PAGES
-from tests.shared.tables import attempts, cases
+from tests.shared.tables import NOON, V, attempts, cases, fold
 
 NOT_FOR_YOU = "is not for your role"
 COOKIE_SECRET = "a-cookie-secret-of-the-tests-0123456789"
@@ -197,6 +200,7 @@ WRITES: dict[str, Callable[[], None]] = {
     "replay": lambda: deliveries.ask_for_replay("mindtickle", None, dry_run=False),
     "coach": lambda: coaching.flag([Taker("mindtickle", "u-1", "q-1")], None, None, None),
     "set_threshold": lambda: coaching.set_threshold("mindtickle/q-1", 50),
+    "renew_certificate": lambda: certifications.mark_renewed(Expiry(V, "u-1", "Expert", NOON)),
     "export": lambda: data.note_export("learners", 12),
 }
 """What pages write, by its action."""
@@ -209,6 +213,7 @@ def test_a_write_is_refused_to_other_roles_and_leaves_nothing(
     ask: Ask, store: Engine, action: str, role: Role
 ) -> None:
     attempts(store, {})
+    fold(store, [Expired(V, "u-1", "Expert", NOON, None)])
     answer = ask(claims("somebody", roles=[role]), WRITES[action])
     left = sum(stores.count(store, table) for table in WRITTEN)
     if role in access.ACTIONS[action]:
@@ -221,6 +226,7 @@ def test_a_write_is_refused_to_other_roles_and_leaves_nothing(
 
 def test_what_is_written_names_who_did_it(ask: Ask, store: Engine) -> None:
     attempts(store, {})
+    fold(store, [Expired(V, "u-1", "Expert", NOON, None)])
     for write in WRITES.values():
         ask(claims("somebody", roles=[Role.ADMIN]), write)
     somebody = "somebody@acme.example"
