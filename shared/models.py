@@ -401,6 +401,39 @@ class Certification(Table, table=True):
     expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+RENEWED = "undone_at IS NULL"
+"""Of a renewal that counts."""
+
+
+class CertificateRenewal(Table, table=True):
+    """A certificate that was marked as renewed by hand: for the expiry at `expired_at` only, so a
+    later expiry counts again."""
+
+    __tablename__ = "certificate_renewal"
+    __table_args__ = (
+        Index(
+            "certificate_renewal_key",
+            "vendor",
+            "user_id",
+            "cert_name",
+            "expired_at",
+            unique=True,
+            sqlite_where=text(RENEWED),
+            postgresql_where=text(RENEWED),
+        ),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
+    vendor: str = Field(sa_type=Words)
+    user_id: str = Field(sa_type=Words)
+    cert_name: str = Field(sa_type=Words)
+    expired_at: datetime = Field(sa_type=UtcDateTime)
+    renewed_at: datetime = Field(sa_type=UtcDateTime)
+    renewed_by: str = Field(sa_type=Words)
+    undone_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    undone_by: str | None = Field(default=None, sa_type=Words)
+
+
 class CoachingCase(Table, table=True):
     """One round of coaching of a learner at a quiz. A new fail after its end opens a new round.
 

@@ -1,4 +1,4 @@
-"""Audit: who did what?"""
+"""Audit log: who did what, when, to what?"""
 
 import streamlit as st
 
@@ -8,9 +8,9 @@ from dashboard.base import filters, pieces, store, windows
 with pieces.row():
     window = filters.window("30d")
 with pieces.row():
-    actor = filters.choose("Person", "actor", {one: one for one in data.actors()}, "Everyone")
-    action = filters.choose("Action", "action", {one: one for one in data.actions()}, "Anything")
-    words = filters.words("Search", "search", "A case, a vendor, or words of the entry")
+    actor = filters.choose("Actor", "actor", {one: one for one in data.actors()}, "All actors")
+    action = filters.choose("Action", "action", {one: one for one in data.actions()}, "All actions")
+    words = filters.words("Search", "search", "A case, a vendor, or words of an entry")
 
 
 @st.fragment(run_every=pieces.LIVE)

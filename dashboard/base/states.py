@@ -1,4 +1,4 @@
-"""What stands above or in place of a page: no store, no delivery yet, nothing here."""
+"""The line above a page, and what is shown in its place: no store, no delivery, no rows."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from shared.vendors import VendorFacts
 
 
 def stop_with(problem: str) -> None:
-    """Say what is wrong and what to do, and show nothing else until it is mended."""
+    """Say what is wrong and what to do, and show nothing else until it is fixed."""
     _problem(problem)
     st.stop()
 
@@ -27,7 +27,7 @@ def _problem(problem: str) -> None:
 
 
 def wait_for_first_delivery() -> None:
-    """While the store is empty, show what to do, and nothing else until something comes."""
+    """While the store is empty, show what to do, and nothing else until a delivery arrives."""
     if store.is_empty(store.version()):
         _wait()
         st.stop()
@@ -83,5 +83,5 @@ def nothing_here(version: store.Version, why: str) -> None:
     """Why a part is empty, and what to do."""
     if not store.has_events(version):
         says = "The page Deliveries says" if access.may("deliveries") else "An admin can see"
-        why = f"Deliveries came, but none was taken. {says} why."
+        why = f"Deliveries arrived, but none was accepted. {says} why."
     st.info(why, icon=":material/info:")

@@ -265,7 +265,7 @@ def configured_vendors() -> Sequence[VendorFacts] | None:
 
 
 def framed(
-    rows: Sequence[Sequence[Any]],
+    rows: Sequence[Any],
     shape: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame,
 ) -> pd.DataFrame:
     """Rows as a DataFrame, put into shape; without rows an empty one."""

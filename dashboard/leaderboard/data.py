@@ -307,7 +307,7 @@ def _events(connection: Connection, board: Board, person: str, zone: str) -> lis
     return asked[:EVENTS_SHOWN]
 
 
-def _told(row: AnyRow, vendor: VendorFacts | None, zone: str) -> Told:
+def _told(row: learner.EventRow, vendor: VendorFacts | None, zone: str) -> Told:
     """What an event says of a module; a vendor's body may hold anything."""
     at = row.occurred_at.astimezone(ZoneInfo(zone))
     said = vendor and vendor.progress and vendor.progress.read(row.payload)

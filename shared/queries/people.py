@@ -1,6 +1,8 @@
 """People: one row for each person, at however many vendors; and the filter that pages ask with."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -32,6 +34,21 @@ class Who(NamedTuple):
 
 
 EVERYBODY = Who()
+
+
+@dataclass(frozen=True)
+class PersonRow:
+    """A person, as `people` gives them."""
+
+    person: str
+    name: str | None
+    email: str | None
+    team_id: str | None
+    role: str | None
+    active: bool
+    left_at: datetime | None
+    vendors: str
+    key: str
 
 
 def people(
