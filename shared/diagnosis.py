@@ -1,7 +1,7 @@
-"""What is wrong with a vendor's deliveries, told from what is in the store. Pure functions.
+"""What is wrong with a vendor's deliveries, judged from the store. Pure functions.
 
-Each finding has evidence, a cure, and what happens if nothing is done. The symptoms and cures
-are those that the vendors' guides and their users' practice know.
+Each finding has evidence, a cure, and the consequence without it. Symptoms and cures come from the
+vendors' guides and the practice of their users.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,13 +18,13 @@ class Severity(StrEnum):
     LOSING = "losing"
     """Events are being lost, or will be."""
     WARNING = "warning"
-    """Something is on its way to fail, or is missing."""
+    """Something is missing, or will fail soon."""
     NOTE = "note"
     """Worth knowing; nothing to do."""
 
 
 class Failures(NamedTuple):
-    """Deliveries of one outcome in the window looked at."""
+    """Failed deliveries of one outcome in the window."""
 
     deliveries: int
     first: datetime
@@ -39,11 +39,11 @@ class Failing(NamedTuple):
     bad_signature: int
 
 
-class Kept(NamedTuple):
-    """What the read models tell of a vendor's events."""
+class Stored(NamedTuple):
+    """A vendor's events, as the read models have them."""
 
     events: int
-    """Any events at all; counted no further than a few hundred."""
+    """Counted up to a few hundred."""
     provisioned: bool
     duplicates: int
     retakes: int
@@ -60,11 +60,11 @@ class Lag(NamedTuple):
 
 
 class Strangers(NamedTuple):
-    """What was sent by others than the vendor in the window looked at."""
+    """Requests in the window that are not the vendor's."""
 
     requests: Mapping[Outcome, int]
     unlisted: int
-    """How many of them were only counted."""
+    """How many of them are only counted."""
     names_event: bool
     """Whether one without a credential names a type of event."""
 
@@ -77,7 +77,7 @@ NO_STRANGERS = Strangers({}, 0, names_event=False)
 
 
 class Evidence(NamedTuple):
-    """All that findings are drawn from."""
+    """The input of a diagnosis."""
 
     vendor: VendorFacts
     failures: Mapping[Outcome, Failures]
@@ -85,12 +85,12 @@ class Evidence(NamedTuple):
     forecast: Forecast
     suspension: Suspension | None
     silence: Silence | None
-    kept: Kept
+    stored: Stored
     lag: Lag | None
     tolerance_past: timedelta
     tolerance_future: timedelta
     accepted: int = 0
-    """Deliveries of the vendor that were accepted or repeated."""
+    """Deliveries that were accepted, duplicates included."""
     strangers: Strangers = NO_STRANGERS
 
 
@@ -103,13 +103,13 @@ class Finding(NamedTuple):
     evidence: str
     cure: str
     otherwise: str
-    """What happens if nothing is done."""
+    """The consequence without the cure."""
     outcome: Outcome | None = None
-    """Deliveries of this outcome are the evidence, where there are any."""
+    """Deliveries of this outcome are the evidence."""
 
 
 def diagnose(evidence: Evidence) -> list[Finding]:
-    """Everything that is recognised, the most urgent first."""
+    """All findings, the most urgent first."""
     found = [finding for rule in _RULES for finding in rule(evidence)]
     return sorted(found, key=lambda finding: list(Severity).index(finding.severity))
 
@@ -120,14 +120,14 @@ SET_THE_CLOCK = (
     "Set this machine's clock by NTP; until then raise TIMESTAMP_TOLERANCE_PAST or _FUTURE."
 )
 NEARLY = 0.25
-"""Of a tolerance, how much a clock may be off before somebody is told."""
+"""The share of a tolerance that a clock may be off without a finding."""
 ENOUGH = 20
-"""Events from which on a missing type is no accident."""
+"""With so many events, a type that never arrives is not subscribed."""
 MOSTLY = 0.8
 
 
 def _cure(evidence: Evidence, outcome: Outcome, usual: str = COMPARE) -> str:
-    """What the vendor's own facts say to do, or else what is usual."""
+    """The cure by the vendor's own facts, or else the usual one."""
     return evidence.vendor.cures.get(outcome, usual)
 
 
@@ -149,12 +149,11 @@ def _rotated_secret(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             "forged",
             Severity.NOTE,
-            f"Wrongly signed posts, while {evidence.vendor.name}'s own deliveries go on being "
-            "accepted",
+            f"Wrongly signed posts, while other deliveries of {evidence.vendor.name} are accepted",
             f"{refused.deliveries:,} well-formed posts had a wrong signature; "
             f"{evidence.accepted:,} deliveries were accepted in the same time.",
-            "If they are the vendor's, two secrets are in use: list both. If they are not, there "
-            "is nothing to do.",
+            "If they are the vendor's, two secrets are in use: list both. If not, there is nothing "
+            "to do.",
             "Nothing, if they are not the vendor's.",
             Outcome.BAD_SIGNATURE,
         )
@@ -169,9 +168,9 @@ def _suspension(evidence: Evidence) -> Iterator[Finding]:
             "suspended",
             Severity.LOSING,
             f"{evidence.vendor.name} has probably suspended the webhook",
-            "Every delivery failed for longer than the vendor puts up with.",
+            "Every delivery failed for longer than the vendor tolerates.",
             evidence.vendor.reactivate,
-            "Nothing will be delivered until somebody re-activates the webhook.",
+            "There are no deliveries until you re-activate the webhook.",
         )
         return
     passed = next(step for step in (90, 75, 50) if clock.share >= step / 100)
@@ -179,9 +178,9 @@ def _suspension(evidence: Evidence) -> Iterator[Finding]:
         "suspension-near",
         Severity.LOSING,
         f"{evidence.vendor.name} will suspend the webhook",
-        f"More than {passed} % of the time until then has passed with every delivery failing.",
-        "Mend what makes deliveries fail: one that is taken stops the clock.",
-        "The webhook stays off until somebody re-activates it.",
+        f"Every delivery has failed for more than {passed} % of the time until then.",
+        "Fix the cause. The next accepted delivery stops the countdown.",
+        "The webhook stays off until you re-activate it.",
     )
 
 
@@ -193,26 +192,26 @@ def _silence(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         "silence",
         Severity.LOSING if suspended else Severity.WARNING,
-        f"Nothing comes from {evidence.vendor.name}",
+        f"No deliveries from {evidence.vendor.name}",
         f"About {quiet.expected:,.0f} deliveries are usual in the time since the last one.",
         evidence.vendor.reactivate
         if suspended
-        else "Deliveries were taken before, so this is no suspension: check that the address can "
-        "be reached from outside, and that the subscription is still there.",
-        "What the vendor cannot deliver is lost after its last retry.",
+        else "Deliveries were accepted before, so this is no suspension. Check that the address is "
+        "reachable from outside, and that the subscription still exists.",
+        "Events that the vendor cannot deliver are lost after their last retry.",
     )
 
 
 def _missing_subscription(evidence: Evidence) -> Iterator[Finding]:
-    kept = evidence.kept
-    if evidence.vendor.roster and kept.events >= ENOUGH and not kept.provisioned:
+    stored = evidence.stored
+    if evidence.vendor.roster and stored.events >= ENOUGH and not stored.provisioned:
         yield Finding(
             "missing-subscription",
             Severity.WARNING,
             "user.provisioned never arrives",
-            "Other events come, but nobody was ever put on the roster.",
+            "Other events arrive, but the roster is empty.",
             "Add user.provisioned to the events of the subscription.",
-            "Learners show without team and e-mail, and leavers stay on the boards.",
+            "Learners have no team and no e-mail address, and leavers stay on the boards.",
         )
 
 
@@ -222,7 +221,7 @@ def _clock_skew(evidence: Evidence) -> Iterator[Finding]:
     if lag and -lag.median > NEARLY * evidence.tolerance_future:
         shown = f"The latest deliveries were signed {_seconds(-lag.median)} in the future."
     elif lag and lag.least > NEARLY * evidence.tolerance_past:
-        shown = f"Even the quickest of the latest took {_seconds(lag.least)} from signing to us."
+        shown = f"Even the quickest recent delivery arrived {_seconds(lag.least)} after signing."
     elif stale:
         shown = f"{stale.deliveries:,} deliveries were refused for their time."
     else:
@@ -230,7 +229,7 @@ def _clock_skew(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         "clock-skew",
         Severity.LOSING if stale else Severity.WARNING,
-        "This machine's clock and the vendor's drift apart",
+        "This machine's clock and the vendor's differ",
         shown,
         _cure(evidence, Outcome.STALE_TIMESTAMP, SET_THE_CLOCK),
         "Beyond the tolerance every delivery is refused.",
@@ -255,13 +254,13 @@ _NOT_ADMITTED = {
 
 
 def _not_admitted(evidence: Evidence) -> Iterator[Finding]:
-    """Anybody can send these. Only if nothing else gets in they are the vendor's for sure."""
+    """Anyone can send these. They are the vendor's for certain only if no delivery is accepted."""
     for outcome, (kind, title) in _NOT_ADMITTED.items():
         failures = evidence.failures.get(outcome)
         if failures is None:
             continue
         all_fail = evidence.failing is not None and failures.last >= evidence.failing.since
-        others = "and none was taken since" if all_fail else "while others were taken"
+        others = "and none was accepted since" if all_fail else "while others were accepted"
         yield Finding(
             kind,
             Severity.LOSING if all_fail else Severity.WARNING,
@@ -300,8 +299,8 @@ _REFUSALS = {
         "too-large",
         Severity.WARNING,
         "Bodies are larger than MAX_BODY_BYTES",
-        "If they are the vendor's, raise MAX_BODY_BYTES before the last retry: the bodies are not "
-        "kept.",
+        "If they are the vendor's, raise MAX_BODY_BYTES before the last retry: their bodies are "
+        "not stored.",
         LOST,
     ),
 }
@@ -322,10 +321,10 @@ def _refusals(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _strangers(evidence: Evidence) -> Iterator[Finding]:
-    """Never more than a note: anyone can send these, as many as they like."""
+    """Never more than a note: anyone can send any number of these."""
     strangers = evidence.strangers
     unsigned = strangers.requests.get(Outcome.MISSING_CREDENTIALS, 0)
-    if unsigned and strangers.names_event and not evidence.kept.events:
+    if unsigned and strangers.names_event and not evidence.stored.events:
         yield Finding(
             "missing-credentials",
             Severity.NOTE,
@@ -335,47 +334,47 @@ def _strangers(evidence: Evidence) -> Iterator[Finding]:
             _cure(
                 evidence,
                 Outcome.MISSING_CREDENTIALS,
-                "If they are the vendor's, a proxy removes headers: let it pass them on.",
+                "If they are the vendor's, a proxy removes headers: configure it to forward them.",
             ),
             "Nothing, if they are not the vendor's.",
             Outcome.MISSING_CREDENTIALS,
         )
     elif strangers.total:
-        listed = f" {strangers.unlisted:,} of them were only counted." if strangers.unlisted else ""
+        listed = f" {strangers.unlisted:,} of them are only counted." if strangers.unlisted else ""
         yield Finding(
             "strangers",
             Severity.NOTE,
             f"{strangers.total:,} requests of strangers refused",
             f"{unsigned:,} had no credential, {strangers.total - unsigned:,} a wrong one on a body "
             f"that {evidence.vendor.name} does not send.{listed}",
-            "Nothing to do: they cost no delivery and count in no other figure.",
+            "Nothing to do: they block no delivery and count in no other figure.",
             "Nothing.",
         )
 
 
 def _repeats(evidence: Evidence) -> Iterator[Finding]:
-    kept = evidence.kept
-    if kept.duplicates or kept.retakes:
+    stored = evidence.stored
+    if stored.duplicates or stored.retakes:
         yield Finding(
             "repeats",
             Severity.NOTE,
             "Redeliveries and retakes",
-            f"{kept.duplicates:,} deliveries repeated an event and were not counted again; "
-            f"{kept.retakes:,} learners completed a course more than once and count as retakes.",
-            "Nothing to do: events are told apart by their id.",
+            f"{stored.duplicates:,} deliveries repeated an event and were not counted again; "
+            f"{stored.retakes:,} learners completed a course more than once and count as retakes.",
+            "Nothing to do: each event counts once, by its ID.",
             "Nothing.",
-            Outcome.DUPLICATE if kept.duplicates else None,
+            Outcome.DUPLICATE if stored.duplicates else None,
         )
 
 
 def _practice(evidence: Evidence) -> Iterator[Finding]:
-    if evidence.kept.practice:
+    if evidence.stored.practice:
         yield Finding(
             "practice",
             Severity.NOTE,
             "Practice quizzes have no score",
-            f"{evidence.kept.practice:,} submissions were practice runs.",
-            "Nothing to do: they are shown as such and never count as low scores.",
+            f"{evidence.stored.practice:,} submissions were practice runs.",
+            "Nothing to do: they show as practice and never count as low scores.",
             "Nothing.",
         )
 

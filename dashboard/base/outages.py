@@ -4,17 +4,17 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
-from shared.outages import Outage, Run, outages
+from shared.outages import Outage, outages
 from shared.queries import failures
 
 LOOK_BACK = timedelta(days=30)
-"""How long before a window an outage may have begun that reaches into it."""
+"""How long before a window an outage in it may have begun."""
 
 
 def down_since(connection: Connection, since: datetime) -> list[Outage]:
-    """When no receiver was up, as far as it was after `since`; the oldest first."""
+    """The outages that ended after `since`, the oldest first."""
     runs = failures.runs(connection, since - LOOK_BACK)
-    found = outages((Run(*row) for row in runs), datetime.now(UTC))
+    found = outages(runs, datetime.now(UTC))
     return [one for one in found if one.end > since]
 
 

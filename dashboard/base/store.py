@@ -234,7 +234,8 @@ def roster_size(version: Version, who: Who) -> int:
 
 
 def framed(
-    rows: Sequence[AnyRow], shape: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
+    rows: Sequence[AnyRow] | Sequence[tuple[Any, ...]],
+    shape: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame,
 ) -> pd.DataFrame:
     """Rows as a DataFrame, put into shape; without rows an empty one."""
     return shape(pd.DataFrame(rows)) if rows else pd.DataFrame()

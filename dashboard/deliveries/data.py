@@ -1,4 +1,4 @@
-"""What the page of deliveries shows."""
+"""The reads and writes of the page Deliveries."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -24,10 +24,12 @@ from dashboard.base.store import (
 from shared.diagnosis import Evidence
 from shared.outages import Outage
 from shared.outcomes import Sender
-from shared.queries import AnyRow, deliveries, failures, quarantine
+from shared.queries import deliveries, failures, quarantine
 from shared.queries import unknown_addresses as unknown
-from shared.queries.deliveries import Search
+from shared.queries.deliveries import Detail, Search
 from shared.queries.evidence import gather, unrecovered_chains
+from shared.queries.failures import Attempted
+from shared.queries.quarantine import KindTotal, OutcomeTotal, Request
 from shared.queries.unknown_addresses import Unknown
 from shared.queries.windows import first_hour
 from shared.vendors import VendorFacts, vendor_facts
@@ -36,10 +38,10 @@ CHAINS_SHOWN = 500
 
 
 class Arrivals(NamedTuple):
-    """What came in since the start of a window, and the latest delivery of any time."""
+    """Deliveries since the start of a window, and the time of the latest one ever."""
 
     everything: int
-    taken: int
+    accepted: int
     last: datetime | None
 
 
@@ -47,7 +49,7 @@ class Arrivals(NamedTuple):
 def arrivals(version: Version, window: str, now: datetime, vendor: str | None) -> Arrivals:
     with read() as connection:
         counts = deliveries.totals(connection, first_hour(window, now), vendor)
-        return Arrivals(int(counts.all), int(counts.taken), deliveries.last(connection, vendor))
+        return Arrivals(counts.all, counts.accepted, deliveries.last(connection, vendor))
 
 
 @kept
@@ -79,7 +81,7 @@ def clock_span(window: str, now: datetime, zone: str) -> tuple[datetime, datetim
 
 @kept_a_moment
 def unknown_addresses() -> Unknown | None:
-    """What came to no vendor in the last 24 hours."""
+    """Requests to no vendor in the last 24 hours."""
     with read() as connection:
         return unknown.since(connection, first_hour("24h", this_hour()))
 
@@ -96,7 +98,7 @@ def causes(
 
 @kept
 def found(version: Version, wanted: Search, zone: str) -> pd.DataFrame:
-    """The deliveries of a search, as the query gives them."""
+    """The deliveries of a search: the fields of `Listed`."""
     with read() as connection:
         rows = deliveries.search(connection, wanted)
     return framed(rows, lambda frame: _unnamed(local(frame, zone, "received_at")))
@@ -115,20 +117,20 @@ def _unnamed(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @kept
-def detail(version: Version, delivery_id: int) -> AnyRow | None:
+def detail(version: Version, delivery_id: int) -> Detail | None:
     with read() as connection:
         return deliveries.detail(connection, delivery_id)
 
 
 @kept
-def attempts(version: Version, vendor: str, event_key: str) -> Sequence[AnyRow]:
+def attempts(version: Version, vendor: str, event_key: str) -> Sequence[Attempted]:
     with read() as connection:
         return failures.attempts(connection, vendor, event_key)
 
 
 @cached("1m")
 def vendors() -> list[VendorFacts]:
-    """The vendors that anything ever came for."""
+    """The vendors that have any request."""
     known = vendor_facts(settings())
     with read() as connection:
         return [known[slug] for slug in deliveries.vendors(connection) if slug in known]
@@ -136,7 +138,7 @@ def vendors() -> list[VendorFacts]:
 
 @kept_a_moment
 def evidence(vendor: VendorFacts, window: str) -> Evidence:
-    """What a diagnosis is drawn from. The clock alone changes it, so it is kept for a moment."""
+    """The evidence for a diagnosis. The clock alone changes it, so it is cached for a moment."""
     now = datetime.now(UTC)
     with read() as connection:
         return gather(connection, vendor, first_hour(window, this_hour()), now, settings())
@@ -144,7 +146,7 @@ def evidence(vendor: VendorFacts, window: str) -> Evidence:
 
 @kept_a_moment
 def chains(vendor: VendorFacts, window: str, zone: str) -> pd.DataFrame:
-    """Events that were refused and never got in: event_key, event_type, outcome, attempt (`3 of
+    """Events that were refused and are not stored: event_key, event_type, outcome, attempt (`3 of
     5`), state, next_due, last_chance, first, last."""
     with read() as connection:
         found = unrecovered_chains(
@@ -167,18 +169,18 @@ def chains(vendor: VendorFacts, window: str, zone: str) -> pd.DataFrame:
 
 
 class Recovery(NamedTuple):
-    """An outage of ours, and what came of the events of that time."""
+    """An outage of ours, and how many events of that time are stored now."""
 
     outage: Outage
     by_retry: int
     by_replay: int
     still_open: int
-    """Events refused since then that never got in."""
+    """Events refused since then that are not stored."""
 
 
 @kept_a_moment
 def recoveries(window: str) -> list[Recovery]:
-    """When no receiver was up in the window, and the recovery after each time."""
+    """The outages in the window, and the recovery after each."""
     since = first_hour(window, this_hour())
     span = max((vendor.schedule.span for vendor in vendors()), default=timedelta(0))
     with read() as connection:
@@ -187,13 +189,13 @@ def recoveries(window: str) -> list[Recovery]:
 
 def _recovery(connection: Connection, outage: Outage, span: timedelta) -> Recovery:
     until = outage.end + 2 * span
-    came = failures.came_after(connection, outage.begin, outage.end, until)
+    found = failures.recovered(connection, outage.begin, outage.end, until)
     still_open = sum(
         one.first < until
         for vendor in vendors()
         for one in failures.unrecovered(connection, vendor.slug, outage.end)
     )
-    return Recovery(outage, int(came.by_retry), int(came.by_replay), still_open)
+    return Recovery(outage, found.by_retry, found.by_replay, still_open)
 
 
 def bands(window: str, zone: str) -> pd.DataFrame:
@@ -208,23 +210,23 @@ def bands(window: str, zone: str) -> pd.DataFrame:
     )
 
 
-def held(vendor: str) -> tuple[Sequence[AnyRow], Sequence[AnyRow]]:
-    """What is held and dropped by kind, and what is held by outcome."""
+def quarantined(vendor: str) -> tuple[Sequence[KindTotal], Sequence[OutcomeTotal]]:
+    """A vendor's quarantine, by kind and by outcome."""
     with read() as connection:
         return (
             quarantine.totals(connection, vendor),
-            quarantine.held_by_outcome(connection, vendor),
+            quarantine.by_outcome(connection, vendor),
         )
 
 
-def requests(vendor: str) -> Sequence[AnyRow]:
-    """The latest requests for replay. Not cached: one waits for them."""
+def requests(vendor: str) -> Sequence[Request]:
+    """The latest requests for replay. Not cached: the viewer waits for them."""
     with read() as connection:
         return quarantine.requests(connection, vendor)
 
 
 def ask_for_replay(vendor: str, outcome: str | None, *, dry_run: bool) -> None:
-    """Write down that somebody wants a replay; a receiver, which has the secrets, does it."""
+    """Ask for a replay; a receiver, which has the secrets, does it."""
     with write("replay") as connection:
         quarantine.ask_for_replay(connection, vendor, outcome, actor(), dry_run=dry_run)
 
@@ -238,7 +240,7 @@ def window_search(
     *,
     failed: bool,
 ) -> Search:
-    """A search in a window that ends now; by whose events they are only for those who see names."""
+    """A search in a window that ends now; by learner only for roles that see names."""
     since = first_hour(window, this_hour())
     return Search(since, None, vendor, outcome, failed, words or None, sender, sees_names())
 

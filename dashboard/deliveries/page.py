@@ -26,7 +26,7 @@ with pieces.row():
         "Search",
         key="search",
         bind="query-params",
-        placeholder="Event id, learner, type, reason or address"
+        placeholder="Event ID, learner, type, reason or address"
         if people.sees_names()
         else "Type, reason or address",
         label_visibility="collapsed",
@@ -62,20 +62,20 @@ def listed(kind: str) -> None:
     wanted = data.window_search(window, vendor, outcome, words, SENT_BY.get(kind), failed=failed)
     found = data.found(version, data.between(wanted, view.brushed("timeline")), zone)
     if found.empty:
-        states.nothing_here(version, "No such delivery in this window.")
+        states.nothing_here(version, "No matching deliveries in this period.")
         return
     view.listed(found)
 
 
 @st.fragment(run_every=pieces.LIVE)
-def told() -> None:
+def findings() -> None:
     view.findings([data.evidence(one, window) for one in asked])
 
 
 head()
 tab = filters.switch("View", "view", VIEWS, "diagnosis")
 if tab == "diagnosis":
-    told()
+    findings()
 elif tab == "chains":
     view.chains(asked, window, zone)
 elif tab == "deliveries":

@@ -1,10 +1,9 @@
-"""The pieces of the page of deliveries."""
+"""The parts of the page Deliveries."""
 
 import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -19,9 +18,11 @@ from dashboard.base.windows import ago, viewer_zone
 from dashboard.deliveries import charts, data
 from shared.diagnosis import Evidence, Finding, Severity, diagnose
 from shared.outages import Outage
-from shared.outcomes import TAKEN, Outcome
+from shared.outcomes import HAS_EVENT, Outcome
+from shared.queries.deliveries import Detail
+from shared.queries.quarantine import Request
 from shared.queries.unknown_addresses import Unknown
-from shared.retries import Attempt, chain
+from shared.retries import Attempt, Chain, chain
 from shared.vendors import VendorFacts
 
 ICONS = {
@@ -50,7 +51,7 @@ def left(until: datetime) -> str:
 def verdict(
     arrivals: data.Arrivals, evidence: Sequence[Evidence], down: Sequence[Outage], window: str
 ) -> None:
-    """Whether anything is being lost, in the first line."""
+    """The first line: whether events are being lost."""
     losing = [_losing(one) for one in evidence if one.failing]
     quiet = [_quiet(one) for one in evidence if one.silence]
     if down and not down[-1].over:
@@ -64,17 +65,17 @@ def verdict(
     elif quiet:
         st.warning(" ".join(quiet), icon=":material/bedtime:")
     elif not arrivals.everything:
-        st.warning(f"Quiet: nothing came in the last {window}.", icon=":material/bedtime:")
+        st.warning(f"Quiet: no deliveries in the last {window}.", icon=":material/bedtime:")
     else:
-        _taken(arrivals, window)
+        _accepted(arrivals, window)
 
 
-def _taken(arrivals: data.Arrivals, window: str) -> None:
-    failed = arrivals.everything - arrivals.taken
-    share = percent(100 * arrivals.taken / arrivals.everything)
+def _accepted(arrivals: data.Arrivals, window: str) -> None:
+    failed = arrivals.everything - arrivals.accepted
+    share = percent(100 * arrivals.accepted / arrivals.everything)
     said = (
         f"Last delivery {ago(arrivals.last)}; {share} "
-        f"of {arrivals.everything:,} taken in the last {window}"
+        f"of {arrivals.everything:,} accepted in the last {window}"
     )
     if failed:
         st.warning(f"{said}, {failed:,} failed.", icon=":material/warning:")
@@ -105,13 +106,13 @@ def _losing(evidence: Evidence) -> str:
 def _quiet(evidence: Evidence) -> str:
     assert evidence.silence is not None  # noqa: S101 (asked for before)
     return (
-        f"Quiet: nothing from {evidence.vendor.name} since {ago(evidence.silence.since)}; about "
-        f"{evidence.silence.expected:,.0f} deliveries are usual in that time."
+        f"Quiet: no deliveries from {evidence.vendor.name} since {ago(evidence.silence.since)}; "
+        f"about {evidence.silence.expected:,.0f} deliveries are usual in that time."
     )
 
 
 def unknown_addresses(found: Unknown | None) -> None:
-    """What came to no vendor, as one line: an address may be wrong at a vendor's."""
+    """Requests to no vendor, in one line: a vendor may have a wrong address."""
     if found:
         requests = "request" if found.requests == 1 else "requests"
         path = plain(people.without_addresses(found.latest_path))
@@ -122,28 +123,28 @@ def unknown_addresses(found: Unknown | None) -> None:
 
 
 def ledger(recoveries: Sequence[data.Recovery]) -> None:
-    """What came of the events of each outage of ours that is over."""
+    """What became of the events of each outage that is over."""
     for one in recoveries:
         if one.outage.over:
             st.caption(
                 f":material/power_off: No receiver was up for {span(one.outage)}, until "
-                f"{ago(one.outage.end)}. Of the events of that time {one.by_retry:,} came later by "
+                f"{ago(one.outage.end)}. Of the events of that time {one.by_retry:,} arrived by "
                 f"retry and {one.by_replay:,} by replay; {one.still_open:,} refused since then are "
                 "still open."
             )
 
 
 def strangers(evidence: Sequence[Evidence]) -> None:
-    """What others than the vendors sent: it counts nowhere else on the page."""
+    """Strangers' requests: they count nowhere else on the page."""
     total = sum(one.strangers.total for one in evidence)
     if total:
         unlisted = sum(one.strangers.unlisted for one in evidence)
-        counted = f"; {unlisted:,} of them were only counted, not listed" if unlisted else ""
+        counted = f"; {unlisted:,} of them are only counted, not listed" if unlisted else ""
         st.caption(f":material/block: {total:,} requests of strangers refused{counted}.")
 
 
 def causes(frame: pd.DataFrame) -> None:
-    """Failed deliveries by cause, with what to do."""
+    """Failed deliveries by cause."""
     if frame.empty:
         return
     shown = {
@@ -157,7 +158,7 @@ def causes(frame: pd.DataFrame) -> None:
 
 
 def choose_vendors() -> Sequence[VendorFacts]:
-    """The vendors that anything came for, or the one that is chosen of several."""
+    """The vendors that have any request, or the one that is chosen of several."""
     every = data.vendors()
     if len(every) < 2:  # noqa: PLR2004
         return every
@@ -172,7 +173,7 @@ def findings(evidence: Sequence[Evidence]) -> None:
     found = [(one.vendor, finding) for one in evidence for finding in diagnose(one)]
     found.sort(key=lambda pair: list(Severity).index(pair[1].severity))
     if not found:
-        st.success("Nothing unusual was recognised.", icon=":material/check_circle:")
+        st.success("No findings.", icon=":material/check_circle:")
     for vendor, finding in found:
         _finding(finding, f"{vendor.name}: " if len(evidence) > 1 else "")
 
@@ -195,32 +196,32 @@ def _finding(finding: Finding, whose: str) -> None:
 def _which(outcome: Outcome) -> str:
     if outcome is Outcome.MISSING_CREDENTIALS:
         return "Strangers"
-    return "All" if outcome in TAKEN else "Failed"
+    return "All" if outcome in HAS_EVENT else "Failed"
 
 
 def chains(vendors: Sequence[VendorFacts], window: str, zone: str) -> None:
-    """Events that were refused and never got in, first those that are lost first."""
+    """Events that were refused and are not stored; those that are lost first come first."""
     shown = [
         frame.assign(vendor=one.name)
         for one in vendors
         if not (frame := data.chains(one, window, zone)).empty
     ]
     if not shown:
-        st.success("Every refused event has got in since.", icon=":material/check_circle:")
+        st.success("All refused events are recovered.", icon=":material/check_circle:")
         return
     frame = pd.concat(shown).assign(state=lambda rows: rows["state"].map(STATES))
     columns = {
-        "event_key": st.column_config.TextColumn("Event id, as claimed", width=260),
+        "event_key": st.column_config.TextColumn("Event ID, as claimed", width=260),
         "event_type": st.column_config.TextColumn("Event"),
         **(VENDOR if len(vendors) > 1 else {}),
         "attempt": st.column_config.TextColumn("Attempt"),
-        "state": st.column_config.TextColumn("Stands"),
+        "state": st.column_config.TextColumn("State"),
         "next_due": st.column_config.DatetimeColumn("Next due", format="distance"),
         "last_chance": st.column_config.DatetimeColumn("Last chance", format="D MMM, HH:mm"),
         "words": st.column_config.TextColumn("Refused as"),
         "first": st.column_config.DatetimeColumn("First seen", format="distance"),
     }
-    table(charts.in_words(frame), columns, "Events that were refused and never got in", "chains")
+    table(charts.in_words(frame), columns, "Refused events that are not recovered", "chains")
 
 
 def brushed(key: str) -> tuple[float, float] | None:
@@ -233,7 +234,7 @@ def brushed(key: str) -> tuple[float, float] | None:
 def _open_clicked() -> None:
     clicked = st.session_state["opened"]
     st.query_params["delivery"] = str(st.session_state["listed"][clicked.row])
-    st.rerun()  # the whole page, as a dialog does not belong into a live part
+    st.rerun()  # the whole page, as a live part cannot hold a dialog
 
 
 VENDOR = {"vendor": st.column_config.TextColumn("Vendor")}
@@ -246,10 +247,10 @@ LISTED = {
     **VENDOR,
     "reason": st.column_config.TextColumn("Reason", width=340),
     "recovered": st.column_config.CheckboxColumn(
-        "Got in", help="Whether the event was taken in, by this delivery or another."
+        "Recovered", help="Whether the event is stored, from this delivery or another."
     ),
     "event_type": st.column_config.TextColumn("Event, as claimed"),
-    "event_key": st.column_config.TextColumn("Event id, as claimed", width=200),
+    "event_key": st.column_config.TextColumn("Event ID, as claimed", width=200),
     "status_code": st.column_config.NumberColumn("Answer", format="%d"),
     "remote_ip": st.column_config.TextColumn("From"),
     "body_bytes": st.column_config.NumberColumn("Size", format="bytes"),
@@ -275,7 +276,7 @@ def open_if_asked(version: store.Version) -> None:
     if row := data.detail(version, int(asked)):
         _dialog(version, row)
     else:
-        st.toast(f"There is no delivery {asked} any more.")
+        st.toast(f"There is no delivery {asked}. Old ones are deleted.")
 
 
 def _close() -> None:
@@ -283,7 +284,7 @@ def _close() -> None:
 
 
 @st.dialog("Delivery", width="medium", position="right", on_dismiss=_close)
-def _dialog(version: store.Version, row: Any) -> None:
+def _dialog(version: store.Version, row: Detail) -> None:
     st.subheader(f"{charts.OUTCOMES[row.outcome]}, answered {row.status_code}", anchor=False)
     if row.reason:
         st.warning(plain(people.without_addresses(row.reason)))
@@ -291,7 +292,7 @@ def _dialog(version: store.Version, row: Any) -> None:
         "Received": f"{_local(row.received_at):%-d %b %Y, %H:%M:%S}, {ago(row.received_at)}",
         "From": row.remote_ip,
         "Event, as claimed": row.event_type and people.without_addresses(row.event_type),
-        "Event id, as claimed": people.event_id(row.event_key),
+        "Event ID, as claimed": people.event_id(row.event_key),
         "Took": f"{row.duration_ms:,.1f} ms",
         "Size": f"{row.body_bytes:,} bytes",
         "Replay of delivery": row.replay_of,
@@ -299,16 +300,15 @@ def _dialog(version: store.Version, row: Any) -> None:
     }
     st.table({name: plain(str(value)) for name, value in facts.items() if value is not None},
              border="horizontal")  # fmt: skip
-    if row.event_key:
-        _attempts(version, row)
+    _attempts(version, row)
     if row.headers:
-        st.caption("Headers that were kept")
+        st.caption("Stored headers")
         st.code(_redacted(row.headers), language="json")
     _body(row)
 
 
-def _body(row: Any) -> None:
-    """What this delivery carried, never what another did under the same event id."""
+def _body(row: Detail) -> None:
+    """The body of this delivery, never that of another with the same event ID."""
     if not people.sees_names():
         st.caption("Body: hidden, as it may name people and your role does not see names.")
         return
@@ -325,15 +325,15 @@ def _local(at: datetime) -> pd.Timestamp:
     return pd.Timestamp(at).tz_convert(viewer_zone()).tz_localize(None)
 
 
-def _attempts(version: store.Version, row: Any) -> None:
+def _attempts(version: store.Version, row: Detail) -> None:
     vendor = next((one for one in data.vendors() if one.slug == row.vendor), None)
-    seen = data.attempts(version, row.vendor, row.event_key)
+    seen = data.attempts(version, row.vendor, row.event_key) if row.event_key else ()
     if vendor is None or not seen:
         return
-    history = [Attempt(one.received_at, taken=one.outcome in TAKEN) for one in seen]
+    history = [Attempt(one.received_at, accepted=one.outcome in HAS_EVENT) for one in seen]
     stands = chain(history, vendor.schedule, datetime.now(UTC), row.occurred_at)
     st.caption(_in_words(stands, vendor))
-    points = [(one.at, "taken" if one.taken else "refused") for one in history]
+    points = [(one.at, "accepted" if one.accepted else "refused") for one in history]
     points += [
         (at, "due") for at in (stands.next_due, stands.last_chance) if at and stands.next_due
     ]
@@ -342,11 +342,11 @@ def _attempts(version: store.Version, row: Any) -> None:
     st.altair_chart(charts.attempts(frame), alt="The attempts of this event", key="attempts")
 
 
-def _in_words(stands: Any, vendor: VendorFacts) -> str:
+def _in_words(stands: Chain, vendor: VendorFacts) -> str:
     said = f"Attempt {stands.attempt} of {stands.of} by {vendor.name}: {STATES[stands.state]}"
     if stands.missed:
-        said += f"; {stands.missed} earlier attempts never reached us"
-    if stands.next_due:
+        said += f"; {stands.missed} earlier attempts never arrived"
+    if stands.next_due and stands.last_chance:
         said += f"; next in {left(stands.next_due)}, last chance in {left(stands.last_chance)}"
     return f"{said}."
 
@@ -361,9 +361,9 @@ def _redacted(headers: str) -> str:
 
 
 def _pretty(body: bytes | str | None) -> str:
-    """JSON in many lines; anything else as it is, bytes that are no text as escapes."""
+    """JSON in many lines; anything else unchanged, bytes that are no text as escapes."""
     if not body:
-        return "(not kept)" if body is None else "(empty)"
+        return "(not stored)" if body is None else "(empty)"
     text = body.decode("utf-8", "backslashreplace") if isinstance(body, bytes) else body
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
@@ -373,35 +373,35 @@ def _pretty(body: bytes | str | None) -> str:
 
 @st.fragment(run_every=LIVE)
 def quarantine(vendor: VendorFacts) -> None:
-    """What is held back, and a way to get it in."""
+    """A vendor's quarantine, and its replay."""
     st.subheader(vendor.name, anchor=False)
-    kinds, outcomes = data.held(vendor.slug)
+    kinds, outcomes = data.quarantined(vendor.slug)
     if not kinds:
-        st.success("Nothing was ever held back.", icon=":material/check_circle:")
+        st.success("The quarantine is empty.", icon=":material/check_circle:")
         return
     for row in kinds:
         dropped = f", {row.dropped:,} dropped to stay within the caps" if row.dropped else ""
         st.caption(
-            f"{row.kind.replace('_', ' ')}: {row.held:,} held, "
+            f"{row.kind.replace('_', ' ')}: {row.held:,} quarantined, "
             f"{row.held_bytes / 1_048_576:,.1f} MB{dropped}"
         )
     if outcomes:
         _ask(vendor, {row.outcome: row.deliveries for row in outcomes})
-    for row in data.requests(vendor.slug):
-        st.caption(_request(row))
+    for request in data.requests(vendor.slug):
+        st.caption(_request(request))
 
 
 def _ask(vendor: VendorFacts, counts: dict[str, int]) -> None:
     chosen = st.selectbox(
-        "Held because of",
+        "Outcome",
         list(counts),
         key=f"replay_{vendor.slug}",
         format_func=lambda one: f"{charts.OUTCOMES[one]} ({counts[one]:,})",
         width=320,
     )
     st.write(
-        "A receiver verifies them again under today's secrets. What passes is taken in with its "
-        "original time, once; nothing else is."
+        "A receiver verifies them again with the current secrets. Those that pass are accepted "
+        "once, with their original time."
     )
     with st.container(horizontal=True):
         if st.button("Dry run", key=f"dry_{vendor.slug}"):
@@ -410,14 +410,14 @@ def _ask(vendor: VendorFacts, counts: dict[str, int]) -> None:
             data.ask_for_replay(vendor.slug, chosen, dry_run=False)
 
 
-def _request(row: Any) -> str:
-    what = "Dry run" if row.dry_run else "Replay"
-    if row.state in ("requested", "running"):
-        return f":material/hourglass: {what} {ago(row.requested_at)}: {row.state} …"
-    if row.state == "failed":
-        return f":material/error: {what} failed: {plain(str(row.problem))}"
-    would = "would pass" if row.dry_run else "taken in"
+def _request(asked: Request) -> str:
+    what = "Dry run" if asked.dry_run else "Replay"
+    if asked.state in ("requested", "running"):
+        return f":material/hourglass: {what} {ago(asked.requested_at)}: {asked.state} …"
+    if asked.state == "failed":
+        return f":material/error: {what} failed: {plain(str(asked.problem))}"
+    would = "would pass" if asked.dry_run else "accepted"
     return (
-        f":material/done: {what} {ago(row.requested_at)}: {row.taken:,} {would}, "
-        f"{row.already_delivered:,} already delivered, {row.still_refused:,} still refused."
+        f":material/done: {what} {ago(asked.requested_at)}: {asked.taken:,} {would}, "
+        f"{asked.already_delivered:,} already delivered, {asked.still_refused:,} still refused."
     )

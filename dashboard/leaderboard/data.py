@@ -201,7 +201,7 @@ def climbers(version: Version, metric: str, board: Board) -> list[Climber]:
 
 
 class Lag(NamedTuple):
-    """Why standings may lag: events that failed since `first`, and when no receiver was up."""
+    """Why standings may lag: events that failed since `first`, and outages."""
 
     events: int
     first: datetime | None
@@ -209,7 +209,7 @@ class Lag(NamedTuple):
 
 
 @kept
-def _missing(version: Version, since: datetime | None) -> AnyRow:
+def _missing(version: Version, since: datetime | None) -> failures.Missing:
     with read() as connection:
         return failures.missing(connection, since)
 

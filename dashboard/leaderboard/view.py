@@ -47,7 +47,7 @@ def amount(metric: str, value: float) -> str:
 
 
 def notice(lag: data.Lag) -> None:
-    """What may be missing from the standings, and where to look."""
+    """What may be missing from the standings, with a link to it."""
     said = []
     if lag.first:
         said.append(_failed(lag.events, lag.first))
@@ -66,10 +66,10 @@ def notice(lag: data.Lag) -> None:
 
 
 def _failed(events: int, first: datetime) -> str:
-    """What was refused was not read, so nobody knows of which team it was."""
-    told = "1 event" if events == 1 else f"{events:,} events"
+    """Refused events are not read, so their teams are unknown."""
+    shown = "1 event" if events == 1 else f"{events:,} events"
     counted = "" if access.sees_all_teams() else ", counted over all teams"
-    return f"{told} failed since {_clock(first)}{counted}"
+    return f"{shown} failed since {_clock(first)}{counted}"
 
 
 def _down(lag: data.Lag) -> str:

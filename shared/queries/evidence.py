@@ -1,4 +1,4 @@
-"""What a diagnosis is drawn from."""
+"""The evidence for a diagnosis."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select, text
 from sqlmodel import SQLModel
 
 from shared.bulk import table_of
-from shared.diagnosis import Evidence, Failing, Failures, Kept, Lag, Strangers
+from shared.diagnosis import Evidence, Failing, Failures, Lag, Stored, Strangers
 from shared.models import (
     OF_VENDOR,
     CourseCompletion,
@@ -20,7 +20,8 @@ from shared.models import (
     QuizAttempt,
 )
 from shared.outcomes import VERIFIED, Outcome
-from shared.queries import AnyRow, deliveries, failures
+from shared.queries import deliveries, failures
+from shared.queries.failures import Unrecovered
 from shared.retries import (
     Attempt,
     Chain,
@@ -45,21 +46,21 @@ attempt = table_of(QuizAttempt).c
 LATEST = 200
 FEW = 5
 MISSING = 3
-"""Deliveries that should have been accepted. If they come at random, 3 stay away by chance once in
-20 times (e to the power of -3)."""
+"""Expected deliveries. If they arrive at random, 3 in a row are absent by chance once in 20 times
+(e to the power of -3)."""
 LONG = timedelta(hours=1)
 TIMED_BY_SIGNING = ("module.progress", "quiz.submitted")
-"""Events without a time of their own: theirs is the moment of signing."""
+"""Events without a time in the body: they have the time of signing."""
 
 
 def gather(
     connection: Connection, vendor: VendorFacts, since: datetime, now: datetime, settings: Settings
 ) -> Evidence:
-    """Everything there is to say about a vendor since the start of a window."""
+    """The evidence about a vendor since the start of a window."""
     rhythm = failures.rhythm(connection, vendor.slug, now)
     last = deliveries.last(connection, vendor.slug)
     failing = _failing(connection, vendor.slug, last, rhythm, now)
-    # While others of the vendor's are accepted, what does not verify need not be the vendor's.
+    # While other deliveries are accepted, those that do not verify need not be the vendor's.
     chains = [
         one
         for row, one in unrecovered_chains(connection, vendor, since, now)
@@ -72,9 +73,9 @@ def gather(
         forecast=forecast(chains),
         suspension=suspension(failing.since if failing else None, vendor.suspend_after, now),
         silence=silence(last, rhythm, now),
-        kept=_kept(connection, vendor.slug, since),
+        stored=_stored(connection, vendor.slug, since),
         lag=_lag(connection, vendor.slug),
-        accepted=deliveries.totals(connection, since, vendor.slug).taken,
+        accepted=deliveries.totals(connection, since, vendor.slug).accepted,
         strangers=_strangers(connection, vendor.slug, since),
         tolerance_past=timedelta(seconds=settings.timestamp_tolerance_past),
         tolerance_future=timedelta(seconds=settings.timestamp_tolerance_future),
@@ -83,15 +84,15 @@ def gather(
 
 def unrecovered_chains(
     connection: Connection, vendor: VendorFacts, since: datetime, now: datetime
-) -> list[tuple[AnyRow, Chain]]:
-    """Claimed events that never got in, with where their retries stand; first those that are
-    lost first. Looks back for a whole retry span at least."""
+) -> list[tuple[Unrecovered, Chain]]:
+    """A vendor's events that are not stored, with the state of their retries; those that are lost
+    first come first. Looks back for a whole retry span at least."""
     begin = min(since, now - vendor.schedule.span - timedelta(hours=1))
     found = [
         (
             row,
             chain(
-                [Attempt(row.first, taken=False), Attempt(row.last, taken=False)],
+                [Attempt(row.first, accepted=False), Attempt(row.last, accepted=False)],
                 vendor.schedule,
                 now,
             ),
@@ -104,8 +105,8 @@ def unrecovered_chains(
 def _failing(
     connection: Connection, vendor: str, last: datetime | None, rhythm: Rhythm, now: datetime
 ) -> Failing | None:
-    """Anyone can send a few well-formed bodies between two deliveries of the vendor's. So not only
-    must a few have failed: by now the vendor's own must be missing, or it goes on for long."""
+    """Anyone can send a few well-formed bodies between two deliveries of the vendor. So it takes a
+    few failures, and missing deliveries of the vendor or a long time."""
     row = failures.failing_since(connection, vendor)
     if row is None or last is None or row.deliveries < FEW:
         return None
@@ -115,8 +116,8 @@ def _failing(
 
 
 def _are_missing(connection: Connection, vendor: str, rhythm: Rhythm, now: datetime) -> bool:
-    """Whether some should have been accepted since the last one. Where nothing is usual yet, as
-    many should as in the same time before it."""
+    """Whether accepted deliveries are overdue since the last one: by the usual traffic or, before
+    there is any, by as many as in the same time before it."""
     last = failures.last_answered(connection, vendor)
     if last is None:
         return True
@@ -129,8 +130,8 @@ def _are_missing(connection: Connection, vendor: str, rhythm: Rhythm, now: datet
 def _strangers(connection: Connection, vendor: str, since: datetime) -> Strangers:
     rows = deliveries.strangers(connection, since, vendor)
     return Strangers(
-        {Outcome(row.outcome): int(row.requests) for row in rows},
-        sum(int(row.unlisted) for row in rows),
+        {Outcome(row.outcome): row.requests for row in rows},
+        sum(row.unlisted for row in rows),
         failures.unsigned_event(connection, vendor, since, LATEST),
     )
 
@@ -140,7 +141,7 @@ def _failures(connection: Connection, vendor: str, since: datetime) -> Mapping[O
     return {Outcome(row.outcome): Failures(row.deliveries, row.first, row.last) for row in rows}
 
 
-def _kept(connection: Connection, vendor: str, since: datetime) -> Kept:
+def _stored(connection: Connection, vendor: str, since: datetime) -> Stored:
     some = select(event.id).where(event.vendor == vendor).limit(LATEST).subquery()
     completed = _recent(CourseCompletion, completion.completed_at >= since)
     submitted = _recent(QuizAttempt, attempt.submitted_at >= since)
@@ -158,7 +159,7 @@ def _kept(connection: Connection, vendor: str, since: datetime) -> Kept:
         .subquery()
     )
     practice = select(func.count()).where(submitted.vendor == vendor, ~submitted.graded)
-    return Kept(
+    return Stored(
         events=connection.scalar(select(func.count()).select_from(some)) or 0,
         provisioned=connection.scalar(provisioned.limit(1)) is not None,
         duplicates=connection.scalar(duplicates) or 0,
@@ -168,12 +169,12 @@ def _kept(connection: Connection, vendor: str, since: datetime) -> Kept:
 
 
 def _recent(model: type[SQLModel], since: ColumnElement[bool]) -> Any:
-    """Rows of a time, found by its index: beside a vendor SQLite would look through all of them."""
+    """Rows of a time, by its index: with a vendor as well, SQLite would read all of them."""
     return select(table_of(model)).where(since).cte().prefix_with("MATERIALIZED").c
 
 
 def _lag(connection: Connection, vendor: str) -> Lag | None:
-    # By the index of accepted deliveries: no index has a vendor's events in order of arrival.
+    # By the index of accepted deliveries: no index orders a vendor's events by arrival.
     latest = (
         select(event.type, event.occurred_at, event.received_at)
         .join_from(

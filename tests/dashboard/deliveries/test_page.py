@@ -20,16 +20,16 @@ HOSTILE = "<img src=x onerror=alert(1)> **bold** [link](javascript:alert(1)) =1+
 
 
 def refuse(send: Send, times: int) -> None:
-    """As many deliveries as are not yet known secrets'."""
+    """Deliveries signed with an unknown secret."""
     for _ in range(times):
         send("module.progress", playing.progress("u-1"), secret="rotated")
 
 
 @pytest.mark.usefixtures("company")
-def test_all_taken_reads_all_good(open_page: Open) -> None:
+def test_all_accepted_reads_all_good(open_page: Open) -> None:
     page = open_page("deliveries")
     assert page.success[0].value.startswith("All good. Last delivery ")
-    assert "100 % of 6 taken in the last 24 hours" in page.success[0].value
+    assert "100 % of 6 accepted in the last 24 hours" in page.success[0].value
     assert not [one for one in page.caption if "unknown addresses" in one.value]
 
 
@@ -51,7 +51,7 @@ def test_strangers_requests_are_one_line_and_no_alarm(open_page: Open, store: En
     page = open_page("deliveries")
     assert page.success[0].value.startswith("All good. Last delivery ")
     assert not page.error
-    said = f"{sent} requests of strangers refused; 7 of them were only counted, not listed."
+    said = f"{sent} requests of strangers refused; 7 of them are only counted, not listed."
     assert any(said in one.value for one in page.caption)
 
 
@@ -72,9 +72,9 @@ def test_the_diagnosis_names_cure_and_consequence(open_page: Open, send: Send) -
     refuse(send, 6)
     page = open_page("deliveries")
     assert "The signing secret was probably rotated" in [one.label for one in page.expander]
-    told = page.table[1].value.to_string()
-    assert "MINDTICKLE\\_WEBHOOK\\_SECRET" in told
-    assert "lost unless you replay" in told
+    shown = page.table[1].value.to_string()
+    assert "MINDTICKLE\\_WEBHOOK\\_SECRET" in shown
+    assert "lost unless you replay" in shown
 
 
 @pytest.mark.usefixtures("company")
@@ -90,7 +90,7 @@ def test_while_no_receiver_is_up_that_is_the_verdict(open_page: Open, store: Eng
 
 
 @pytest.mark.usefixtures("company")
-def test_after_an_outage_the_page_says_what_came_later(
+def test_after_an_outage_the_page_says_how_many_events_arrived(
     open_page: Open, store: Engine, send: Send
 ) -> None:
     now = datetime.now(UTC)
@@ -105,7 +105,7 @@ def test_after_an_outage_the_page_says_what_came_later(
     send("module.progress", playing.progress("u-1", progressPct=99), days_ago=1 / 24)
     captions = " ".join(one.value for one in open_page("deliveries").caption)
     assert "No receiver was up for 2 h 59 min" in captions
-    assert "1 came later by retry and 0 by replay; 0 refused since then are still open" in captions
+    assert "1 arrived by retry and 0 by replay; 0 refused since then are still open" in captions
 
 
 @pytest.mark.usefixtures("company")
@@ -153,14 +153,16 @@ def test_the_search_finds_deliveries_by_learner_address_or_type(
 
 
 @pytest.mark.usefixtures("company")
-def test_a_refused_event_stands_in_its_chain_until_it_gets_in(open_page: Open, send: Send) -> None:
+def test_a_refused_event_is_in_the_chains_until_it_is_recovered(
+    open_page: Open, send: Send
+) -> None:
     refuse(send, 1)
     (row,) = open_page("deliveries", view="Attempt chains").dataframe[0].value.to_dict("records")
     assert (row["attempt"], row["state"]) == ("1 of 5", "waiting for a retry")
 
 
 @pytest.mark.usefixtures("company")
-def test_a_delivery_has_an_address_that_shows_what_came_and_what_we_answered(
+def test_a_delivery_has_an_address_that_shows_the_request_and_the_answer(
     open_page: Open, store: Engine, send: Send
 ) -> None:
     refuse(send, 1)
@@ -248,7 +250,7 @@ def two_vendors(store: Engine) -> None:
 
 
 @pytest.mark.usefixtures("two_vendors")
-def test_of_several_vendors_each_delivery_and_finding_says_whose_it_is(open_page: Open) -> None:
+def test_with_several_vendors_each_delivery_and_finding_names_its_vendor(open_page: Open) -> None:
     listed = open_page("deliveries", view="Deliveries").dataframe[-1].value
     assert set(listed["vendor"]) == {"MindTickle", "Seismic Learning (Lessonly)"}
     titles = [one.label for one in open_page("deliveries").expander]
@@ -256,7 +258,7 @@ def test_of_several_vendors_each_delivery_and_finding_says_whose_it_is(open_page
 
 
 @pytest.mark.usefixtures("two_vendors")
-def test_what_loses_events_comes_first_whose_ever_it_is(open_page: Open, send: Send) -> None:
+def test_findings_that_lose_events_come_first_of_all_vendors(open_page: Open, send: Send) -> None:
     refuse(send, 6)
     titles = [one.label for one in open_page("deliveries").expander]
     assert titles[0] == "MindTickle: The signing secret was probably rotated"
@@ -266,7 +268,7 @@ def test_what_loses_events_comes_first_whose_ever_it_is(open_page: Open, send: S
 @pytest.mark.usefixtures("two_vendors")
 def test_the_vendor_filter_limits_verdict_and_list(open_page: Open) -> None:
     page = open_page("deliveries", view="Deliveries", vendor="Seismic Learning (Lessonly)")
-    assert "of 1 taken" in page.warning[0].value
+    assert "of 1 accepted" in page.warning[0].value
     assert page.dataframe[-1].value["words"].tolist() == ["Wrong credentials"]
 
 
@@ -289,13 +291,13 @@ def test_requests_to_unknown_addresses_are_one_line_with_their_latest_path_as_te
 @pytest.mark.parametrize(
     ("outcome", "says", "body"),
     [
-        ("bad_signature", "Body", "(not kept)"),
-        ("too_large", "Body", "(not kept)"),
+        ("bad_signature", "Body", "(not stored)"),
+        ("too_large", "Body", "(not stored)"),
         ("duplicate", "Body of delivery 1, of which this is a duplicate", "{}"),
         ("accepted", "Body", "{}"),
     ],
 )
-def test_a_delivery_shows_its_own_body_or_says_whose_it_is_or_that_it_was_not_kept(
+def test_a_delivery_shows_its_own_body_or_says_whose_it_is_or_that_it_is_not_stored(
     open_page: Open, store: Engine, outcome: str, says: str, body: str
 ) -> None:
     tables.deliveries(store, {"event_key": "e-1"}, {"event_key": "e-1", "outcome": outcome})

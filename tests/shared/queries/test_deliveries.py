@@ -1,4 +1,4 @@
-"""What came in and what became of it, over small tables worked out by hand."""
+"""Deliveries and their outcomes, over small tables worked out by hand."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -40,9 +40,7 @@ def test_deliveries_add_up_by_hour_and_outcome(store: Engine, connection: Connec
     ]
 
 
-def test_accepted_and_repeated_deliveries_are_taken_and_all_others_are_not(
-    store: Engine, connection: Connection
-) -> None:
+def test_accepted_counts_duplicates_and_no_failures(store: Engine, connection: Connection) -> None:
     tables.hours(
         store,
         (OLD, "accepted", 99),
@@ -52,7 +50,7 @@ def test_accepted_and_repeated_deliveries_are_taken_and_all_others_are_not(
         (NOON, "bad_signature", 1),
     )
     totals = deliveries.totals(connection, SINCE, V)
-    assert (totals.all, totals.taken) == (16, 13)
+    assert (totals.all, totals.accepted) == (16, 13)
 
 
 def test_another_vendor_has_deliveries_of_its_own(store: Engine, connection: Connection) -> None:
@@ -64,9 +62,7 @@ def test_another_vendor_has_deliveries_of_its_own(store: Engine, connection: Con
     assert deliveries.last(connection, "lessonly") is None
 
 
-def test_the_last_delivery_counts_whatever_became_of_it(
-    store: Engine, connection: Connection
-) -> None:
+def test_the_last_delivery_is_of_any_outcome(store: Engine, connection: Connection) -> None:
     later = NOON + HOUR
     tables.deliveries(store, {}, {"received_at": later, "outcome": "bad_signature"})
     assert deliveries.last(connection, None) == deliveries.last(connection, V) == later
@@ -104,7 +100,7 @@ def test_a_cause_whose_latest_failure_has_no_reason_gives_none(
     assert cause.reason is None
 
 
-def test_the_failed_list_says_of_each_whether_its_event_came_in_after_all(
+def test_the_failed_list_says_whether_each_event_is_recovered(
     store: Engine, connection: Connection
 ) -> None:
     tables.deliveries(

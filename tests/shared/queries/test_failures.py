@@ -1,4 +1,4 @@
-"""What failed and has not come back."""
+"""Failures that are not recovered."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -26,7 +26,7 @@ def connection(store: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def test_a_refused_event_that_never_got_in_is_unrecovered_with_its_first_and_last_attempt(
+def test_a_refused_event_that_is_not_stored_is_unrecovered_with_its_first_and_last_attempt(
     store: Engine, connection: Connection
 ) -> None:
     tables.deliveries(
@@ -124,7 +124,7 @@ def test_the_rhythm_is_the_average_of_the_same_hour_of_the_week(
     assert usual == {(NOON.weekday(), 12): 20, (NOON.weekday(), 13): 2}
 
 
-def test_before_a_whole_week_nothing_is_usual(store: Engine, connection: Connection) -> None:
+def test_the_rhythm_is_empty_before_a_whole_week(store: Engine, connection: Connection) -> None:
     tables.hours(store, (NOON - timedelta(days=6), "accepted", 100))
     assert failures.rhythm(connection, V, NOON) == {}
 
@@ -152,7 +152,7 @@ def test_everything_failing_starts_the_suspension_clock_and_the_forecast(
     assert gathered.forecast.lost == 5
 
 
-def test_a_search_in_a_part_of_the_window_finds_only_what_came_then(
+def test_a_search_in_a_part_of_the_window_finds_only_deliveries_of_it(
     store: Engine, connection: Connection
 ) -> None:
     tables.deliveries(store, BAD, BAD | {"received_at": NOON + 2 * HOUR})
@@ -167,7 +167,9 @@ def test_a_search_for_words_of_a_reason_takes_them_literally(
     assert [row.id for row in search(connection, Search(NOON, words="100 %"))] == [1]
 
 
-def test_a_search_for_all_finds_the_taken_too(store: Engine, connection: Connection) -> None:
+def test_a_search_for_all_finds_accepted_deliveries_too(
+    store: Engine, connection: Connection
+) -> None:
     tables.deliveries(store, BAD, {"event_key": "e-1"})
     tables.event(store, "e-1", 2)
     found = search(connection, Search(NOON, failed=False))
@@ -177,7 +179,7 @@ def test_a_search_for_all_finds_the_taken_too(store: Engine, connection: Connect
     }
 
 
-def test_missing_events_are_those_refused_since_then_that_never_got_in(
+def test_missing_events_are_those_refused_since_then_that_are_not_stored(
     store: Engine, connection: Connection
 ) -> None:
     tables.deliveries(
