@@ -31,6 +31,7 @@ ACTIONS: Mapping[str, frozenset[Role]] = {
     "coach": LEADS,
     "set_threshold": LEADS,
     "replay": ADMINS,
+    "dismiss": ADMINS,
 }
 """What is done to the store, and what is taken out of it."""
 

@@ -5,13 +5,14 @@ vendors' guides and the practice of their users.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from shared.outcomes import Outcome
 from shared.retries import Forecast, Silence, Suspension
 from shared.vendors import VendorFacts
+from shared.wording import duration, number_of, share
 
 
 class Severity(StrEnum):
@@ -24,19 +25,37 @@ class Severity(StrEnum):
 
 
 class Failures(NamedTuple):
-    """Failed deliveries of one outcome in the window."""
+    """Failed deliveries of one outcome in the window. An event may have several attempts."""
 
-    deliveries: int
+    events: int
+    attempts: int
     first: datetime
     last: datetime
+    reason: str | None = None
+    """The commonest one."""
+    open: int = 0
+    """Events that are not stored since."""
+    first_loss: datetime | None = None
+    """When the first of these has its last retry."""
 
 
 class Failing(NamedTuple):
     """Every delivery since `since` failed."""
 
     since: datetime
-    deliveries: int
+    events: int
+    attempts: int
     bad_signature: int
+    """Attempts with a wrong signature."""
+
+
+class Replayed(NamedTuple):
+    """All events of the time in which every delivery failed are stored by now."""
+
+    events: int
+    """How many by replay."""
+    next_due: datetime | None
+    """When the vendor's next delivery is due: a retry or, without one, by its usual traffic."""
 
 
 class Stored(NamedTuple):
@@ -92,6 +111,24 @@ class Evidence(NamedTuple):
     accepted: int = 0
     """Deliveries that were accepted, duplicates included."""
     strangers: Strangers = NO_STRANGERS
+    replayed: Replayed | None = None
+    """None while an event of the failing time is open."""
+
+
+def loss_order(evidence: Evidence) -> tuple[datetime, int, str]:
+    """Sorts vendors: first the one whose first loss comes soonest, of equal ones the one with more
+    events that failed."""
+    events = sum(one.open for one in evidence.failures.values())
+    return (evidence.forecast.first_loss or NEVER, -events, evidence.vendor.slug)
+
+
+def by_first_loss(cause: tuple[Outcome, Failures]) -> tuple[datetime, int, Outcome]:
+    """Sorts causes of a vendor by the same rule."""
+    outcome, failures = cause
+    return (failures.first_loss or NEVER, -failures.open, outcome)
+
+
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Finding(NamedTuple):
@@ -124,6 +161,45 @@ NEARLY = 0.25
 ENOUGH = 20
 """With so many events, a type that never arrives is not subscribed."""
 MOSTLY = 0.8
+FEW = 5
+SELDOM = 0.05
+"""Fewer failed events, or a smaller share of all deliveries, are a note and no alarm."""
+
+
+def _events_and_attempts(events: int, attempts: int) -> str:
+    """`172 events, 416 attempts`."""
+    return f"{number_of(events, 'event')}, {number_of(attempts, 'attempt')}"
+
+
+def _deliveries(count: int) -> str:
+    return f"{number_of(count, 'delivery')} {'was' if count == 1 else 'were'}"
+
+
+def _counted(evidence: Evidence, failures: Failures) -> str:
+    """`172 events, 416 attempts: 30 % of all deliveries`."""
+    counts = _events_and_attempts(failures.events, failures.attempts)
+    return f"{counts}: {share(failures.attempts, _all(evidence))} of all deliveries"
+
+
+def _all(evidence: Evidence) -> int:
+    return evidence.accepted + sum(one.attempts for one in evidence.failures.values())
+
+
+def _many(evidence: Evidence, failures: Failures) -> bool:
+    """Whether more events are open than a vendor or a proxy leaves on an ordinary day."""
+    return failures.open >= FEW and failures.attempts >= SELDOM * _all(evidence)
+
+
+def _fixed(evidence: Evidence) -> Iterator[Finding]:
+    if evidence.replayed:
+        yield Finding(
+            "fixed",
+            Severity.NOTE,
+            "The cause is fixed",
+            f"{number_of(evidence.replayed.events, 'event')} replayed, none is open.",
+            "Wait for the next delivery. It stops the countdown.",
+            "Nothing, if the next delivery is accepted.",
+        )
 
 
 def _cure(evidence: Evidence, outcome: Outcome, usual: str = COMPARE) -> str:
@@ -134,13 +210,15 @@ def _cure(evidence: Evidence, outcome: Outcome, usual: str = COMPARE) -> str:
 def _rotated_secret(evidence: Evidence) -> Iterator[Finding]:
     refused = evidence.failures.get(Outcome.BAD_SIGNATURE)
     failing = evidence.failing
-    if refused and failing and failing.bad_signature >= MOSTLY * failing.deliveries:
+    if evidence.replayed:
+        return
+    if refused and failing and failing.bad_signature >= MOSTLY * failing.attempts:
         yield Finding(
             "rotated-secret",
             Severity.LOSING,
             "The signing secret was probably rotated",
-            f"The latest {failing.deliveries:,} deliveries all failed, "
-            f"{failing.bad_signature:,} of them with a wrong signature.",
+            f"{_events_and_attempts(failing.events, failing.attempts)}: all failed, "
+            f"{failing.bad_signature:,} of the attempts with a wrong signature.",
             _cure(evidence, Outcome.BAD_SIGNATURE),
             LOST,
             Outcome.BAD_SIGNATURE,
@@ -150,8 +228,8 @@ def _rotated_secret(evidence: Evidence) -> Iterator[Finding]:
             "forged",
             Severity.NOTE,
             f"Wrongly signed posts, while other deliveries of {evidence.vendor.name} are accepted",
-            f"{refused.deliveries:,} well-formed posts had a wrong signature; "
-            f"{evidence.accepted:,} deliveries were accepted in the same time.",
+            f"{number_of(refused.attempts, 'well-formed post')} had a wrong signature; "
+            f"{_deliveries(evidence.accepted)} accepted in the same time.",
             "If they are the vendor's, two secrets are in use: list both. If not, there is nothing "
             "to do.",
             "Nothing, if they are not the vendor's.",
@@ -168,7 +246,8 @@ def _suspension(evidence: Evidence) -> Iterator[Finding]:
             "suspended",
             Severity.LOSING,
             f"{evidence.vendor.name} has probably suspended the webhook",
-            "Every delivery failed for longer than the vendor tolerates.",
+            f"{why_suspended(clock)}; {evidence.vendor.name} suspends after "
+            f"{duration(clock.at - clock.since)}.",
             evidence.vendor.reactivate,
             "There are no deliveries until you re-activate the webhook.",
         )
@@ -176,12 +255,24 @@ def _suspension(evidence: Evidence) -> Iterator[Finding]:
     passed = next(step for step in (90, 75, 50) if clock.share >= step / 100)
     yield Finding(
         "suspension-near",
-        Severity.LOSING,
+        Severity.WARNING if evidence.replayed else Severity.LOSING,
         f"{evidence.vendor.name} will suspend the webhook",
         f"Every delivery has failed for more than {passed} % of the time until then.",
-        "Fix the cause. The next accepted delivery stops the countdown.",
+        "Wait for the next accepted delivery. It stops the countdown."
+        if evidence.replayed
+        else "Fix the cause. The next accepted delivery stops the countdown.",
         "The webhook stays off until you re-activate it.",
     )
+
+
+def why_suspended(clock: Suspension) -> str:
+    """The evidence for a suspension, without an end."""
+    outage = clock.outage
+    if outage is None:
+        return f"Every delivery failed for {duration(clock.share * (clock.at - clock.since))}"
+    down = duration(outage.end - outage.begin)
+    was = "No receiver was up" if outage.over else "No receiver has been up"
+    return f"{was} for {down}, and no delivery has been accepted since"
 
 
 def _silence(evidence: Evidence) -> Iterator[Finding]:
@@ -209,28 +300,43 @@ def _missing_subscription(evidence: Evidence) -> Iterator[Finding]:
             "missing-subscription",
             Severity.WARNING,
             "user.provisioned never arrives",
-            "Other events arrive, but the roster is empty.",
+            f"{stored.events:,} events or more are stored, and no user.provisioned is among them.",
             "Add user.provisioned to the events of the subscription.",
             "Learners have no team and no e-mail address, and leavers stay on the boards.",
         )
 
 
 def _clock_skew(evidence: Evidence) -> Iterator[Finding]:
+    """A few late deliveries were slow on their way; a clock is off for all or for many."""
     lag = evidence.lag
     stale = evidence.failures.get(Outcome.STALE_TIMESTAMP)
+    many = stale is not None and _many(evidence, stale)
+    refused = f"{_counted(evidence, stale)}, refused for their time." if stale else ""
     if lag and -lag.median > NEARLY * evidence.tolerance_future:
         shown = f"The latest deliveries were signed {_seconds(-lag.median)} in the future."
     elif lag and lag.least > NEARLY * evidence.tolerance_past:
         shown = f"Even the quickest recent delivery arrived {_seconds(lag.least)} after signing."
+    elif stale and many:
+        shown = ""
     elif stale:
-        shown = f"{stale.deliveries:,} deliveries were refused for their time."
+        yield Finding(
+            "late",
+            Severity.NOTE,
+            "A few deliveries were too old or too early",
+            refused,
+            "Nothing to do about a few: replay them from quarantine if you need them. If there are "
+            "more each day, set this machine's clock by NTP.",
+            LOST,
+            Outcome.STALE_TIMESTAMP,
+        )
+        return
     else:
         return
     yield Finding(
         "clock-skew",
-        Severity.LOSING if stale else Severity.WARNING,
+        Severity.LOSING if many else Severity.WARNING,
         "This machine's clock and the vendor's differ",
-        shown,
+        f"{shown} {refused}".strip(),
         _cure(evidence, Outcome.STALE_TIMESTAMP, SET_THE_CLOCK),
         "Beyond the tolerance every delivery is refused.",
         Outcome.STALE_TIMESTAMP if stale else None,
@@ -259,13 +365,18 @@ def _not_admitted(evidence: Evidence) -> Iterator[Finding]:
         failures = evidence.failures.get(outcome)
         if failures is None:
             continue
-        all_fail = evidence.failing is not None and failures.last >= evidence.failing.since
+        all_fail = (
+            evidence.failing is not None
+            and not evidence.replayed
+            and failures.last >= evidence.failing.since
+        )
         others = "and none was accepted since" if all_fail else "while others were accepted"
+        much = all_fail or _many(evidence, failures)
         yield Finding(
             kind,
-            Severity.LOSING if all_fail else Severity.WARNING,
+            Severity.LOSING if all_fail else Severity.WARNING if much else Severity.NOTE,
             title,
-            f"{failures.deliveries:,} deliveries were refused for it, {others}.",
+            f"{_counted(evidence, failures)}, {others}.",
             _cure(evidence, outcome),
             LOST if all_fail else f"Nothing, if they are not the vendor's. {LOST}",
             outcome,
@@ -288,13 +399,6 @@ _REFUSALS = {
         "Correct MINDTICKLE_COMPANY_ID, or the companyId of the subscription, then replay.",
         LOST,
     ),
-    Outcome.UNREADABLE: _Refusal(
-        "unreadable",
-        Severity.WARNING,
-        "Authentic deliveries could not be understood",
-        "See their reasons. If the vendor has changed its format, update Repboard, then replay.",
-        "They stay in quarantine; the vendor does not send them again.",
-    ),
     Outcome.TOO_LARGE: _Refusal(
         "too-large",
         Severity.WARNING,
@@ -311,13 +415,37 @@ def _refusals(evidence: Evidence) -> Iterator[Finding]:
         if failures := evidence.failures.get(outcome):
             yield Finding(
                 refusal.kind,
-                refusal.severity,
+                refusal.severity if _many(evidence, failures) else Severity.NOTE,
                 refusal.title,
-                f"{failures.deliveries:,} deliveries.",
+                f"{_counted(evidence, failures)}.",
                 _cure(evidence, outcome, refusal.cure),
                 refusal.otherwise,
                 outcome,
             )
+
+
+def _not_understood(evidence: Evidence) -> Iterator[Finding]:
+    """The vendor has its 2xx for these, so it never sends them again."""
+    failures = evidence.failures.get(Outcome.UNREADABLE)
+    if failures is None:
+        return
+    many = _many(evidence, failures)
+    why = f" Most often: {failures.reason.rstrip('.')}." if failures.reason else ""
+    count = number_of(failures.open if many else failures.events, "authentic event")
+    yield Finding(
+        "unreadable",
+        Severity.LOSING if many else Severity.NOTE,
+        f"{count} not understood",
+        f"{_counted(evidence, failures)}.{why}",
+        _cure(
+            evidence,
+            Outcome.UNREADABLE,
+            "If the vendor has changed its format, update Repboard, then replay.",
+        ),
+        f"{evidence.vendor.name} never sends them again: they stay in quarantine until you replay "
+        "them.",
+        Outcome.UNREADABLE,
+    )
 
 
 def _strangers(evidence: Evidence) -> Iterator[Finding]:
@@ -381,12 +509,14 @@ def _practice(evidence: Evidence) -> Iterator[Finding]:
 
 _RULES: Sequence[Callable[[Evidence], Iterator[Finding]]] = (
     _suspension,
+    _fixed,
     _rotated_secret,
     _clock_skew,
     _silence,
     _missing_subscription,
     _not_admitted,
     _refusals,
+    _not_understood,
     _strangers,
     _repeats,
     _practice,

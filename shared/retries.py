@@ -10,7 +10,11 @@ from enum import StrEnum
 from itertools import accumulate
 from typing import Literal, NamedTuple, Self
 
+from shared.outages import Outage
+
 NOTHING = timedelta(0)
+HOUR = timedelta(hours=1)
+WEEK = timedelta(weeks=1)
 DRIFT = 0.1
 """How far an attempt may be off its time, as a share of the wait before it …"""
 SLACK = timedelta(minutes=1)
@@ -168,20 +172,56 @@ class Suspension(NamedTuple):
     at: datetime
     share: float
     """Of the time until then, how much has passed; 1 and more: probably suspended."""
+    outage: Outage | None = None
+    """The outage of ours that it is due to, if it is."""
 
 
 def suspension(
-    failing_since: datetime | None, suspend_after: timedelta | None, now: datetime
+    failing_since: datetime | None,
+    suspend_after: timedelta | None,
+    now: datetime,
+    outages: Sequence[Outage] = (),
+    last_success: datetime | None = None,
 ) -> Suspension | None:
-    """The countdown since every delivery fails; None while deliveries pass."""
-    if failing_since is None or suspend_after is None:
+    """The countdown since every delivery fails; None while deliveries pass.
+
+    In an outage of ours every delivery fails, too. Without a success since, one that is as long as
+    the vendor tolerates counts, and so does one that goes on or after which all deliveries fail.
+    """
+    if suspend_after is None:
         return None
-    return Suspension(
-        failing_since, failing_since + suspend_after, (now - failing_since) / suspend_after
-    )
+    outage = _unbroken(outages, failing_since, last_success, suspend_after)
+    since = outage.begin if outage else failing_since
+    if since is None:
+        return None
+    return Suspension(since, since + suspend_after, (now - since) / suspend_after, outage)
 
 
-HOUR = timedelta(hours=1)
+HEARTBEAT = timedelta(minutes=1)
+"""A delivery may have passed so long after the last heartbeat before an outage."""
+
+
+def _unbroken(
+    outages: Sequence[Outage],
+    failing_since: datetime | None,
+    last_success: datetime | None,
+    suspend_after: timedelta,
+) -> Outage | None:
+    """The earliest outage that no success followed and that counts for the vendor."""
+    if last_success is None:
+        return None
+    for outage in sorted(outages):
+        if last_success > outage.begin + HEARTBEAT:
+            continue
+        if failing_since is None:
+            counts = outage.end - outage.begin >= suspend_after or not outage.over
+        else:
+            counts = outage.begin <= failing_since <= outage.end + HOUR
+        if counts:
+            return outage
+    return None
+
+
 UNUSUAL = 10
 """Expected deliveries. If they arrive at random, 10 in a row are absent by chance once in 22,000
 times (e to the power of -10)."""
@@ -204,6 +244,18 @@ def silence(last: datetime | None, rhythm: Rhythm, now: datetime) -> Silence | N
         return None
     expected = usual(rhythm, last, now)
     return Silence(last, expected) if expected >= UNUSUAL else None
+
+
+def next_usual(rhythm: Rhythm, now: datetime) -> datetime | None:
+    """When the next delivery comes by the usual traffic; None where nothing is usual."""
+    expected, at = 0.0, now
+    while at < now + WEEK:
+        until = at.replace(minute=0, second=0, microsecond=0) + HOUR
+        more = usual(rhythm, at, until)
+        if expected + more >= 1:
+            return at + (1 - expected) / more * (until - at)
+        expected, at = expected + more, until
+    return None
 
 
 def usual(rhythm: Rhythm, begin: datetime, end: datetime) -> float:

@@ -1,5 +1,6 @@
 """The reads and writes of the page Deliveries."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -21,35 +22,31 @@ from dashboard.base.store import (
     settings,
     write,
 )
+from shared.audit import note
 from shared.diagnosis import Evidence
 from shared.outages import Outage
 from shared.outcomes import Sender
-from shared.queries import deliveries, failures, quarantine
+from shared.queries import deliveries, failures, missing, quarantine
 from shared.queries import unknown_addresses as unknown
 from shared.queries.deliveries import Detail, Search
 from shared.queries.evidence import gather, unrecovered_chains
 from shared.queries.failures import Attempted
+from shared.queries.missing import Missing
 from shared.queries.quarantine import KindTotal, OutcomeTotal, Request
 from shared.queries.unknown_addresses import Unknown
 from shared.queries.windows import first_hour
 from shared.vendors import VendorFacts, vendor_facts
+from shared.verdict import Traffic
+from shared.wording import number_of
 
 CHAINS_SHOWN = 500
 
 
-class Arrivals(NamedTuple):
-    """Deliveries since the start of a window, and the time of the latest one ever."""
-
-    everything: int
-    accepted: int
-    last: datetime | None
-
-
 @kept
-def arrivals(version: Version, window: str, now: datetime, vendor: str | None) -> Arrivals:
+def traffic(version: Version, window: str, now: datetime, vendor: str | None) -> Traffic:
     with read() as connection:
         counts = deliveries.totals(connection, first_hour(window, now), vendor)
-        return Arrivals(counts.all, counts.accepted, deliveries.last(connection, vendor))
+        return Traffic(counts.all, counts.accepted, deliveries.last(connection, vendor))
 
 
 @kept
@@ -84,16 +81,6 @@ def unknown_addresses() -> Unknown | None:
     """Requests to no vendor in the last 24 hours."""
     with read() as connection:
         return unknown.since(connection, first_hour("24h", this_hour()))
-
-
-@kept
-def causes(
-    version: Version, window: str, now: datetime, zone: str, vendor: str | None
-) -> pd.DataFrame:
-    """outcome, reason, deliveries, first, last."""
-    with read() as connection:
-        rows = deliveries.causes(connection, first_hour(window, now), vendor)
-    return framed(rows, lambda frame: _unnamed(local(frame, zone, "first", "last")))
 
 
 @kept
@@ -189,7 +176,7 @@ def recoveries(window: str) -> list[Recovery]:
 
 def _recovery(connection: Connection, outage: Outage, span: timedelta) -> Recovery:
     until = outage.end + 2 * span
-    found = failures.recovered(connection, outage.begin, outage.end, until)
+    found = failures.arrived(connection, outage.begin, outage.end, until)
     still_open = sum(
         one.first < until
         for vendor in vendors()
@@ -208,6 +195,46 @@ def bands(window: str, zone: str) -> pd.DataFrame:
     return frame.assign(
         begin=frame["begin"].dt.tz_localize(None), end=frame["end"].dt.tz_localize(None)
     )
+
+
+class Listing(NamedTuple):
+    """Which events of the list of missing ones: of a time, a vendor and an outcome."""
+
+    since: datetime | None
+    until: datetime | None
+    vendor: str | None
+    outcome: str | None
+
+
+@kept
+def missing_events(version: Version, listing: Listing) -> list[Missing]:
+    """The events that failed in that time and are neither stored nor dismissed."""
+    with read() as connection:
+        events = missing.missing(connection, listing.since, listing.until, listing.vendor)
+    return [one for one in events if listing.outcome in (None, one.outcome)]
+
+
+def missing_frame(events: Sequence[Missing], zone: str) -> pd.DataFrame:
+    """The fields of `Missing`, and `state` in words."""
+    known, now = vendor_facts(settings()), datetime.now(UTC)
+    states = [missing_state(one, known.get(one.vendor), now) for one in events]
+    frame = framed(events, lambda frame: _unnamed(local(frame, zone, "first", "last")))
+    return frame.assign(state=states)
+
+
+def missing_state(one: Missing, vendor: VendorFacts | None, now: datetime) -> str:
+    """What can still recover an event."""
+    if missing.is_lost(one, vendor, now):
+        return "lost"
+    return "in quarantine: replay recovers it" if one.quarantined else "waiting for a retry"
+
+
+def dismiss(events: Sequence[Missing]) -> None:
+    """Count these events as missing no longer. The audit log has one entry for each vendor."""
+    with write("dismiss") as connection:
+        missing.dismiss(connection, events)
+        for vendor, count in Counter(one.vendor for one in events).items():
+            note(connection, actor(), "dismiss", vendor, number_of(count, "missing event"))
 
 
 def quarantined(vendor: str) -> tuple[Sequence[KindTotal], Sequence[OutcomeTotal]]:

@@ -9,128 +9,111 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
+from dashboard import access
 from dashboard.base import people, store
 from dashboard.base.filters import choose
 from dashboard.base.outages import span
-from dashboard.base.percent import percent
 from dashboard.base.pieces import LIVE, csv, plain, table
 from dashboard.base.windows import ago, viewer_zone
 from dashboard.deliveries import charts, data
-from shared.diagnosis import Evidence, Finding, Severity, diagnose
+from shared.diagnosis import (
+    Evidence,
+    Finding,
+    Severity,
+    by_first_loss,
+    diagnose,
+    loss_order,
+)
 from shared.outages import Outage
 from shared.outcomes import HAS_EVENT, Outcome
 from shared.queries.deliveries import Detail
+from shared.queries.missing import Missing
 from shared.queries.quarantine import Request
 from shared.queries.unknown_addresses import Unknown
 from shared.retries import Attempt, Chain, chain
 from shared.vendors import VendorFacts
+from shared.verdict import Clock, Level, Traffic
+from shared.verdict import verdict as judge
+from shared.wording import number_of
 
 ICONS = {
     Severity.LOSING: ":material/error:",
     Severity.WARNING: ":material/warning:",
     Severity.NOTE: ":material/info:",
 }
+LEVELS = {
+    Level.DOWN: (st.error, ":material/power_off:"),
+    Level.LOSING: (st.error, ":material/error:"),
+    Level.FIXED: (st.success, ":material/check_circle:"),
+    Level.QUIET: (st.warning, ":material/bedtime:"),
+    Level.WARNING: (st.warning, ":material/warning:"),
+    Level.GOOD: (st.success, ":material/check_circle:"),
+}
 STATES = {
     "waiting": "waiting for a retry",
-    "overdue": "retry overdue",
+    "overdue": "a retry did not arrive, waiting for the next",
     "given_up": "no retry left",
     "recovered": "recovered",
 }
 SECRET_HEADERS = ("x-mt-webhook-signature", "webhook-signature", "authorization")
 
 
-def left(until: datetime) -> str:
-    """`1 h 52 min`, or `no time` once it has passed."""
-    minutes = int((until - datetime.now(UTC)).total_seconds() // 60)
-    if minutes < 0:
-        return "no time"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+def clock() -> Clock:
+    """The present moment on the viewer's clock."""
+    return Clock(datetime.now(UTC), viewer_zone())
 
 
 def verdict(
-    arrivals: data.Arrivals, evidence: Sequence[Evidence], down: Sequence[Outage], window: str
+    traffic: Traffic, evidence: Sequence[Evidence], outages: Sequence[Outage], window: str
 ) -> None:
     """The first line: whether events are being lost."""
-    losing = [_losing(one) for one in evidence if one.failing]
-    quiet = [_quiet(one) for one in evidence if one.silence]
-    if down and not down[-1].over:
-        st.error(
-            f"No receiver is up; the last one was seen {ago(down[-1].begin)}. Vendors get no "
-            "answer and try again for some hours: start it with `repboard serve`.",
-            icon=":material/power_off:",
-        )
-    elif losing:
-        st.error(" ".join(losing), icon=":material/error:")
-    elif quiet:
-        st.warning(" ".join(quiet), icon=":material/bedtime:")
-    elif not arrivals.everything:
-        st.warning(f"Quiet: no deliveries in the last {window}.", icon=":material/bedtime:")
-    else:
-        _accepted(arrivals, window)
+    level, text = judge(evidence, traffic, outages, window, clock())
+    show, icon = LEVELS[level]
+    show(plain(people.without_addresses(text)), icon=icon)
 
 
-def _accepted(arrivals: data.Arrivals, window: str) -> None:
-    failed = arrivals.everything - arrivals.accepted
-    share = percent(100 * arrivals.accepted / arrivals.everything)
-    said = (
-        f"Last delivery {ago(arrivals.last)}; {share} "
-        f"of {arrivals.everything:,} accepted in the last {window}"
-    )
-    if failed:
-        st.warning(f"{said}, {failed:,} failed.", icon=":material/warning:")
-    else:
-        st.success(f"All good. {said}.", icon=":material/check_circle:")
-
-
-def _losing(evidence: Evidence) -> str:
-    failing, forecast, clock = evidence.failing, evidence.forecast, evidence.suspension
-    assert failing is not None  # noqa: S101 (asked for before)
-    said = [
-        f"{evidence.vendor.name}: every delivery has failed, first {ago(failing.since)} "
-        f"({failing.deliveries:,})."
-    ]
-    urgent = [one for one in diagnose(evidence) if one.severity is Severity.LOSING]
-    if urgent:
-        said.append(f"{urgent[0].title}.")
-    if forecast.first_loss:
-        said.append(
-            f"Fix this within {left(forecast.first_loss)} or {forecast.losing:,} of "
-            f"{forecast.waiting:,} waiting events lose their last retry."
-        )
-    if clock and clock.share < 1:
-        said.append(f"The webhook is suspended in {left(clock.at)}.")
-    return " ".join(said)
-
-
-def _quiet(evidence: Evidence) -> str:
-    assert evidence.silence is not None  # noqa: S101 (asked for before)
-    return (
-        f"Quiet: no deliveries from {evidence.vendor.name} since {ago(evidence.silence.since)}; "
-        f"about {evidence.silence.expected:,.0f} deliveries are usual in that time."
-    )
+def moment(name: str) -> datetime | None:
+    """A time that the address gives, in ISO 8601 with its offset; says so if it is none."""
+    asked = st.query_params.get(name)
+    if asked is None:
+        return None
+    try:
+        at = datetime.fromisoformat(asked)
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        st.warning(f"The address has no time in {name}: showing all.", icon=":material/link_off:")
+        return None
 
 
 def unknown_addresses(found: Unknown | None) -> None:
     """Requests to no vendor, in one line: a vendor may have a wrong address."""
     if found:
-        requests = "request" if found.requests == 1 else "requests"
         path = plain(people.without_addresses(found.latest_path))
         st.caption(
-            f"{found.requests:,} {requests} to unknown addresses below /webhooks/ in the last 24 "
-            f"hours, latest path {path} {ago(found.latest_at)}."
+            f"{number_of(found.requests, 'request')} to unknown addresses below /webhooks/ in the "
+            f"last 24 hours, latest path {path} {ago(found.latest_at)}."
         )
 
 
-def ledger(recoveries: Sequence[data.Recovery]) -> None:
+def ledger(recoveries: Sequence[data.Recovery], evidence: Sequence[Evidence]) -> None:
     """What became of the events of each outage that is over."""
     for one in recoveries:
         if one.outage.over:
+            suspended = [
+                f"{known.vendor.name} has probably suspended the webhook."
+                for known in evidence
+                if known.suspension
+                and known.suspension.outage == one.outage
+                and known.suspension.share >= 1
+            ]
+            arrived = (
+                f"Of the events of that time {one.by_retry:,} arrived by retry and "
+                f"{one.by_replay:,} by replay; {one.still_open:,} refused since then "
+                f"{'is' if one.still_open == 1 else 'are'} still open."
+            )
             st.caption(
                 f":material/power_off: No receiver was up for {span(one.outage)}, until "
-                f"{ago(one.outage.end)}. Of the events of that time {one.by_retry:,} arrived by "
-                f"retry and {one.by_replay:,} by replay; {one.still_open:,} refused since then are "
-                "still open."
+                f"{ago(one.outage.end)}. {' '.join([arrived, *suspended])}"
             )
 
 
@@ -139,22 +122,34 @@ def strangers(evidence: Sequence[Evidence]) -> None:
     total = sum(one.strangers.total for one in evidence)
     if total:
         unlisted = sum(one.strangers.unlisted for one in evidence)
-        counted = f"; {unlisted:,} of them are only counted, not listed" if unlisted else ""
-        st.caption(f":material/block: {total:,} requests of strangers refused{counted}.")
+        are = "is" if unlisted == 1 else "are"
+        counted = f"; {unlisted:,} of them {are} only counted, not listed" if unlisted else ""
+        requests = number_of(total, "request")
+        st.caption(f":material/block: {requests} of strangers refused{counted}.")
 
 
-def causes(frame: pd.DataFrame) -> None:
-    """Failed deliveries by cause."""
-    if frame.empty:
-        return
-    shown = {
-        "Cause": charts.in_words(frame)["words"],
-        "Count": frame["deliveries"].map("{:,}".format),
-        "First seen": frame["first"].map(ago),
-        "Last seen": frame["last"].map(ago),
-        "Latest reason": frame["reason"].map(plain),
-    }
-    st.table(pd.DataFrame(shown), border="horizontal", hide_index=True, alt="Why deliveries failed")
+def causes(evidence: Sequence[Evidence]) -> None:
+    """Failures by vendor and outcome: the vendor and the cause with the first loss come first."""
+    now = clock()
+    rows = [
+        {
+            **({"Vendor": one.vendor.name} if len(evidence) > 1 else {}),
+            "Cause": charts.OUTCOMES[outcome],
+            "Events": f"{failures.events:,}",
+            "Attempts": f"{failures.attempts:,}",
+            "Not recovered": f"{failures.open:,}",
+            "First loss": f"in {now.left(failures.first_loss)}" if failures.first_loss else "–",
+            "First seen": ago(failures.first),
+            "Last seen": ago(failures.last),
+            "Commonest reason": plain(people.without_addresses(failures.reason or "–")),
+        }
+        for one in sorted(evidence, key=loss_order)
+        for outcome, failures in sorted(one.failures.items(), key=by_first_loss)
+    ]
+    if rows:
+        st.table(
+            pd.DataFrame(rows), border="horizontal", hide_index=True, alt="Why deliveries failed"
+        )
 
 
 def choose_vendors() -> Sequence[VendorFacts]:
@@ -170,7 +165,8 @@ def choose_vendors() -> Sequence[VendorFacts]:
 def findings(evidence: Sequence[Evidence]) -> None:
     """Each thing that is wrong, of any vendor, the most urgent first: evidence, cure, and what
     happens otherwise."""
-    found = [(one.vendor, finding) for one in evidence for finding in diagnose(one)]
+    ordered = sorted(evidence, key=loss_order)
+    found = [(one.vendor, finding) for one in ordered for finding in diagnose(one)]
     found.sort(key=lambda pair: list(Severity).index(pair[1].severity))
     if not found:
         st.success("No findings.", icon=":material/check_circle:")
@@ -224,6 +220,55 @@ def chains(vendors: Sequence[VendorFacts], window: str, zone: str) -> None:
     table(charts.in_words(frame), columns, "Refused events that are not recovered", "chains")
 
 
+MISSING = {
+    "event_key": st.column_config.TextColumn("Event ID, as claimed", width=220),
+    "event_type": st.column_config.TextColumn("Event, as claimed"),
+    "vendor": st.column_config.TextColumn("Vendor"),
+    "state": st.column_config.TextColumn("State", width=210),
+    "words": st.column_config.TextColumn("Outcome"),
+    "reason": st.column_config.TextColumn("Reason", width=340),
+    "attempts": st.column_config.NumberColumn("Attempts", format="%,d"),
+    "first": st.column_config.DatetimeColumn("First seen", format="D MMM, HH:mm"),
+    "last": st.column_config.DatetimeColumn("Last seen", format="D MMM, HH:mm"),
+}
+
+
+def missing(version: store.Version, listing: data.Listing, zone: str) -> None:
+    """Exactly the events that the standings lack, with a way to stop counting them."""
+    events = data.missing_events(version, listing)
+    st.subheader("Missing events", anchor=False)
+    if not events:
+        st.success("No missing events in this period.", icon=":material/check_circle:")
+        return
+    frame = data.missing_frame(events, zone)
+    lost = int((frame["state"] == "lost").sum())
+    of_these = f", {lost:,} of them lost" if lost else ""
+    st.write(
+        f"{number_of(len(events), 'event')} failed and not stored{of_these}. Once stored, by retry "
+        "or by replay, an event leaves this list."
+    )
+    names = {one.slug: one.name for one in data.vendors()}
+    shown = charts.in_words(frame).assign(
+        vendor=frame["vendor"].replace(names),
+        **{name: frame[name].fillna(NOT_KNOWN) for name in ("event_key", "event_type", "reason")},
+    )
+    columns = {name: one for name, one in MISSING.items() if len(names) > 1 or name != "vendor"}
+    table(shown, columns, "Missing events", "missing")
+    csv(shown, columns, "missing")
+    if access.may("dismiss"):
+        _dismiss(events)
+
+
+def _dismiss(events: Sequence[Missing]) -> None:
+    these = "this event" if len(events) == 1 else f"these {len(events):,} events"
+    with st.popover(f"Dismiss {these}"):
+        st.write(
+            "The leaderboard no longer counts them as missing. Nothing is deleted: a replay or a "
+            "retry still stores them. The audit log has your name."
+        )
+        st.button("Dismiss", key="dismiss", type="primary", on_click=data.dismiss, args=(events,))
+
+
 def brushed(key: str) -> tuple[float, float] | None:
     """The part of a chart's time axis that is brushed, in milliseconds; None if there is none."""
     chart = st.session_state.get(key)
@@ -237,6 +282,7 @@ def _open_clicked() -> None:
     st.rerun()  # the whole page, as a live part cannot hold a dialog
 
 
+NOT_KNOWN = "–"
 VENDOR = {"vendor": st.column_config.TextColumn("Vendor")}
 LISTED = {
     "open": st.column_config.ButtonColumn(
@@ -261,7 +307,12 @@ def listed(frame: pd.DataFrame) -> None:
     """Deliveries, each with a button that opens it, and their CSV."""
     st.session_state["listed"] = frame["id"].tolist()
     names = {one.slug: one.name for one in data.vendors()}
-    named = charts.in_words(frame).assign(open="Open", vendor=frame["vendor"].replace(names))
+    named = charts.in_words(frame).assign(
+        open="Open",
+        vendor=frame["vendor"].replace(names),
+        **{name: frame[name].fillna(NOT_KNOWN) for name in ("reason", "event_type", "event_key")},
+        remote_ip=frame["remote_ip"].fillna(NOT_KNOWN),
+    )
     several = len(names) > 1
     columns = {name: one for name, one in LISTED.items() if several or name != "vendor"}
     table(named, columns, "Deliveries", "deliveries")
@@ -347,7 +398,8 @@ def _in_words(stands: Chain, vendor: VendorFacts) -> str:
     if stands.missed:
         said += f"; {stands.missed} earlier attempts never arrived"
     if stands.next_due and stands.last_chance:
-        said += f"; next in {left(stands.next_due)}, last chance in {left(stands.last_chance)}"
+        now = clock()
+        said += f"; next in {now.left(stands.next_due)}, last in {now.left(stands.last_chance)}"
     return f"{said}."
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    CTE,
     Boolean,
     ColumnElement,
     Connection,
@@ -32,6 +33,7 @@ from shared.models import (
 )
 from shared.outcomes import HAS_EVENT, STRANGERS_LISTED, Outcome, Sender
 from shared.queries import row_of, rows_of
+from shared.queries.missing import identity
 
 delivery = table_of(Delivery).c
 hourly = table_of(DeliveryHourly).c
@@ -123,46 +125,55 @@ def last(connection: Connection, vendor: str | None) -> datetime | None:
 
 
 class Cause(NamedTuple):
-    """Failed deliveries of one outcome, with the latest reason."""
+    """Failed deliveries of a vendor with one outcome, and the commonest reason."""
 
+    vendor: str
     outcome: str
     reason: str | None
-    deliveries: int
+    events: int
+    attempts: int
     first: datetime
     last: datetime
 
 
 def causes(connection: Connection, since: datetime, vendor: str | None) -> Sequence[Cause]:
-    """Vendors' failed deliveries since a full hour, by outcome, the most frequent first. Counts
-    come from the roll-up, the rest by index."""
-    deliveries = func.sum(hourly.deliveries)
+    """Vendors' failed deliveries since a moment, by vendor and outcome, most events first. Of
+    reasons that are equally common the latest is given."""
+    failed = _failed(since, vendor).c
+    often = func.count().desc(), func.max(failed.received_at).desc(), failed.reason
+    place = func.row_number().over(partition_by=(failed.vendor, failed.outcome), order_by=often)
+    reasons = (
+        select(failed.vendor, failed.outcome, failed.reason, place.label("place"))
+        .group_by(failed.vendor, failed.outcome, failed.reason)
+        .subquery()
+        .c
+    )
+    events = func.count(failed.identity.distinct())
+    same = and_(reasons.vendor == failed.vendor, reasons.outcome == failed.outcome)
     query = (
         select(
-            hourly.outcome,
-            _edge(delivery.reason, since, vendor, newest=True).label("reason"),
-            deliveries.label("deliveries"),
-            _edge(delivery.received_at, since, vendor, newest=False).label("first"),
-            _edge(delivery.received_at, since, vendor, newest=True).label("last"),
+            failed.vendor,
+            failed.outcome,
+            func.max(reasons.reason).label("reason"),
+            events.label("events"),
+            func.count().label("attempts"),
+            func.min(failed.received_at).label("first"),
+            func.max(failed.received_at).label("last"),
         )
-        .where(hourly.hour >= since, hourly.outcome.not_in(HAS_EVENT), _of(hourly.vendor, vendor))
-        .where(hourly.sender == Sender.VENDOR)
-        .group_by(hourly.outcome)
-        .order_by(deliveries.desc(), hourly.outcome)
+        .join(reasons.vendor.table, and_(same, reasons.place == 1))
+        .group_by(failed.vendor, failed.outcome)
+        .order_by(events.desc(), failed.vendor, failed.outcome)
     )
     return rows_of(Cause, connection.execute(query))
 
 
-def _edge(column: Any, since: datetime, vendor: str | None, *, newest: bool) -> Any:
-    """A column of the newest or oldest delivery of an outcome."""
-    order = delivery.received_at.desc() if newest else delivery.received_at
-    return (
-        select(column)
-        .where(text(FAILED), delivery.outcome == hourly.outcome, delivery.received_at >= since)
-        .where(_of(delivery.vendor, vendor))
-        .order_by(order)
-        .limit(1)
-        .scalar_subquery()
+def _failed(since: datetime, vendor: str | None) -> CTE:
+    """Materialized, by the index of failed deliveries."""
+    columns = (delivery.vendor, delivery.outcome, delivery.reason, delivery.received_at)
+    query = select(*columns, identity().label("identity")).where(
+        text(FAILED), delivery.received_at >= since, _of(delivery.vendor, vendor)
     )
+    return query.cte("failed").prefix_with("MATERIALIZED")
 
 
 _FAILED: ColumnElement[bool] = literal_column(FAILED, Boolean)

@@ -1,6 +1,7 @@
 """The evidence for a diagnosis."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
@@ -9,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select, text
 from sqlmodel import SQLModel
 
 from shared.bulk import table_of
-from shared.diagnosis import Evidence, Failing, Failures, Lag, Stored, Strangers
+from shared.diagnosis import Evidence, Failing, Failures, Lag, Replayed, Stored, Strangers
 from shared.models import (
     OF_VENDOR,
     CourseCompletion,
@@ -21,7 +22,8 @@ from shared.models import (
 )
 from shared.outcomes import VERIFIED, Outcome
 from shared.queries import deliveries, failures
-from shared.queries.failures import Unrecovered
+from shared.queries.failures import Refused
+from shared.queries.missing import missing
 from shared.retries import (
     Attempt,
     Chain,
@@ -29,6 +31,7 @@ from shared.retries import (
     State,
     chain,
     forecast,
+    next_usual,
     silence,
     suspension,
     usual,
@@ -62,21 +65,29 @@ def gather(
     failing = _failing(connection, vendor.slug, last, rhythm, now)
     # While other deliveries are accepted, those that do not verify need not be the vendor's.
     chains = [
-        one
+        (row.outcome, one)
         for row, one in unrecovered_chains(connection, vendor, since, now)
         if failing or row.outcome in VERIFIED
     ]
+    outages = failures.outages_since(connection, now - failures.LOOK_BACK, now)
     return Evidence(
         vendor=vendor,
-        failures=_failures(connection, vendor.slug, since),
+        failures=_failures(connection, vendor.slug, since, chains),
         failing=failing,
-        forecast=forecast(chains),
-        suspension=suspension(failing.since if failing else None, vendor.suspend_after, now),
+        forecast=forecast([one for _, one in chains]),
+        suspension=suspension(
+            failing.since if failing else None,
+            vendor.suspend_after,
+            now,
+            outages,
+            failures.last_answered(connection, vendor.slug),
+        ),
         silence=silence(last, rhythm, now),
         stored=_stored(connection, vendor.slug, since),
         lag=_lag(connection, vendor.slug),
         accepted=deliveries.totals(connection, since, vendor.slug).accepted,
         strangers=_strangers(connection, vendor.slug, since),
+        replayed=_replayed(connection, vendor, failing.since, rhythm, now) if failing else None,
         tolerance_past=timedelta(seconds=settings.timestamp_tolerance_past),
         tolerance_future=timedelta(seconds=settings.timestamp_tolerance_future),
     )
@@ -84,22 +95,37 @@ def gather(
 
 def unrecovered_chains(
     connection: Connection, vendor: VendorFacts, since: datetime, now: datetime
-) -> list[tuple[Unrecovered, Chain]]:
+) -> list[tuple[Refused, Chain]]:
     """A vendor's events that are not stored, with the state of their retries; those that are lost
     first come first. Looks back for a whole retry span at least."""
     begin = min(since, now - vendor.schedule.span - timedelta(hours=1))
     found = [
         (
             row,
-            chain(
-                [Attempt(row.first, accepted=False), Attempt(row.last, accepted=False)],
-                vendor.schedule,
-                now,
-            ),
+            _chain(row, vendor, now),
         )
         for row in failures.unrecovered(connection, vendor.slug, begin)
     ]
     return sorted(found, key=lambda one: (one[1].state is State.GIVEN_UP, one[1].last_chance))
+
+
+def _chain(row: Refused, vendor: VendorFacts, now: datetime) -> Chain:
+    """Where the vendor's retries are. It does not know of a replay."""
+    attempts = [Attempt(at, accepted=False) for at in (row.first, row.last)]
+    return chain(attempts, vendor.schedule, now)
+
+
+def _replayed(
+    connection: Connection, vendor: VendorFacts, since: datetime, rhythm: Rhythm, now: datetime
+) -> Replayed | None:
+    """None unless all events that failed since then are stored, some of them by replay."""
+    events = failures.replayed(connection, vendor.slug, since)
+    if not events or missing(connection, since, vendor=vendor.slug):
+        return None
+    stored = failures.recovered(connection, vendor.slug, since)
+    retries = (_chain(row, vendor, now).next_due for row in stored)
+    due = min((at for at in retries if at), default=None)
+    return Replayed(events, due or next_usual(rhythm, now))
 
 
 def _failing(
@@ -108,11 +134,11 @@ def _failing(
     """Anyone can send a few well-formed bodies between two deliveries of the vendor. So it takes a
     few failures, and missing deliveries of the vendor or a long time."""
     row = failures.failing_since(connection, vendor)
-    if row is None or last is None or row.deliveries < FEW:
+    if row is None or last is None or row.attempts < FEW:
         return None
     if last - row.since < LONG and not _are_missing(connection, vendor, rhythm, now):
         return None
-    return Failing(row.since, row.deliveries, row.bad_signature)
+    return Failing(*row)
 
 
 def _are_missing(connection: Connection, vendor: str, rhythm: Rhythm, now: datetime) -> bool:
@@ -136,9 +162,22 @@ def _strangers(connection: Connection, vendor: str, since: datetime) -> Stranger
     )
 
 
-def _failures(connection: Connection, vendor: str, since: datetime) -> Mapping[Outcome, Failures]:
-    rows = deliveries.causes(connection, since, vendor)
-    return {Outcome(row.outcome): Failures(row.deliveries, row.first, row.last) for row in rows}
+def _failures(
+    connection: Connection, vendor: str, since: datetime, chains: Sequence[tuple[str, Chain]]
+) -> Mapping[Outcome, Failures]:
+    open_events = Counter(one.outcome for one in missing(connection, since, vendor=vendor))
+    return {
+        Outcome(row.outcome): Failures(
+            row.events,
+            row.attempts,
+            row.first,
+            row.last,
+            row.reason,
+            open_events[row.outcome],
+            forecast([one for outcome, one in chains if outcome == row.outcome]).first_loss,
+        )
+        for row in deliveries.causes(connection, since, vendor)
+    }
 
 
 def _stored(connection: Connection, vendor: str, since: datetime) -> Stored:

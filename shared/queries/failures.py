@@ -16,9 +16,10 @@ from shared.models import (
     Event,
     Heartbeat,
 )
-from shared.outages import Run
+from shared.outages import Outage, Run, outages
 from shared.outcomes import STATUS, Outcome, Sender
 from shared.queries import rows_of
+from shared.queries.missing import identity
 from shared.retries import Rhythm
 
 delivery = table_of(Delivery).c
@@ -32,9 +33,9 @@ RETRIED = tuple(outcome for outcome in Outcome if outcome not in ANSWERED_OK)
 RHYTHM_WEEKS = 4
 
 
-class Unrecovered(NamedTuple):
-    """An event that was refused and is not stored, by the ID that its deliveries claim; `first` and
-    `last` are its first and last attempt."""
+class Refused(NamedTuple):
+    """An event that was refused, by the ID that its deliveries claim; `first` and `last` are its
+    first and last attempt."""
 
     event_key: str
     event_type: str | None
@@ -46,10 +47,24 @@ class Unrecovered(NamedTuple):
 
 def unrecovered(
     connection: Connection, vendor: str, since: datetime, limit: int = 5_000
-) -> Sequence[Unrecovered]:
+) -> Sequence[Refused]:
     """A vendor's events that were refused since then and are not stored, the oldest first."""
+    return _events(connection, vendor, since, limit, stored=False)
+
+
+def recovered(
+    connection: Connection, vendor: str, since: datetime, limit: int = 5_000
+) -> Sequence[Refused]:
+    """A vendor's events that were refused since then and are stored by now, the oldest first."""
+    return _events(connection, vendor, since, limit, stored=True)
+
+
+def _events(
+    connection: Connection, vendor: str, since: datetime, limit: int, *, stored: bool
+) -> Sequence[Refused]:
     refused = _refused(since).c
     first = func.min(refused.received_at)
+    has_event = _has_event(refused)
     query = (
         select(
             refused.event_key,
@@ -59,32 +74,12 @@ def unrecovered(
             first.label("first"),
             func.max(refused.received_at).label("last"),
         )
-        .where(refused.vendor == vendor, ~_has_event(refused))
+        .where(refused.vendor == vendor, has_event if stored else ~has_event)
         .group_by(refused.event_key)
         .order_by(first, refused.event_key)
         .limit(limit)
     )
-    return rows_of(Unrecovered, connection.execute(query))
-
-
-class Missing(NamedTuple):
-    """How many events are not stored, and when the first of them arrived."""
-
-    events: int
-    first: datetime | None
-
-
-def missing(connection: Connection, since: datetime | None) -> Missing:
-    """The events of any vendor that were refused since then and are not stored."""
-    refused = _refused(since).c
-    missed = (
-        select(refused.vendor, refused.event_key, func.min(refused.received_at).label("first"))
-        .where(~_has_event(refused))
-        .group_by(refused.vendor, refused.event_key)
-        .subquery()
-    )
-    query = select(func.count().label("events"), func.min(missed.c.first).label("first"))
-    return rows_of(Missing, connection.execute(query.select_from(missed)))[0]
+    return rows_of(Refused, connection.execute(query))
 
 
 def _refused(since: datetime | None) -> CTE:
@@ -107,6 +102,15 @@ def _has_event(refused: Any) -> ColumnElement[bool]:
     )
 
 
+def replayed(connection: Connection, vendor: str, since: datetime) -> int:
+    """How many events of a vendor were stored by a replay since then."""
+    query = select(func.count(delivery.event_key.distinct())).where(
+        text(OF_VENDOR), delivery.vendor == vendor, delivery.outcome == Outcome.ACCEPTED,
+        delivery.received_at >= since, delivery.replay_of.isnot(None),
+    )  # fmt: skip
+    return connection.scalar(query) or 0
+
+
 class Attempted(NamedTuple):
     """One delivery of an event."""
 
@@ -127,10 +131,12 @@ def attempts(connection: Connection, vendor: str, event_key: str) -> Sequence[At
 
 
 class FailingSince(NamedTuple):
-    """Since when every delivery fails, how many, and how many of them with a wrong signature."""
+    """Since when every delivery fails, how many events in how many attempts, and how many of these
+    with a wrong signature."""
 
     since: datetime
-    deliveries: int
+    events: int
+    attempts: int
     bad_signature: int
 
 
@@ -139,13 +145,14 @@ def failing_since(connection: Connection, vendor: str) -> FailingSince | None:
     last_ok = last_answered(connection, vendor)
     query = select(
         func.min(delivery.received_at).label("since"),
-        func.count().label("deliveries"),
+        func.count(identity().distinct()).label("events"),
+        func.count().label("attempts"),
         func.coalesce(func.sum(_is(Outcome.BAD_SIGNATURE)), 0).label("bad_signature"),
     ).where(_sent(vendor), delivery.outcome.in_(RETRIED))
     if last_ok is not None:
         query = query.where(delivery.received_at > last_ok)
     (found,) = rows_of(FailingSince, connection.execute(query))
-    return found if found.deliveries else None
+    return found if found.attempts else None
 
 
 def last_answered(connection: Connection, vendor: str) -> datetime | None:
@@ -219,14 +226,24 @@ def runs(connection: Connection, since: datetime) -> Sequence[Run]:
     return rows_of(Run, connection.execute(query.order_by(heartbeat.started_at)))
 
 
-class Recovered(NamedTuple):
+class Arrived(NamedTuple):
     """How many events arrived after an outage."""
 
     by_retry: int
     by_replay: int
 
 
-def recovered(connection: Connection, begin: datetime, end: datetime, until: datetime) -> Recovered:
+LOOK_BACK = timedelta(days=30)
+"""How long before a window an outage in it may have begun."""
+
+
+def outages_since(connection: Connection, since: datetime, now: datetime) -> list[Outage]:
+    """The outages that ended after `since`, the oldest first."""
+    found = outages(runs(connection, since - LOOK_BACK), now)
+    return [one for one in found if one.end > since]
+
+
+def arrived(connection: Connection, begin: datetime, end: datetime, until: datetime) -> Arrived:
     """Events of an outage from `begin` to `end`, by their own time, that arrived by `until`."""
     by_replay = case((delivery.replay_of.isnot(None), 1), else_=0)
     query = (
@@ -243,4 +260,4 @@ def recovered(connection: Connection, begin: datetime, end: datetime, until: dat
         .where(event.occurred_at >= begin, event.occurred_at < end)
     )
     found = connection.execute(query).one()
-    return Recovered(int(found.by_retry), int(found.by_replay))
+    return Arrived(int(found.by_retry), int(found.by_replay))

@@ -16,6 +16,7 @@ from shared.diagnosis import (
     Strangers,
     diagnose,
 )
+from shared.outages import Outage
 from shared.outcomes import Outcome
 from shared.retries import Forecast, Silence, suspension
 from shared.settings import Settings
@@ -38,8 +39,8 @@ HEALTHY = Evidence(
 )
 
 
-def failures(count: int = 3) -> Failures:
-    return Failures(count, NOON, NOON + timedelta(hours=1))
+def failures(count: int = 10) -> Failures:
+    return Failures(count, 2 * count, NOON, NOON + timedelta(hours=1), open=count)
 
 
 def found(**evidence: Any) -> dict[str, Finding]:
@@ -49,7 +50,7 @@ def found(**evidence: Any) -> dict[str, Finding]:
 def failing(share: float) -> dict[str, Any]:
     """Every delivery fails, for a share of the time until the vendor suspends."""
     return {
-        "failing": Failing(NOON, 10, 10),
+        "failing": Failing(NOON, 5, 10, 10),
         "suspension": suspension(NOON, DAY, NOON + share * DAY),
         "failures": {Outcome.BAD_SIGNATURE: failures(10)},
     }
@@ -90,6 +91,52 @@ def test_after_the_time_the_webhook_is_probably_suspended() -> None:
     assert "suspension-near" not in seen
 
 
+def down(hours: float, *, over: bool = True) -> Outage:
+    return Outage(NOON, NOON + timedelta(hours=hours), over)
+
+
+@pytest.mark.parametrize(
+    ("outage", "success", "since", "after", "expected"),
+    [
+        (down(28), -1, None, 29, (0, 29 / 24)),
+        (down(24), -1, None, 25, (0, 25 / 24)),
+        (down(28), 0.01, None, 29, (0, 29 / 24)),  # within the last heartbeat
+        (down(23), -1, None, 29, None),  # shorter than the vendor tolerates
+        (down(28), 28.5, None, 29, None),  # a delivery passed after it
+        (down(28), None, None, 29, None),  # no delivery ever passed
+        (down(6, over=False), -1, None, 6, (0, 6 / 24)),
+        (down(6), -1, 6.5, 18, (0, 18 / 24)),  # then deliveries failed
+        (down(6), -1, 30, 36, (30, 6 / 24)),  # long after it
+    ],
+)
+def test_the_suspension_clock_runs_through_an_outage_that_no_success_followed(
+    outage: Outage,
+    success: float | None,
+    since: float | None,
+    after: float,
+    expected: tuple[float, float] | None,
+) -> None:
+    def at(hours: float | None) -> datetime | None:
+        return None if hours is None else NOON + timedelta(hours=hours)
+
+    now = NOON + timedelta(hours=after)
+    clock = suspension(at(since), DAY, now, [outage], at(success))
+    seen = clock and ((clock.since - NOON) / timedelta(hours=1), clock.share)
+    assert seen == (expected and pytest.approx(expected))
+
+
+def test_after_an_outage_as_long_as_the_vendor_tolerates_silence_is_a_suspension() -> None:
+    now = NOON + timedelta(hours=29)
+    clock = suspension(None, DAY, now, [down(28)], NOON - timedelta(hours=1))
+    seen = found(suspension=clock, silence=Silence(NOON, 40))
+    assert "No receiver was up for 28 h" in seen["suspended"].evidence
+    assert "suspends after 24 h" in seen["suspended"].evidence
+    for finding in seen.values():
+        assert finding.severity is Severity.LOSING
+        assert "re-activate" in finding.cure
+        assert "no suspension" not in finding.cure
+
+
 def test_a_silence_while_deliveries_pass_is_no_suspension() -> None:
     finding = found(silence=Silence(NOON, 40.2))["silence"]
     assert finding.severity is Severity.WARNING
@@ -123,9 +170,23 @@ def test_a_clock_that_creeps_towards_the_past_tolerance_is_judged_by_the_quickes
     assert "clock-skew" in found(lag=slow, tolerance_past=timedelta(seconds=300))
 
 
-def test_refused_timestamps_are_a_clock_that_already_loses() -> None:
-    finding = found(failures={Outcome.STALE_TIMESTAMP: failures()})["clock-skew"]
-    assert finding.severity is Severity.LOSING
+@pytest.mark.parametrize(
+    ("events", "accepted", "kind", "severity"),
+    [
+        (1, 0, "late", Severity.NOTE),
+        (4, 10, "late", Severity.NOTE),
+        (5, 1_000, "late", Severity.NOTE),
+        (5, 100, "clock-skew", Severity.LOSING),
+        (10, 0, "clock-skew", Severity.LOSING),
+    ],
+)
+def test_a_few_late_deliveries_are_no_clock_skew_and_their_number_and_share_are_stated(
+    events: int, accepted: int, kind: str, severity: Severity
+) -> None:
+    seen = found(failures={Outcome.STALE_TIMESTAMP: failures(events)}, accepted=accepted)
+    assert {name: one.severity for name, one in seen.items()} == {kind: severity}
+    assert f"{events} event" in seen[kind].evidence
+    assert "% of all deliveries" in seen[kind].evidence
 
 
 @pytest.mark.parametrize(
@@ -163,7 +224,9 @@ def test_every_refusal_has_a_cure_and_says_what_happens_otherwise(
 def test_the_cure_names_the_setting_of_that_vendor(
     slug: str, outcome: Outcome, kind: str, setting: str
 ) -> None:
-    seen = found(vendor=VENDORS[slug], failures={outcome: failures()}, failing=Failing(NOON, 3, 3))
+    seen = found(
+        vendor=VENDORS[slug], failures={outcome: failures()}, failing=Failing(NOON, 3, 3, 3)
+    )
     assert setting in seen[kind].cure
 
 
@@ -181,9 +244,10 @@ def test_refused_callers_cost_events_only_if_no_delivery_is_accepted(
     refused = {outcome: failures(7)}
     stranger = found(failures=refused)[kind]
     assert stranger.severity is Severity.WARNING
-    assert "7 deliveries were refused for it, while others were accepted" in stranger.evidence
-    assert found(failures=refused, failing=Failing(NOON, 9, 0))[kind].severity is Severity.LOSING
-    later = Failing(NOON + DAY, 9, 9)  # for another reason, since then
+    assert "7 events, 14 attempts" in stranger.evidence
+    assert "while others were accepted" in stranger.evidence
+    assert found(failures=refused, failing=Failing(NOON, 9, 9, 0))[kind].severity is Severity.LOSING
+    later = Failing(NOON + DAY, 9, 9, 9)  # for another reason, since then
     assert found(failures=refused, failing=later)[kind].severity is Severity.WARNING
 
 
@@ -223,7 +287,7 @@ def test_requests_without_a_credential_or_an_event_are_no_hint() -> None:
 def test_wrong_signatures_beside_accepted_deliveries_come_with_both_numbers() -> None:
     finding = found(failures={Outcome.BAD_SIGNATURE: failures(6)}, accepted=40)["forged"]
     assert "while other deliveries of MindTickle are accepted" in finding.title
-    assert "6 well-formed posts" in finding.evidence
+    assert "12 well-formed posts" in finding.evidence
     assert "40 deliveries were accepted" in finding.evidence
 
 

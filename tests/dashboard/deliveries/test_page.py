@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, insert
 
-from dashboard.base.pieces import _no_formula, plain
+from dashboard.base.pieces import NO_LINK, _no_formula, plain
 from receiver.vendors.base import Incoming
 from shared.bulk import table_of
-from shared.models import Heartbeat, QuizAttempt, ReplayRequest, UnknownAddress
+from shared.models import AuditLog, Heartbeat, QuizAttempt, ReplayRequest, UnknownAddress
 from shared.outcomes import STRANGERS_LISTED
 from tests import playing, stores
 from tests.dashboard.conftest import Open, Send
@@ -17,6 +17,11 @@ from tests.holding import take, vendor
 from tests.shared import tables
 
 HOSTILE = "<img src=x onerror=alert(1)> **bold** [link](javascript:alert(1)) =1+1"
+
+
+def said(text: str) -> str:
+    """Text as a browser shows it, without the escapes of Markdown."""
+    return text.replace("\\", "").replace(NO_LINK, "")
 
 
 def refuse(send: Send, times: int) -> None:
@@ -28,7 +33,7 @@ def refuse(send: Send, times: int) -> None:
 @pytest.mark.usefixtures("company")
 def test_all_accepted_reads_all_good(open_page: Open) -> None:
     page = open_page("deliveries")
-    assert page.success[0].value.startswith("All good. Last delivery ")
+    assert said(page.success[0].value).startswith("All good. Last delivery ")
     assert "100 % of 6 accepted in the last 24 hours" in page.success[0].value
     assert not [one for one in page.caption if "unknown addresses" in one.value]
 
@@ -39,7 +44,7 @@ def test_one_refused_delivery_among_good_ones_is_counted_and_no_alarm(
 ) -> None:
     refuse(send, 1)
     page = open_page("deliveries")
-    assert "1 failed" in page.warning[0].value
+    assert "1 failed event is not recovered" in page.warning[0].value
     assert not page.error
 
 
@@ -49,10 +54,10 @@ def test_strangers_requests_are_one_line_and_no_alarm(open_page: Open, store: En
     sent = STRANGERS_LISTED + 7
     take(store, [Incoming({}, b"%d" % n, "192.0.2.1", now) for n in range(sent)], vendor("any"))
     page = open_page("deliveries")
-    assert page.success[0].value.startswith("All good. Last delivery ")
+    assert said(page.success[0].value).startswith("All good. Last delivery ")
     assert not page.error
-    said = f"{sent} requests of strangers refused; 7 of them are only counted, not listed."
-    assert any(said in one.value for one in page.caption)
+    line = f"{sent} requests of strangers refused; 7 of them are only counted, not listed."
+    assert any(line in one.value for one in page.caption)
 
 
 @pytest.mark.usefixtures("company")
@@ -119,11 +124,49 @@ def test_a_failed_delivery_is_listed_with_its_reason(open_page: Open, send: Send
 
 
 @pytest.mark.usefixtures("company")
-def test_causes_are_grouped_with_their_latest_reason(open_page: Open, send: Send) -> None:
+def test_causes_count_events_and_attempts_and_give_their_commonest_reason(
+    open_page: Open, send: Send
+) -> None:
     refuse(send, 3)
     (cause,) = open_page("deliveries").table[0].value.to_dict("records")
-    assert (cause["Cause"], cause["Count"]) == ("Wrong signature", "3")
-    assert "Admin \\> Integrations" in cause["Latest reason"]
+    assert (cause["Cause"], cause["Events"], cause["Attempts"]) == ("Wrong signature", "3", "3")
+    assert cause["Not recovered"] == "3"
+    assert "Admin \\> Integrations" in cause["Commonest reason"]
+
+
+@pytest.mark.usefixtures("company")
+def test_no_cell_of_an_accepted_delivery_is_unknown(open_page: Open) -> None:
+    listed = open_page("deliveries", view="Deliveries", which="All").dataframe[0].value
+    assert set(listed["reason"]) == {"–"}
+    assert not listed.drop(columns="id", errors="ignore").isna().to_numpy().any()
+
+
+@pytest.mark.usefixtures("company")
+def test_the_notice_links_to_exactly_the_events_that_it_counts_until_they_are_dismissed(
+    open_page: Open, store: Engine, send: Send
+) -> None:
+    refuse(send, 2)
+    send("module.progress", {"userId": "u-1", "moduleId": "m-1", "progressPct": "odd"})
+    board = open_page()
+    assert "3 events failed since" in board.warning[0].value
+    page = open_page("deliveries", list="missing", since="2000-01-01T00:00:00+00:00")
+    listed = page.dataframe[-1].value
+    assert len(listed) == 3
+    assert set(listed["words"]) == {"Wrong signature", "Not understood"}
+    page.button(key="dismiss").click().run()
+    assert "No missing events" in [one.value for one in page.success][-1]
+    log = [(row.action, row.subject, row.detail) for row in stores.rows(store, AuditLog)]
+    assert log == [("dismiss", "mindtickle", "3 missing events")]
+    board = open_page()
+    assert not board.warning
+    assert not board.info
+
+
+@pytest.mark.usefixtures("company")
+@pytest.mark.parametrize("wrong", [{"list": "nothing"}, {"list": "missing", "since": "monday"}])
+def test_an_address_of_no_list_or_no_time_says_so(open_page: Open, wrong: dict[str, str]) -> None:
+    page = open_page("deliveries", **wrong)
+    assert any(one.value.startswith("T") and "address" in one.value for one in page.warning)
 
 
 @pytest.mark.usefixtures("company")

@@ -1,6 +1,7 @@
 """The leaderboard, as a browser is sent it."""
 
 from datetime import UTC, date, datetime, timedelta
+from urllib.parse import parse_qsl
 
 import pytest
 from sqlalchemy import Engine, insert
@@ -252,7 +253,10 @@ def test_failed_events_are_announced_with_a_link_to_them(open_page: Open, send: 
     assert page.warning[0].value.startswith("2 events failed since ")
     assert page.warning[0].value.endswith("; standings may lag.")
     (link,) = page.get("page_link")
-    assert link.proto.query_string == "view=Attempt+chains&span=30+days"
+    asked = dict(parse_qsl(link.proto.query_string))
+    assert asked["list"] == "missing"
+    listed = open_page("deliveries", **asked).dataframe[-1].value
+    assert len(listed) == 2
 
 
 @pytest.mark.usefixtures("company")

@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection, Engine
 
+from shared.diagnosis import diagnose
+from shared.models import Heartbeat
 from shared.queries import evidence, failures
 from shared.queries.deliveries import Search, search
 from shared.retries import State
@@ -76,7 +78,7 @@ def test_the_clock_runs_since_the_first_failure_after_the_last_2xx(
     )
     found = failures.failing_since(connection, V)
     assert found is not None
-    assert tuple(found) == (NOON, 2, 1)
+    assert found == (NOON, 2, 2, 1)
 
 
 def test_the_clock_stands_while_the_latest_delivery_was_answered_2xx(
@@ -179,18 +181,67 @@ def test_a_search_for_all_finds_accepted_deliveries_too(
     }
 
 
-def test_missing_events_are_those_refused_since_then_that_are_not_stored(
+def test_attempts_of_one_event_count_once_as_an_event(
+    store: Engine, connection: Connection
+) -> None:
+    retried = [BAD | {"event_key": "e-1", "received_at": NOON + n * MINUTE} for n in range(3)]
+    same_body = [BAD | {"id": 10}, BAD | {"id": 11, "held_as": 10}]
+    usual = {"held_as": None}
+    tables.deliveries(store, *(usual | row for row in [*retried, *same_body]))
+    assert failures.failing_since(connection, V) == (NOON, 2, 5, 5)
+
+
+def test_an_outage_without_a_success_since_is_a_suspension_once_it_is_as_long_as_the_rule(
+    store: Engine, connection: Connection
+) -> None:
+    tables.deliveries(store, {"received_at": NOON - MINUTE})
+    end = NOON + 28 * HOUR
+    tables.add(
+        store,
+        Heartbeat,
+        [
+            {"receiver": "a", "started_at": NOON - 9 * HOUR, "seen_at": NOON},
+            {"receiver": "b", "started_at": end, "seen_at": end + HOUR},
+        ],
+    )
+    gathered = evidence.gather(connection, MINDTICKLE, NOON, end + HOUR, Settings(_env_file=None))
+    assert gathered.suspension is not None
+    assert gathered.suspension.since == NOON
+    assert gathered.suspension.share == pytest.approx(29 / 24)
+    assert "suspended" in [finding.kind for finding in diagnose(gathered)]
+
+
+def test_after_a_complete_replay_the_next_retry_is_due_though_nothing_is_open(
     store: Engine, connection: Connection
 ) -> None:
     tables.deliveries(
         store,
-        {"event_key": "lost", "outcome": "bad_signature", "received_at": NOON - HOUR},
-        {"event_key": "lost", "outcome": "bad_signature", "received_at": NOON},
-        {"event_key": "late", "outcome": "bad_signature", "received_at": NOON},
-        {"event_key": "late", "outcome": "accepted", "received_at": NOON},
-        {"event_key": "older", "outcome": "bad_signature", "received_at": NOON - 3 * HOUR},
-        {"event_key": None, "outcome": "missing_credentials"},
+        *({"replay_of": None} | BAD | {"event_key": f"e-{n}"} for n in range(1, 6)),
+        *(
+            {"event_key": f"e-{n}", "replay_of": n, "received_at": NOON + 2 * MINUTE}
+            for n in range(1, 6)
+        ),
     )
-    tables.event(store, "late", 4)
-    assert tuple(failures.missing(connection, NOON - 2 * HOUR)) == (1, NOON - HOUR)
-    assert tuple(failures.missing(connection, None)) == (2, NOON - 3 * HOUR)
+    for n in range(1, 6):
+        tables.event(store, f"e-{n}", n + 5)
+    gathered = evidence.gather(
+        connection, MINDTICKLE, NOON - HOUR, NOON + 3 * MINUTE, Settings(_env_file=None)
+    )
+    assert gathered.failing is not None
+    assert gathered.replayed == (5, NOON + 5 * MINUTE)
+
+
+def test_while_one_event_is_open_the_replay_is_not_complete(
+    store: Engine, connection: Connection
+) -> None:
+    tables.deliveries(
+        store,
+        *({"replay_of": None} | BAD | {"event_key": f"e-{n}"} for n in range(1, 6)),
+        {"event_key": "e-1", "replay_of": 1, "received_at": NOON + 2 * MINUTE},
+    )
+    tables.event(store, "e-1", 6)
+    gathered = evidence.gather(
+        connection, MINDTICKLE, NOON - HOUR, NOON + 3 * MINUTE, Settings(_env_file=None)
+    )
+    assert gathered.failing is not None
+    assert gathered.replayed is None
