@@ -113,6 +113,8 @@ class Evidence(NamedTuple):
     strangers: Strangers = NO_STRANGERS
     replayed: Replayed | None = None
     """None while an event of the failing time is open."""
+    restarted_at: datetime | None = None
+    """The latest start of a receiver."""
 
 
 def loss_order(evidence: Evidence) -> tuple[datetime, int, str]:
@@ -199,6 +201,7 @@ def _fixed(evidence: Evidence) -> Iterator[Finding]:
             f"{number_of(evidence.replayed.events, 'event')} replayed, none is open.",
             "Wait for the next delivery. It stops the countdown.",
             "Nothing, if the next delivery is accepted.",
+            max(evidence.failures, key=lambda one: evidence.failures[one].last, default=None),
         )
 
 

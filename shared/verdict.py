@@ -123,7 +123,7 @@ def _losing(evidence: Evidence, clock: Clock) -> str | None:
         return " ".join(_failing(evidence, urgent, clock))
     (first, *_) = urgent
     if first.kind == "suspended" and evidence.suspension:
-        return f"{first.title}: {why_suspended(evidence.suspension)}. {evidence.vendor.reactivate}."
+        return f"{first.title}. {why_suspended(evidence.suspension)}. {evidence.vendor.reactivate}."
     return f"{evidence.vendor.name}: {first.title}. {first.evidence} {first.otherwise}"
 
 

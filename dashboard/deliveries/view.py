@@ -16,6 +16,7 @@ from dashboard.base.outages import span
 from dashboard.base.pieces import LIVE, csv, plain, table
 from dashboard.base.windows import ago, viewer_zone
 from dashboard.deliveries import charts, data
+from shared.cure import FIRST_STEPS, Action, Asked, StepState, steps
 from shared.diagnosis import (
     Evidence,
     Finding,
@@ -166,27 +167,63 @@ def findings(evidence: Sequence[Evidence]) -> None:
     """Each thing that is wrong, of any vendor, the most urgent first: evidence, cure, and what
     happens otherwise."""
     ordered = sorted(evidence, key=loss_order)
-    found = [(one.vendor, finding) for one in ordered for finding in diagnose(one)]
+    found = [(one, finding) for one in ordered for finding in diagnose(one)]
     found.sort(key=lambda pair: list(Severity).index(pair[1].severity))
     if not found:
         st.success("No findings.", icon=":material/check_circle:")
-    for vendor, finding in found:
-        _finding(finding, f"{vendor.name}: " if len(evidence) > 1 else "")
+    for one, finding in found:
+        _finding(one, finding, f"{one.vendor.name}: " if len(evidence) > 1 else "")
 
 
-def _finding(finding: Finding, whose: str) -> None:
+def _finding(evidence: Evidence, finding: Finding, whose: str) -> None:
     losing = finding.severity is Severity.LOSING
     with st.expander(f"{whose}{finding.title}", icon=ICONS[finding.severity], expanded=losing):
         rows = {"Evidence": finding.evidence, "Cure": finding.cure, "Otherwise": finding.otherwise}
         shown = {name: plain(people.without_addresses(words)) for name, words in rows.items()}
         st.table(shown, border="horizontal")
         if finding.outcome:
+            if finding.outcome in FIRST_STEPS and (losing or finding.kind == "fixed"):
+                _steps(evidence, finding.outcome)
             view = {
                 "view": "Deliveries",
                 "which": _which(finding.outcome),
                 "outcome": charts.OUTCOMES[finding.outcome],
             }
             st.link_button("The deliveries behind it", f"?{urlencode(view)}", type="tertiary")
+
+
+STEP_ICONS = {
+    StepState.DONE: ":material/check_circle:",
+    StepState.RUNNING: ":material/hourglass:",
+    StepState.FAILED: ":material/error:",
+    StepState.OPEN: ":material/radio_button_unchecked:",
+}
+
+
+def _steps(evidence: Evidence, outcome: Outcome) -> None:
+    """The cure as a strip of steps, each a click where a click can do it."""
+    slug, now = evidence.vendor.slug, clock()
+    requests = [
+        Asked(one.dry_run, one.requested_at, one.state, one.taken, one.still_refused, one.problem)
+        for one in data.requests(slug)
+        if one.outcome in (None, outcome)
+    ]
+    began = evidence.failing.since if evidence.failing else evidence.failures[outcome].first
+    restarted = now.shown(evidence.restarted_at) if evidence.restarted_at else ""
+    found = steps(outcome, began, evidence.restarted_at, requests, restarted)
+    for column, step in zip(st.columns(len(found)), found, strict=True):
+        with column:
+            st.markdown(f"{STEP_ICONS[step.state]} **{step.name}**")
+            st.caption(f"{step.state}: {plain(step.detail)}")
+            if step.action and access.may("replay"):
+                st.button(
+                    step.name,
+                    key=f"step_{step.action}_{slug}_{outcome}",
+                    disabled=step.state is StepState.RUNNING,
+                    on_click=data.ask_for_replay,
+                    args=(slug, outcome),
+                    kwargs={"dry_run": step.action is Action.DRY_RUN},
+                )
 
 
 def _which(outcome: Outcome) -> str:

@@ -20,6 +20,7 @@ from shared.models import (
     Learner,
     QuizAttempt,
 )
+from shared.outages import outages
 from shared.outcomes import VERIFIED, Outcome
 from shared.queries import deliveries, failures
 from shared.queries.failures import Refused
@@ -69,7 +70,7 @@ def gather(
         for row, one in unrecovered_chains(connection, vendor, since, now)
         if failing or row.outcome in VERIFIED
     ]
-    outages = failures.outages_since(connection, now - failures.LOOK_BACK, now)
+    runs = failures.runs(connection, now - failures.LOOK_BACK)
     return Evidence(
         vendor=vendor,
         failures=_failures(connection, vendor.slug, since, chains),
@@ -79,7 +80,7 @@ def gather(
             failing.since if failing else None,
             vendor.suspend_after,
             now,
-            outages,
+            outages(runs, now),
             failures.last_answered(connection, vendor.slug),
         ),
         silence=silence(last, rhythm, now),
@@ -88,6 +89,7 @@ def gather(
         accepted=deliveries.totals(connection, since, vendor.slug).accepted,
         strangers=_strangers(connection, vendor.slug, since),
         replayed=_replayed(connection, vendor, failing.since, rhythm, now) if failing else None,
+        restarted_at=max((run.started_at for run in runs), default=None),
         tolerance_past=timedelta(seconds=settings.timestamp_tolerance_past),
         tolerance_future=timedelta(seconds=settings.timestamp_tolerance_future),
     )

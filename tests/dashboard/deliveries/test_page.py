@@ -241,6 +241,21 @@ def test_asking_for_a_replay_writes_a_request_for_a_receiver(
     assert any("Dry run" in one.value and "requested" in one.value for one in page.caption)
 
 
+@pytest.mark.usefixtures("company")
+def test_the_cure_is_steps_of_which_a_click_does_the_dry_run(
+    open_page: Open, store: Engine, send: Send
+) -> None:
+    refuse(send, 6)
+    page = open_page("deliveries")
+    names = [one.value for one in page.markdown]
+    assert [name for name in names if "**Set the new secret**" in name]
+    assert [name for name in names if "**Restart the receiver**" in name]
+    page.button(key="step_dry run_mindtickle_bad_signature").click().run()
+    request = stores.row(store, ReplayRequest)
+    assert (request.outcome, request.dry_run, request.state) == ("bad_signature", True, "requested")
+    assert any(one.value.startswith("running: requested") for one in page.caption)
+
+
 def test_payload_text_reaches_no_markdown_and_no_html(
     open_page: Open, store: Engine, send: Send
 ) -> None:
