@@ -32,6 +32,7 @@ ACTIONS: Mapping[str, frozenset[Role]] = {
     "set_threshold": LEADS,
     "renew_certificate": LEADS,
     "replay": ADMINS,
+    "dismiss": ADMINS,
 }
 """Changes of the store, and exports from it."""
 

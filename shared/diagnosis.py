@@ -1,49 +1,68 @@
-"""What is wrong with a vendor's deliveries, told from what is in the store. Pure functions.
+"""What is wrong with a vendor's deliveries, judged from the store. Pure functions.
 
-Each finding has evidence, a cure, and what happens if nothing is done. The symptoms and cures
-are those that the vendors' guides and their users' practice know.
+Each finding has evidence, a cure, and the consequence without it. Symptoms and cures come from the
+vendors' guides and the practice of their users.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from shared.outcomes import Outcome
 from shared.retries import Forecast, Silence, Suspension
 from shared.vendors import VendorFacts
+from shared.wording import duration, number_of, share
 
 
 class Severity(StrEnum):
     LOSING = "losing"
     """Events are being lost, or will be."""
     WARNING = "warning"
-    """Something is on its way to fail, or is missing."""
+    """Something is missing, or will fail soon."""
     NOTE = "note"
     """Worth knowing; nothing to do."""
 
 
 class Failures(NamedTuple):
-    """Deliveries of one outcome in the window looked at."""
+    """Failed deliveries of one outcome in the window. An event may have several attempts."""
 
-    deliveries: int
+    events: int
+    attempts: int
     first: datetime
     last: datetime
+    reason: str | None = None
+    """The commonest one."""
+    open: int = 0
+    """Events that are not stored since."""
+    first_loss: datetime | None = None
+    """When the first of these has its last retry."""
 
 
 class Failing(NamedTuple):
     """Every delivery since `since` failed."""
 
     since: datetime
-    deliveries: int
+    events: int
+    attempts: int
     bad_signature: int
+    """Attempts with a wrong signature."""
 
 
-class Kept(NamedTuple):
-    """What the read models tell of a vendor's events."""
+class Replayed(NamedTuple):
+    """All events of the time in which every delivery failed are stored by now."""
 
     events: int
-    """Any events at all; counted no further than a few hundred."""
+    """How many by replay."""
+    next_due: datetime | None
+    """When the vendor's next delivery is due: a retry or, without one, by its usual traffic."""
+
+
+class Stored(NamedTuple):
+    """A vendor's events, as the read models have them."""
+
+    events: int
+    """Counted up to a few hundred."""
     provisioned: bool
     duplicates: int
     retakes: int
@@ -60,11 +79,11 @@ class Lag(NamedTuple):
 
 
 class Strangers(NamedTuple):
-    """What was sent by others than the vendor in the window looked at."""
+    """Requests in the window that are not the vendor's."""
 
     requests: Mapping[Outcome, int]
     unlisted: int
-    """How many of them were only counted."""
+    """How many of them are only counted."""
     names_event: bool
     """Whether one without a credential names a type of event."""
 
@@ -77,7 +96,7 @@ NO_STRANGERS = Strangers({}, 0, names_event=False)
 
 
 class Evidence(NamedTuple):
-    """All that findings are drawn from."""
+    """The input of a diagnosis."""
 
     vendor: VendorFacts
     failures: Mapping[Outcome, Failures]
@@ -85,13 +104,33 @@ class Evidence(NamedTuple):
     forecast: Forecast
     suspension: Suspension | None
     silence: Silence | None
-    kept: Kept
+    stored: Stored
     lag: Lag | None
     tolerance_past: timedelta
     tolerance_future: timedelta
     accepted: int = 0
-    """Deliveries of the vendor that were accepted or repeated."""
+    """Deliveries that were accepted, duplicates included."""
     strangers: Strangers = NO_STRANGERS
+    replayed: Replayed | None = None
+    """None while an event of the failing time is open."""
+    restarted_at: datetime | None = None
+    """The latest start of a receiver."""
+
+
+def loss_order(evidence: Evidence) -> tuple[datetime, int, str]:
+    """Sorts vendors: first the one whose first loss comes soonest, of equal ones the one with more
+    events that failed."""
+    events = sum(one.open for one in evidence.failures.values())
+    return (evidence.forecast.first_loss or NEVER, -events, evidence.vendor.slug)
+
+
+def by_first_loss(cause: tuple[Outcome, Failures]) -> tuple[datetime, int, Outcome]:
+    """Sorts causes of a vendor by the same rule."""
+    outcome, failures = cause
+    return (failures.first_loss or NEVER, -failures.open, outcome)
+
+
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Finding(NamedTuple):
@@ -103,13 +142,13 @@ class Finding(NamedTuple):
     evidence: str
     cure: str
     otherwise: str
-    """What happens if nothing is done."""
+    """The consequence without the cure."""
     outcome: Outcome | None = None
-    """Deliveries of this outcome are the evidence, where there are any."""
+    """Deliveries of this outcome are the evidence."""
 
 
 def diagnose(evidence: Evidence) -> list[Finding]:
-    """Everything that is recognised, the most urgent first."""
+    """All findings, the most urgent first."""
     found = [finding for rule in _RULES for finding in rule(evidence)]
     return sorted(found, key=lambda finding: list(Severity).index(finding.severity))
 
@@ -120,27 +159,69 @@ SET_THE_CLOCK = (
     "Set this machine's clock by NTP; until then raise TIMESTAMP_TOLERANCE_PAST or _FUTURE."
 )
 NEARLY = 0.25
-"""Of a tolerance, how much a clock may be off before somebody is told."""
+"""The share of a tolerance that a clock may be off without a finding."""
 ENOUGH = 20
-"""Events from which on a missing type is no accident."""
+"""With so many events, a type that never arrives is not subscribed."""
 MOSTLY = 0.8
+FEW = 5
+SELDOM = 0.05
+"""Fewer failed events, or a smaller share of all deliveries, are a note and no alarm."""
+
+
+def _events_and_attempts(events: int, attempts: int) -> str:
+    """`172 events, 416 attempts`."""
+    return f"{number_of(events, 'event')}, {number_of(attempts, 'attempt')}"
+
+
+def _deliveries(count: int) -> str:
+    return f"{number_of(count, 'delivery')} {'was' if count == 1 else 'were'}"
+
+
+def _counted(evidence: Evidence, failures: Failures) -> str:
+    """`172 events, 416 attempts: 30 % of all deliveries`."""
+    counts = _events_and_attempts(failures.events, failures.attempts)
+    return f"{counts}: {share(failures.attempts, _all(evidence))} of all deliveries"
+
+
+def _all(evidence: Evidence) -> int:
+    return evidence.accepted + sum(one.attempts for one in evidence.failures.values())
+
+
+def _many(evidence: Evidence, failures: Failures) -> bool:
+    """Whether more events are open than a vendor or a proxy leaves on an ordinary day."""
+    return failures.open >= FEW and failures.attempts >= SELDOM * _all(evidence)
+
+
+def _fixed(evidence: Evidence) -> Iterator[Finding]:
+    if evidence.replayed:
+        yield Finding(
+            "fixed",
+            Severity.NOTE,
+            "The cause is fixed",
+            f"{number_of(evidence.replayed.events, 'event')} replayed, none is open.",
+            "Wait for the next delivery. It stops the countdown.",
+            "Nothing, if the next delivery is accepted.",
+            max(evidence.failures, key=lambda one: evidence.failures[one].last, default=None),
+        )
 
 
 def _cure(evidence: Evidence, outcome: Outcome, usual: str = COMPARE) -> str:
-    """What the vendor's own facts say to do, or else what is usual."""
+    """The cure by the vendor's own facts, or else the usual one."""
     return evidence.vendor.cures.get(outcome, usual)
 
 
 def _rotated_secret(evidence: Evidence) -> Iterator[Finding]:
     refused = evidence.failures.get(Outcome.BAD_SIGNATURE)
     failing = evidence.failing
-    if refused and failing and failing.bad_signature >= MOSTLY * failing.deliveries:
+    if evidence.replayed:
+        return
+    if refused and failing and failing.bad_signature >= MOSTLY * failing.attempts:
         yield Finding(
             "rotated-secret",
             Severity.LOSING,
             "The signing secret was probably rotated",
-            f"The latest {failing.deliveries:,} deliveries all failed, "
-            f"{failing.bad_signature:,} of them with a wrong signature.",
+            f"{_events_and_attempts(failing.events, failing.attempts)}: all failed, "
+            f"{failing.bad_signature:,} of the attempts with a wrong signature.",
             _cure(evidence, Outcome.BAD_SIGNATURE),
             LOST,
             Outcome.BAD_SIGNATURE,
@@ -149,12 +230,11 @@ def _rotated_secret(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             "forged",
             Severity.NOTE,
-            f"Wrongly signed posts, while {evidence.vendor.name}'s own deliveries go on being "
-            "accepted",
-            f"{refused.deliveries:,} well-formed posts had a wrong signature; "
-            f"{evidence.accepted:,} deliveries were accepted in the same time.",
-            "If they are the vendor's, two secrets are in use: list both. If they are not, there "
-            "is nothing to do.",
+            f"Wrongly signed posts, while other deliveries of {evidence.vendor.name} are accepted",
+            f"{number_of(refused.attempts, 'well-formed post')} had a wrong signature; "
+            f"{_deliveries(evidence.accepted)} accepted in the same time.",
+            "If they are the vendor's, two secrets are in use: list both. If not, there is nothing "
+            "to do.",
             "Nothing, if they are not the vendor's.",
             Outcome.BAD_SIGNATURE,
         )
@@ -169,20 +249,33 @@ def _suspension(evidence: Evidence) -> Iterator[Finding]:
             "suspended",
             Severity.LOSING,
             f"{evidence.vendor.name} has probably suspended the webhook",
-            "Every delivery failed for longer than the vendor puts up with.",
+            f"{why_suspended(clock)}; {evidence.vendor.name} suspends after "
+            f"{duration(clock.at - clock.since)}.",
             evidence.vendor.reactivate,
-            "Nothing will be delivered until somebody re-activates the webhook.",
+            "There are no deliveries until you re-activate the webhook.",
         )
         return
     passed = next(step for step in (90, 75, 50) if clock.share >= step / 100)
     yield Finding(
         "suspension-near",
-        Severity.LOSING,
+        Severity.WARNING if evidence.replayed else Severity.LOSING,
         f"{evidence.vendor.name} will suspend the webhook",
-        f"More than {passed} % of the time until then has passed with every delivery failing.",
-        "Mend what makes deliveries fail: one that is taken stops the clock.",
-        "The webhook stays off until somebody re-activates it.",
+        f"Every delivery has failed for more than {passed} % of the time until then.",
+        "Wait for the next accepted delivery. It stops the countdown."
+        if evidence.replayed
+        else "Fix the cause. The next accepted delivery stops the countdown.",
+        "The webhook stays off until you re-activate it.",
     )
+
+
+def why_suspended(clock: Suspension) -> str:
+    """The evidence for a suspension, without an end."""
+    outage = clock.outage
+    if outage is None:
+        return f"Every delivery failed for {duration(clock.share * (clock.at - clock.since))}"
+    down = duration(outage.end - outage.begin)
+    was = "No receiver was up" if outage.over else "No receiver has been up"
+    return f"{was} for {down}, and no delivery has been accepted since"
 
 
 def _silence(evidence: Evidence) -> Iterator[Finding]:
@@ -193,45 +286,60 @@ def _silence(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         "silence",
         Severity.LOSING if suspended else Severity.WARNING,
-        f"Nothing comes from {evidence.vendor.name}",
+        f"No deliveries from {evidence.vendor.name}",
         f"About {quiet.expected:,.0f} deliveries are usual in the time since the last one.",
         evidence.vendor.reactivate
         if suspended
-        else "Deliveries were taken before, so this is no suspension: check that the address can "
-        "be reached from outside, and that the subscription is still there.",
-        "What the vendor cannot deliver is lost after its last retry.",
+        else "Deliveries were accepted before, so this is no suspension. Check that the address is "
+        "reachable from outside, and that the subscription still exists.",
+        "Events that the vendor cannot deliver are lost after their last retry.",
     )
 
 
 def _missing_subscription(evidence: Evidence) -> Iterator[Finding]:
-    kept, joins = evidence.kept, evidence.vendor.roster_event
-    if joins and kept.events >= ENOUGH and not kept.provisioned:
+    stored, joins = evidence.stored, evidence.vendor.roster_event
+    if joins and stored.events >= ENOUGH and not stored.provisioned:
         yield Finding(
             "missing-subscription",
             Severity.WARNING,
             f"{joins} never arrives",
-            "Other events arrive, but no learner was ever added to the roster.",
+            f"{stored.events:,} events or more are stored, and no {joins} is among them.",
             f"Add {joins} to the events of the subscription.",
-            "Learners show without team and e-mail, and leavers stay on the boards.",
+            "Learners have no team and no e-mail address, and leavers stay on the boards.",
         )
 
 
 def _clock_skew(evidence: Evidence) -> Iterator[Finding]:
+    """A few late deliveries were slow on their way; a clock is off for all or for many."""
     lag = evidence.lag
     stale = evidence.failures.get(Outcome.STALE_TIMESTAMP)
+    many = stale is not None and _many(evidence, stale)
+    refused = f"{_counted(evidence, stale)}, refused for their time." if stale else ""
     if lag and -lag.median > NEARLY * evidence.tolerance_future:
         shown = f"The latest deliveries were signed {_seconds(-lag.median)} in the future."
     elif lag and lag.least > NEARLY * evidence.tolerance_past:
-        shown = f"Even the quickest of the latest took {_seconds(lag.least)} from signing to us."
+        shown = f"Even the quickest recent delivery arrived {_seconds(lag.least)} after signing."
+    elif stale and many:
+        shown = ""
     elif stale:
-        shown = f"{stale.deliveries:,} deliveries were refused for their time."
+        yield Finding(
+            "late",
+            Severity.NOTE,
+            "A few deliveries were too old or too early",
+            refused,
+            "Nothing to do about a few: replay them from quarantine if you need them. If there are "
+            "more each day, set this machine's clock by NTP.",
+            LOST,
+            Outcome.STALE_TIMESTAMP,
+        )
+        return
     else:
         return
     yield Finding(
         "clock-skew",
-        Severity.LOSING if stale else Severity.WARNING,
-        "This machine's clock and the vendor's drift apart",
-        shown,
+        Severity.LOSING if many else Severity.WARNING,
+        "This machine's clock and the vendor's differ",
+        f"{shown} {refused}".strip(),
         _cure(evidence, Outcome.STALE_TIMESTAMP, SET_THE_CLOCK),
         "Beyond the tolerance every delivery is refused.",
         Outcome.STALE_TIMESTAMP if stale else None,
@@ -255,18 +363,23 @@ _NOT_ADMITTED = {
 
 
 def _not_admitted(evidence: Evidence) -> Iterator[Finding]:
-    """Anybody can send these. Only if nothing else gets in they are the vendor's for sure."""
+    """Anyone can send these. They are the vendor's for certain only if no delivery is accepted."""
     for outcome, (kind, title) in _NOT_ADMITTED.items():
         failures = evidence.failures.get(outcome)
         if failures is None:
             continue
-        all_fail = evidence.failing is not None and failures.last >= evidence.failing.since
-        others = "and none was taken since" if all_fail else "while others were taken"
+        all_fail = (
+            evidence.failing is not None
+            and not evidence.replayed
+            and failures.last >= evidence.failing.since
+        )
+        others = "and none was accepted since" if all_fail else "while others were accepted"
+        much = all_fail or _many(evidence, failures)
         yield Finding(
             kind,
-            Severity.LOSING if all_fail else Severity.WARNING,
+            Severity.LOSING if all_fail else Severity.WARNING if much else Severity.NOTE,
             title,
-            f"{failures.deliveries:,} deliveries were refused for it, {others}.",
+            f"{_counted(evidence, failures)}, {others}.",
             _cure(evidence, outcome),
             LOST if all_fail else f"Nothing, if they are not the vendor's. {LOST}",
             outcome,
@@ -289,19 +402,12 @@ _REFUSALS = {
         COMPARE,
         LOST,
     ),
-    Outcome.UNREADABLE: _Refusal(
-        "unreadable",
-        Severity.WARNING,
-        "Authentic deliveries could not be understood",
-        "See their reasons. If the vendor has changed its format, update Repboard, then replay.",
-        "They stay in quarantine; the vendor does not send them again.",
-    ),
     Outcome.TOO_LARGE: _Refusal(
         "too-large",
         Severity.WARNING,
         "Bodies are larger than MAX_BODY_BYTES",
-        "If they are the vendor's, raise MAX_BODY_BYTES before the last retry: the bodies are not "
-        "kept.",
+        "If they are the vendor's, raise MAX_BODY_BYTES before the last retry: their bodies are "
+        "not stored.",
         LOST,
     ),
 }
@@ -312,20 +418,44 @@ def _refusals(evidence: Evidence) -> Iterator[Finding]:
         if failures := evidence.failures.get(outcome):
             yield Finding(
                 refusal.kind,
-                refusal.severity,
+                refusal.severity if _many(evidence, failures) else Severity.NOTE,
                 refusal.title,
-                f"{failures.deliveries:,} deliveries.",
+                f"{_counted(evidence, failures)}.",
                 _cure(evidence, outcome, refusal.cure),
                 refusal.otherwise,
                 outcome,
             )
 
 
+def _not_understood(evidence: Evidence) -> Iterator[Finding]:
+    """The vendor has its 2xx for these, so it never sends them again."""
+    failures = evidence.failures.get(Outcome.UNREADABLE)
+    if failures is None:
+        return
+    many = _many(evidence, failures)
+    why = f" Most often: {failures.reason.rstrip('.')}." if failures.reason else ""
+    count = number_of(failures.open if many else failures.events, "authentic event")
+    yield Finding(
+        "unreadable",
+        Severity.LOSING if many else Severity.NOTE,
+        f"{count} not understood",
+        f"{_counted(evidence, failures)}.{why}",
+        _cure(
+            evidence,
+            Outcome.UNREADABLE,
+            "If the vendor has changed its format, update Repboard, then replay.",
+        ),
+        f"{evidence.vendor.name} never sends them again: they stay in quarantine until you replay "
+        "them.",
+        Outcome.UNREADABLE,
+    )
+
+
 def _strangers(evidence: Evidence) -> Iterator[Finding]:
-    """Never more than a note: anyone can send these, as many as they like."""
+    """Never more than a note: anyone can send any number of these."""
     strangers = evidence.strangers
     unsigned = strangers.requests.get(Outcome.MISSING_CREDENTIALS, 0)
-    if unsigned and strangers.names_event and not evidence.kept.events:
+    if unsigned and strangers.names_event and not evidence.stored.events:
         yield Finding(
             "missing-credentials",
             Severity.NOTE,
@@ -335,59 +465,61 @@ def _strangers(evidence: Evidence) -> Iterator[Finding]:
             _cure(
                 evidence,
                 Outcome.MISSING_CREDENTIALS,
-                "If they are the vendor's, a proxy removes headers: let it pass them on.",
+                "If they are the vendor's, a proxy removes headers: configure it to forward them.",
             ),
             "Nothing, if they are not the vendor's.",
             Outcome.MISSING_CREDENTIALS,
         )
     elif strangers.total:
-        listed = f" {strangers.unlisted:,} of them were only counted." if strangers.unlisted else ""
+        listed = f" {strangers.unlisted:,} of them are only counted." if strangers.unlisted else ""
         yield Finding(
             "strangers",
             Severity.NOTE,
             f"{strangers.total:,} requests of strangers refused",
             f"{unsigned:,} had no credential, {strangers.total - unsigned:,} a wrong one on a body "
             f"that {evidence.vendor.name} does not send.{listed}",
-            "Nothing to do: they cost no delivery and count in no other figure.",
+            "Nothing to do: they block no delivery and count in no other figure.",
             "Nothing.",
         )
 
 
 def _repeats(evidence: Evidence) -> Iterator[Finding]:
-    kept = evidence.kept
-    if kept.duplicates or kept.retakes:
+    stored = evidence.stored
+    if stored.duplicates or stored.retakes:
         yield Finding(
             "repeats",
             Severity.NOTE,
             "Redeliveries and retakes",
-            f"{kept.duplicates:,} deliveries repeated an event and were not counted again; "
-            f"{kept.retakes:,} learners completed a course more than once and count as retakes.",
-            "Nothing to do: events are told apart by their id.",
+            f"{stored.duplicates:,} deliveries repeated an event and were not counted again; "
+            f"{stored.retakes:,} learners completed a course more than once and count as retakes.",
+            "Nothing to do: each event counts once, by its ID.",
             "Nothing.",
-            Outcome.DUPLICATE if kept.duplicates else None,
+            Outcome.DUPLICATE if stored.duplicates else None,
         )
 
 
 def _practice(evidence: Evidence) -> Iterator[Finding]:
-    if evidence.kept.practice:
+    if evidence.stored.practice:
         yield Finding(
             "practice",
             Severity.NOTE,
             "Practice quizzes have no score",
-            f"{evidence.kept.practice:,} submissions were practice runs.",
-            "Nothing to do: they are shown as such and never count as low scores.",
+            f"{evidence.stored.practice:,} submissions were practice runs.",
+            "Nothing to do: they show as practice and never count as low scores.",
             "Nothing.",
         )
 
 
 _RULES: Sequence[Callable[[Evidence], Iterator[Finding]]] = (
     _suspension,
+    _fixed,
     _rotated_secret,
     _clock_skew,
     _silence,
     _missing_subscription,
     _not_admitted,
     _refusals,
+    _not_understood,
     _strangers,
     _repeats,
     _practice,

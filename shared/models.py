@@ -114,6 +114,8 @@ class Delivery(Table, table=True):
     )
     held_as: int | None = Field(default=None, sa_type=RowId)
     """No foreign key: quarantine makes room for others."""
+    dismissed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """When an admin dismissed its event, which then counts as missing no longer."""
 
 
 class Quarantine(Table, table=True):

@@ -5,18 +5,18 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 UNSEEN = timedelta(minutes=1)
-"""Runs note every 15 seconds that they are up; a minute without a note is an outage."""
+"""A run writes a heartbeat every 15 seconds; a minute without one is an outage."""
 
 
 class Run(NamedTuple):
-    """One run of a receiver: since when, and when it last said that it is up."""
+    """One run of a receiver: its start and its latest heartbeat."""
 
     started_at: datetime
     seen_at: datetime
 
 
 class Outage(NamedTuple):
-    """No receiver was up from `begin` to `end`; `over` unless that is still so."""
+    """No receiver was up from `begin` to `end`; `over` if one is up again."""
 
     begin: datetime
     end: datetime
@@ -24,7 +24,7 @@ class Outage(NamedTuple):
 
 
 def outages(runs: Iterable[Run], now: datetime) -> list[Outage]:
-    """The gaps between runs, the oldest first. Before the first run nothing was expected."""
+    """The gaps between runs, the oldest first. There is no outage before the first run."""
     found: list[Outage] = []
     up_until: datetime | None = None
     for run in sorted(runs):

@@ -1,7 +1,7 @@
 """Where the attempts of one event stand on the vendor's schedule. Pure functions, no clock.
 
-A vendor tells nobody how far its retries have come. But we know its schedule and when each
-attempt reached us, so we know what comes next, and when the last chance is.
+No vendor says how far its retries are. But its schedule is known, and when each attempt arrived:
+that gives the next attempt and the last chance.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,11 @@ from enum import StrEnum
 from itertools import accumulate
 from typing import Literal, NamedTuple, Self
 
+from shared.outages import Outage
+
 NOTHING = timedelta(0)
+HOUR = timedelta(hours=1)
+WEEK = timedelta(weeks=1)
 DRIFT = 0.1
 """How far an attempt may be off its time, as a share of the wait before it …"""
 SLACK = timedelta(minutes=1)
@@ -43,10 +47,10 @@ class Schedule(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """One delivery of an event; `taken` if it got in, by the vendor or by replay."""
+    """One delivery of an event; `accepted` if the event is stored, from the vendor or by replay."""
 
     at: datetime
-    taken: bool
+    accepted: bool
 
 
 class State(StrEnum):
@@ -64,7 +68,7 @@ class Chain(NamedTuple):
     """Which attempt the latest was, from 1."""
     of: int
     missed: int
-    """How many came before the first that reached us."""
+    """How many attempts never arrived before the first that did."""
     next_due: datetime | None
     last_chance: datetime | None
 
@@ -77,14 +81,14 @@ def chain(
 ) -> Chain:
     """Where a chain of one or more attempts, oldest first, stands at `now`.
 
-    `occurred_at` is the event's own time, where the payload has one: a first sighting that comes
-    one of the schedule's steps later was not the first attempt.
+    `occurred_at` is the event's own time, where the payload has one: a first arrival that is late
+    by one of the schedule's steps was not the first attempt.
     """
     missed = _missed(attempts[0].at, occurred_at, schedule)
     start = attempts[0].at - schedule.offsets[missed]
     step = _step(attempts[-1].at - start, schedule)
     seen = Chain(State.RECOVERED, step + 1, len(schedule.offsets), missed, None, None)
-    if any(attempt.taken for attempt in attempts):
+    if any(attempt.accepted for attempt in attempts):
         return seen
     # A retry is due after the attempt before it, so drift adds up: count from the latest one.
     start = attempts[-1].at - schedule.offsets[step]
@@ -100,7 +104,7 @@ def chain(
 
 
 def _missed(first: datetime, occurred_at: datetime | None, schedule: Schedule) -> int:
-    """Which step the first sighting was, judged by how late it came; 0 if that fits none."""
+    """Which step the first arrival was, by how late it came; 0 if that fits no step."""
     if occurred_at is None:
         return 0
     late = first - occurred_at
@@ -114,7 +118,7 @@ def _fits(off: timedelta, step: int, schedule: Schedule) -> bool:
 
 
 def _step(elapsed: timedelta, schedule: Schedule) -> int:
-    """The last step that was due by then, or nearly."""
+    """The last step that was due by then, within its tolerance."""
     due = (
         step
         for step, offset in enumerate(schedule.offsets)
@@ -124,7 +128,7 @@ def _step(elapsed: timedelta, schedule: Schedule) -> int:
 
 
 def _coming(start: datetime, step: int, schedule: Schedule, now: datetime) -> int | None:
-    """The next step that can still come, or None after the last."""
+    """The next step that is still possible, or None after the last."""
     later = range(step + 1, len(schedule.offsets))
     return next(
         (one for one in later if now <= start + schedule.offsets[one] + schedule.tolerance(one)),
@@ -133,12 +137,12 @@ def _coming(start: datetime, step: int, schedule: Schedule, now: datetime) -> in
 
 
 class Forecast(NamedTuple):
-    """What will be lost, and when, if nothing is done."""
+    """Which events are lost, and when, if the failures go on."""
 
     waiting: int
     """Events that still have a retry coming."""
     lost: int
-    """Events that have none left."""
+    """Events without a retry left."""
     first_loss: datetime | None
     losing: int
     """How many have their last chance by a quarter of an hour after the first loss."""
@@ -148,7 +152,7 @@ TOGETHER = timedelta(minutes=15)
 
 
 def forecast(chains: Sequence[Chain]) -> Forecast:
-    """What becomes of chains that are not recovered."""
+    """How many events the chains lose, and when the first are lost."""
     chances = sorted(
         one.last_chance
         for one in chains
@@ -162,40 +166,76 @@ def forecast(chains: Sequence[Chain]) -> Forecast:
 
 
 class Suspension(NamedTuple):
-    """How near a vendor is to stopping, since every delivery fails."""
+    """How near a vendor is to its suspension of the webhook, as every delivery fails."""
 
     since: datetime
     at: datetime
     share: float
     """Of the time until then, how much has passed; 1 and more: probably suspended."""
+    outage: Outage | None = None
+    """The outage of ours that it is due to, if it is."""
 
 
 def suspension(
-    failing_since: datetime | None, suspend_after: timedelta | None, now: datetime
+    failing_since: datetime | None,
+    suspend_after: timedelta | None,
+    now: datetime,
+    outages: Sequence[Outage] = (),
+    last_success: datetime | None = None,
 ) -> Suspension | None:
-    """The clock since the first delivery after which none was taken; None if it does not run."""
-    if failing_since is None or suspend_after is None:
+    """The countdown since every delivery fails; None while deliveries pass.
+
+    In an outage of ours every delivery fails, too. Without a success since, one that is as long as
+    the vendor tolerates counts, and so does one that goes on or after which all deliveries fail.
+    """
+    if suspend_after is None:
         return None
-    return Suspension(
-        failing_since, failing_since + suspend_after, (now - failing_since) / suspend_after
-    )
+    outage = _unbroken(outages, failing_since, last_success, suspend_after)
+    since = outage.begin if outage else failing_since
+    if since is None:
+        return None
+    return Suspension(since, since + suspend_after, (now - since) / suspend_after, outage)
 
 
-HOUR = timedelta(hours=1)
+HEARTBEAT = timedelta(minutes=1)
+"""A delivery may have passed so long after the last heartbeat before an outage."""
+
+
+def _unbroken(
+    outages: Sequence[Outage],
+    failing_since: datetime | None,
+    last_success: datetime | None,
+    suspend_after: timedelta,
+) -> Outage | None:
+    """The earliest outage that no success followed and that counts for the vendor."""
+    if last_success is None:
+        return None
+    for outage in sorted(outages):
+        if last_success > outage.begin + HEARTBEAT:
+            continue
+        if failing_since is None:
+            counts = outage.end - outage.begin >= suspend_after or not outage.over
+        else:
+            counts = outage.begin <= failing_since <= outage.end + HOUR
+        if counts:
+            return outage
+    return None
+
+
 UNUSUAL = 10
-"""Deliveries that should have come. If they come at random, 10 stay away by chance once in
-22,000 times (e to the power of -10)."""
+"""Expected deliveries. If they arrive at random, 10 in a row are absent by chance once in 22,000
+times (e to the power of -10)."""
 
 Rhythm = Mapping[tuple[int, int], float]
 """Usual deliveries an hour, by UTC weekday (Monday is 0) and hour."""
 
 
 class Silence(NamedTuple):
-    """Nothing came for far longer than is usual at this time of the week."""
+    """No delivery for far longer than is usual at this time of the week."""
 
     since: datetime
     expected: float
-    """How many deliveries usually come in that time."""
+    """How many deliveries are usual in that time."""
 
 
 def silence(last: datetime | None, rhythm: Rhythm, now: datetime) -> Silence | None:
@@ -206,8 +246,20 @@ def silence(last: datetime | None, rhythm: Rhythm, now: datetime) -> Silence | N
     return Silence(last, expected) if expected >= UNUSUAL else None
 
 
+def next_usual(rhythm: Rhythm, now: datetime) -> datetime | None:
+    """When the next delivery comes by the usual traffic; None where nothing is usual."""
+    expected, at = 0.0, now
+    while at < now + WEEK:
+        until = at.replace(minute=0, second=0, microsecond=0) + HOUR
+        more = usual(rhythm, at, until)
+        if expected + more >= 1:
+            return at + (1 - expected) / more * (until - at)
+        expected, at = expected + more, until
+    return None
+
+
 def usual(rhythm: Rhythm, begin: datetime, end: datetime) -> float:
-    """How many deliveries usually come between two moments."""
+    """How many deliveries are usual between two moments."""
     expected, at = 0.0, begin
     while at < end:
         full_hour = at.replace(minute=0, second=0, microsecond=0) + HOUR

@@ -15,7 +15,7 @@ from receiver.vendors.base import Incoming
 from shared.bulk import table_of
 from shared.database import analyze, migrate, open_engine
 from shared.models import Delivery
-from shared.queries import deliveries, failures
+from shared.queries import deliveries, failures, missing
 from shared.settings import ReceiverSettings
 from tests.holding import V, incoming, vendor
 from tests.stores import count
@@ -63,7 +63,7 @@ def compare(folder: Path) -> Iterator[str]:
 def _times(engine: Engine) -> dict[str, float]:
     since = datetime.now(UTC) - DAY
     queries: dict[str, Callable[[Connection], object]] = {
-        "notice": lambda connection: failures.missing(connection, since),
+        "notice": lambda connection: missing.missing(connection, since),
         "chains": lambda connection: failures.unrecovered(connection, V, since - RETRY_SPAN),
         "failed": lambda connection: deliveries.search(connection, deliveries.Search(since)),
         "causes": lambda connection: deliveries.causes(connection, since, V),

@@ -1,27 +1,19 @@
 """When no receiver was up."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from shared.outages import Outage, Run, outages
-from shared.queries import failures
-
-LOOK_BACK = timedelta(days=30)
-"""How long before a window an outage may have begun that reaches into it."""
+from shared.outages import Outage
+from shared.queries.failures import outages_since
+from shared.wording import duration
 
 
 def down_since(connection: Connection, since: datetime) -> list[Outage]:
-    """When no receiver was up, as far as it was after `since`; the oldest first."""
-    runs = failures.runs(connection, since - LOOK_BACK)
-    found = outages((Run(*row) for row in runs), datetime.now(UTC))
-    return [one for one in found if one.end > since]
+    """The outages that ended after `since`, the oldest first."""
+    return outages_since(connection, since, datetime.now(UTC))
 
 
 def span(outage: Outage) -> str:
     """`2 h 5 min`, `40 s`."""
-    seconds = int((outage.end - outage.begin).total_seconds())
-    hours, minutes = seconds // 3600, seconds % 3600 // 60
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min" if minutes else f"{seconds} s"
+    return duration(outage.end - outage.begin)

@@ -1,1 +1,1 @@
-"""Deliveries: what vendors sent, and what became of it."""
+"""Deliveries: the vendors' requests and their outcomes."""

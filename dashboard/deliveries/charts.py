@@ -72,7 +72,7 @@ def timeline(
 
 
 def _down(bands: pd.DataFrame) -> list[alt.Chart]:
-    """A band for each time that no receiver was up, and the words for it."""
+    """A band with its label for each outage."""
     if bands.empty:
         return []
     band = alt.Chart(bands).encode(x="begin:T", x2="end:T")
@@ -89,9 +89,9 @@ def _down(bands: pd.DataFrame) -> list[alt.Chart]:
 
 
 def attempts(frame: pd.DataFrame) -> alt.Chart:
-    """The attempts of one event and those still due, on one line of time."""
-    shapes = {"refused": "cross", "taken": "circle", "due": "diamond"}
-    colours = {"refused": "#d1495b", "taken": "#0b7a75", "due": "#8a979d"}
+    """The attempts of one event, past and due, along a time axis."""
+    shapes = {"refused": "cross", "accepted": "circle", "due": "diamond"}
+    colours = {"refused": "#d1495b", "accepted": "#0b7a75", "due": "#8a979d"}
     chart: alt.Chart = (
         alt.Chart(frame)
         .mark_point(filled=True, size=160)

@@ -1,5 +1,6 @@
-"""What the page of deliveries shows."""
+"""The reads and writes of the page Deliveries."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -17,38 +18,37 @@ from dashboard.base.store import (
     kept,
     kept_a_moment,
     local,
+    query_seldom,
     read,
     settings,
     write,
 )
+from shared.audit import note
 from shared.diagnosis import Evidence
 from shared.outages import Outage
 from shared.outcomes import Sender
-from shared.queries import AnyRow, deliveries, failures, quarantine
+from shared.queries import deliveries, failures, missing, quarantine
 from shared.queries import unknown_addresses as unknown
-from shared.queries.deliveries import Search
+from shared.queries.deliveries import Detail, Search
 from shared.queries.evidence import gather, unrecovered_chains
+from shared.queries.failures import Attempted
+from shared.queries.missing import Missing
+from shared.queries.quarantine import KindTotal, OutcomeTotal, Request
 from shared.queries.unknown_addresses import Unknown
 from shared.queries.vendors import vendor_facts
 from shared.queries.windows import first_hour
 from shared.vendors import VendorFacts
+from shared.verdict import Traffic
+from shared.wording import number_of
 
 CHAINS_SHOWN = 500
 
 
-class Arrivals(NamedTuple):
-    """What came in since the start of a window, and the latest delivery of any time."""
-
-    everything: int
-    taken: int
-    last: datetime | None
-
-
 @kept
-def arrivals(version: Version, window: str, now: datetime, vendor: str | None) -> Arrivals:
+def traffic(version: Version, window: str, now: datetime, vendor: str | None) -> Traffic:
     with read() as connection:
         counts = deliveries.totals(connection, first_hour(window, now), vendor)
-        return Arrivals(int(counts.all), int(counts.taken), deliveries.last(connection, vendor))
+        return Traffic(counts.all, counts.accepted, deliveries.last(connection, vendor))
 
 
 @kept
@@ -80,24 +80,14 @@ def clock_span(window: str, now: datetime, zone: str) -> tuple[datetime, datetim
 
 @kept_a_moment
 def unknown_addresses() -> Unknown | None:
-    """What came to no vendor in the last 24 hours."""
+    """Requests to no vendor in the last 24 hours."""
     with read() as connection:
         return unknown.since(connection, first_hour("24h", this_hour()))
 
 
 @kept
-def causes(
-    version: Version, window: str, now: datetime, zone: str, vendor: str | None
-) -> pd.DataFrame:
-    """outcome, reason, deliveries, first, last."""
-    with read() as connection:
-        rows = deliveries.causes(connection, first_hour(window, now), vendor)
-    return framed(rows, lambda frame: _unnamed(local(frame, zone, "first", "last")))
-
-
-@kept
 def found(version: Version, wanted: Search, zone: str) -> pd.DataFrame:
-    """The deliveries of a search, as the query gives them."""
+    """The deliveries of a search: the fields of `Listed`."""
     with read() as connection:
         rows = deliveries.search(connection, wanted)
     return framed(rows, lambda frame: _unnamed(local(frame, zone, "received_at")))
@@ -116,20 +106,20 @@ def _unnamed(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @kept
-def detail(version: Version, delivery_id: int) -> AnyRow | None:
+def detail(version: Version, delivery_id: int) -> Detail | None:
     with read() as connection:
         return deliveries.detail(connection, delivery_id)
 
 
 @kept
-def attempts(version: Version, vendor: str, event_key: str) -> Sequence[AnyRow]:
+def attempts(version: Version, vendor: str, event_key: str) -> Sequence[Attempted]:
     with read() as connection:
         return failures.attempts(connection, vendor, event_key)
 
 
 @cached("1m")
 def vendors() -> list[VendorFacts]:
-    """The vendors that anything ever came for."""
+    """The vendors that have any request."""
     with read() as connection:
         known = vendor_facts(connection)
         return [known[slug] for slug in deliveries.vendors(connection) if slug in known]
@@ -137,7 +127,7 @@ def vendors() -> list[VendorFacts]:
 
 @kept_a_moment
 def evidence(vendor: VendorFacts, window: str) -> Evidence:
-    """What a diagnosis is drawn from. The clock alone changes it, so it is kept for a moment."""
+    """The evidence for a diagnosis. The clock alone changes it, so it is cached for a moment."""
     now = datetime.now(UTC)
     with read() as connection:
         return gather(connection, vendor, first_hour(window, this_hour()), now, settings())
@@ -145,7 +135,7 @@ def evidence(vendor: VendorFacts, window: str) -> Evidence:
 
 @kept_a_moment
 def chains(vendor: VendorFacts, window: str, zone: str) -> pd.DataFrame:
-    """Events that were refused and never got in: event_key, event_type, outcome, attempt (`3 of
+    """Events that were refused and are not stored: event_key, event_type, outcome, attempt (`3 of
     5`), state, next_due, last_chance, first, last."""
     with read() as connection:
         found = unrecovered_chains(
@@ -168,18 +158,18 @@ def chains(vendor: VendorFacts, window: str, zone: str) -> pd.DataFrame:
 
 
 class Recovery(NamedTuple):
-    """An outage of ours, and what came of the events of that time."""
+    """An outage of ours, and how many events of that time are stored now."""
 
     outage: Outage
     by_retry: int
     by_replay: int
     still_open: int
-    """Events refused since then that never got in."""
+    """Events refused since then that are not stored."""
 
 
 @kept_a_moment
 def recoveries(window: str) -> list[Recovery]:
-    """When no receiver was up in the window, and the recovery after each time."""
+    """The outages in the window, and the recovery after each."""
     since = first_hour(window, this_hour())
     span = max((vendor.schedule.span for vendor in vendors()), default=timedelta(0))
     with read() as connection:
@@ -188,13 +178,13 @@ def recoveries(window: str) -> list[Recovery]:
 
 def _recovery(connection: Connection, outage: Outage, span: timedelta) -> Recovery:
     until = outage.end + 2 * span
-    came = failures.came_after(connection, outage.begin, outage.end, until)
+    found = failures.arrived(connection, outage.begin, outage.end, until)
     still_open = sum(
         one.first < until
         for vendor in vendors()
         for one in failures.unrecovered(connection, vendor.slug, outage.end)
     )
-    return Recovery(outage, int(came.by_retry), int(came.by_replay), still_open)
+    return Recovery(outage, found.by_retry, found.by_replay, still_open)
 
 
 def bands(window: str, zone: str) -> pd.DataFrame:
@@ -209,23 +199,63 @@ def bands(window: str, zone: str) -> pd.DataFrame:
     )
 
 
-def held(vendor: str) -> tuple[Sequence[AnyRow], Sequence[AnyRow]]:
-    """What is held and dropped by kind, and what is held by outcome."""
+class Listing(NamedTuple):
+    """Which events of the list of missing ones: of a time, a vendor and an outcome."""
+
+    since: datetime | None
+    until: datetime | None
+    vendor: str | None
+    outcome: str | None
+
+
+@kept
+def missing_events(version: Version, listing: Listing) -> list[Missing]:
+    """The events that failed in that time and are neither stored nor dismissed."""
+    with read() as connection:
+        events = missing.missing(connection, listing.since, listing.until, listing.vendor)
+    return [one for one in events if listing.outcome in (None, one.outcome)]
+
+
+def missing_frame(events: Sequence[Missing], zone: str) -> pd.DataFrame:
+    """The fields of `Missing`, and `state` in words."""
+    known, now = query_seldom(vendor_facts), datetime.now(UTC)
+    states = [missing_state(one, known.get(one.vendor), now) for one in events]
+    frame = framed(events, lambda frame: _unnamed(local(frame, zone, "first", "last")))
+    return frame.assign(state=states)
+
+
+def missing_state(one: Missing, vendor: VendorFacts | None, now: datetime) -> str:
+    """What can still recover an event."""
+    if missing.is_lost(one, vendor, now):
+        return "lost"
+    return "in quarantine: replay recovers it" if one.quarantined else "waiting for a retry"
+
+
+def dismiss(events: Sequence[Missing]) -> None:
+    """Count these events as missing no longer. The audit log has one entry for each vendor."""
+    with write("dismiss") as connection:
+        missing.dismiss(connection, events)
+        for vendor, count in Counter(one.vendor for one in events).items():
+            note(connection, actor(), "dismiss", vendor, number_of(count, "missing event"))
+
+
+def quarantined(vendor: str) -> tuple[Sequence[KindTotal], Sequence[OutcomeTotal]]:
+    """A vendor's quarantine, by kind and by outcome."""
     with read() as connection:
         return (
             quarantine.totals(connection, vendor),
-            quarantine.held_by_outcome(connection, vendor),
+            quarantine.by_outcome(connection, vendor),
         )
 
 
-def requests(vendor: str) -> Sequence[AnyRow]:
-    """The latest requests for replay. Not cached: one waits for them."""
+def requests(vendor: str) -> Sequence[Request]:
+    """The latest requests for replay. Not cached: the viewer waits for them."""
     with read() as connection:
         return quarantine.requests(connection, vendor)
 
 
 def ask_for_replay(vendor: str, outcome: str | None, *, dry_run: bool) -> None:
-    """Write down that somebody wants a replay; a receiver, which has the secrets, does it."""
+    """Ask for a replay; a receiver, which has the secrets, does it."""
     with write("replay") as connection:
         quarantine.ask_for_replay(connection, vendor, outcome, actor(), dry_run=dry_run)
 
@@ -239,7 +269,7 @@ def window_search(
     *,
     failed: bool,
 ) -> Search:
-    """A search in a window that ends now; by whose events they are only for those who see names."""
+    """A search in a window that ends now; by learner only for roles that see names."""
     since = first_hour(window, this_hour())
     return Search(since, None, vendor, outcome, failed, words or None, sender, sees_names())
 

@@ -25,7 +25,7 @@ with pieces.row():
     words = filters.words(
         "Search",
         "search",
-        "Event id, learner, type, reason or address"
+        "Event ID, learner, type, reason or address"
         if people.sees_names()
         else "Type, reason or address",
     )
@@ -37,8 +37,8 @@ def head() -> None:
     evidence = [data.evidence(one, window) for one in asked]
     recoveries = data.recoveries(window)
     down = [one.outage for one in recoveries]
-    arrivals = data.arrivals(version, window, data.this_hour(), vendor)
-    view.verdict(arrivals, evidence, down, WINDOWS[window])
+    traffic = data.traffic(version, window, data.this_hour(), vendor)
+    view.verdict(traffic, evidence, down, WINDOWS[window])
     view.unknown_addresses(data.unknown_addresses())
     bars = data.timeline(version, window, data.this_hour(), zone, vendor)
     if not bars.empty:
@@ -47,9 +47,9 @@ def head() -> None:
         st.altair_chart(
             chart, alt="Deliveries over time, by outcome", key="timeline", on_select="rerun"
         )
-    view.ledger(recoveries)
+    view.ledger(recoveries, evidence)
     view.strangers(evidence)
-    view.causes(data.causes(version, window, data.this_hour(), zone, vendor))
+    view.causes(evidence)
 
 
 @st.fragment(run_every=pieces.LIVE)
@@ -59,20 +59,39 @@ def listed(kind: str) -> None:
     wanted = data.window_search(window, vendor, outcome, words, SENT_BY.get(kind), failed=failed)
     found = data.found(version, data.between(wanted, view.brushed("timeline")), zone)
     if found.empty:
-        states.nothing_here(version, "No such delivery in this window.")
+        states.nothing_here(version, "No matching deliveries in this period.")
         return
     view.listed(found)
 
 
 @st.fragment(run_every=pieces.LIVE)
-def told() -> None:
+def findings() -> None:
     view.findings([data.evidence(one, window) for one in asked])
 
 
+@st.fragment(run_every=pieces.LIVE)
+def missing() -> None:
+    since, until = view.moment("since"), view.moment("until")
+    view.missing(store.version(), data.Listing(since, until, vendor, outcome), zone)
+
+
 head()
+if "list" in st.query_params:
+    if st.query_params["list"] == "missing":
+        missing()
+    else:
+        st.warning("This address names no list of deliveries.", icon=":material/link_off:")
+    st.page_link("deliveries/page.py", label="All deliveries", icon=":material/arrow_back:")
+    st.stop()
+st.page_link(
+    "deliveries/page.py",
+    label="Missing events",
+    icon=":material/arrow_forward:",
+    query_params={"list": "missing"},
+)
 tab = filters.switch("View", "view", VIEWS, "diagnosis")
 if tab == "diagnosis":
-    told()
+    findings()
 elif tab == "chains":
     view.chains(asked, window, zone)
 elif tab == "deliveries":

@@ -1,162 +1,159 @@
-"""The pieces of the page of deliveries."""
+"""The parts of the page Deliveries."""
 
 import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
 
+from dashboard import access
 from dashboard.base import people, store
 from dashboard.base.filters import choose
 from dashboard.base.outages import span
-from dashboard.base.percent import percent
 from dashboard.base.pieces import LIVE, csv, plain, table
 from dashboard.base.windows import ago, viewer_zone
 from dashboard.deliveries import charts, data
-from shared.diagnosis import Evidence, Finding, Severity, diagnose
+from shared.cure import FIRST_STEPS, Action, Asked, StepState, steps
+from shared.diagnosis import (
+    Evidence,
+    Finding,
+    Severity,
+    by_first_loss,
+    diagnose,
+    loss_order,
+)
 from shared.outages import Outage
-from shared.outcomes import TAKEN, Outcome
+from shared.outcomes import HAS_EVENT, Outcome
+from shared.queries.deliveries import Detail
+from shared.queries.missing import Missing
+from shared.queries.quarantine import Request
 from shared.queries.unknown_addresses import Unknown
-from shared.retries import Attempt, chain
+from shared.retries import Attempt, Chain, chain
 from shared.vendors import VendorFacts
+from shared.verdict import Clock, Level, Traffic
+from shared.verdict import verdict as judge
+from shared.wording import number_of
 
 ICONS = {
     Severity.LOSING: ":material/error:",
     Severity.WARNING: ":material/warning:",
     Severity.NOTE: ":material/info:",
 }
+LEVELS = {
+    Level.DOWN: (st.error, ":material/power_off:"),
+    Level.LOSING: (st.error, ":material/error:"),
+    Level.FIXED: (st.success, ":material/check_circle:"),
+    Level.QUIET: (st.warning, ":material/bedtime:"),
+    Level.WARNING: (st.warning, ":material/warning:"),
+    Level.GOOD: (st.success, ":material/check_circle:"),
+}
 STATES = {
     "waiting": "waiting for a retry",
-    "overdue": "retry overdue",
+    "overdue": "a retry did not arrive, waiting for the next",
     "given_up": "no retry left",
     "recovered": "recovered",
 }
 
 
-def left(until: datetime) -> str:
-    """`1 h 52 min`, or `no time` once it has passed."""
-    minutes = int((until - datetime.now(UTC)).total_seconds() // 60)
-    if minutes < 0:
-        return "no time"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+def clock() -> Clock:
+    """The present moment on the viewer's clock."""
+    return Clock(datetime.now(UTC), viewer_zone())
 
 
 def verdict(
-    arrivals: data.Arrivals, evidence: Sequence[Evidence], down: Sequence[Outage], window: str
+    traffic: Traffic, evidence: Sequence[Evidence], outages: Sequence[Outage], window: str
 ) -> None:
-    """Whether anything is being lost, in the first line."""
-    losing = [_losing(one) for one in evidence if one.failing]
-    quiet = [_quiet(one) for one in evidence if one.silence]
-    if down and not down[-1].over:
-        st.error(
-            f"No receiver is up; the last one was seen {ago(down[-1].begin)}. Vendors get no "
-            "answer and try again for some hours: start it with `repboard serve`.",
-            icon=":material/power_off:",
-        )
-    elif losing:
-        st.error(" ".join(losing), icon=":material/error:")
-    elif quiet:
-        st.warning(" ".join(quiet), icon=":material/bedtime:")
-    elif not arrivals.everything:
-        st.warning(f"Quiet: nothing came in the last {window}.", icon=":material/bedtime:")
-    else:
-        _taken(arrivals, window)
+    """The first line: whether events are being lost."""
+    level, text = judge(evidence, traffic, outages, window, clock())
+    show, icon = LEVELS[level]
+    show(plain(people.without_addresses(text)), icon=icon)
 
 
-def _taken(arrivals: data.Arrivals, window: str) -> None:
-    failed = arrivals.everything - arrivals.taken
-    share = percent(100 * arrivals.taken / arrivals.everything)
-    said = (
-        f"Last delivery {ago(arrivals.last)}; {share} "
-        f"of {arrivals.everything:,} taken in the last {window}"
-    )
-    if failed:
-        st.warning(f"{said}, {failed:,} failed.", icon=":material/warning:")
-    else:
-        st.success(f"All good. {said}.", icon=":material/check_circle:")
-
-
-def _losing(evidence: Evidence) -> str:
-    failing, forecast, clock = evidence.failing, evidence.forecast, evidence.suspension
-    assert failing is not None  # noqa: S101 (asked for before)
-    said = [
-        f"{evidence.vendor.name}: every delivery has failed, first {ago(failing.since)} "
-        f"({failing.deliveries:,})."
-    ]
-    urgent = [one for one in diagnose(evidence) if one.severity is Severity.LOSING]
-    if urgent:
-        said.append(f"{urgent[0].title}.")
-    if forecast.first_loss:
-        said.append(
-            f"Fix this within {left(forecast.first_loss)} or {forecast.losing:,} of "
-            f"{forecast.waiting:,} waiting events lose their last retry."
-        )
-    if clock and clock.share < 1:
-        said.append(f"The webhook is suspended in {left(clock.at)}.")
-    return " ".join(said)
-
-
-def _quiet(evidence: Evidence) -> str:
-    assert evidence.silence is not None  # noqa: S101 (asked for before)
-    return (
-        f"Quiet: nothing from {evidence.vendor.name} since {ago(evidence.silence.since)}; about "
-        f"{evidence.silence.expected:,.0f} deliveries are usual in that time."
-    )
+def moment(name: str) -> datetime | None:
+    """A time that the address gives, in ISO 8601 with its offset; says so if it is none."""
+    asked = st.query_params.get(name)
+    if asked is None:
+        return None
+    try:
+        at = datetime.fromisoformat(asked)
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        st.warning(f"The address has no time in {name}: showing all.", icon=":material/link_off:")
+        return None
 
 
 def unknown_addresses(found: Unknown | None) -> None:
-    """What came to no vendor, as one line: an address may be wrong at a vendor's."""
+    """Requests to no vendor, in one line: a vendor may have a wrong address."""
     if found:
-        requests = "request" if found.requests == 1 else "requests"
         path = plain(people.without_addresses(found.latest_path))
         st.caption(
-            f"{found.requests:,} {requests} to unknown addresses below /webhooks/ in the last 24 "
-            f"hours, latest path {path} {ago(found.latest_at)}."
+            f"{number_of(found.requests, 'request')} to unknown addresses below /webhooks/ in the "
+            f"last 24 hours, latest path {path} {ago(found.latest_at)}."
         )
 
 
-def ledger(recoveries: Sequence[data.Recovery]) -> None:
-    """What came of the events of each outage of ours that is over."""
+def ledger(recoveries: Sequence[data.Recovery], evidence: Sequence[Evidence]) -> None:
+    """What became of the events of each outage that is over."""
     for one in recoveries:
         if one.outage.over:
+            suspended = [
+                f"{known.vendor.name} has probably suspended the webhook."
+                for known in evidence
+                if known.suspension
+                and known.suspension.outage == one.outage
+                and known.suspension.share >= 1
+            ]
+            arrived = (
+                f"Of the events of that time {one.by_retry:,} arrived by retry and "
+                f"{one.by_replay:,} by replay; {one.still_open:,} refused since then "
+                f"{'is' if one.still_open == 1 else 'are'} still open."
+            )
             st.caption(
                 f":material/power_off: No receiver was up for {span(one.outage)}, until "
-                f"{ago(one.outage.end)}. Of the events of that time {one.by_retry:,} came later by "
-                f"retry and {one.by_replay:,} by replay; {one.still_open:,} refused since then are "
-                "still open."
+                f"{ago(one.outage.end)}. {' '.join([arrived, *suspended])}"
             )
 
 
 def strangers(evidence: Sequence[Evidence]) -> None:
-    """What others than the vendors sent: it counts nowhere else on the page."""
+    """Strangers' requests: they count nowhere else on the page."""
     total = sum(one.strangers.total for one in evidence)
     if total:
         unlisted = sum(one.strangers.unlisted for one in evidence)
-        counted = f"; {unlisted:,} of them were only counted, not listed" if unlisted else ""
-        st.caption(f":material/block: {total:,} requests of strangers refused{counted}.")
+        are = "is" if unlisted == 1 else "are"
+        counted = f"; {unlisted:,} of them {are} only counted, not listed" if unlisted else ""
+        requests = number_of(total, "request")
+        st.caption(f":material/block: {requests} of strangers refused{counted}.")
 
 
-def causes(frame: pd.DataFrame) -> None:
-    """Failed deliveries by cause, with what to do."""
-    if frame.empty:
-        return
-    shown = {
-        "Cause": charts.in_words(frame)["words"],
-        "Count": frame["deliveries"].map("{:,}".format),
-        "First seen": frame["first"].map(ago),
-        "Last seen": frame["last"].map(ago),
-        "Latest reason": frame["reason"].map(plain),
-    }
-    st.table(pd.DataFrame(shown), border="horizontal", hide_index=True, alt="Why deliveries failed")
+def causes(evidence: Sequence[Evidence]) -> None:
+    """Failures by vendor and outcome: the vendor and the cause with the first loss come first."""
+    now = clock()
+    rows = [
+        {
+            **({"Vendor": one.vendor.name} if len(evidence) > 1 else {}),
+            "Cause": charts.OUTCOMES[outcome],
+            "Events": f"{failures.events:,}",
+            "Attempts": f"{failures.attempts:,}",
+            "Not recovered": f"{failures.open:,}",
+            "First loss": f"in {now.left(failures.first_loss)}" if failures.first_loss else "–",
+            "First seen": ago(failures.first),
+            "Last seen": ago(failures.last),
+            "Commonest reason": plain(people.without_addresses(failures.reason or "–")),
+        }
+        for one in sorted(evidence, key=loss_order)
+        for outcome, failures in sorted(one.failures.items(), key=by_first_loss)
+    ]
+    if rows:
+        st.table(
+            pd.DataFrame(rows), border="horizontal", hide_index=True, alt="Why deliveries failed"
+        )
 
 
 def choose_vendors() -> Sequence[VendorFacts]:
-    """The vendors that anything came for, or the one that is chosen of several."""
+    """The vendors that have any request, or the one that is chosen of several."""
     every = data.vendors()
     if len(every) < 2:  # noqa: PLR2004
         return every
@@ -168,21 +165,24 @@ def choose_vendors() -> Sequence[VendorFacts]:
 def findings(evidence: Sequence[Evidence]) -> None:
     """Each thing that is wrong, of any vendor, the most urgent first: evidence, cure, and what
     happens otherwise."""
-    found = [(one.vendor, finding) for one in evidence for finding in diagnose(one)]
+    ordered = sorted(evidence, key=loss_order)
+    found = [(one, finding) for one in ordered for finding in diagnose(one)]
     found.sort(key=lambda pair: list(Severity).index(pair[1].severity))
     if not found:
-        st.success("Nothing unusual was recognised.", icon=":material/check_circle:")
-    for vendor, finding in found:
-        _finding(finding, f"{vendor.name}: " if len(evidence) > 1 else "")
+        st.success("No findings.", icon=":material/check_circle:")
+    for one, finding in found:
+        _finding(one, finding, f"{one.vendor.name}: " if len(evidence) > 1 else "")
 
 
-def _finding(finding: Finding, whose: str) -> None:
+def _finding(evidence: Evidence, finding: Finding, whose: str) -> None:
     losing = finding.severity is Severity.LOSING
     with st.expander(f"{whose}{finding.title}", icon=ICONS[finding.severity], expanded=losing):
         rows = {"Evidence": finding.evidence, "Cure": finding.cure, "Otherwise": finding.otherwise}
         shown = {name: plain(people.without_addresses(words)) for name, words in rows.items()}
         st.table(shown, border="horizontal")
         if finding.outcome:
+            if finding.outcome in FIRST_STEPS and (losing or finding.kind == "fixed"):
+                _steps(evidence, finding.outcome)
             view = {
                 "view": "deliveries",
                 "which": _which(finding.outcome),
@@ -191,35 +191,118 @@ def _finding(finding: Finding, whose: str) -> None:
             st.link_button("The deliveries behind it", f"?{urlencode(view)}", type="tertiary")
 
 
+STEP_ICONS = {
+    StepState.DONE: ":material/check_circle:",
+    StepState.RUNNING: ":material/hourglass:",
+    StepState.FAILED: ":material/error:",
+    StepState.OPEN: ":material/radio_button_unchecked:",
+}
+
+
+def _steps(evidence: Evidence, outcome: Outcome) -> None:
+    """The cure as a strip of steps, each a click where a click can do it."""
+    slug, now = evidence.vendor.slug, clock()
+    requests = [
+        Asked(one.dry_run, one.requested_at, one.state, one.taken, one.still_refused, one.problem)
+        for one in data.requests(slug)
+        if one.outcome in (None, outcome)
+    ]
+    began = evidence.failing.since if evidence.failing else evidence.failures[outcome].first
+    restarted = now.shown(evidence.restarted_at) if evidence.restarted_at else ""
+    found = steps(outcome, began, evidence.restarted_at, requests, restarted)
+    for column, step in zip(st.columns(len(found)), found, strict=True):
+        with column:
+            st.markdown(f"{STEP_ICONS[step.state]} **{step.name}**")
+            st.caption(f"{step.state}: {plain(step.detail)}")
+            if step.action and access.may("replay"):
+                st.button(
+                    step.name,
+                    key=f"step_{step.action}_{slug}_{outcome}",
+                    disabled=step.state is StepState.RUNNING,
+                    on_click=data.ask_for_replay,
+                    args=(slug, outcome),
+                    kwargs={"dry_run": step.action is Action.DRY_RUN},
+                )
+
+
 def _which(outcome: Outcome) -> str:
     if outcome is Outcome.MISSING_CREDENTIALS:
         return "strangers"
-    return "all" if outcome in TAKEN else "failed"
+    return "all" if outcome in HAS_EVENT else "failed"
 
 
 def chains(vendors: Sequence[VendorFacts], window: str, zone: str) -> None:
-    """Events that were refused and never got in, first those that are lost first."""
+    """Events that were refused and are not stored; those that are lost first come first."""
     shown = [
         frame.assign(vendor=one.name)
         for one in vendors
         if not (frame := data.chains(one, window, zone)).empty
     ]
     if not shown:
-        st.success("Every refused event has got in since.", icon=":material/check_circle:")
+        st.success("All refused events are recovered.", icon=":material/check_circle:")
         return
     frame = pd.concat(shown).assign(state=lambda rows: rows["state"].map(STATES))
     columns = {
-        "event_key": st.column_config.TextColumn("Event id, as claimed", width=260),
+        "event_key": st.column_config.TextColumn("Event ID, as claimed", width=260),
         "event_type": st.column_config.TextColumn("Event"),
         **(VENDOR if len(vendors) > 1 else {}),
         "attempt": st.column_config.TextColumn("Attempt"),
-        "state": st.column_config.TextColumn("Stands"),
+        "state": st.column_config.TextColumn("State"),
         "next_due": st.column_config.DatetimeColumn("Next due", format="distance"),
         "last_chance": st.column_config.DatetimeColumn("Last chance", format="D MMM, HH:mm"),
         "words": st.column_config.TextColumn("Refused as"),
         "first": st.column_config.DatetimeColumn("First seen", format="distance"),
     }
-    table(charts.in_words(frame), columns, "Events that were refused and never got in", "chains")
+    table(charts.in_words(frame), columns, "Refused events that are not recovered", "chains")
+
+
+MISSING = {
+    "event_key": st.column_config.TextColumn("Event ID, as claimed", width=220),
+    "event_type": st.column_config.TextColumn("Event, as claimed"),
+    "vendor": st.column_config.TextColumn("Vendor"),
+    "state": st.column_config.TextColumn("State", width=210),
+    "words": st.column_config.TextColumn("Outcome"),
+    "reason": st.column_config.TextColumn("Reason", width=340),
+    "attempts": st.column_config.NumberColumn("Attempts", format="%,d"),
+    "first": st.column_config.DatetimeColumn("First seen", format="D MMM, HH:mm"),
+    "last": st.column_config.DatetimeColumn("Last seen", format="D MMM, HH:mm"),
+}
+
+
+def missing(version: store.Version, listing: data.Listing, zone: str) -> None:
+    """Exactly the events that the standings lack, with a way to stop counting them."""
+    events = data.missing_events(version, listing)
+    st.subheader("Missing events", anchor=False)
+    if not events:
+        st.success("No missing events in this period.", icon=":material/check_circle:")
+        return
+    frame = data.missing_frame(events, zone)
+    lost = int((frame["state"] == "lost").sum())
+    of_these = f", {lost:,} of them lost" if lost else ""
+    st.write(
+        f"{number_of(len(events), 'event')} failed and not stored{of_these}. Once stored, by retry "
+        "or by replay, an event leaves this list."
+    )
+    names = {one.slug: one.name for one in data.vendors()}
+    shown = charts.in_words(frame).assign(
+        vendor=frame["vendor"].replace(names),
+        **{name: frame[name].fillna(NOT_KNOWN) for name in ("event_key", "event_type", "reason")},
+    )
+    columns = {name: one for name, one in MISSING.items() if len(names) > 1 or name != "vendor"}
+    table(shown, columns, "Missing events", "missing")
+    csv(shown, columns, "missing")
+    if access.may("dismiss"):
+        _dismiss(events)
+
+
+def _dismiss(events: Sequence[Missing]) -> None:
+    these = "this event" if len(events) == 1 else f"these {len(events):,} events"
+    with st.popover(f"Dismiss {these}"):
+        st.write(
+            "The leaderboard no longer counts them as missing. Nothing is deleted: a replay or a "
+            "retry still stores them. The audit log has your name."
+        )
+        st.button("Dismiss", key="dismiss", type="primary", on_click=data.dismiss, args=(events,))
 
 
 def brushed(key: str) -> tuple[float, float] | None:
@@ -232,9 +315,10 @@ def brushed(key: str) -> tuple[float, float] | None:
 def _open_clicked() -> None:
     clicked = st.session_state["opened"]
     st.query_params["delivery"] = str(st.session_state["listed"][clicked.row])
-    st.rerun()  # the whole page, as a dialog does not belong into a live part
+    st.rerun()  # the whole page, as a live part cannot hold a dialog
 
 
+NOT_KNOWN = "–"
 VENDOR = {"vendor": st.column_config.TextColumn("Vendor")}
 LISTED = {
     "open": st.column_config.ButtonColumn(
@@ -245,10 +329,10 @@ LISTED = {
     **VENDOR,
     "reason": st.column_config.TextColumn("Reason", width=340),
     "recovered": st.column_config.CheckboxColumn(
-        "Got in", help="Whether the event was taken in, by this delivery or another."
+        "Recovered", help="Whether the event is stored, from this delivery or another."
     ),
     "event_type": st.column_config.TextColumn("Event, as claimed"),
-    "event_key": st.column_config.TextColumn("Event id, as claimed", width=200),
+    "event_key": st.column_config.TextColumn("Event ID, as claimed", width=200),
     "status_code": st.column_config.NumberColumn("Answer", format="%d"),
     "remote_ip": st.column_config.TextColumn("From"),
     "body_bytes": st.column_config.NumberColumn("Size", format="bytes"),
@@ -259,7 +343,12 @@ def listed(frame: pd.DataFrame) -> None:
     """Deliveries, each with a button that opens it, and their CSV."""
     st.session_state["listed"] = frame["id"].tolist()
     names = {one.slug: one.name for one in data.vendors()}
-    named = charts.in_words(frame).assign(open="Open", vendor=frame["vendor"].replace(names))
+    named = charts.in_words(frame).assign(
+        open="Open",
+        vendor=frame["vendor"].replace(names),
+        **{name: frame[name].fillna(NOT_KNOWN) for name in ("reason", "event_type", "event_key")},
+        remote_ip=frame["remote_ip"].fillna(NOT_KNOWN),
+    )
     several = len(names) > 1
     columns = {name: one for name, one in LISTED.items() if several or name != "vendor"}
     table(named, columns, "Deliveries", "deliveries")
@@ -274,7 +363,7 @@ def open_if_asked(version: store.Version) -> None:
     if row := data.detail(version, int(asked)):
         _dialog(version, row)
     else:
-        st.toast(f"There is no delivery {asked} any more.")
+        st.toast(f"There is no delivery {asked}. Old ones are deleted.")
 
 
 def _close() -> None:
@@ -282,7 +371,7 @@ def _close() -> None:
 
 
 @st.dialog("Delivery", width="medium", position="right", on_dismiss=_close)
-def _dialog(version: store.Version, row: Any) -> None:
+def _dialog(version: store.Version, row: Detail) -> None:
     st.subheader(f"{charts.OUTCOMES[row.outcome]}, answered {row.status_code}", anchor=False)
     if row.reason:
         st.warning(plain(people.without_addresses(row.reason)))
@@ -290,7 +379,7 @@ def _dialog(version: store.Version, row: Any) -> None:
         "Received": f"{_local(row.received_at):%-d %b %Y, %H:%M:%S}, {ago(row.received_at)}",
         "From": row.remote_ip,
         "Event, as claimed": row.event_type and people.without_addresses(row.event_type),
-        "Event id, as claimed": people.event_id(row.event_key),
+        "Event ID, as claimed": people.event_id(row.event_key),
         "Took": f"{row.duration_ms:,.1f} ms",
         "Size": f"{row.body_bytes:,} bytes",
         "Replay of delivery": row.replay_of,
@@ -298,16 +387,15 @@ def _dialog(version: store.Version, row: Any) -> None:
     }
     st.table({name: plain(str(value)) for name, value in facts.items() if value is not None},
              border="horizontal")  # fmt: skip
-    if row.event_key:
-        _attempts(version, row)
+    _attempts(version, row)
     if row.headers:
-        st.caption("Headers that were kept")
+        st.caption("Stored headers")
         st.code(_redacted(row.headers, row.vendor), language="json")
     _body(row)
 
 
-def _body(row: Any) -> None:
-    """What this delivery carried, never what another did under the same event id."""
+def _body(row: Detail) -> None:
+    """The body of this delivery, never that of another with the same event ID."""
     if not people.sees_names():
         st.caption("Body: hidden, as it may name people and your role does not see names.")
         return
@@ -324,15 +412,15 @@ def _local(at: datetime) -> pd.Timestamp:
     return pd.Timestamp(at).tz_convert(viewer_zone()).tz_localize(None)
 
 
-def _attempts(version: store.Version, row: Any) -> None:
+def _attempts(version: store.Version, row: Detail) -> None:
     vendor = next((one for one in data.vendors() if one.slug == row.vendor), None)
-    seen = data.attempts(version, row.vendor, row.event_key)
+    seen = data.attempts(version, row.vendor, row.event_key) if row.event_key else ()
     if vendor is None or not seen:
         return
-    history = [Attempt(one.received_at, taken=one.outcome in TAKEN) for one in seen]
+    history = [Attempt(one.received_at, accepted=one.outcome in HAS_EVENT) for one in seen]
     stands = chain(history, vendor.schedule, datetime.now(UTC), row.occurred_at)
     st.caption(_in_words(stands, vendor))
-    points = [(one.at, "taken" if one.taken else "refused") for one in history]
+    points = [(one.at, "accepted" if one.accepted else "refused") for one in history]
     points += [
         (at, "due") for at in (stands.next_due, stands.last_chance) if at and stands.next_due
     ]
@@ -341,12 +429,13 @@ def _attempts(version: store.Version, row: Any) -> None:
     st.altair_chart(charts.attempts(frame), alt="The attempts of this event", key="attempts")
 
 
-def _in_words(stands: Any, vendor: VendorFacts) -> str:
+def _in_words(stands: Chain, vendor: VendorFacts) -> str:
     said = f"Attempt {stands.attempt} of {stands.of} by {vendor.name}: {STATES[stands.state]}"
     if stands.missed:
-        said += f"; {stands.missed} earlier attempts never reached us"
-    if stands.next_due:
-        said += f"; next in {left(stands.next_due)}, last chance in {left(stands.last_chance)}"
+        said += f"; {stands.missed} earlier attempts never arrived"
+    if stands.next_due and stands.last_chance:
+        now = clock()
+        said += f"; next in {now.left(stands.next_due)}, last in {now.left(stands.last_chance)}"
     return f"{said}."
 
 
@@ -363,9 +452,9 @@ def _redacted(headers: str, vendor: str) -> str:
 
 
 def _pretty(body: bytes | str | None) -> str:
-    """JSON in many lines; anything else as it is, bytes that are no text as escapes."""
+    """JSON in many lines; anything else unchanged, bytes that are no text as escapes."""
     if not body:
-        return "(not kept)" if body is None else "(empty)"
+        return "(not stored)" if body is None else "(empty)"
     text = body.decode("utf-8", "backslashreplace") if isinstance(body, bytes) else body
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
@@ -375,35 +464,35 @@ def _pretty(body: bytes | str | None) -> str:
 
 @st.fragment(run_every=LIVE)
 def quarantine(vendor: VendorFacts) -> None:
-    """What is held back, and a way to get it in."""
+    """A vendor's quarantine, and its replay."""
     st.subheader(vendor.name, anchor=False)
-    kinds, outcomes = data.held(vendor.slug)
+    kinds, outcomes = data.quarantined(vendor.slug)
     if not kinds:
-        st.success("Nothing was ever held back.", icon=":material/check_circle:")
+        st.success("The quarantine is empty.", icon=":material/check_circle:")
         return
     for row in kinds:
         dropped = f", {row.dropped:,} dropped to stay within the caps" if row.dropped else ""
         st.caption(
-            f"{row.kind.replace('_', ' ')}: {row.held:,} held, "
+            f"{row.kind.replace('_', ' ')}: {row.held:,} quarantined, "
             f"{row.held_bytes / 1_048_576:,.1f} MB{dropped}"
         )
     if outcomes:
         _ask(vendor, {row.outcome: row.deliveries for row in outcomes})
-    for row in data.requests(vendor.slug):
-        st.caption(_request(row))
+    for request in data.requests(vendor.slug):
+        st.caption(_request(request))
 
 
 def _ask(vendor: VendorFacts, counts: dict[str, int]) -> None:
     chosen = st.selectbox(
-        "Held because of",
+        "Outcome",
         list(counts),
         key=f"replay_{vendor.slug}",
         format_func=lambda one: f"{charts.OUTCOMES[one]} ({counts[one]:,})",
         width=320,
     )
     st.write(
-        "A receiver verifies them again under today's secrets. What passes is taken in with its "
-        "original time, once; nothing else is."
+        "A receiver verifies them again with the current secrets. Those that pass are accepted "
+        "once, with their original time."
     )
     with st.container(horizontal=True):
         if st.button("Dry run", key=f"dry_{vendor.slug}"):
@@ -412,14 +501,14 @@ def _ask(vendor: VendorFacts, counts: dict[str, int]) -> None:
             data.ask_for_replay(vendor.slug, chosen, dry_run=False)
 
 
-def _request(row: Any) -> str:
-    what = "Dry run" if row.dry_run else "Replay"
-    if row.state in ("requested", "running"):
-        return f":material/hourglass: {what} {ago(row.requested_at)}: {row.state} …"
-    if row.state == "failed":
-        return f":material/error: {what} failed: {plain(str(row.problem))}"
-    would = "would pass" if row.dry_run else "taken in"
+def _request(asked: Request) -> str:
+    what = "Dry run" if asked.dry_run else "Replay"
+    if asked.state in ("requested", "running"):
+        return f":material/hourglass: {what} {ago(asked.requested_at)}: {asked.state} …"
+    if asked.state == "failed":
+        return f":material/error: {what} failed: {plain(str(asked.problem))}"
+    would = "would pass" if asked.dry_run else "accepted"
     return (
-        f":material/done: {what} {ago(row.requested_at)}: {row.taken:,} {would}, "
-        f"{row.already_delivered:,} already delivered, {row.still_refused:,} still refused."
+        f":material/done: {what} {ago(asked.requested_at)}: {asked.taken:,} {would}, "
+        f"{asked.already_delivered:,} already delivered, {asked.still_refused:,} still refused."
     )

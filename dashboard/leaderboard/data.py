@@ -12,8 +12,10 @@ from dashboard.base.outages import down_since
 from dashboard.base.people import known_as, smallest_group, with_people
 from dashboard.base.percent import columns
 from dashboard.base.store import Version, framed, kept, kept_a_moment, read
+from shared.diagnosis import SELDOM
 from shared.outages import Outage
-from shared.queries import AnyRow, catalog, failures, leaderboard, learner
+from shared.queries import AnyRow, catalog, deliveries, leaderboard, learner, missing
+from shared.queries.missing import Toll
 from shared.queries.movement import Board
 from shared.queries.people import Who
 from shared.queries.vendors import vendor_facts
@@ -202,17 +204,24 @@ def climbers(version: Version, metric: str, board: Board) -> list[Climber]:
 
 
 class Lag(NamedTuple):
-    """Why standings may lag: events that failed since `first`, and when no receiver was up."""
+    """Why standings may lag: events that failed in the window, and outages."""
 
-    events: int
-    first: datetime | None
+    missing: Toll
     down: Sequence[Outage]
+    many: bool
+    """Whether more events are missing than on an ordinary day."""
 
 
 @kept
-def _missing(version: Version, since: datetime | None) -> AnyRow:
+def _missing(version: Version, window: Window) -> tuple[Toll, bool]:
+    now = datetime.now(UTC)
+    hour = (window.since or FIRST).replace(minute=0, second=0, microsecond=0)
     with read() as connection:
-        return failures.missing(connection, since)
+        events = missing.missing(connection, window.since, window.until)
+        total = deliveries.totals(connection, hour, None).all
+        toll = missing.toll(events, vendor_facts(connection), now)
+    attempts = sum(one.attempts for one in events)
+    return toll, attempts >= SELDOM * total
 
 
 @kept_a_moment
@@ -227,8 +236,8 @@ def _after(outage: Outage, window: Window) -> bool:
 
 
 def lag(version: Version, window: Window) -> Lag:
-    missing = _missing(version, window.since)
-    return Lag(missing.events, missing.first, _down(window))
+    toll, many = _missing(version, window)
+    return Lag(toll, _down(window), many)
 
 
 class Told(NamedTuple):

@@ -20,7 +20,7 @@ compared = window.before is not None
 def head() -> None:
     windows.follow(day.date)
     version = store.version()
-    view.notice(data.lag(version, window))
+    view.notice(data.lag(version, window), window)
     figures = data.figures(version, board)
     if not figures.now["active"]:
         states.nothing_here(

@@ -14,7 +14,10 @@ from dashboard.base.percent import FORMAT, percent
 from dashboard.base.pieces import Figure, csv, cut_off, key_figures, plain, row, table
 from dashboard.base.windows import viewer_zone
 from dashboard.leaderboard import charts, data
+from shared.queries.missing import Toll
 from shared.queries.movement import Board
+from shared.queries.windows import Window
+from shared.wording import number_of
 
 METRICS = {
     "gained": "Progress gained",
@@ -46,30 +49,51 @@ def amount(metric: str, value: float) -> str:
     return f"{shown} {noun}" if shown == "1" else f"{shown} {noun}s"
 
 
-def notice(lag: data.Lag) -> None:
-    """What may be missing from the standings, and where to look."""
-    said = []
-    if lag.first:
-        said.append(_failed(lag.events, lag.first))
+def notice(lag: data.Lag, window: Window) -> None:
+    """What is missing from the standings, with a link to exactly these events."""
+    sentences = []
+    if lag.missing.open or lag.missing.lost:
+        sentences.append(_missing(lag.missing))
     if lag.down:
-        said.append(_down(lag))
-    if said:
-        with row():
-            st.warning(f"{'; '.join(said)}; standings may lag.", icon=":material/warning:")
-            if access.may("deliveries"):
-                st.page_link(
-                    "deliveries/page.py",
-                    label="See them",
-                    icon=":material/arrow_forward:",
-                    query_params={"view": "chains", "span": "30d"},
-                )
+        sentences.append(_down(lag))
+    if not sentences:
+        return
+    lags = lag.missing.open or lag.down
+    text = f"{'; '.join(sentences)}{'; standings may lag' if lags else ''}."
+    with row():
+        if lag.many or lag.down:
+            st.warning(text, icon=":material/warning:")
+        else:
+            st.info(text, icon=":material/info:")
+        if access.may("deliveries"):
+            st.page_link(
+                "deliveries/page.py",
+                label="See these events" if lag.missing.first else "See deliveries",
+                icon=":material/arrow_forward:",
+                query_params=_list_of(window) if lag.missing.first else {},
+            )
 
 
-def _failed(events: int, first: datetime) -> str:
-    """What was refused was not read, so nobody knows of which team it was."""
-    told = "1 event" if events == 1 else f"{events:,} events"
+def _list_of(window: Window) -> dict[str, str]:
+    """The address of the events that are missing in a window."""
+    times = {"since": window.since, "until": window.until}
+    return {"list": "missing"} | {name: at.isoformat() for name, at in times.items() if at}
+
+
+def _missing(missing: Toll) -> str:
+    """`3 events failed since 08:12 and 1 is lost`. Teams of such events are unknown."""
+    assert missing.first is not None  # noqa: S101 (asked for before)
+    since = _clock(missing.first)
+    lost = f"{number_of(missing.lost, 'event')} {'is' if missing.lost == 1 else 'are'} lost"
+    failed = f"{number_of(missing.open, 'event')} failed since {since}"
+    if not missing.lost:
+        said = failed
+    elif not missing.open:
+        said = f"{lost} since {since}: no standing has {'it' if missing.lost == 1 else 'them'}"
+    else:
+        said = f"{failed} and {lost}"
     counted = "" if access.sees_all_teams() else ", counted over all teams"
-    return f"{told} failed since {_clock(first)}{counted}"
+    return f"{said}{counted}"
 
 
 def _down(lag: data.Lag) -> str:

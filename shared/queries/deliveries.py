@@ -1,10 +1,11 @@
-"""What came in, and what became of it."""
+"""Deliveries and their outcomes."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    CTE,
     Boolean,
     ColumnElement,
     Connection,
@@ -30,8 +31,9 @@ from shared.models import (
     Learner,
     Quarantine,
 )
-from shared.outcomes import STRANGERS_LISTED, TAKEN, Outcome, Sender
-from shared.queries import AnyRow
+from shared.outcomes import HAS_EVENT, STRANGERS_LISTED, Outcome, Sender
+from shared.queries import row_of, rows_of
+from shared.queries.missing import identity
 
 delivery = table_of(Delivery).c
 hourly = table_of(DeliveryHourly).c
@@ -40,8 +42,16 @@ learner = table_of(Learner).c
 held = table_of(Quarantine).c
 
 
-def by_hour(connection: Connection, since: datetime, vendor: str | None) -> Sequence[AnyRow]:
-    """Vendors' deliveries by hour and outcome since a full hour: hour, outcome, deliveries."""
+class HourCount(NamedTuple):
+    """How many deliveries of one outcome arrived in an hour."""
+
+    hour: datetime
+    outcome: str
+    deliveries: int
+
+
+def by_hour(connection: Connection, since: datetime, vendor: str | None) -> Sequence[HourCount]:
+    """Vendors' deliveries by hour and outcome since a full hour."""
     query = (
         select(hourly.hour, hourly.outcome, func.sum(hourly.deliveries).label("deliveries"))
         .where(hourly.hour >= since, _of(hourly.vendor, vendor))
@@ -49,23 +59,39 @@ def by_hour(connection: Connection, since: datetime, vendor: str | None) -> Sequ
         .group_by(hourly.hour, hourly.outcome)
         .order_by(hourly.hour, hourly.outcome)
     )
-    return connection.execute(query).all()
+    return rows_of(HourCount, connection.execute(query))
 
 
-def totals(connection: Connection, since: datetime, vendor: str | None) -> AnyRow:
-    """How many deliveries of vendors since a full hour, and how many of them were accepted or
-    repeated: all, taken."""
-    taken = case((hourly.outcome.in_(TAKEN), hourly.deliveries), else_=0)
+class Totals(NamedTuple):
+    """All deliveries of a window, and those that were accepted, duplicates included."""
+
+    all: int
+    accepted: int
+
+
+def totals(connection: Connection, since: datetime, vendor: str | None) -> Totals:
+    """Vendors' deliveries since a full hour."""
+    accepted = case((hourly.outcome.in_(HAS_EVENT), hourly.deliveries), else_=0)
     query = select(
         func.coalesce(func.sum(hourly.deliveries), 0).label("all"),
-        func.coalesce(func.sum(taken), 0).label("taken"),
+        func.coalesce(func.sum(accepted), 0).label("accepted"),
     ).where(hourly.hour >= since, hourly.sender == Sender.VENDOR, _of(hourly.vendor, vendor))
-    return connection.execute(query).one()
+    found = connection.execute(query).one()
+    return Totals(int(found.all), int(found.accepted))
 
 
-def strangers(connection: Connection, since: datetime, vendor: str | None) -> Sequence[AnyRow]:
-    """What strangers sent since a full hour, by outcome: outcome, requests, unlisted (those that
-    were only counted, as so many came within an hour); the most frequent first."""
+class StrangerCount(NamedTuple):
+    """Strangers' requests of one outcome; `unlisted` are only counted, as an hour had so many."""
+
+    outcome: str
+    requests: int
+    unlisted: int
+
+
+def strangers(
+    connection: Connection, since: datetime, vendor: str | None
+) -> Sequence[StrangerCount]:
+    """Strangers' requests since a full hour, by outcome, the most frequent first."""
     beyond = hourly.deliveries - STRANGERS_LISTED
     requests = func.sum(hourly.deliveries)
     query = (
@@ -79,11 +105,12 @@ def strangers(connection: Connection, since: datetime, vendor: str | None) -> Se
         .group_by(hourly.outcome)
         .order_by(requests.desc(), hourly.outcome)
     )
-    return connection.execute(query).all()
+    found = rows_of(StrangerCount, connection.execute(query))
+    return [row._replace(requests=int(row.requests), unlisted=int(row.unlisted)) for row in found]
 
 
 def last(connection: Connection, vendor: str | None) -> datetime | None:
-    """When a vendor's latest delivery came, of whatever outcome."""
+    """When a vendor's latest delivery arrived, of any outcome."""
     if vendor is None:
         query = select(delivery.received_at).where(text(OF_VENDOR))
         return connection.scalar(query.order_by(delivery.received_at.desc()).limit(1))
@@ -97,38 +124,56 @@ def last(connection: Connection, vendor: str | None) -> datetime | None:
     return connection.scalar(select(func.max(at)))
 
 
-def causes(connection: Connection, since: datetime, vendor: str | None) -> Sequence[AnyRow]:
-    """Vendors' failed deliveries since a full hour, by outcome: outcome, reason (the latest),
-    deliveries, first, last; the most frequent first. Counts come from the roll-up, the rest by
-    index."""
-    deliveries = func.sum(hourly.deliveries)
+class Cause(NamedTuple):
+    """Failed deliveries of a vendor with one outcome, and the commonest reason."""
+
+    vendor: str
+    outcome: str
+    reason: str | None
+    events: int
+    attempts: int
+    first: datetime
+    last: datetime
+
+
+def causes(connection: Connection, since: datetime, vendor: str | None) -> Sequence[Cause]:
+    """Vendors' failed deliveries since a moment, by vendor and outcome, most events first. Of
+    reasons that are equally common the latest is given."""
+    failed = _failed(since, vendor).c
+    often = func.count().desc(), func.max(failed.received_at).desc(), failed.reason
+    place = func.row_number().over(partition_by=(failed.vendor, failed.outcome), order_by=often)
+    reasons = (
+        select(failed.vendor, failed.outcome, failed.reason, place.label("place"))
+        .group_by(failed.vendor, failed.outcome, failed.reason)
+        .subquery()
+        .c
+    )
+    events = func.count(failed.identity.distinct())
+    same = and_(reasons.vendor == failed.vendor, reasons.outcome == failed.outcome)
     query = (
         select(
-            hourly.outcome,
-            _edge(delivery.reason, since, vendor, newest=True).label("reason"),
-            deliveries.label("deliveries"),
-            _edge(delivery.received_at, since, vendor, newest=False).label("first"),
-            _edge(delivery.received_at, since, vendor, newest=True).label("last"),
+            failed.vendor,
+            failed.outcome,
+            func.max(reasons.reason).label("reason"),
+            events.label("events"),
+            func.count().label("attempts"),
+            func.min(failed.received_at).label("first"),
+            func.max(failed.received_at).label("last"),
         )
-        .where(hourly.hour >= since, hourly.outcome.not_in(TAKEN), _of(hourly.vendor, vendor))
-        .where(hourly.sender == Sender.VENDOR)
-        .group_by(hourly.outcome)
-        .order_by(deliveries.desc(), hourly.outcome)
+        .join(reasons.vendor.table, and_(same, reasons.place == 1))
+        .group_by(failed.vendor, failed.outcome)
+        .order_by(events.desc(), failed.vendor, failed.outcome)
     )
-    return connection.execute(query).all()
+    return rows_of(Cause, connection.execute(query))
 
 
-def _edge(column: Any, since: datetime, vendor: str | None, *, newest: bool) -> Any:
-    """A column of the newest or oldest delivery of an outcome."""
-    order = delivery.received_at.desc() if newest else delivery.received_at
-    return (
-        select(column)
-        .where(text(FAILED), delivery.outcome == hourly.outcome, delivery.received_at >= since)
-        .where(_of(delivery.vendor, vendor))
-        .order_by(order)
-        .limit(1)
-        .scalar_subquery()
+def _failed(since: datetime, vendor: str | None) -> CTE:
+    """Materialized, by the index of failed deliveries."""
+    columns = (delivery.vendor, delivery.outcome, delivery.reason, delivery.received_at)
+    query = select(*columns, identity().label("identity")).where(
+        text(FAILED), delivery.received_at >= since, _of(delivery.vendor, vendor)
     )
+    return query.cte("failed").prefix_with("MATERIALIZED")
 
 
 _FAILED: ColumnElement[bool] = literal_column(FAILED, Boolean)
@@ -140,28 +185,43 @@ _SENT_BY: dict[Sender | None, ColumnElement[bool]] = {
 
 
 class Search(NamedTuple):
-    """What a list of deliveries is limited to; times are moments, None means any."""
+    """The limits of a list of deliveries. None means any."""
 
     since: datetime
     until: datetime | None = None
     vendor: str | None = None
     outcome: str | None = None
     failed: bool = True
-    """Only what a vendor sent and was refused or not understood."""
+    """Only deliveries of vendors that were refused or not understood."""
     words: str | None = None
-    """A sender's address, a type, or words of a reason; with `by_learner` also an event id, or a
-    learner's id or e-mail address."""
+    """A sender's address, a type, or words of a reason; with `by_learner` also an event ID, or a
+    learner's ID or e-mail address."""
     sender: Sender | None = None
     by_learner: bool = True
 
 
-def search(connection: Connection, wanted: Search, limit: int = 200) -> Sequence[AnyRow]:
-    """The latest deliveries: id, received_at, vendor, outcome, reason, event_type, event_key,
-    remote_ip, status_code, body_bytes, replay_of, and whether the event got in at all."""
-    columns = ("id", "received_at", "vendor", "outcome", "reason", "event_type", "event_key",
-               "remote_ip", "status_code", "body_bytes", "replay_of")  # fmt: skip
+class Listed(NamedTuple):
+    """A delivery in a list; `recovered` if its event is stored, from this delivery or another."""
+
+    id: int
+    received_at: datetime
+    vendor: str
+    outcome: str
+    reason: str | None
+    event_type: str | None
+    event_key: str | None
+    remote_ip: str | None
+    status_code: int
+    body_bytes: int
+    replay_of: int | None
+    recovered: bool
+
+
+def search(connection: Connection, wanted: Search, limit: int = 200) -> Sequence[Listed]:
+    """The latest deliveries within the limits."""
+    columns = (delivery[name] for name in Listed._fields if name != "recovered")
     query = (
-        select(*(delivery[name] for name in columns), _got_in().label("recovered"))
+        select(*columns, _has_event().label("recovered"))
         .where(delivery.received_at >= wanted.since, _of(delivery.vendor, wanted.vendor))
         .where(delivery.received_at < wanted.until if wanted.until else true())
         .where(_FAILED if wanted.failed else _SENT_BY[wanted.sender])
@@ -170,10 +230,10 @@ def search(connection: Connection, wanted: Search, limit: int = 200) -> Sequence
         .order_by(delivery.received_at.desc(), delivery.id.desc())
         .limit(limit)
     )
-    return connection.execute(query).all()
+    return rows_of(Listed, connection.execute(query))
 
 
-def _got_in() -> ColumnElement[bool]:
+def _has_event() -> ColumnElement[bool]:
     return (
         select(event.id)
         .where(event.vendor == delivery.vendor, event.event_key == delivery.event_key)
@@ -191,7 +251,7 @@ def _says(words: str, by_learner: bool) -> ColumnElement[bool]:
 
 
 def _is_of(words: str) -> ColumnElement[bool]:
-    """Whether a delivery is of an event by its id, or of a learner by id or address."""
+    """Whether a delivery claims this event ID, or is of a learner with this ID or address."""
     of_learner = (
         select(event.event_key)
         .join(
@@ -204,20 +264,47 @@ def _is_of(words: str) -> ColumnElement[bool]:
     return or_(delivery.event_key == words, delivery.event_key.in_(of_learner))
 
 
-def detail(connection: Connection, delivery_id: int) -> AnyRow | None:
-    """One delivery with what is kept of it: all its columns; headers, body, state and kind, if it
-    is in quarantine, or the same was before it; `payload` of the event that it brought, or of which
-    it is a duplicate, and
-    `brought_by`, the delivery that brought that event; occurred_at of the event with the id that it
-    claims. A refused delivery may claim the id of any event, so it shows nothing of that one."""
+class Detail(NamedTuple):
+    """One delivery with all that is stored of it.
+
+    Headers, body and state are those in quarantine, of this delivery or of an earlier one with the
+    same body. `payload` is that of the event which it brought or repeats, `brought_by` the delivery
+    that brought that event, `occurred_at` the time of the event with the ID that it claims.
+    """
+
+    id: int
+    vendor: str
+    received_at: datetime
+    event_key: str | None
+    event_type: str | None
+    outcome: str
+    reason: str | None
+    status_code: int
+    duration_ms: float
+    remote_ip: str | None
+    body_bytes: int
+    replay_of: int | None
+    headers: str | None
+    body: bytes | None
+    state: str | None
+    payload: str | None
+    brought_by: int | None
+    occurred_at: datetime | None
+
+
+OF_OTHERS = ("headers", "body", "state", "payload", "brought_by", "occurred_at")
+
+
+def detail(connection: Connection, delivery_id: int) -> Detail | None:
+    """One delivery; None without one. A refused delivery may claim the ID of any event, so it shows
+    nothing else of that event."""
     known = or_(event.delivery_id == delivery.id, delivery.outcome == Outcome.DUPLICATE)
     query = (
         select(
-            *delivery,
+            *(delivery[name] for name in Detail._fields if name not in OF_OTHERS),
             held.headers,
             held.body,
             held.state,
-            held.kind,
             case((known, event.payload)).label("payload"),
             case((known, event.delivery_id)).label("brought_by"),
             event.occurred_at,
@@ -234,11 +321,11 @@ def detail(connection: Connection, delivery_id: int) -> AnyRow | None:
         )
         .where(delivery.id == delivery_id)
     )
-    return connection.execute(query).one_or_none()
+    return row_of(Detail, connection.execute(query))
 
 
 def vendors(connection: Connection) -> Sequence[str]:
-    """The vendors that anything ever came for."""
+    """The vendors that have any request."""
     return connection.scalars(select(hourly.vendor).distinct().order_by(hourly.vendor)).all()
 
 

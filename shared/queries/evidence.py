@@ -1,6 +1,7 @@
-"""What a diagnosis is drawn from."""
+"""The evidence for a diagnosis."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
@@ -9,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select, text
 from sqlmodel import SQLModel
 
 from shared.bulk import table_of
-from shared.diagnosis import Evidence, Failing, Failures, Kept, Lag, Strangers
+from shared.diagnosis import Evidence, Failing, Failures, Lag, Replayed, Stored, Strangers
 from shared.models import (
     OF_VENDOR,
     CourseCompletion,
@@ -19,8 +20,11 @@ from shared.models import (
     Learner,
     QuizAttempt,
 )
+from shared.outages import outages
 from shared.outcomes import VERIFIED, Outcome
-from shared.queries import AnyRow, deliveries, failures
+from shared.queries import deliveries, failures
+from shared.queries.failures import Refused
+from shared.queries.missing import missing
 from shared.retries import (
     Attempt,
     Chain,
@@ -28,6 +32,7 @@ from shared.retries import (
     State,
     chain,
     forecast,
+    next_usual,
     silence,
     suspension,
     usual,
@@ -45,35 +50,44 @@ attempt = table_of(QuizAttempt).c
 LATEST = 200
 FEW = 5
 MISSING = 3
-"""Deliveries that should have been accepted. If they come at random, 3 stay away by chance once in
-20 times (e to the power of -3)."""
+"""Expected deliveries. If they arrive at random, 3 in a row are absent by chance once in 20 times
+(e to the power of -3)."""
 LONG = timedelta(hours=1)
 
 
 def gather(
     connection: Connection, vendor: VendorFacts, since: datetime, now: datetime, settings: Settings
 ) -> Evidence:
-    """Everything there is to say about a vendor since the start of a window."""
+    """The evidence about a vendor since the start of a window."""
     rhythm = failures.rhythm(connection, vendor.slug, now)
     last = deliveries.last(connection, vendor.slug)
     failing = _failing(connection, vendor.slug, last, rhythm, now)
-    # While others of the vendor's are accepted, what does not verify need not be the vendor's.
+    # While other deliveries are accepted, those that do not verify need not be the vendor's.
     chains = [
-        one
+        (row.outcome, one)
         for row, one in unrecovered_chains(connection, vendor, since, now)
         if failing or row.outcome in VERIFIED
     ]
+    runs = failures.runs(connection, now - failures.LOOK_BACK)
     return Evidence(
         vendor=vendor,
-        failures=_failures(connection, vendor.slug, since),
+        failures=_failures(connection, vendor.slug, since, chains),
         failing=failing,
-        forecast=forecast(chains),
-        suspension=suspension(failing.since if failing else None, vendor.suspend_after, now),
+        forecast=forecast([one for _, one in chains]),
+        suspension=suspension(
+            failing.since if failing else None,
+            vendor.suspend_after,
+            now,
+            outages(runs, now),
+            failures.last_answered(connection, vendor.slug),
+        ),
         silence=silence(last, rhythm, now),
-        kept=_kept(connection, vendor.slug, since),
+        stored=_stored(connection, vendor.slug, since),
         lag=_lag(connection, vendor),
-        accepted=deliveries.totals(connection, since, vendor.slug).taken,
+        accepted=deliveries.totals(connection, since, vendor.slug).accepted,
         strangers=_strangers(connection, vendor.slug, since),
+        replayed=_replayed(connection, vendor, failing.since, rhythm, now) if failing else None,
+        restarted_at=max((run.started_at for run in runs), default=None),
         tolerance_past=timedelta(seconds=settings.timestamp_tolerance_past),
         tolerance_future=timedelta(seconds=settings.timestamp_tolerance_future),
     )
@@ -81,40 +95,55 @@ def gather(
 
 def unrecovered_chains(
     connection: Connection, vendor: VendorFacts, since: datetime, now: datetime
-) -> list[tuple[AnyRow, Chain]]:
-    """Claimed events that never got in, with where their retries stand; first those that are
-    lost first. Looks back for a whole retry span at least."""
+) -> list[tuple[Refused, Chain]]:
+    """A vendor's events that are not stored, with the state of their retries; those that are lost
+    first come first. Looks back for a whole retry span at least."""
     begin = min(since, now - vendor.schedule.span - timedelta(hours=1))
     found = [
         (
             row,
-            chain(
-                [Attempt(row.first, taken=False), Attempt(row.last, taken=False)],
-                vendor.schedule,
-                now,
-            ),
+            _chain(row, vendor, now),
         )
         for row in failures.unrecovered(connection, vendor.slug, begin)
     ]
     return sorted(found, key=lambda one: (one[1].state is State.GIVEN_UP, one[1].last_chance))
 
 
+def _chain(row: Refused, vendor: VendorFacts, now: datetime) -> Chain:
+    """Where the vendor's retries are. It does not know of a replay."""
+    attempts = [Attempt(at, accepted=False) for at in (row.first, row.last)]
+    return chain(attempts, vendor.schedule, now)
+
+
+def _replayed(
+    connection: Connection, vendor: VendorFacts, since: datetime, rhythm: Rhythm, now: datetime
+) -> Replayed | None:
+    """None unless all events that failed since then are stored, some of them by replay."""
+    events = failures.replayed(connection, vendor.slug, since)
+    if not events or missing(connection, since, vendor=vendor.slug):
+        return None
+    stored = failures.recovered(connection, vendor.slug, since)
+    retries = (_chain(row, vendor, now).next_due for row in stored)
+    due = min((at for at in retries if at), default=None)
+    return Replayed(events, due or next_usual(rhythm, now))
+
+
 def _failing(
     connection: Connection, vendor: str, last: datetime | None, rhythm: Rhythm, now: datetime
 ) -> Failing | None:
-    """Anyone can send a few well-formed bodies between two deliveries of the vendor's. So not only
-    must a few have failed: by now the vendor's own must be missing, or it goes on for long."""
+    """Anyone can send a few well-formed bodies between two deliveries of the vendor. So it takes a
+    few failures, and missing deliveries of the vendor or a long time."""
     row = failures.failing_since(connection, vendor)
-    if row is None or last is None or row.deliveries < FEW:
+    if row is None or last is None or row.attempts < FEW:
         return None
     if last - row.since < LONG and not _are_missing(connection, vendor, rhythm, now):
         return None
-    return Failing(row.since, row.deliveries, row.bad_signature)
+    return Failing(*row)
 
 
 def _are_missing(connection: Connection, vendor: str, rhythm: Rhythm, now: datetime) -> bool:
-    """Whether some should have been accepted since the last one. Where nothing is usual yet, as
-    many should as in the same time before it."""
+    """Whether accepted deliveries are overdue since the last one: by the usual traffic or, before
+    there is any, by as many as in the same time before it."""
     last = failures.last_answered(connection, vendor)
     if last is None:
         return True
@@ -127,18 +156,31 @@ def _are_missing(connection: Connection, vendor: str, rhythm: Rhythm, now: datet
 def _strangers(connection: Connection, vendor: str, since: datetime) -> Strangers:
     rows = deliveries.strangers(connection, since, vendor)
     return Strangers(
-        {Outcome(row.outcome): int(row.requests) for row in rows},
-        sum(int(row.unlisted) for row in rows),
+        {Outcome(row.outcome): row.requests for row in rows},
+        sum(row.unlisted for row in rows),
         failures.unsigned_event(connection, vendor, since, LATEST),
     )
 
 
-def _failures(connection: Connection, vendor: str, since: datetime) -> Mapping[Outcome, Failures]:
-    rows = deliveries.causes(connection, since, vendor)
-    return {Outcome(row.outcome): Failures(row.deliveries, row.first, row.last) for row in rows}
+def _failures(
+    connection: Connection, vendor: str, since: datetime, chains: Sequence[tuple[str, Chain]]
+) -> Mapping[Outcome, Failures]:
+    open_events = Counter(one.outcome for one in missing(connection, since, vendor=vendor))
+    return {
+        Outcome(row.outcome): Failures(
+            row.events,
+            row.attempts,
+            row.first,
+            row.last,
+            row.reason,
+            open_events[row.outcome],
+            forecast([one for outcome, one in chains if outcome == row.outcome]).first_loss,
+        )
+        for row in deliveries.causes(connection, since, vendor)
+    }
 
 
-def _kept(connection: Connection, vendor: str, since: datetime) -> Kept:
+def _stored(connection: Connection, vendor: str, since: datetime) -> Stored:
     some = select(event.id).where(event.vendor == vendor).limit(LATEST).subquery()
     completed = _recent(CourseCompletion, completion.completed_at >= since)
     submitted = _recent(QuizAttempt, attempt.submitted_at >= since)
@@ -156,7 +198,7 @@ def _kept(connection: Connection, vendor: str, since: datetime) -> Kept:
         .subquery()
     )
     practice = select(func.count()).where(submitted.vendor == vendor, ~submitted.graded)
-    return Kept(
+    return Stored(
         events=connection.scalar(select(func.count()).select_from(some)) or 0,
         provisioned=connection.scalar(provisioned.limit(1)) is not None,
         duplicates=connection.scalar(duplicates) or 0,
@@ -166,12 +208,12 @@ def _kept(connection: Connection, vendor: str, since: datetime) -> Kept:
 
 
 def _recent(model: type[SQLModel], since: ColumnElement[bool]) -> Any:
-    """Rows of a time, found by its index: beside a vendor SQLite would look through all of them."""
+    """Rows of a time, by its index: with a vendor as well, SQLite would read all of them."""
     return select(table_of(model)).where(since).cte().prefix_with("MATERIALIZED").c
 
 
 def _lag(connection: Connection, vendor: VendorFacts) -> Lag | None:
-    # By the index of accepted deliveries: no index has a vendor's events in order of arrival.
+    # By the index of accepted deliveries: no index orders a vendor's events by arrival.
     latest = (
         select(event.type, event.occurred_at, event.received_at)
         .join_from(

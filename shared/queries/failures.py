@@ -1,8 +1,8 @@
-"""What failed and has not come back: chains, since when, how quiet, and when we were down."""
+"""Failures: events that are not recovered, since when all fail, usual traffic, and outages."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import CTE, ColumnElement, Connection, and_, case, func, select, text, true
 
@@ -16,8 +16,10 @@ from shared.models import (
     Event,
     Heartbeat,
 )
+from shared.outages import Outage, Run, outages
 from shared.outcomes import STATUS, Outcome, Sender
-from shared.queries import AnyRow
+from shared.queries import rows_of
+from shared.queries.missing import identity
 from shared.retries import Rhythm
 
 delivery = table_of(Delivery).c
@@ -27,17 +29,42 @@ heartbeat = table_of(Heartbeat).c
 
 ANSWERED_OK = tuple(outcome for outcome, status in STATUS.items() if status < 300)  # noqa: PLR2004
 RETRIED = tuple(outcome for outcome in Outcome if outcome not in ANSWERED_OK)
-"""What the vendor takes as a failure, and so tries again."""
+"""A failure to the vendor, which tries again."""
 RHYTHM_WEEKS = 4
+
+
+class Refused(NamedTuple):
+    """An event that was refused, by the ID that its deliveries claim; `first` and `last` are its
+    first and last attempt."""
+
+    event_key: str
+    event_type: str | None
+    outcome: str
+    attempts: int
+    first: datetime
+    last: datetime
 
 
 def unrecovered(
     connection: Connection, vendor: str, since: datetime, limit: int = 5_000
-) -> Sequence[AnyRow]:
-    """Claimed events of a vendor that were refused since `since` and never got in: event_key,
-    event_type, outcome, attempts, first, last; the oldest first."""
+) -> Sequence[Refused]:
+    """A vendor's events that were refused since then and are not stored, the oldest first."""
+    return _events(connection, vendor, since, limit, stored=False)
+
+
+def recovered(
+    connection: Connection, vendor: str, since: datetime, limit: int = 5_000
+) -> Sequence[Refused]:
+    """A vendor's events that were refused since then and are stored by now, the oldest first."""
+    return _events(connection, vendor, since, limit, stored=True)
+
+
+def _events(
+    connection: Connection, vendor: str, since: datetime, limit: int, *, stored: bool
+) -> Sequence[Refused]:
     refused = _refused(since).c
     first = func.min(refused.received_at)
+    has_event = _has_event(refused)
     query = (
         select(
             refused.event_key,
@@ -47,31 +74,17 @@ def unrecovered(
             first.label("first"),
             func.max(refused.received_at).label("last"),
         )
-        .where(refused.vendor == vendor, ~_got_in(refused))
+        .where(refused.vendor == vendor, has_event if stored else ~has_event)
         .group_by(refused.event_key)
         .order_by(first, refused.event_key)
         .limit(limit)
     )
-    return connection.execute(query).all()
-
-
-def missing(connection: Connection, since: datetime | None) -> AnyRow:
-    """How many claimed events of any vendor were refused since then and never got in: events, first
-    (when the first of them came)."""
-    refused = _refused(since).c
-    missed = (
-        select(refused.vendor, refused.event_key, func.min(refused.received_at).label("first"))
-        .where(~_got_in(refused))
-        .group_by(refused.vendor, refused.event_key)
-        .subquery()
-    )
-    query = select(func.count().label("events"), func.min(missed.c.first).label("first"))
-    return connection.execute(query.select_from(missed)).one()
+    return rows_of(Refused, connection.execute(query))
 
 
 def _refused(since: datetime | None) -> CTE:
-    """Claimed deliveries that the vendor takes as failed. Apart, and by the index of the few that
-    failed: SQLite would walk all that ever came, as another index has them grouped already."""
+    """Deliveries that failed for the vendor and claim an event ID. Materialized, by the index of
+    failed deliveries: SQLite would walk all deliveries, as another index groups them already."""
     columns = ("vendor", "event_key", "event_type", "outcome", "received_at")
     query = (
         select(*(delivery[name] for name in columns))
@@ -81,7 +94,7 @@ def _refused(since: datetime | None) -> CTE:
     return query.cte("refused").prefix_with("MATERIALIZED")
 
 
-def _got_in(refused: Any) -> ColumnElement[bool]:
+def _has_event(refused: Any) -> ColumnElement[bool]:
     return (
         select(event.id)
         .where(event.vendor == refused.vendor, event.event_key == refused.event_key)
@@ -89,42 +102,61 @@ def _got_in(refused: Any) -> ColumnElement[bool]:
     )
 
 
-def attempts(connection: Connection, vendor: str, event_key: str) -> Sequence[AnyRow]:
-    """Every delivery of a claimed event, the oldest first: id, received_at, outcome, reason,
-    status_code, replay_of."""
+def replayed(connection: Connection, vendor: str, since: datetime) -> int:
+    """How many events of a vendor were stored by a replay since then."""
+    query = select(func.count(delivery.event_key.distinct())).where(
+        text(OF_VENDOR), delivery.vendor == vendor, delivery.outcome == Outcome.ACCEPTED,
+        delivery.received_at >= since, delivery.replay_of.isnot(None),
+    )  # fmt: skip
+    return connection.scalar(query) or 0
+
+
+class Attempted(NamedTuple):
+    """One delivery of an event."""
+
+    id: int
+    received_at: datetime
+    outcome: str
+
+
+def attempts(connection: Connection, vendor: str, event_key: str) -> Sequence[Attempted]:
+    """All deliveries that claim an event ID, the oldest first."""
     query = (
-        select(
-            delivery.id,
-            delivery.received_at,
-            delivery.outcome,
-            delivery.reason,
-            delivery.status_code,
-            delivery.replay_of,
-        )
+        select(delivery.id, delivery.received_at, delivery.outcome)
         .where(delivery.vendor == vendor, delivery.event_key == event_key)
         .order_by(delivery.received_at, delivery.id)
         .limit(200)
     )
-    return connection.execute(query).all()
+    return rows_of(Attempted, connection.execute(query))
 
 
-def failing_since(connection: Connection, vendor: str) -> AnyRow | None:
-    """Since when every delivery of a vendor fails: since, deliveries, and how many of them had a
-    wrong signature; None if the latest was answered 2xx."""
+class FailingSince(NamedTuple):
+    """Since when every delivery fails, how many events in how many attempts, and how many of these
+    with a wrong signature."""
+
+    since: datetime
+    events: int
+    attempts: int
+    bad_signature: int
+
+
+def failing_since(connection: Connection, vendor: str) -> FailingSince | None:
+    """None if a vendor's latest delivery was answered 2xx."""
     last_ok = last_answered(connection, vendor)
     query = select(
         func.min(delivery.received_at).label("since"),
-        func.count().label("deliveries"),
+        func.count(identity().distinct()).label("events"),
+        func.count().label("attempts"),
         func.coalesce(func.sum(_is(Outcome.BAD_SIGNATURE)), 0).label("bad_signature"),
     ).where(_sent(vendor), delivery.outcome.in_(RETRIED))
     if last_ok is not None:
         query = query.where(delivery.received_at > last_ok)
-    found = connection.execute(query).one()
-    return found if found.deliveries else None
+    (found,) = rows_of(FailingSince, connection.execute(query))
+    return found if found.attempts else None
 
 
 def last_answered(connection: Connection, vendor: str) -> datetime | None:
-    """When a vendor's latest delivery came that was answered 2xx."""
+    """When a vendor's latest delivery arrived that was answered 2xx."""
     latest: ColumnElement[datetime] = func.max(delivery.received_at)
     query = select(latest).where(_sent(vendor), delivery.outcome.in_(ANSWERED_OK))
     return connection.scalar(query)
@@ -145,13 +177,13 @@ def answered_between(
 
 
 def _sent(vendor: str) -> ColumnElement[bool]:
-    """What the vendor may have sent: neither strangers' requests nor replays."""
+    """The vendor's own: neither strangers' requests nor replays."""
     return and_(text(OF_VENDOR), delivery.vendor == vendor, delivery.replay_of.is_(None))
 
 
 def unsigned_event(connection: Connection, vendor: str, since: datetime, look_at: int) -> bool:
-    """Whether one of the latest requests without a credential names a type of event, as a vendor's
-    would to which the credential was never given."""
+    """Whether one of the latest requests without a credential names a type of event, as those of a
+    vendor would in which no credential is entered."""
     latest = (
         select(delivery.event_type)
         .where(text(OF_STRANGERS), delivery.vendor == vendor)
@@ -170,7 +202,7 @@ def _is(outcome: Outcome) -> ColumnElement[int]:
 
 def rhythm(connection: Connection, vendor: str, now: datetime) -> Rhythm:
     """A vendor's usual deliveries an hour by UTC weekday and hour, over the last four weeks or as
-    many as there are. Nothing is usual before a whole week has been seen."""
+    many as there are. Empty before a whole week is stored."""
     since = now - timedelta(weeks=RHYTHM_WEEKS)
     query = (
         select(hourly.hour, func.sum(hourly.deliveries).label("deliveries"))
@@ -188,15 +220,31 @@ def rhythm(connection: Connection, vendor: str, now: datetime) -> Rhythm:
     return usual
 
 
-def runs(connection: Connection, since: datetime) -> Sequence[AnyRow]:
-    """Runs of receivers that were up since `since`: started_at, seen_at."""
+def runs(connection: Connection, since: datetime) -> Sequence[Run]:
+    """Runs of receivers with a heartbeat since then."""
     query = select(heartbeat.started_at, heartbeat.seen_at).where(heartbeat.seen_at >= since)
-    return connection.execute(query.order_by(heartbeat.started_at)).all()
+    return rows_of(Run, connection.execute(query.order_by(heartbeat.started_at)))
 
 
-def came_after(connection: Connection, begin: datetime, end: datetime, until: datetime) -> AnyRow:
-    """Events that happened in an outage from `begin` to `end` and came by `until`: by_retry,
-    by_replay. Judged by the event's own time."""
+class Arrived(NamedTuple):
+    """How many events arrived after an outage."""
+
+    by_retry: int
+    by_replay: int
+
+
+LOOK_BACK = timedelta(days=30)
+"""How long before a window an outage in it may have begun."""
+
+
+def outages_since(connection: Connection, since: datetime, now: datetime) -> list[Outage]:
+    """The outages that ended after `since`, the oldest first."""
+    found = outages(runs(connection, since - LOOK_BACK), now)
+    return [one for one in found if one.end > since]
+
+
+def arrived(connection: Connection, begin: datetime, end: datetime, until: datetime) -> Arrived:
+    """Events of an outage from `begin` to `end`, by their own time, that arrived by `until`."""
     by_replay = case((delivery.replay_of.isnot(None), 1), else_=0)
     query = (
         select(
@@ -211,4 +259,5 @@ def came_after(connection: Connection, begin: datetime, end: datetime, until: da
         .where(delivery.outcome == Outcome.ACCEPTED)
         .where(event.occurred_at >= begin, event.occurred_at < end)
     )
-    return connection.execute(query).one()
+    found = connection.execute(query).one()
+    return Arrived(int(found.by_retry), int(found.by_replay))

@@ -1,13 +1,14 @@
-"""What is held back, and what was asked to be verified again."""
+"""Quarantined deliveries, and requests to replay them."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, func, insert, select
 
 from shared.bulk import table_of
 from shared.models import Delivery, Quarantine, QuarantineTotal, ReplayRequest
-from shared.queries import AnyRow
+from shared.queries import rows_of
 
 held = table_of(Quarantine).c
 delivery = table_of(Delivery).c
@@ -15,41 +16,69 @@ total = table_of(QuarantineTotal).c
 request = table_of(ReplayRequest)
 
 
-def totals(connection: Connection, vendor: str) -> Sequence[AnyRow]:
-    """What is held and what was dropped to stay within the caps: kind, held, held_bytes, dropped,
-    dropped_bytes."""
-    columns = (total.kind, total.held, total.held_bytes, total.dropped, total.dropped_bytes)
+class KindTotal(NamedTuple):
+    """Quarantined deliveries of a kind, and those dropped to stay within the caps."""
+
+    kind: str
+    held: int
+    held_bytes: int
+    dropped: int
+
+
+def totals(connection: Connection, vendor: str) -> Sequence[KindTotal]:
+    """A vendor's quarantine by kind."""
+    columns = (total.kind, total.held, total.held_bytes, total.dropped)
     query = select(*columns).where(total.vendor == vendor).order_by(total.kind)
-    return connection.execute(query).all()
+    return rows_of(KindTotal, connection.execute(query))
 
 
-def held_by_outcome(connection: Connection, vendor: str) -> Sequence[AnyRow]:
-    """Why deliveries are held: outcome, deliveries, first, last."""
+class OutcomeTotal(NamedTuple):
+    """Quarantined deliveries of an outcome."""
+
+    outcome: str
+    deliveries: int
+
+
+def by_outcome(connection: Connection, vendor: str) -> Sequence[OutcomeTotal]:
+    """A vendor's quarantine by outcome, the most frequent first."""
     query = (
         select(
             delivery.outcome,
             func.count().label("deliveries"),
-            func.min(held.received_at).label("first"),
-            func.max(held.received_at).label("last"),
         )
         .join(table_of(Delivery), delivery.id == held.delivery_id)
         .where(held.vendor == vendor, held.state == "held")
         .group_by(delivery.outcome)
         .order_by(func.count().desc(), delivery.outcome)
     )
-    return connection.execute(query).all()
+    return rows_of(OutcomeTotal, connection.execute(query))
 
 
-def requests(connection: Connection, vendor: str, limit: int = 5) -> Sequence[AnyRow]:
-    """The latest requests for replay, as they stand."""
-    query = select(*request.c).where(request.c.vendor == vendor)
-    return connection.execute(query.order_by(request.c.id.desc()).limit(limit)).all()
+class Request(NamedTuple):
+    """A request for a replay or a dry run, and its result so far."""
+
+    outcome: str | None
+    dry_run: bool
+    requested_at: datetime
+    state: str
+    finished_at: datetime | None
+    taken: int
+    already_delivered: int
+    still_refused: int
+    problem: str | None
+
+
+def requests(connection: Connection, vendor: str, limit: int = 5) -> Sequence[Request]:
+    """A vendor's latest requests, the latest first."""
+    columns = (request.c[name] for name in Request._fields)
+    query = select(*columns).where(request.c.vendor == vendor)
+    return rows_of(Request, connection.execute(query.order_by(request.c.id.desc()).limit(limit)))
 
 
 def ask_for_replay(
     connection: Connection, vendor: str, outcome: str | None, actor: str, *, dry_run: bool
 ) -> None:
-    """Have a receiver verify again what is held. The caller commits."""
+    """Ask a receiver to verify quarantined deliveries again. The caller commits."""
     connection.execute(
         insert(request).values(
             vendor=vendor,

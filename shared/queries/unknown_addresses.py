@@ -12,7 +12,7 @@ hourly = table_of(UnknownAddress).c
 
 
 class Unknown(NamedTuple):
-    """How many requests, when the latest came, and its path as it was sent."""
+    """How many requests, when the latest arrived, and its path as sent."""
 
     requests: int
     latest_at: datetime
@@ -20,7 +20,7 @@ class Unknown(NamedTuple):
 
 
 def since(connection: Connection, hour: datetime) -> Unknown | None:
-    """Those of `hour` and later; None if there are none."""
+    """The requests of this hour and later; None without any."""
     counted = func.sum(hourly.requests).over()
     query = select(counted, hourly.latest_at, hourly.latest_path).where(hourly.hour >= hour)
     found = connection.execute(query.order_by(hourly.hour.desc()).limit(1)).first()

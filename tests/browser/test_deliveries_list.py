@@ -21,14 +21,14 @@ def place(element: Locator) -> FloatRect:
 
 
 def still(page: Page, element: Locator) -> bool:
-    """Whether it looks the same for a while."""
+    """Whether it looks the same for a moment."""
     before = element.screenshot()
     page.wait_for_timeout(SETTLED_MS)
     return element.screenshot() == before
 
 
 def brush(page: Page, begin: float, end: float) -> None:
-    """Drag over a part of the timeline, as shares of its width, once it is drawn for good."""
+    """Drag over a part of the timeline, as shares of its width, once it is drawn."""
     chart = page.locator(CHART).first
     expect(chart.locator("svg").first).to_be_visible()
     until(lambda: still(page, chart))
@@ -51,7 +51,7 @@ def test_a_brush_over_the_timeline_limits_the_list_and_a_row_opens_its_delivery(
         expect(page.locator(TABLE)).to_be_visible()
 
         brush(page, 0.2, 0.6)
-        expect(page.get_by_text("No such delivery in this window.")).to_be_visible()
+        expect(page.get_by_text("No matching deliveries in this period.")).to_be_visible()
         brush(page, 0.9, 0.995)
         expect(page.locator(TABLE)).to_be_visible()
 

@@ -1,4 +1,4 @@
-"""An admin mends a rotated secret by clicking, and nothing is lost."""
+"""An admin fixes a rotated secret by clicking, and nothing is lost."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +15,12 @@ EVENTS = 6
 
 
 def deliver(receiver: Receiver, number: int, secret: str) -> httpx.Response:
-    """The event of one learner, with the same event id each time; signed anew."""
+    """The event of one learner, with the same event ID each time; each with a new signature."""
     body = playing.body_of("module.progress", playing.progress(f"u-{number}", progressPct=50))
     return receiver.post(body, playing.signed(body, datetime.now(UTC), f"evt-{number}", secret))
 
 
-def test_a_rotated_secret_is_seen_mended_and_replayed_by_clicking(
+def test_a_rotated_secret_is_seen_fixed_and_replayed_by_clicking(
     browsed_store: str, dashboard: str, page: Page, tmp_path: Path
 ) -> None:
     with Receiver(browsed_store, tmp_path, MINDTICKLE_WEBHOOK_SECRET=OLD) as receiver:
@@ -44,7 +44,7 @@ def test_a_rotated_secret_is_seen_mended_and_replayed_by_clicking(
         assert stores.count(receiver.engine, Event) == 1
 
         page.get_by_role("button", name="Replay", exact=True).click()
-        expect(page.get_by_text(f"{EVENTS} taken in")).to_be_visible()
+        expect(page.get_by_text(f"{EVENTS} accepted")).to_be_visible()
 
         page.get_by_role("link", name="Leaderboard").click()
         figure = page.locator("[data-testid=stMetric]").filter(has_text="Progress gained")
@@ -55,6 +55,6 @@ def test_a_rotated_secret_is_seen_mended_and_replayed_by_clicking(
         page.get_by_role("link", name="Deliveries").click()
         expect(page.get_by_text(f"{EVENTS} failed.")).to_be_visible()
         page.get_by_text("Attempt chains", exact=True).click()
-        expect(page.get_by_text("Every refused event has got in since.")).to_be_visible()
+        expect(page.get_by_text("All refused events are recovered.")).to_be_visible()
         done = [row.action for row in stores.rows(receiver.engine, AuditLog)]
         assert done == ["replay dry run", "replay"]

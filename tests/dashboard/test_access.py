@@ -27,7 +27,7 @@ from shared.facts import Expired
 from shared.models import AuditLog, CoachingCase, QuizThreshold, ReplayRequest
 from shared.queries import catalog
 from shared.queries.people import Who
-from tests import stores
+from tests import playing, stores
 from tests.dashboard.conftest import ROOT, Open, Send, provision
 from tests.pages import PAGES
 from tests.shared.tables import NOON, V, attempts, cases, fold
@@ -393,7 +393,7 @@ def test_a_team_in_the_address_that_is_not_the_managers_own_shows_nobody(
 def test_who_is_limited_to_teams_is_told_that_failures_are_counted_over_all(
     visit: Visit, company: None, send: Send, name: str, told: bool
 ) -> None:
-    send("module.progress", {}, secret="rotated")
+    send("module.progress", playing.progress("u-1"), secret="rotated")
     (warning,) = visit("leaderboard", claims(name)).warning
     assert (", counted over all teams; standings may lag." in warning.value) is told
 

@@ -11,12 +11,13 @@ from shared.diagnosis import (
     Failing,
     Failures,
     Finding,
-    Kept,
     Lag,
     Severity,
+    Stored,
     Strangers,
     diagnose,
 )
+from shared.outages import Outage
 from shared.outcomes import Outcome
 from shared.retries import Forecast, Silence, suspension
 from shared.settings import ReceiverSettings
@@ -31,15 +32,15 @@ HEALTHY = Evidence(
     forecast=Forecast(0, 0, None, 0),
     suspension=None,
     silence=None,
-    kept=Kept(events=200, provisioned=True, duplicates=0, retakes=0, practice=0),
+    stored=Stored(events=200, provisioned=True, duplicates=0, retakes=0, practice=0),
     lag=Lag(timedelta(seconds=1), timedelta(seconds=2)),
     tolerance_past=DAY,
     tolerance_future=timedelta(seconds=300),
 )
 
 
-def failures(count: int = 3) -> Failures:
-    return Failures(count, NOON, NOON + timedelta(hours=1))
+def failures(count: int = 10) -> Failures:
+    return Failures(count, 2 * count, NOON, NOON + timedelta(hours=1), open=count)
 
 
 def found(**evidence: Any) -> dict[str, Finding]:
@@ -49,7 +50,7 @@ def found(**evidence: Any) -> dict[str, Finding]:
 def failing(share: float) -> dict[str, Any]:
     """Every delivery fails, for a share of the time until the vendor suspends."""
     return {
-        "failing": Failing(NOON, 10, 10),
+        "failing": Failing(NOON, 5, 10, 10),
         "suspension": suspension(NOON, DAY, NOON + share * DAY),
         "failures": {Outcome.BAD_SIGNATURE: failures(10)},
     }
@@ -59,14 +60,14 @@ def test_a_healthy_vendor_has_no_findings() -> None:
     assert found() == {}
 
 
-def test_a_rotated_secret_is_told_from_now_failing_signatures() -> None:
+def test_failing_signatures_are_a_rotated_secret() -> None:
     finding = found(**failing(0.1))["rotated-secret"]
     assert finding.severity is Severity.LOSING
     assert "MINDTICKLE_WEBHOOK_SECRET" in finding.cure
     assert finding.outcome is Outcome.BAD_SIGNATURE
 
 
-def test_wrong_signatures_beside_taken_deliveries_are_no_rotation() -> None:
+def test_wrong_signatures_beside_accepted_deliveries_are_no_rotation() -> None:
     seen = found(failures={Outcome.BAD_SIGNATURE: failures()})
     assert "rotated-secret" not in seen
     assert seen["forged"].severity is Severity.NOTE
@@ -90,7 +91,53 @@ def test_after_the_time_the_webhook_is_probably_suspended() -> None:
     assert "suspension-near" not in seen
 
 
-def test_a_silence_while_deliveries_were_taken_is_no_suspension() -> None:
+def down(hours: float, *, over: bool = True) -> Outage:
+    return Outage(NOON, NOON + timedelta(hours=hours), over)
+
+
+@pytest.mark.parametrize(
+    ("outage", "success", "since", "after", "expected"),
+    [
+        (down(28), -1, None, 29, (0, 29 / 24)),
+        (down(24), -1, None, 25, (0, 25 / 24)),
+        (down(28), 0.01, None, 29, (0, 29 / 24)),  # within the last heartbeat
+        (down(23), -1, None, 29, None),  # shorter than the vendor tolerates
+        (down(28), 28.5, None, 29, None),  # a delivery passed after it
+        (down(28), None, None, 29, None),  # no delivery ever passed
+        (down(6, over=False), -1, None, 6, (0, 6 / 24)),
+        (down(6), -1, 6.5, 18, (0, 18 / 24)),  # then deliveries failed
+        (down(6), -1, 30, 36, (30, 6 / 24)),  # long after it
+    ],
+)
+def test_the_suspension_clock_runs_through_an_outage_that_no_success_followed(
+    outage: Outage,
+    success: float | None,
+    since: float | None,
+    after: float,
+    expected: tuple[float, float] | None,
+) -> None:
+    def at(hours: float | None) -> datetime | None:
+        return None if hours is None else NOON + timedelta(hours=hours)
+
+    now = NOON + timedelta(hours=after)
+    clock = suspension(at(since), DAY, now, [outage], at(success))
+    seen = clock and ((clock.since - NOON) / timedelta(hours=1), clock.share)
+    assert seen == (expected and pytest.approx(expected))
+
+
+def test_after_an_outage_as_long_as_the_vendor_tolerates_silence_is_a_suspension() -> None:
+    now = NOON + timedelta(hours=29)
+    clock = suspension(None, DAY, now, [down(28)], NOON - timedelta(hours=1))
+    seen = found(suspension=clock, silence=Silence(NOON, 40))
+    assert "No receiver was up for 28 h" in seen["suspended"].evidence
+    assert "suspends after 24 h" in seen["suspended"].evidence
+    for finding in seen.values():
+        assert finding.severity is Severity.LOSING
+        assert "re-activate" in finding.cure
+        assert "no suspension" not in finding.cure
+
+
+def test_a_silence_while_deliveries_pass_is_no_suspension() -> None:
     finding = found(silence=Silence(NOON, 40.2))["silence"]
     assert finding.severity is Severity.WARNING
     assert "no suspension" in finding.cure
@@ -103,13 +150,15 @@ def test_a_silence_after_the_suspension_time_says_to_reactivate() -> None:
     assert "re-activate" in finding.cure
 
 
-def test_a_roster_that_never_came_is_a_missing_subscription() -> None:
-    kept = HEALTHY.kept._replace(provisioned=False)
-    assert "user.provisioned" in found(kept=kept)["missing-subscription"].cure
-    assert found(kept=kept._replace(events=5)) == {}
+def test_a_roster_that_never_arrived_is_a_missing_subscription() -> None:
+    stored = HEALTHY.stored._replace(provisioned=False)
+    assert "user.provisioned" in found(stored=stored)["missing-subscription"].cure
+    assert found(stored=stored._replace(events=5)) == {}
 
 
-def test_a_clock_that_creeps_towards_the_future_tolerance_is_told_before_anything_fails() -> None:
+def test_a_clock_that_creeps_towards_the_future_tolerance_is_a_finding_before_anything_fails() -> (
+    None
+):
     early = Lag(timedelta(seconds=-120), timedelta(seconds=-80))
     assert found(lag=early)["clock-skew"].severity is Severity.WARNING
     assert found(lag=Lag(timedelta(seconds=-120), timedelta(seconds=-70))) == {}
@@ -121,9 +170,23 @@ def test_a_clock_that_creeps_towards_the_past_tolerance_is_judged_by_the_quickes
     assert "clock-skew" in found(lag=slow, tolerance_past=timedelta(seconds=300))
 
 
-def test_refused_timestamps_are_a_clock_that_already_loses() -> None:
-    finding = found(failures={Outcome.STALE_TIMESTAMP: failures()})["clock-skew"]
-    assert finding.severity is Severity.LOSING
+@pytest.mark.parametrize(
+    ("events", "accepted", "kind", "severity"),
+    [
+        (1, 0, "late", Severity.NOTE),
+        (4, 10, "late", Severity.NOTE),
+        (5, 1_000, "late", Severity.NOTE),
+        (5, 100, "clock-skew", Severity.LOSING),
+        (10, 0, "clock-skew", Severity.LOSING),
+    ],
+)
+def test_a_few_late_deliveries_are_no_clock_skew_and_their_number_and_share_are_stated(
+    events: int, accepted: int, kind: str, severity: Severity
+) -> None:
+    seen = found(failures={Outcome.STALE_TIMESTAMP: failures(events)}, accepted=accepted)
+    assert {name: one.severity for name, one in seen.items()} == {kind: severity}
+    assert f"{events} event" in seen[kind].evidence
+    assert "% of all deliveries" in seen[kind].evidence
 
 
 @pytest.mark.parametrize(
@@ -161,7 +224,9 @@ def test_every_refusal_has_a_cure_and_says_what_happens_otherwise(
 def test_the_cure_names_the_setting_of_that_vendor(
     slug: str, outcome: Outcome, kind: str, setting: str
 ) -> None:
-    seen = found(vendor=VENDORS[slug], failures={outcome: failures()}, failing=Failing(NOON, 3, 3))
+    seen = found(
+        vendor=VENDORS[slug], failures={outcome: failures()}, failing=Failing(NOON, 3, 3, 3)
+    )
     assert setting in seen[kind].cure
 
 
@@ -172,14 +237,17 @@ def test_the_cure_names_the_setting_of_that_vendor(
         (Outcome.WRONG_CREDENTIALS, "wrong-credentials"),
     ],
 )
-def test_who_is_not_admitted_costs_events_only_if_nobody_is(outcome: Outcome, kind: str) -> None:
-    """Anybody can call from a strange address while the vendor's deliveries get in."""
+def test_refused_callers_cost_events_only_if_no_delivery_is_accepted(
+    outcome: Outcome, kind: str
+) -> None:
+    """Anyone can call from another address while the vendor's deliveries are accepted."""
     refused = {outcome: failures(7)}
     stranger = found(failures=refused)[kind]
     assert stranger.severity is Severity.WARNING
-    assert "7 deliveries were refused for it, while others were taken" in stranger.evidence
-    assert found(failures=refused, failing=Failing(NOON, 9, 0))[kind].severity is Severity.LOSING
-    later = Failing(NOON + DAY, 9, 9)  # for another reason, since then
+    assert "7 events, 14 attempts" in stranger.evidence
+    assert "while others were accepted" in stranger.evidence
+    assert found(failures=refused, failing=Failing(NOON, 9, 9, 0))[kind].severity is Severity.LOSING
+    later = Failing(NOON + DAY, 9, 9, 9)  # for another reason, since then
     assert found(failures=refused, failing=later)[kind].severity is Severity.WARNING
 
 
@@ -193,12 +261,12 @@ def test_strangers_requests_are_a_note_with_their_number() -> None:
     assert finding.severity is Severity.NOTE
     assert finding.title == "1,204 requests of strangers refused"
     assert "1,200 had no credential, 4 a wrong one" in finding.evidence
-    assert "1,150 of them were only counted" in finding.evidence
+    assert "1,150 of them are only counted" in finding.evidence
 
 
 def test_a_credential_that_was_never_entered_is_a_hint_while_nothing_was_ever_accepted() -> None:
-    nothing = HEALTHY.kept._replace(events=0)
-    seen = found(vendor=VENDORS["lessonly"], kept=nothing, strangers=strangers())
+    nothing = HEALTHY.stored._replace(events=0)
+    seen = found(vendor=VENDORS["lessonly"], stored=nothing, strangers=strangers())
     hint = seen["missing-credentials"]
     assert hint.severity is Severity.NOTE
     assert "LESSONLY_AUTHORIZATION" in hint.cure
@@ -211,38 +279,38 @@ def test_requests_without_a_credential_are_no_hint_once_deliveries_are_accepted(
 
 
 def test_requests_without_a_credential_or_an_event_are_no_hint() -> None:
-    nothing = HEALTHY.kept._replace(events=0)
-    seen = found(kept=nothing, strangers=strangers(names_event=False))
+    nothing = HEALTHY.stored._replace(events=0)
+    seen = found(stored=nothing, strangers=strangers(names_event=False))
     assert "missing-credentials" not in seen
 
 
 def test_wrong_signatures_beside_accepted_deliveries_come_with_both_numbers() -> None:
     finding = found(failures={Outcome.BAD_SIGNATURE: failures(6)}, accepted=40)["forged"]
-    assert "MindTickle's own deliveries go on being accepted" in finding.title
-    assert "6 well-formed posts" in finding.evidence
+    assert "while other deliveries of MindTickle are accepted" in finding.title
+    assert "12 well-formed posts" in finding.evidence
     assert "40 deliveries were accepted" in finding.evidence
 
 
 @pytest.mark.parametrize("slug", ["innovative-educators", "lessonly", "standard-webhooks"])
 def test_a_vendor_without_a_roster_lacks_no_subscription_to_one(slug: str) -> None:
-    kept = HEALTHY.kept._replace(provisioned=False)
-    assert found(vendor=VENDORS[slug], kept=kept) == {}
+    stored = HEALTHY.stored._replace(provisioned=False)
+    assert found(vendor=VENDORS[slug], stored=stored) == {}
 
 
-def test_redeliveries_and_retakes_are_told_apart() -> None:
-    kept = HEALTHY.kept._replace(duplicates=12, retakes=3)
-    finding = found(kept=kept)["repeats"]
+def test_redeliveries_and_retakes_have_separate_counts() -> None:
+    stored = HEALTHY.stored._replace(duplicates=12, retakes=3)
+    finding = found(stored=stored)["repeats"]
     assert finding.severity is Severity.NOTE
     assert "12 deliveries" in finding.evidence
     assert "3 learners" in finding.evidence
 
 
 def test_practice_quizzes_without_a_score_are_a_note() -> None:
-    assert found(kept=HEALTHY.kept._replace(practice=7))["practice"].severity is Severity.NOTE
+    assert found(stored=HEALTHY.stored._replace(practice=7))["practice"].severity is Severity.NOTE
 
 
 def test_the_most_urgent_stands_first() -> None:
-    kept = HEALTHY.kept._replace(provisioned=False, practice=1)
-    severities = [one.severity for one in diagnose(HEALTHY._replace(kept=kept, **failing(0.9)))]
+    stored = HEALTHY.stored._replace(provisioned=False, practice=1)
+    severities = [one.severity for one in diagnose(HEALTHY._replace(stored=stored, **failing(0.9)))]
     assert severities == sorted(severities, key=list(Severity).index)
     assert severities[0] is Severity.LOSING

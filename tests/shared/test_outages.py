@@ -25,10 +25,10 @@ def test_while_another_receiver_is_up_there_is_none() -> None:
     assert outages(runs, at(60)) == []
 
 
-def test_an_outage_that_goes_on_ends_now_and_is_not_over() -> None:
+def test_a_current_outage_ends_now_and_is_not_over() -> None:
     assert outages([Run(at(0), at(30))], at(40)) == [Outage(at(30), at(40), over=False)]
 
 
-def test_before_the_first_run_nothing_was_expected() -> None:
+def test_there_is_no_outage_before_the_first_run() -> None:
     assert outages([], at(60)) == []
     assert outages([Run(at(50), at(60))], at(60)) == []

@@ -29,7 +29,7 @@ def after(minutes: float) -> datetime:
 
 
 def refused(*minutes: float) -> list[Attempt]:
-    return [Attempt(after(minute), taken=False) for minute in minutes]
+    return [Attempt(after(minute), accepted=False) for minute in minutes]
 
 
 def test_the_two_readings_of_the_published_delays() -> None:
@@ -45,9 +45,9 @@ def test_the_two_readings_of_the_published_delays() -> None:
         (GAPS, [0, 5, 20], 30, State.WAITING, 3, 80, 440),
         (GAPS, [0, 5, 20, 80], 100, State.WAITING, 4, 440, 440),
         (GAPS, [0, 5, 20, 80, 440], 441, State.GIVEN_UP, 5, None, 440),
-        # Seen at its first and third attempt: the second never reached us.
+        # Seen at its first and third attempt: the second never arrived.
         (GAPS, [0, 20], 21, State.WAITING, 3, 80, 440),
-        # The retry after 5 minutes stayed away, but later ones may come.
+        # The retry after 5 minutes did not arrive, but later ones may.
         (GAPS, [0], 10, State.OVERDUE, 1, 20, 440),
         (GAPS, [0], 300, State.OVERDUE, 1, 440, 440),
         (GAPS, [0], 600, State.GIVEN_UP, 1, None, 440),
@@ -77,15 +77,15 @@ def test_a_chain_stands_where_its_attempts_and_the_clock_put_it(
     assert found == Chain(state, attempt, len(schedule.offsets), 0, due, after(last_chance))
 
 
-def test_one_taken_attempt_recovers_a_chain() -> None:
-    found = chain([*refused(0, 5), Attempt(after(20), taken=True)], GAPS, after(21))
+def test_one_accepted_attempt_recovers_a_chain() -> None:
+    found = chain([*refused(0, 5), Attempt(after(20), accepted=True)], GAPS, after(21))
     assert found == Chain(State.RECOVERED, 3, 5, 0, None, None)
 
 
 @pytest.mark.parametrize(
     ("late", "missed"), [(0, 0), (5, 1), (20.5, 2), (80, 3), (440, 4), (50, 0)]
 )
-def test_a_first_sighting_late_by_a_step_was_a_later_attempt(late: float, missed: int) -> None:
+def test_a_first_arrival_late_by_a_step_is_a_later_attempt(late: float, missed: int) -> None:
     found = chain(refused(late), GAPS, after(late), occurred_at=NOON)
     assert (found.missed, found.attempt) == (missed, missed + 1)
 
@@ -93,10 +93,10 @@ def test_a_first_sighting_late_by_a_step_was_a_later_attempt(late: float, missed
 def test_on_a_quick_schedule_an_event_in_time_is_no_later_attempt() -> None:
     quick = Schedule.of((5, 15, 60), "gaps")
     at = NOON + timedelta(seconds=1)
-    assert chain([Attempt(at, taken=False)], quick, at, occurred_at=NOON).missed == 0
+    assert chain([Attempt(at, accepted=False)], quick, at, occurred_at=NOON).missed == 0
 
 
-def test_a_late_first_sighting_keeps_the_chances_of_its_true_place() -> None:
+def test_a_late_first_arrival_keeps_the_chances_of_its_true_place() -> None:
     found = chain(refused(80), GAPS, after(81), occurred_at=NOON)
     assert (found.next_due, found.last_chance) == (after(440), after(440))
 
@@ -135,7 +135,7 @@ def test_the_forecast_says_when_the_first_are_lost_and_how_many_with_them() -> N
         chain(refused(10, 15, 30, 90), GAPS, at),
         chain(refused(95), GAPS, at),
         chain(refused(-500), GAPS, at),
-        chain([Attempt(after(0), taken=True)], GAPS, at),
+        chain([Attempt(after(0), accepted=True)], GAPS, at),
     ]
     assert forecast(chains) == (3, 1, after(440), 2)
 
@@ -151,7 +151,7 @@ def test_the_suspension_clock_runs_while_every_delivery_fails(hours: float, shar
     assert (found.at, found.share) == (after(24 * 60), share)
 
 
-def test_the_suspension_clock_stands_still_while_deliveries_are_taken() -> None:
+def test_there_is_no_suspension_clock_while_deliveries_are_accepted() -> None:
     assert suspension(None, timedelta(hours=24), NOON) is None
 
 
@@ -167,11 +167,11 @@ def test_two_hours_are_a_silence_by_day() -> None:
     assert found == (NOON, 12)
 
 
-def test_a_night_is_no_silence_where_nothing_comes_by_night() -> None:
+def test_a_night_is_no_silence_where_none_come_by_night() -> None:
     evening = NOON.replace(hour=18)
     assert silence(evening, OFFICE, evening + timedelta(hours=14)) is None
 
 
-def test_a_weekend_is_no_silence_where_nothing_comes_on_weekends() -> None:
+def test_a_weekend_is_no_silence_where_none_come_on_weekends() -> None:
     friday = NOON.replace(day=13, hour=18)
     assert silence(friday, OFFICE, friday + timedelta(hours=62)) is None

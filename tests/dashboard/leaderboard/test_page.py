@@ -1,6 +1,7 @@
 """The leaderboard, as a browser is sent it."""
 
 from datetime import UTC, date, datetime, timedelta
+from urllib.parse import parse_qsl
 
 import pytest
 from sqlalchemy import Engine, insert
@@ -247,7 +248,10 @@ def test_failed_events_are_announced_with_a_link_to_them(open_page: Open, send: 
     assert page.warning[0].value.startswith("2 events failed since ")
     assert page.warning[0].value.endswith("; standings may lag.")
     (link,) = page.get("page_link")
-    assert link.proto.query_string == "view=chains&span=30d"
+    asked = dict(parse_qsl(link.proto.query_string))
+    assert asked["list"] == "missing"
+    listed = open_page("deliveries", **asked).dataframe[-1].value
+    assert len(listed) == 2
 
 
 @pytest.mark.usefixtures("company")
@@ -265,7 +269,7 @@ def test_a_time_without_a_receiver_is_announced(open_page: Open, store: Engine) 
     ]
     with store.begin() as connection:
         connection.execute(insert(table_of(Heartbeat)), runs)
-    assert "no receiver was up for 2 h 0 min from " in open_page().warning[0].value
+    assert "no receiver was up for 2 h from " in open_page().warning[0].value
 
 
 def test_names_from_payloads_are_shown_as_they_are(open_page: Open, send: Send) -> None:

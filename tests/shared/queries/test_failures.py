@@ -1,4 +1,4 @@
-"""What failed and has not come back."""
+"""Failures that are not recovered."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -7,6 +7,8 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from receiver.vendors import vendor_facts
+from shared.diagnosis import diagnose
+from shared.models import Heartbeat
 from shared.queries import evidence, failures
 from shared.queries.deliveries import Search, search
 from shared.retries import State
@@ -26,7 +28,7 @@ def connection(store: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def test_a_refused_event_that_never_got_in_is_unrecovered_with_its_first_and_last_attempt(
+def test_a_refused_event_that_is_not_stored_is_unrecovered_with_its_first_and_last_attempt(
     store: Engine, connection: Connection
 ) -> None:
     tables.deliveries(
@@ -76,7 +78,7 @@ def test_the_clock_runs_since_the_first_failure_after_the_last_2xx(
     )
     found = failures.failing_since(connection, V)
     assert found is not None
-    assert tuple(found) == (NOON, 2, 1)
+    assert found == (NOON, 2, 2, 1)
 
 
 def test_the_clock_stands_while_the_latest_delivery_was_answered_2xx(
@@ -124,7 +126,7 @@ def test_the_rhythm_is_the_average_of_the_same_hour_of_the_week(
     assert usual == {(NOON.weekday(), 12): 20, (NOON.weekday(), 13): 2}
 
 
-def test_before_a_whole_week_nothing_is_usual(store: Engine, connection: Connection) -> None:
+def test_the_rhythm_is_empty_before_a_whole_week(store: Engine, connection: Connection) -> None:
     tables.hours(store, (NOON - timedelta(days=6), "accepted", 100))
     assert failures.rhythm(connection, V, NOON) == {}
 
@@ -152,7 +154,7 @@ def test_everything_failing_starts_the_suspension_clock_and_the_forecast(
     assert gathered.forecast.lost == 5
 
 
-def test_a_search_in_a_part_of_the_window_finds_only_what_came_then(
+def test_a_search_in_a_part_of_the_window_finds_only_deliveries_of_it(
     store: Engine, connection: Connection
 ) -> None:
     tables.deliveries(store, BAD, BAD | {"received_at": NOON + 2 * HOUR})
@@ -167,7 +169,9 @@ def test_a_search_for_words_of_a_reason_takes_them_literally(
     assert [row.id for row in search(connection, Search(NOON, words="100 %"))] == [1]
 
 
-def test_a_search_for_all_finds_the_taken_too(store: Engine, connection: Connection) -> None:
+def test_a_search_for_all_finds_accepted_deliveries_too(
+    store: Engine, connection: Connection
+) -> None:
     tables.deliveries(store, BAD, {"event_key": "e-1"})
     tables.event(store, "e-1", 2)
     found = search(connection, Search(NOON, failed=False))
@@ -177,18 +181,67 @@ def test_a_search_for_all_finds_the_taken_too(store: Engine, connection: Connect
     }
 
 
-def test_missing_events_are_those_refused_since_then_that_never_got_in(
+def test_attempts_of_one_event_count_once_as_an_event(
+    store: Engine, connection: Connection
+) -> None:
+    retried = [BAD | {"event_key": "e-1", "received_at": NOON + n * MINUTE} for n in range(3)]
+    same_body = [BAD | {"id": 10}, BAD | {"id": 11, "held_as": 10}]
+    usual = {"held_as": None}
+    tables.deliveries(store, *(usual | row for row in [*retried, *same_body]))
+    assert failures.failing_since(connection, V) == (NOON, 2, 5, 5)
+
+
+def test_an_outage_without_a_success_since_is_a_suspension_once_it_is_as_long_as_the_rule(
+    store: Engine, connection: Connection
+) -> None:
+    tables.deliveries(store, {"received_at": NOON - MINUTE})
+    end = NOON + 28 * HOUR
+    tables.add(
+        store,
+        Heartbeat,
+        [
+            {"receiver": "a", "started_at": NOON - 9 * HOUR, "seen_at": NOON},
+            {"receiver": "b", "started_at": end, "seen_at": end + HOUR},
+        ],
+    )
+    gathered = evidence.gather(connection, MINDTICKLE, NOON, end + HOUR, Settings(_env_file=None))
+    assert gathered.suspension is not None
+    assert gathered.suspension.since == NOON
+    assert gathered.suspension.share == pytest.approx(29 / 24)
+    assert "suspended" in [finding.kind for finding in diagnose(gathered)]
+
+
+def test_after_a_complete_replay_the_next_retry_is_due_though_nothing_is_open(
     store: Engine, connection: Connection
 ) -> None:
     tables.deliveries(
         store,
-        {"event_key": "lost", "outcome": "bad_signature", "received_at": NOON - HOUR},
-        {"event_key": "lost", "outcome": "bad_signature", "received_at": NOON},
-        {"event_key": "late", "outcome": "bad_signature", "received_at": NOON},
-        {"event_key": "late", "outcome": "accepted", "received_at": NOON},
-        {"event_key": "older", "outcome": "bad_signature", "received_at": NOON - 3 * HOUR},
-        {"event_key": None, "outcome": "missing_credentials"},
+        *({"replay_of": None} | BAD | {"event_key": f"e-{n}"} for n in range(1, 6)),
+        *(
+            {"event_key": f"e-{n}", "replay_of": n, "received_at": NOON + 2 * MINUTE}
+            for n in range(1, 6)
+        ),
     )
-    tables.event(store, "late", 4)
-    assert tuple(failures.missing(connection, NOON - 2 * HOUR)) == (1, NOON - HOUR)
-    assert tuple(failures.missing(connection, None)) == (2, NOON - 3 * HOUR)
+    for n in range(1, 6):
+        tables.event(store, f"e-{n}", n + 5)
+    gathered = evidence.gather(
+        connection, MINDTICKLE, NOON - HOUR, NOON + 3 * MINUTE, Settings(_env_file=None)
+    )
+    assert gathered.failing is not None
+    assert gathered.replayed == (5, NOON + 5 * MINUTE)
+
+
+def test_while_one_event_is_open_the_replay_is_not_complete(
+    store: Engine, connection: Connection
+) -> None:
+    tables.deliveries(
+        store,
+        *({"replay_of": None} | BAD | {"event_key": f"e-{n}"} for n in range(1, 6)),
+        {"event_key": "e-1", "replay_of": 1, "received_at": NOON + 2 * MINUTE},
+    )
+    tables.event(store, "e-1", 6)
+    gathered = evidence.gather(
+        connection, MINDTICKLE, NOON - HOUR, NOON + 3 * MINUTE, Settings(_env_file=None)
+    )
+    assert gathered.failing is not None
+    assert gathered.replayed is None
