@@ -34,7 +34,7 @@ from sqlalchemy.exc import ArgumentError
 
 
 class SettingsError(Exception):
-    """One line for the person who starts the program, naming each wrong variable."""
+    """One line that names each wrong variable."""
 
 
 def _database_url(url: str) -> str:
@@ -163,7 +163,7 @@ def _networks(value: Any) -> Any:
 
 
 def _network(text: str, place: int) -> IPv4Network | IPv6Network:
-    # The entry is named by its place: somebody may have put a secret there by mistake.
+    # The entry is named by its place: it may be a secret, entered by mistake.
     try:
         network = ip_network(text)
     except ValueError:
@@ -171,11 +171,13 @@ def _network(text: str, place: int) -> IPv4Network | IPv6Network:
             f"entry {place} is neither an address nor a CIDR range that begins at its first address"
         ) from None
     if isinstance(network, IPv6Network) and network.subnet_of(MAPPED):
-        # An IPv4-mapped address is its IPv4 address, so such a range is one of those.
+        # An IPv4-mapped address is its IPv4 address, so this range is an IPv4 range.
         first = int(network.network_address) - int(MAPPED.network_address)
         network = IPv4Network((first, network.prefixlen - MAPPED.prefixlen))
     if network.prefixlen < WIDEST_PREFIX:
-        raise ValueError(f"entry {place} is wider than /{WIDEST_PREFIX}, and would let anybody in")
+        raise ValueError(
+            f"entry {place} is wider than /{WIDEST_PREFIX}, and would accept almost any sender"
+        )
     return network
 
 
@@ -197,7 +199,7 @@ Names = Literal["full", "initials", "anonymous"]
 Weekday = Literal["monday", "sunday", "saturday"]
 TEN_YEARS_SEC = 315_360_000
 SHORT = 16
-"""Characters under which a secret can be guessed by who sees what it signs."""
+"""A secret with fewer characters can be guessed from what it signs."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 Delays = Annotated[
     tuple[Annotated[int, Field(ge=1, le=604_800)], ...],
@@ -358,7 +360,7 @@ class ReceiverSettings(Settings):
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 90
     """Deliveries and quarantine go after so many days; 0 keeps them for ever."""
     metrics_token: Secret | None = None
-    """What a scraper of /metrics presents as its bearer token; None lets everybody read it."""
+    """What a scraper of /metrics presents as its bearer token; None leaves it open."""
 
     def weaknesses(self) -> Iterator[str]:
         yield from super().weaknesses()
