@@ -34,7 +34,7 @@ from sqlalchemy.exc import ArgumentError
 
 
 class SettingsError(Exception):
-    """One line for the person who starts the program, naming each wrong variable."""
+    """One line that names each wrong variable."""
 
 
 def _database_url(url: str) -> str:
@@ -70,11 +70,11 @@ QUOTES = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u201e": "\u201c", 
 
 
 def plain(value: Any, what: str = "") -> Any:
-    """A secret, token or id without the blanks around it. Raises ValueError, which never shows it,
-    where quotes or unseen signs would make it another one than was meant: Docker's `--env-file`
-    takes quotes for a part of the value, and a copy from a web page may bring U+200B along.
+    """A secret, token or ID without the blanks around it. Raises ValueError, which never shows the
+    value, for quotes and invisible characters: Docker's `--env-file` makes quotes part of the
+    value, and a copy from a web page may contain U+200B.
 
-    `what` begins the complaint: which of several values it is.
+    `what` begins the message: which of several values it is.
     """
     if not isinstance(value, str):
         return value
@@ -103,7 +103,7 @@ def _lower(value: Any) -> Any:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether an address leads back to the machine that uses it."""
+    """Whether an address is on this machine."""
     try:
         host = urlsplit(url).hostname or ""
         return host == "localhost" or ip_address(host).is_loopback
@@ -115,7 +115,7 @@ def safe_url(url: str) -> str:
     """An address to which a secret may go, without a trailing slash. Raises ValueError."""
     try:
         parsed = HttpUrl(url)
-        (parsed.host or "").encode("idna")  # as the look-up does, which would raise it later
+        (parsed.host or "").encode("idna")  # as the look-up does, which would raise later
     except ValueError:
         raise ValueError("is not an address; use https://…") from None
     if parsed.username or parsed.password or parsed.query or parsed.fragment:
@@ -126,14 +126,14 @@ def safe_url(url: str) -> str:
 
 
 def _api_token(token: SecretStr) -> SecretStr:
-    """What a header can carry, and JSON without an escape: so it is found in an API's echo."""
+    """Only characters that need no escape in a header or in JSON: an API's echo of it is found."""
     if not re.fullmatch(r"[!#-\[\]-~]+", token.get_secret_value()):
         raise ValueError("should be the token alone, without spaces, quotes or line breaks")
     return token
 
 
 def _signing_keys(value: Any) -> Any:
-    """`whsec_<base64>, whsec_<base64>` → the keys that they spell."""
+    """`whsec_<base64>, whsec_<base64>` → the decoded keys."""
     return tuple(_signing_key(text, place) for place, text in enumerate(_secrets(value), 1))
 
 
@@ -158,12 +158,12 @@ def _hint(text: str) -> str:
 
 
 def _networks(value: Any) -> Any:
-    """`54.243.7.71, 10.1.0.0/16, 2001:db8::/32` → the networks that are meant."""
+    """`54.243.7.71, 10.1.0.0/16, 2001:db8::/32` → networks."""
     return tuple(_network(text, place) for place, text in enumerate(split(value), 1))
 
 
 def _network(text: str, place: int) -> IPv4Network | IPv6Network:
-    # The entry is named by its place: somebody may have put a secret there by mistake.
+    # The entry is named by its place: it may be a secret, entered by mistake.
     try:
         network = ip_network(text)
     except ValueError:
@@ -171,17 +171,19 @@ def _network(text: str, place: int) -> IPv4Network | IPv6Network:
             f"entry {place} is neither an address nor a CIDR range that begins at its first address"
         ) from None
     if isinstance(network, IPv6Network) and network.subnet_of(MAPPED):
-        # An IPv4-mapped address is its IPv4 address, so such a range is one of those.
+        # An IPv4-mapped address is its IPv4 address, so this range is an IPv4 range.
         first = int(network.network_address) - int(MAPPED.network_address)
         network = IPv4Network((first, network.prefixlen - MAPPED.prefixlen))
     if network.prefixlen < WIDEST_PREFIX:
-        raise ValueError(f"entry {place} is wider than /{WIDEST_PREFIX}, and would let anybody in")
+        raise ValueError(
+            f"entry {place} is wider than /{WIDEST_PREFIX}, and would accept almost any sender"
+        )
     return network
 
 
 MAPPED = IPv6Network("::ffff:0:0/96")
 WIDEST_PREFIX = 8
-"""Of an allowlist; a range as wide as half of all addresses is no list of a vendor's servers."""
+"""Of an allowlist. A wider range is no list of a vendor's servers."""
 
 
 def _names_key(key: SecretStr) -> SecretStr:
@@ -197,7 +199,7 @@ Names = Literal["full", "initials", "anonymous"]
 Weekday = Literal["monday", "sunday", "saturday"]
 TEN_YEARS_SEC = 315_360_000
 SHORT = 16
-"""Characters under which a secret can be guessed by who sees what it signs."""
+"""A secret with fewer characters can be guessed from what it signs."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 Delays = Annotated[
     tuple[Annotated[int, Field(ge=1, le=604_800)], ...],
@@ -216,8 +218,8 @@ Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeVali
 
 
 def _read_env_file(path: Any) -> Mapping[str, str | None]:
-    """Each value as it stands: `${…}` is no variable, as secrets may have it in them, and python-
-    dotenv would put one in even between single quotes."""
+    """Each value literally: a secret may contain `${…}`, which python-dotenv would expand even
+    between single quotes."""
     found = path is not None and Path(path).is_file()
     return dotenv_values(path, interpolate=False, encoding="utf-8-sig") if found else {}
 
@@ -358,7 +360,7 @@ class ReceiverSettings(Settings):
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 90
     """Deliveries and quarantine go after so many days; 0 keeps them for ever."""
     metrics_token: Secret | None = None
-    """What a scraper of /metrics presents as its bearer token; None lets everybody read it."""
+    """What a scraper of /metrics presents as its bearer token; None leaves it open."""
 
     def weaknesses(self) -> Iterator[str]:
         yield from super().weaknesses()

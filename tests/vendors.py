@@ -10,7 +10,7 @@ from tests import playing
 
 
 class Sender(NamedTuple):
-    """Bodies as the vendor sends them, and the headers that let any body in as its own."""
+    """Bodies as the vendor sends them, and the headers that make any body authentic."""
 
     bodies: Sequence[bytes]
     credentials: Callable[[bytes], Mapping[str, str]]
@@ -21,7 +21,7 @@ def _mindtickle(body: bytes) -> Mapping[str, str]:
 
 
 def _innovative_educators(_body: bytes) -> Mapping[str, str]:
-    return {}  # its address lets it in
+    return {}  # its address is its credential
 
 
 def _lessonly(_body: bytes) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""What a vendor's adapter is given, and what it gives back. No I/O and no clock in here."""
+"""What a vendor's adapter takes and returns. No I/O and no clock in this file."""
 
 import codecs
 import hashlib
@@ -31,8 +31,8 @@ from shared.vendors import VendorFacts
 
 
 class SecretDigest(NamedTuple):
-    """What is kept of a secret that a refused delivery presented: enough to compare it with a
-    configured one later. Each has a salt of its own, so that equal ones do not look alike."""
+    """What is kept of a secret in a refused delivery: enough to compare it with a configured secret
+    later. Each has its own salt, so equal secrets do not look alike."""
 
     salt: bytes
     digest: bytes
@@ -55,19 +55,19 @@ class SecretDigest(NamedTuple):
 
 
 class Incoming(NamedTuple):
-    """One request as it came: header names in lower case, a repeated header joined by commas."""
+    """One request as received: header names in lower case, a repeated header joined by commas."""
 
     headers: Mapping[str, bytes]
     body: bytes
     peer: str | None
     received_at: datetime
     digests: Mapping[str, SecretDigest] = MappingProxyType({})
-    """By header: the secrets of a delivery that was held, and is verified again. A request that
-    has just come has none, whatever it sends."""
+    """By header: the secrets of a quarantined delivery, for a replay. A new request has none,
+    whatever it sends."""
 
 
 class Rejected(Exception):
-    """Not admitted: `outcome` decides the answer, `reason` tells the admin what to do."""
+    """Not authentic: `outcome` decides the answer, `reason` says what the admin can do."""
 
     def __init__(self, outcome: Outcome, reason: str) -> None:
         super().__init__(reason)
@@ -76,7 +76,7 @@ class Rejected(Exception):
 
 
 class Unreadable(Exception):
-    """Authentic, but not understood. `reason` tells the admin what was wrong with it."""
+    """Authentic, but not understood. `reason` says what is wrong with it."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -84,7 +84,7 @@ class Unreadable(Exception):
 
 
 class Ignored(NamedTuple):
-    """A field that only describes, and whose value is not understood: the event counts without."""
+    """A describing field with a value that is not understood: the event counts without it."""
 
     field: str
     """In the vendor's spelling, from the adapter's own list of fields."""
@@ -107,7 +107,7 @@ class VendorEvent:
 
 
 class KeptEvent(NamedTuple):
-    """What is stored of an event, as far as it takes to read its facts again."""
+    """The stored columns of an event from which its facts are read again."""
 
     event_key: str
     type: str
@@ -117,7 +117,7 @@ class KeptEvent(NamedTuple):
 
 
 class Claims(NamedTuple):
-    """What a delivery says of itself before anybody has verified it. For display only."""
+    """What an unverified delivery says of itself. For display only."""
 
     event_key: str | None
     event_type: str | None
@@ -128,12 +128,12 @@ class Vendor(Protocol):
 
     slug: str
     kept_headers: Sequence[str]
-    """The headers that are needed to verify a held delivery again."""
+    """The headers that a replay needs to verify a quarantined delivery."""
     secret_headers: Sequence[str]
-    """Those that carry a secret itself: only a digest of each is kept, for `digests`."""
+    """The headers that carry a secret itself: only a digest of each is kept, for `digests`."""
 
     def authenticate(self, incoming: Incoming) -> None:
-        """Raises Rejected unless the delivery proves to come from the vendor."""
+        """Raises Rejected unless the delivery is authentic."""
 
     def parse(self, incoming: Incoming) -> VendorEvent:
         """The event of an authenticated delivery. Raises Rejected or Unreadable."""
@@ -174,13 +174,13 @@ class Adapter(NamedTuple):
 
 
 def presents(incoming: Incoming, header: str, secrets: Iterable[bytes]) -> bool:
-    """Whether a header carries one of the secrets, or did when the delivery was held."""
+    """Whether a header carries one of the secrets, or did when the delivery was quarantined."""
     sent = incoming.headers.get(header, b"")
     if kept := incoming.digests.get(header):
         hits = [kept.is_of(secret) for secret in secrets]
     else:
         hits = [hmac.compare_digest(secret, sent) for secret in secrets]
-    return any(hits)  # each was compared, so that the time does not tell which one it was
+    return any(hits)  # all are compared, so the time does not reveal which one fits
 
 
 def hmac_sha256(key: bytes, message: bytes) -> bytes:
@@ -190,8 +190,8 @@ def hmac_sha256(key: bytes, message: bytes) -> bytes:
 
 
 def key_of(sent: bytes) -> str:
-    """The idempotency key of an id that was sent, empty if it is; an overlong one is shortened, as
-    no index takes it."""
+    """The idempotency key of an ID as sent; empty for an empty one. A long one is hashed, as an
+    index has a limit."""
     sent = sent.replace(b"\0", b"")
     if len(sent) > MAX_ID:
         return f"sha256:{hashlib.sha256(sent).hexdigest()}"
@@ -199,7 +199,7 @@ def key_of(sent: bytes) -> str:
 
 
 def short_text(value: Any) -> str | None:
-    """An id or type that is only kept beside the event, if it can be kept as one."""
+    """An ID or type that is only stored beside the event; None if it is no text."""
     text = str(value) if isinstance(value, str | int) else ""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:MAX_ID] or None
 
@@ -340,20 +340,20 @@ def _complaint(error: ErrorDetails) -> str:
     return message.removeprefix("Input ").removeprefix("String ")
 
 
-# Times: those of a payload are written by another clock
+# Times: a payload has the time of another clock
 
 
 CLOCKS_APART = timedelta(minutes=5)
-"""By as much a sender's clock may be ahead of ours."""
+"""How far a sender's clock may be ahead."""
 ANNOUNCED = timedelta(days=2 * 365)
-"""So far ahead a departure or an expiry is announced. What lies further is a mistake: 2099."""
+"""How far ahead a departure or an expiry may be. A later one is a mistake, such as 2099."""
 _EARLIEST = 1990
 """Before any of these vendors. Earlier years stand for "no date": 0001, 1601, 1900, 1970, 1980."""
 
 
 def by_arrival(at: datetime, received_at: datetime) -> datetime:
-    """When an event happened that says `at`: a time later than its arrival is its arrival, so that
-    it wins over no event that comes later."""
+    """When an event with the time `at` happened. A time after the arrival counts as the arrival, so
+    that it does not win over later events."""
     return received_at if at > received_at + CLOCKS_APART else at
 
 
@@ -400,12 +400,12 @@ def _until(ahead: timedelta) -> Callable[[datetime, ValidationInfo], datetime]:
 
 
 def as_text(value: Any) -> Any:
-    """Ids arrive as strings or numbers."""
+    """IDs arrive as strings or numbers."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _id(value: Any) -> Any:
-    """People type ids, and blanks around them. Postgres cannot store a NUL in text."""
+    """IDs are typed by hand, with blanks around them. Postgres cannot store a NUL in text."""
     value = as_text(value)
     if not isinstance(value, str):
         return value
@@ -460,7 +460,7 @@ def _seconds_in(value: Any) -> Any:
 MAX_ID = 255
 MAX_NAME = 200
 MAX_NAME_SENT = 1000
-"""So much of a name is looked at: blanks around it are no part of it."""
+"""Characters of a name that are read, before the blanks around it are removed."""
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _ZERO_WIDTH = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _DURATION = re.compile(r"P[0-9.DHMSTW]+|[0-9]{1,4}:[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?", re.ASCII)
@@ -473,7 +473,7 @@ Number = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1e9, allow_in
 Seconds = Annotated[float, BeforeValidator(_seconds_in), Field(ge=0, le=1e9, allow_inf_nan=False)]
 Percent = Annotated[float, BeforeValidator(_percent), AfterValidator(_in_percent)]
 Time = Annotated[datetime, BeforeValidator(_bare), AfterValidator(_time)]
-"""Of a deadline, say: it may lie ahead as far as it likes."""
+"""A time without an upper bound, such as a deadline."""
 TimeBefore = Annotated[datetime, BeforeValidator(_bare), AfterValidator(_until(CLOCKS_APART))]
 """When something happened. Later than the arrival it is ignored, and the arrival counts."""
 TimeAnnounced = Annotated[datetime, BeforeValidator(_bare), AfterValidator(_until(ANNOUNCED))]
@@ -481,7 +481,7 @@ TimeAnnounced = Annotated[datetime, BeforeValidator(_bare), AfterValidator(_unti
 
 
 def age_complaint(at: datetime, now: datetime, past: int, future: int) -> str | None:
-    """Why a delivery signed at `at` is not admitted at `now`; tolerances in seconds."""
+    """Why a delivery signed at `at` is refused at `now`, or None; tolerances in seconds."""
     if now - at > timedelta(seconds=past):
         return (
             f"Signed {_seconds(now - at)} ago, more than TIMESTAMP_TOLERANCE_PAST ({past} s). "

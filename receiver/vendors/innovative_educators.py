@@ -1,7 +1,7 @@
-"""Innovative Educators: the course completion, admitted by the address that it comes from.
+"""Innovative Educators: the course completion, verified by its source address.
 
-The vendor signs nothing. It says to admit only its own addresses, so an allowlist of those is
-what stands for a credential, and without one this vendor is not served.
+The vendor signs nothing and says to accept only its own addresses. So the allowlist of addresses is
+the credential, and without one this vendor is not served.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ from shared.vendors import SetUp, VendorFacts
 SLUG = "innovative-educators"
 COMPLETED = "course.completed"
 TEST = "test"
-"""What is no completion. The shape of the notification after set-up is not published."""
+"""Any other body: the format of the notification after set-up is not published."""
 
 
 class InnovativeEducators:
@@ -61,15 +61,15 @@ class InnovativeEducators:
         if incoming.peer is None:
             raise Rejected(
                 Outcome.IP_NOT_ALLOWED,
-                "It cannot be told from which address this came: X-Forwarded-For has fewer entries "
-                "than TRUSTED_PROXY_HOPS, or the one that counts is no address.",
+                "The source address is unknown: X-Forwarded-For has fewer entries than "
+                "TRUSTED_PROXY_HOPS, or the entry that counts is no address.",
             )
         address = ip_address(incoming.peer)
         if not any(address in network for network in self._allowed):
             raise Rejected(
                 Outcome.IP_NOT_ALLOWED,
                 "The address is not in INNOVATIVE_EDUCATORS_ALLOWED_IPS. If it is the vendor's, "
-                "add it and restart; if it is a proxy of yours, set TRUSTED_PROXY_HOPS.",
+                "add it and restart. If it is your proxy's, set TRUSTED_PROXY_HOPS.",
             )
 
     def parse(self, incoming: Incoming) -> VendorEvent:
@@ -104,8 +104,8 @@ class InnovativeEducators:
 
 
 def _event_type(body: dict[str, Any]) -> str:
-    """Either field says it, so that a completion with one of them changed is not taken for a
-    test, but held as not understood."""
+    """Either field is enough: a completion with one of them changed is quarantined as not
+    understood, not accepted as a test."""
     says_so = body.get("event") == "courseCompletion" or body.get("source") == "course_completed"
     return COMPLETED if says_so else TEST
 
@@ -134,14 +134,14 @@ class _Completion(BaseModel):
 
     @property
     def user_id(self) -> str:
-        """The vendor's own id of the learner; where it sends none, the e-mail stands in for it.
+        """The vendor's own id of the learner; without one, the e-mail address.
 
         Raises Unreadable if there is neither.
         """
         own = self.user_detail and self.user_detail.id
         learner = own or (self.user or "").lower()
         if not learner:
-            raise Unreadable(f"{COMPLETED}: neither user nor userDetail.id says who it was.")
+            raise Unreadable(f"{COMPLETED}: neither user nor userDetail.id names the learner.")
         return learner
 
     @property

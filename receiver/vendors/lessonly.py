@@ -1,6 +1,7 @@
-"""Seismic Learning (Lessonly): the completed lesson, admitted by its Authorization header.
+"""Seismic Learning (Lessonly): the completed lesson, verified by its Authorization header.
 
-The vendor sends the value exactly as its admin typed it. There it is optional; here it is not.
+The vendor sends the value exactly as its admin typed it. For the vendor it is optional, for
+Repboard it is required.
 """
 
 import hashlib
@@ -47,7 +48,7 @@ MAX_LINK = 2_000
 
 
 class Lessonly:
-    """The adapter under one installation's values; several hold while one is being changed."""
+    """The adapter under one installation's values; several are valid during a rotation."""
 
     slug: str = SLUG
     kept_headers: Sequence[str] = ()
@@ -61,7 +62,7 @@ class Lessonly:
             raise Rejected(
                 Outcome.MISSING_CREDENTIALS,
                 "No Authorization header. If this is Lessonly, enter the value of "
-                "LESSONLY_AUTHORIZATION in its webhook settings; else somebody else called.",
+                "LESSONLY_AUTHORIZATION in its webhook settings. If not, this is another sender.",
             )
         if not presents(incoming, AUTHORIZATION, self._values):
             raise Rejected(
@@ -99,7 +100,7 @@ class Lessonly:
 
 
 def _web_address(value: Any) -> str | None:
-    """A link that a page may show. Anything else is no reason to refuse the lesson."""
+    """A link that a page may show. Any other value is dropped, and the lesson accepted."""
     if not isinstance(value, str) or len(value) > MAX_LINK or not value.isprintable():
         return None
     try:
@@ -128,7 +129,7 @@ class _Lesson(BaseModel):
 
 class _Completion(BaseModel):
     # `score` from 0 to 1 is left alone: it is deprecated, and where `score_percent` is missing
-    # the lesson has no questions, so that a number there would be nobody's result.
+    # the lesson has no questions, so a number there is no result.
     model_config = ConfigDict(extra="ignore")
 
     user: _User
@@ -154,7 +155,7 @@ class _Completion(BaseModel):
             quiz_name=lesson.title,
             score=score,
             max_score=100,
-            passed=None,  # the vendor only says under which score to take it again
+            passed=None,  # the vendor only sends the score below which to retake
             graded=True,
             submitted_at=at,
             retake_pct=lesson.retake_score,
@@ -170,8 +171,8 @@ def _completion(
 
 
 def _event_key(done: _Completion, ignored: Sequence[Ignored]) -> str | None:
-    """The vendor sends no event id. Who, what and when, told apart whatever is in an id; None
-    without a time of the vendor's own, as that of an arrival is another one at each retry."""
+    """The vendor sends no event ID, so the key is user, lesson and time, each quoted. None without
+    a time from the vendor: the arrival differs with each retry."""
     if done.completed_at is None or any(one.field == "completed_at" for one in ignored):
         return None
     at = done.completed_at.astimezone(UTC).isoformat()

@@ -66,7 +66,7 @@ MILLISECONDS_FROM = 100_000_000_000
 
 
 class MindTickle:
-    """The adapter under one installation's secrets. Several secrets hold during a rotation."""
+    """The adapter under one installation's secrets. Several secrets are valid during a rotation."""
 
     slug: str = SLUG
     kept_headers: Sequence[str] = (SIGNATURE, TIMESTAMP, EVENT_ID)
@@ -87,7 +87,7 @@ class MindTickle:
             missing = SIGNATURE if not signature else TIMESTAMP
             raise Rejected(
                 Outcome.MISSING_CREDENTIALS,
-                f"No {missing} header. MindTickle always sends one: somebody else called, "
+                f"No {missing} header. MindTickle always sends one: this is another sender, "
                 "or a proxy removes it.",
             )
         expected = (sign(secret, timestamp, incoming.body) for secret in self._secrets)
@@ -103,7 +103,7 @@ class MindTickle:
 
     def parse(self, incoming: Incoming) -> VendorEvent:
         body = json_object(incoming.body)
-        event_type = _event_type(body)  # first: what names no event is nobody's delivery
+        event_type = _event_type(body)  # first: a body without one is no delivery of the vendor
         company = body.get("companyId")
         if self._company_id is not None and short_text(company) != self._company_id:
             raise Rejected(

@@ -1,9 +1,10 @@
-"""Standard Webhooks: any sender that signs as https://www.standardwebhooks.com lays down.
+"""Standard Webhooks: any sender that signs as https://www.standardwebhooks.com specifies.
 
-Its package for Python is not used to verify, only to sign in the tests. It reads the clock itself,
-so that it cannot verify a held delivery as of its arrival; it takes a body that is not UTF-8, a
-token without a comma or odd base64 for an error of the program; and it verifies the number that it
-read from the timestamp, so that `1_763_800_200.9` passes for the `1763800200` that was signed.
+Its Python package only signs, in the tests. It cannot verify here:
+- It reads the clock itself, so a replay could not verify a delivery as of its arrival.
+- It raises other errors for a body that is not UTF-8, a token without a comma or odd base64.
+- It verifies the number it parsed from the timestamp, so `1_763_800_200.9` passes as the
+  `1763800200` that was signed.
 """
 
 import base64
@@ -56,7 +57,7 @@ _TIME: TypeAdapter[datetime] = TypeAdapter(Time)
 
 
 class StandardWebhooks:
-    """The adapter under one installation's keys; several hold while one is being changed."""
+    """The adapter under one installation's keys; several are valid during a rotation."""
 
     slug: str = SLUG
     kept_headers: Sequence[str] = (ID, TIMESTAMP, SIGNATURE)
@@ -70,15 +71,15 @@ class StandardWebhooks:
             if not incoming.headers.get(name):
                 raise Rejected(
                     Outcome.MISSING_CREDENTIALS,
-                    f"No {name} header. Standard Webhooks always have one: somebody else called, "
-                    "or a proxy removes it.",
+                    f"No {name} header. Standard Webhooks always have one: this is another "
+                    "sender, or a proxy removes it.",
                 )
         if b"." in incoming.headers[ID]:
             # The signed text could be cut into another id, time and body.
             raise Rejected(
                 Outcome.BAD_SIGNATURE,
                 f"The {ID} header has a dot in it, and the specification allows no dot in an id. "
-                "The sender has to use other ids; a new secret does not help.",
+                "The sender must use other IDs; a new secret does not help.",
             )
         if not self._is_signed(incoming):
             raise Rejected(
@@ -89,13 +90,13 @@ class StandardWebhooks:
         if abs(incoming.received_at - _signed_at(incoming)) > TOLERANCE:
             raise Rejected(
                 Outcome.STALE_TIMESTAMP,
-                "Signed more than 5 minutes before or after it came. Check this machine's clock; "
-                "the sender's next retry is signed anew.",
+                "Signed more than 5 minutes before or after its arrival. Check this machine's "
+                "clock. The sender's next retry has a new signature.",
             )
 
     def _is_signed(self, incoming: Incoming) -> bool:
-        """Whether one of the signatures is ours. A token is compared as it was sent: what base64
-        spells in several ways has one spelling that counts."""
+        """Whether one of the signatures is right. A token is compared as sent: of several base64
+        spellings of a signature, only one passes."""
         sent = incoming.headers[SIGNATURE]
         # Repeated headers arrive joined by ", ", which no list of signatures has in it.
         if not _SIGNATURES.fullmatch(sent):
@@ -169,7 +170,7 @@ def _own_time(body: dict[str, Any]) -> datetime | None:
 
 
 def kept_facts(event: KeptEvent) -> Sequence[Fact]:
-    """Nothing: what a type means is the sender's affair. The event is kept under it."""
+    """No facts: each sender has types of its own. The event is kept under its type."""
     return ()
 
 

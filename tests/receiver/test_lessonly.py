@@ -42,12 +42,12 @@ def sample(name: str) -> VendorEvent:
 
 
 def said(kind: type, **fields: Any) -> Any:
-    """The fact of this kind that a lesson with such fields tells."""
+    """The fact of this kind in a lesson with these fields."""
     (one,) = (fact for fact in parsed(playing.lesson(**fields)).facts if isinstance(fact, kind))
     return one
 
 
-# Who is let in
+# Authentication
 
 
 class TestSecurity(HeaderCases):
@@ -60,7 +60,7 @@ class TestSecurity(HeaderCases):
         return incoming(playing.lesson())
 
     def forged(self) -> Incoming:
-        return incoming(playing.lesson(), b"Bearer value-of-somebody")
+        return incoming(playing.lesson(), b"Bearer value-of-another")
 
     def misconfigured(self) -> Mapping[str, str]:
         return {"lessonly_authorization": "Bearer retired"}
@@ -238,7 +238,7 @@ def test_a_refused_delivery_claims_the_key_it_would_have() -> None:
     assert vendor().claims(incoming(b"{}")) == (None, None)
 
 
-# What nobody promised
+# What the guide does not promise
 
 
 @pytest.mark.parametrize(

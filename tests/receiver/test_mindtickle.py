@@ -279,7 +279,7 @@ def at(hour: int, minute: int = 0, day: int = 22, month: int = 11) -> datetime:
         ),
     ],
 )  # fmt: skip
-def test_a_recorded_event_says_what_happened_to_whom_and_when(name: str, says: Fact) -> None:
+def test_a_recorded_event_gives_its_fact(name: str, says: Fact) -> None:
     assert sample(name).facts == (says,)
 
 
@@ -354,7 +354,7 @@ def test_an_event_id_of_any_bytes_can_be_kept_as_text() -> None:
     key.encode()
 
 
-# Payloads that nobody promised
+# Payloads that the guide does not promise
 
 
 @pytest.mark.parametrize(("sent", "means"), [("40", 40), ("62.5", 62.5), (0, 0), (100, 100)])
@@ -503,9 +503,7 @@ raw_headers = st.dictionaries(
 
 
 @given(raw_headers, st.binary() | bodies)
-def test_no_bytes_that_anybody_sends_raise_anything_but_a_refusal(
-    headers: dict[str, bytes], body: bytes
-) -> None:
+def test_no_bytes_raise_anything_but_a_refusal(headers: dict[str, bytes], body: bytes) -> None:
     only_refuses(vendor(), Incoming(headers, body, None, NOW))
 
 

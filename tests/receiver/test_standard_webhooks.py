@@ -69,7 +69,7 @@ def parsed(body: bytes, **more: bytes) -> VendorEvent:
     return event
 
 
-# Who is let in
+# Authentication
 
 
 class TestSecurity(SigningCases):
@@ -318,9 +318,7 @@ raw_headers = st.dictionaries(st.sampled_from([ID, TIMESTAMP, SIGNATURE]), st.bi
 
 
 @given(raw_headers, st.binary() | bodies)
-def test_no_bytes_that_anybody_sends_raise_anything_but_a_refusal(
-    headers: dict[str, bytes], body: bytes
-) -> None:
+def test_no_bytes_raise_anything_but_a_refusal(headers: dict[str, bytes], body: bytes) -> None:
     only_refuses(vendor(), Incoming(headers, body, None, NOW))
 
 
