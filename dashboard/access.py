@@ -23,6 +23,7 @@ PAGES: Mapping[str, frozenset[Role]] = {
     "learner": ALL_ROLES,
     "deliveries": ADMINS,
     "audit": ADMINS,
+    "preferences": ADMINS,
 }
 """By the name of the page's folder. A page that is not listed is shown to no role."""
 
@@ -32,6 +33,7 @@ ACTIONS: Mapping[str, frozenset[Role]] = {
     "set_threshold": LEADS,
     "renew_certificate": LEADS,
     "replay": ADMINS,
+    "set_weights": ADMINS,
 }
 """Changes of the store, and exports from it."""
 
