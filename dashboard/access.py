@@ -23,6 +23,7 @@ PAGES: Mapping[str, frozenset[Role]] = {
     "learner": ALL_ROLES,
     "deliveries": ADMINS,
     "audit": ADMINS,
+    "preferences": ADMINS,
 }
 """By the name of the page's folder. A page that is not listed is shown to no role."""
 
@@ -33,6 +34,7 @@ ACTIONS: Mapping[str, frozenset[Role]] = {
     "renew_certificate": LEADS,
     "replay": ADMINS,
     "dismiss": ADMINS,
+    "set_weights": ADMINS,
 }
 """Changes of the store, and exports from it."""
 

@@ -62,6 +62,13 @@ page = st.navigation(
             visibility=menu("audit"),
             help="Who replayed, flagged, closed, changed a threshold, exported or erased.",
         ),
+        st.Page(
+            "preferences/page.py",
+            title="Scoring",
+            url_path="preferences",
+            visibility=menu("preferences"),
+            help="What learners get points for, and the board that other weights would make.",
+        ),
     ],
     position="top",
 )

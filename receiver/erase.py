@@ -35,6 +35,7 @@ from shared.bulk import table_of
 from shared.database import hold_write_lock, overwrite_deleted
 from shared.facts import Attempted, Fact, Progressed
 from shared.models import (
+    Activity,
     AuditLog,
     CertificateRenewal,
     CoachingCase,
@@ -61,6 +62,7 @@ case = table_of(CoachingCase)
 renewal = table_of(CertificateRenewal)
 audit = table_of(AuditLog)
 learner = table_of(Learner).c
+activity = table_of(Activity)
 
 FREE_TEXT = (
     (audit, ("subject", "detail")),
@@ -172,7 +174,7 @@ def _erase(connection: Connection, email: str | None, account: Account | None) -
     _forget_deliveries(connection, deliveries)
     _bury(connection, ids, traces)
     mentions, differ = _blot_payloads(connection, traces)
-    known = _forget_read_models(connection, accounts)
+    known = _forget_read_models(connection, accounts, address)
     cases = _forget_cases(connection, accounts, address)
     _forget_renewals(connection, accounts)
     mentions += sum(_blot(connection, table, names, traces) for table, names in FREE_TEXT)
@@ -376,8 +378,12 @@ def _blot_payloads(connection: Connection, traces: Traces) -> tuple[int, bool]:
     return len(changed), differ
 
 
-def _forget_read_models(connection: Connection, accounts: Sequence[Account]) -> int:
+def _forget_read_models(
+    connection: Connection, accounts: Sequence[Account], address: str | None
+) -> int:
     """How many accounts were known."""
+    if address:
+        connection.execute(delete(activity).where(activity.c.person == address))
     gone = {
         table.name: connection.execute(delete(table).where(_is_of(table.c, accounts))).rowcount
         for table in map(table_of, READ_MODELS)

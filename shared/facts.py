@@ -89,7 +89,20 @@ class Expired(NamedTuple):
     expires_at: datetime | None = None
 
 
-Fact = Provisioned | Deprovisioned | Identified | Progressed | Attempted | Completed | Expired
+class Acted(NamedTuple):
+    """A person did something that only counts, as a meeting or a deal; `kind` is the event type,
+    `person` as `person_of` makes it of their e-mail address."""
+
+    vendor: str
+    event_key: str
+    person: str
+    kind: str
+    happened_at: datetime
+
+
+Fact = (
+    Provisioned | Deprovisioned | Identified | Progressed | Attempted | Completed | Expired | Acted
+)
 
 
 BLANKS = (

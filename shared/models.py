@@ -391,6 +391,19 @@ class CourseCompletion(Table, table=True):
     report_url: str | None = Field(default=None, sa_type=Words)
 
 
+class Activity(Table, table=True):
+    """An event of Standard Webhooks that names a person, such as a meeting. `kind` is its type,
+    `person` the e-mail address as `Learner.person` has it."""
+
+    __table_args__ = (Index("activity_person", "person", "happened_at"),)
+
+    vendor: str = Field(primary_key=True, sa_type=Words)
+    event_key: str = Field(primary_key=True, sa_type=Words)
+    person: str = Field(sa_type=Words)
+    kind: str = Field(sa_type=Words)
+    happened_at: datetime = Field(sa_type=UtcDateTime, index=True)
+
+
 class Certification(Table, table=True):
     """The latest expiry of a learner's certificate; one that was announced at `expired_at` for
     later comes at `expires_at`."""
@@ -486,6 +499,18 @@ class QuizThreshold(Table, table=True):
     vendor: str = Field(primary_key=True, sa_type=Words)
     quiz_id: str = Field(primary_key=True, sa_type=Words)
     threshold_pct: float
+
+
+class ScoreWeight(Table, table=True):
+    """The points that a company gives for one thing of a kind (`shared.scoring.KINDS`)."""
+
+    __tablename__ = "score_weight"
+
+    kind: str = Field(primary_key=True, sa_type=Words)
+    event_type: str = Field(default="", primary_key=True, sa_type=Words)
+    points: float
+    updated_at: datetime = Field(sa_type=UtcDateTime)
+    updated_by: str = Field(sa_type=Words)
 
 
 class AuditLog(Table, table=True):

@@ -18,6 +18,7 @@ from sqlmodel import SQLModel
 from receiver.readmodels import standings
 from shared.bulk import Row, Upsert, insert_rows, table_of, upsert
 from shared.facts import (
+    Acted,
     Attempted,
     Completed,
     Deprovisioned,
@@ -29,6 +30,7 @@ from shared.facts import (
     person_of,
 )
 from shared.models import (
+    Activity,
     Certification,
     CourseCompletion,
     Learner,
@@ -55,6 +57,7 @@ READ_MODELS: Sequence[type[SQLModel]] = (
     QuizStanding,
     CourseCompletion,
     Certification,
+    Activity,
 )
 
 
@@ -84,7 +87,8 @@ def _fold(connection: Connection, facts: Iterable[Fact]) -> None:
     by_kind: dict[type, list[Any]] = defaultdict(list)
     for fact in facts:
         by_kind[type(fact)].append(fact)
-    _write_seen(connection, {(fact.vendor, fact.user_id) for fact in facts})
+    users = {(fact.vendor, fact.user_id) for fact in facts if not isinstance(fact, Acted)}
+    _write_seen(connection, users)
     for kind, write in _WRITERS.items():
         if rows := by_kind.get(kind):
             write(connection, rows)
@@ -333,6 +337,10 @@ def _write_completions(connection: Connection, facts: list[Completed]) -> None:
     upsert(connection, _once(connection.dialect.name, CourseCompletion), facts, key_columns=2)
 
 
+def _write_activity(connection: Connection, facts: list[Acted]) -> None:
+    upsert(connection, _once(connection.dialect.name, Activity), facts, key_columns=2)
+
+
 @cache
 def _once(dialect: str, model: type[SQLModel]) -> Upsert:
     columns = table_of(model).columns.keys()
@@ -384,5 +392,6 @@ _WRITERS: dict[type, Any] = {
     Progressed: _write_progress,
     Attempted: _write_attempts,
     Completed: _write_completions,
+    Acted: _write_activity,
     Expired: _write_expiry,
 }

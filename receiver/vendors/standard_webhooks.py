@@ -36,7 +36,7 @@ from receiver.vendors.base import (
     key_of,
     text_of,
 )
-from shared.facts import Fact
+from shared.facts import Acted, Fact, person_of
 from shared.outcomes import Outcome
 from shared.retries import Schedule
 from shared.settings import Delays, SigningKeys
@@ -107,15 +107,17 @@ class StandardWebhooks:
 
     def parse(self, incoming: Incoming) -> VendorEvent:
         body = json_object(incoming.body)
+        key, event_type = key_of(incoming.headers[ID]), _event_type(body) or UNKNOWN
+        at = by_arrival(_own_time(body) or _signed_at(incoming), incoming.received_at)
         return VendorEvent(
-            event_key=key_of(incoming.headers[ID]),
+            event_key=key,
             digest=self.digest(incoming),
-            type=_event_type(body) or UNKNOWN,
+            type=event_type,
             company_id=None,
             user_id=None,
-            occurred_at=by_arrival(_own_time(body) or _signed_at(incoming), incoming.received_at),
+            occurred_at=at,
             payload=text_of(incoming.body),
-            facts=(),
+            facts=_facts(body, key, event_type, at),
         )
 
     def digest(self, incoming: Incoming) -> str:
@@ -169,9 +171,35 @@ def _own_time(body: dict[str, Any]) -> datetime | None:
         return None
 
 
+PERSON_FIELDS = ("owner", "user", "learner", "rep", "host", "assignee", "employee", "email")
+"""Where senders name the person of the company, first; a bare e-mail can be a customer's, who is no
+learner and so scores nothing."""
+
+
 def kept_facts(event: KeptEvent) -> Sequence[Fact]:
-    """No facts: each sender has types of its own. The event is kept under its type."""
-    return ()
+    """That the person did it, if the body names one by e-mail. What a type means is the sender's
+    affair: a company gives it points, or not."""
+    body = json_object(event.payload.encode())
+    return _facts(body, event.event_key, event.type, event.occurred_at)
+
+
+def _facts(body: dict[str, Any], key: str, event_type: str, at: datetime) -> Sequence[Fact]:
+    person = _person(body.get("data")) or _person(body)
+    return (Acted(SLUG, key, person, event_type, at),) if person and event_type != UNKNOWN else ()
+
+
+def _person(named: Any) -> str | None:
+    """The e-mail address under one of the fields, `owner` or `ownerEmail` or `owner.email`."""
+    if not isinstance(named, dict):
+        return None
+    for field in PERSON_FIELDS:
+        for value in (named.get(field), named.get(f"{field}Email"), named.get(f"{field}_email")):
+            sent = value.get("email") if isinstance(value, dict) else value
+            if isinstance(sent, str) and len(sent) <= MAX_ID and "\0" not in sent:
+                person = person_of(SLUG, "", sent)
+                if "@" in person:
+                    return person
+    return None
 
 
 class StandardWebhooksSettings(VendorSettings):

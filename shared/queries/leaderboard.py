@@ -38,8 +38,9 @@ from shared.queries.movement import (
     with_moments,
 )
 from shared.queries.people import same_account
+from shared.scoring import DEFAULT
 
-METRICS = ("gained", "completed", "average", "time")
+METRICS = ("gained", "completed", "average", "time", "score")
 
 learner = table_of(Learner).c
 module = table_of(Module).c
@@ -58,12 +59,19 @@ def learners(
     metric_before; `of` counts all without limit.
 
     gained: percentage points over all modules; completed: modules that reached 100 %; average:
-    percent over the modules begun, as of the window's end; time: seconds. Ranks are competition
+    percent over the modules begun, as of the window's end; time: seconds; score: points by the
+    board's rules. Ranks are competition
     ranks (1-2-2-4); ties stand in the order of name or address.
     """
     ranked = _ranked(connection.dialect.name, metric, board).subquery()
     query = select(ranked, func.count().over().label("of")).where(ranked.c.moved)
     return connection.execute(query.order_by(ranked.c.place).limit(limit)).all()
+
+
+def counting(metric: str, board: Board) -> Board:
+    """The board with its own rules for a score only: by every other metric, who only scores did
+    not move."""
+    return board if metric == "score" else board._replace(rules=DEFAULT)
 
 
 def climbers(connection: Connection, metric: str, board: Board, limit: int = 5) -> Sequence[AnyRow]:
@@ -261,7 +269,7 @@ def _of_shown_teams(dialect: str, metric: str, board: Board, smallest: int) -> F
 
 def _of_teams(dialect: str, metric: str, board: Board, smallest: int) -> Select[Any]:
     """Teams with a member in the window."""
-    row = _members(dialect, board).subquery().c
+    row = _members(dialect, counting(metric, board)).subquery().c
     now, before = (counted(row[f"member{period}"]) for period in PERIODS)
     average, average_before = (
         exact(func.coalesce(_per_member(row, metric, period), 0.0)) for period in PERIODS
@@ -377,7 +385,7 @@ def _ranked(dialect: str, metric: str, board: Board) -> Select[Any]:
 
     A rank is the first place of equals: each other way of ordering is a sort of whole rows more.
     """
-    row = of_people(dialect, board).subquery().c
+    row = of_people(dialect, counting(metric, board)).subquery().c
     value, before = row[metric], row[f"{metric}_before"]
     by_name = func.coalesce(row.name, row.email, row.key)
     placed = select(

@@ -28,9 +28,12 @@ from shared.bulk import table_of
 from shared.figures import COMPLETE_PCT, exact
 from shared.models import Learner, LearnerStanding, ModuleProgress, ModuleStanding, UtcDateTime
 from shared.queries.people import Who, people, same_account
+from shared.queries.scores import achievements
 from shared.queries.spells import BEFORE_ALL, FOREVER, moment, spells
 from shared.queries.windows import Window
+from shared.scoring import DEFAULT, Rules
 
+GAINS = ("gained", "completed", "time", "score")
 PERIODS = ("", "_before")
 """What the names of figures of the window end with, and those of the period before it."""
 
@@ -45,12 +48,14 @@ Credit = Literal["then", "today"]
 
 class Board(NamedTuple):
     """The people of a board, its window, its module (vendor, module_id) if only one, and which team
-    gets what a learner gains: the one they were in `then`, or the one they are in `today`."""
+    gets what a learner gains: the one they were in `then`, or the one they are in `today`. By
+    other `rules` than those that are stored it previews a score."""
 
     who: Who = Who()
     window: Window = Window()
     module: tuple[str, str] | None = None
     credit: Credit = "then"
+    rules: Rules = DEFAULT
 
     def now(self) -> "Board":
         """Without the period it is compared with, which is half of the look-ups."""
@@ -69,16 +74,72 @@ def of_people(dialect: str, board: Board) -> Select[Any]:
         figures += _moves(end.row, start.row, period)
     accounts = with_moments(table_of(Learner), moments, _is_vendor(board.who))
     figures.append(func.max(ends[0].row.slot).label("last_moved"))
-    row = people(board.who, figures, accounts).subquery().c
+    found = people(board.who, figures, accounts).subquery()
+    row = found.c
     averages = [
         exact(row[f"points{period}"] / func.nullif(row[f"modules{period}"], 0)).label(
             f"average{period}"
         )
         for period in PERIODS
     ]
-    shown = (column for column in row if column.name != "last_moved")
+    hidden = {"last_moved", "moved", "moved_before"}
+    shown = (column for column in row if column.name not in hidden)
     still_learns = func.coalesce(and_(row.moved, row.last_moved >= row.left_at), false())
-    return select(*shown, *averages, still_learns.label("after_leaving"))
+    achieved = _achieved_by_person(board)
+    return select(
+        *shown, *averages, still_learns.label("after_leaving"), *_scored(row, achieved, board.rules)
+    ).select_from(
+        found if achieved is None else found.outerjoin(achieved, achieved.c.person == row.person)
+    )
+
+
+def _scored(row: Any, achieved: FromClause | None, rules: Rules) -> list[AnyColumn]:
+    """The score of both periods, and who moved: by progress, or by what else scores."""
+    columns: list[AnyColumn] = []
+    for period in PERIODS:
+        progressed = rules.points("progress") * func.coalesce(row[f"gained{period}"], 0.0)
+        completed = rules.points("module") * func.coalesce(row[f"completed{period}"], 0)
+        points = progressed + completed
+        moved = row[f"moved{period}"]
+        if achieved is not None:
+            points += func.coalesce(achieved.c[f"points{period}"], 0.0)
+            moved = or_(moved, func.coalesce(achieved.c[f"times{period}"], 0) > 0)
+        columns += [exact(points).label(f"score{period}"), moved.label(f"moved{period}")]
+    return columns
+
+
+def _achieved_by_person(board: Board) -> FromClause | None:
+    """person, and of each period `points` and `times`, of what scores beside progress."""
+    found = _achievements(board)
+    if found is None:
+        return None
+    return (
+        select(found.c.person, *_of_periods(found.c, board.window))
+        .group_by(found.c.person)
+        .subquery("achieved")
+    )
+
+
+def _achievements(board: Board) -> FromClause | None:
+    """None for a board of one module, as nothing else is of it."""
+    window = board.window
+    since = window.before or window.since
+    return None if board.module else achievements(board.rules, board.who.vendor, since)
+
+
+def _of_periods(row: Any, window: Window) -> list[AnyColumn]:
+    spans = [(window.since, window.until)]
+    spans.append((window.before, window.before_until) if window.before else (FOREVER, None))
+    columns: list[AnyColumn] = []
+    for period, (since, until) in zip(PERIODS, spans, strict=True):
+        within = and_(
+            row["at"] >= since if since else true(), row["at"] < until if until else true()
+        )
+        columns += [
+            func.sum(case((within, row.points), else_=0.0)).label(f"points{period}"),
+            func.sum(case((within, 1), else_=0)).label(f"times{period}"),
+        ]
+    return columns
 
 
 def of_members(dialect: str, board: Board) -> Select[Any]:
@@ -123,7 +184,31 @@ def of_members(dialect: str, board: Board) -> Select[Any]:
         .group_by(row.person, row.team_id, row.began_at)
         .subquery("of_spell")
     )
-    return _of_members(of_spells)
+    return _of_members(_scored_spells(of_spells, spell, board))
+
+
+def _scored_spells(of_spells: FromClause, spell: FromClause, board: Board) -> FromClause:
+    """With what else scored in each spell, and whether the person moved by it."""
+    row, achieved = of_spells.c, None
+    if (found := _achievements(board)) is not None:
+        within = and_(
+            spell.c.person == found.c.person,
+            found.c["at"] >= spell.c.credited_from,
+            found.c["at"] < spell.c.ended_at,
+        )
+        key = (spell.c.person, spell.c.team_id, spell.c.began_at)
+        achieved = (
+            select(*key, *_of_periods(found.c, board.window))
+            .select_from(found.join(spell, within))
+            .group_by(*key)
+            .subquery("achieved")
+        )
+    kept = (column for column in row if column.name not in ("moved", "moved_before"))
+    query = select(*kept, *_scored(row, achieved, board.rules)).select_from(of_spells)
+    if achieved is not None:
+        same = (row[name] == achieved.c[name] for name in ("person", "team_id", "began_at"))
+        query = query.outerjoin(achieved, and_(*same))
+    return query.subquery("scored_spell")
 
 
 def _of_members(of_spells: FromClause) -> Select[Any]:
@@ -143,7 +228,7 @@ def _of_members(of_spells: FromClause) -> Select[Any]:
         columns += [
             (func.max(case((is_member, 1), else_=0)) != 0).label(f"member{period}"),
             (func.max(case((row[f"moved{period}"], 1), else_=0)) != 0).label(f"moved{period}"),
-            *(counted(name).label(f"{name}{period}") for name in ("gained", "completed", "time")),
+            *(counted(name).label(f"{name}{period}") for name in GAINS),
             exact(latest("points") / func.nullif(latest("modules"), 0)).label(f"average{period}"),
         ]
     members = select(row.person, row.team_id, *columns).group_by(row.person, row.team_id)

@@ -20,13 +20,15 @@ from dashboard.certifications import data as certifications
 from dashboard.coaching import data as coaching
 from dashboard.deliveries import data as deliveries
 from dashboard.learner import data as learner
+from dashboard.preferences import data as preferences
 from dashboard.viewer import Role, Viewer, viewer
 from shared.certificates import Expiry
 from shared.coaching import Taker
 from shared.facts import Expired
-from shared.models import AuditLog, CoachingCase, QuizThreshold, ReplayRequest
+from shared.models import AuditLog, CoachingCase, QuizThreshold, ReplayRequest, ScoreWeight
 from shared.queries import catalog
 from shared.queries.people import Who
+from shared.scoring import Weight, rules_of
 from tests import playing, stores
 from tests.dashboard.conftest import ROOT, Open, Send, provision
 from tests.pages import PAGES
@@ -201,10 +203,17 @@ WRITES: dict[str, Callable[[], None]] = {
     "coach": lambda: coaching.flag([Taker("mindtickle", "u-1", "q-1")], None, None, None),
     "set_threshold": lambda: coaching.set_threshold("mindtickle/q-1", 50),
     "renew_certificate": lambda: certifications.mark_renewed(Expiry(V, "u-1", "Expert", NOON)),
+    "set_weights": lambda: preferences.save(rules_of([Weight("course", "", 100)])),
     "export": lambda: data.note_export("learners", 12),
 }
 """What pages write, by its action."""
-WRITTEN: tuple[type[SQLModel], ...] = (ReplayRequest, CoachingCase, QuizThreshold, AuditLog)
+WRITTEN: tuple[type[SQLModel], ...] = (
+    ReplayRequest,
+    CoachingCase,
+    QuizThreshold,
+    ScoreWeight,
+    AuditLog,
+)
 
 
 @pytest.mark.parametrize("role", list(Role))

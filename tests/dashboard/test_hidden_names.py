@@ -107,7 +107,7 @@ def visits() -> Iterator[tuple[str, dict[str, str]]]:
     for view in ("diagnosis", "chains", "deliveries", "quarantine"):
         yield "deliveries", {"view": view, "which": "all"}
     yield from (("deliveries", {"delivery": str(id_)}) for id_ in (1, 1000, 1001))
-    yield "audit", {}
+    yield from (("audit", {}), ("preferences", {}))
 
 
 @pytest.mark.usefixtures("staff")

@@ -16,13 +16,16 @@ from typer.testing import CliRunner
 from receiver.__main__ import cli
 from receiver.erase import AccountRow, _person, clean, erase_person
 from receiver.errors import EraseError
+from receiver.readmodels.projections import project
 from receiver.readmodels.rebuild import rebuild
 from receiver.traces import ERASED, Account
 from receiver.vendors.base import Incoming
 from shared.audit import note
 from shared.bulk import table_of
 from shared.database import open_engine
+from shared.facts import Acted
 from shared.models import (
+    Activity,
     AuditLog,
     CertificateRenewal,
     CoachingCase,
@@ -174,6 +177,14 @@ def test_nothing_of_them_is_found_in_any_column_of_any_table(company: Engine) ->
     gone = erase_person(company, DANA)
     assert found(company) == []
     assert gone == (2, 10, 16, 5, 1, 5)
+
+
+def test_events_that_score_for_them_are_erased_and_those_of_others_stay(company: Engine) -> None:
+    with company.begin() as connection:
+        acted = (Acted("standard-webhooks", who, who, "deal.won", AT) for who in (DANA, "p@x.com"))
+        project(connection, acted)
+    erase_person(company, DANA)
+    assert [one.person for one in rows(company, Activity)] == ["p@x.com"]
 
 
 def test_of_everybody_else_the_read_models_are_as_before(company: Engine) -> None:

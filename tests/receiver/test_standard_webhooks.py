@@ -21,12 +21,14 @@ from receiver.vendors.standard_webhooks import (
     StandardWebhooksSettings,
     sign,
 )
+from shared.facts import Acted
 from shared.outcomes import Outcome
 from shared.settings import SettingsError
 from tests import playing
 from tests.receiver.vendor_cases import NOW, SigningCases, json_values, kept, only_refuses, served
 
 SLUG = "standard-webhooks"
+NOON_TEXT = NOW.isoformat()
 VECTOR = json.loads((playing.SAMPLES / "standard_webhooks_vector.json").read_text())
 OTHER = "whsec_" + base64.b64encode(b"another key of 24 bytes!").decode()
 RETIRED = "whsec_" + base64.b64encode(b"a key that was in use once").decode()
@@ -327,3 +329,30 @@ def test_no_signed_bytes_raise_anything_but_a_refusal(
     body: bytes, id_: bytes, timestamp: bytes | None
 ) -> None:
     only_refuses(vendor(), signed(body, id_, timestamp))
+
+
+# For whom an event scores
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"owner": "Dana@X.com"},
+        {"owner": {"email": " dana@x.com", "name": "Dana"}},
+        {"ownerEmail": "dana@x.com", "email": "buyer@else.com"},
+        {"user_email": "dana@x.com"},
+        {"email": "dana@x.com"},
+    ],
+)
+def test_an_event_that_names_a_person_by_address_is_an_activity(data: dict[str, Any]) -> None:
+    body = json.dumps({"type": "deal.won", "timestamp": NOON_TEXT, "data": data}).encode()
+    event = parsed(body)
+    assert event.facts == (Acted(SLUG, "msg-1", "dana@x.com", "deal.won", event.occurred_at),)
+    assert standard_webhooks.kept_facts(kept(event)) == event.facts
+
+
+@pytest.mark.parametrize(
+    "data", [None, "dana@x.com", {}, {"owner": "dana"}, {"owner": 7}, {"email": "a@x\0.com"}, []]
+)
+def test_an_event_that_names_no_address_scores_for_no_learner(data: object) -> None:
+    assert parsed(json.dumps({"type": "deal.won", "data": data}).encode()).facts == ()

@@ -17,6 +17,7 @@ from receiver.vendors.base import Claims, Incoming, VendorEvent
 from receiver.vendors.mindtickle import EVENT_ID, TIMESTAMP, MindTickle
 from shared.bulk import table_of
 from shared.facts import (
+    Acted,
     Attempted,
     Completed,
     Deprovisioned,
@@ -88,6 +89,7 @@ def reference(facts: Iterable[Fact]) -> dict[str, list[tuple[Any, ...]]]:
             for key in sorted({(one.vendor, one.user_id, one.quiz_id) for one in attempts})
         ],
         "course_completion": sorted(tuple(one) for one in by_kind.get(Completed, ())),
+        "activity": sorted(tuple(one) for one in by_kind.get(Acted, ())),
         "certification": [an_expiry(group) for group in keyed(by_kind.get(Expired, ()), 3)],
     }
 
@@ -96,7 +98,8 @@ def people_in(facts: Iterable[Any]) -> Iterator[list[Any]]:
     def who(fact: Any) -> Any:
         return fact.vendor, fact.user_id
 
-    for _, group in groupby(sorted(facts, key=who), who):
+    named = [fact for fact in facts if not isinstance(fact, Acted)]
+    for _, group in groupby(sorted(named, key=who), who):
         yield list(group)
 
 
@@ -257,6 +260,10 @@ once = st.one_of(  # an event key stands for one event, so it is made from the c
     ),
     st.builds(
         lambda user, at: Completed(V, f"{user}{at}", user, "c-1", "Basics", None, at),
+        people, moments,
+    ),
+    st.builds(
+        lambda user, at: Acted("crm", f"{user}{at}", f"{user}@x.com", "deal.won", at),
         people, moments,
     ),
 )  # fmt: skip

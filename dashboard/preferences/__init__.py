@@ -1,0 +1,1 @@
+"""Preferences of the company: how it scores."""

@@ -1,0 +1,55 @@
+"""The score's weights for the page, and the board that other weights would make."""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from dashboard.base.people import known_as
+from dashboard.base.store import actor, framed, query, query_seldom, settings, write
+from shared.queries import leaderboard, scores
+from shared.queries.movement import Board
+from shared.scoring import Rules
+
+SHOWN = 20
+"""So many at the top are in the preview."""
+
+
+def rules() -> Rules:
+    """The company's rules."""
+    return query(scores.rules, settings().coaching_threshold_pct)
+
+
+def event_types() -> list[str]:
+    """The event types that can score, and those that do."""
+    seen = query_seldom(scores.event_types)
+    return sorted({*seen, *rules().events()})
+
+
+class Place(NamedTuple):
+    """A learner in the preview: rank and score by the new weights, and by today's (None: not on
+    the board)."""
+
+    rank: int
+    learner: str
+    score: float
+    rank_today: int | None
+    score_today: float | None
+
+
+def preview(board: Board, new: Rules) -> pd.DataFrame:
+    """The top of the board by new weights, which are stored nowhere. A row is a `Place`."""
+    then = query(leaderboard.learners, "score", board._replace(rules=new), SHOWN)
+    today = query(leaderboard.learners, "score", board._replace(rules=rules()), 5 * SHOWN)
+    before = {row.person: row for row in today}
+    places = []
+    for row in then:
+        old = before.get(row.person)
+        known = known_as(row.name, row.email, row.key)
+        places.append(Place(row.rank, known, row.score, old and old.rank, old and old.score))
+    return framed(places)
+
+
+def save(new: Rules) -> None:
+    """Store new weights. Raises `access.Refused` unless the viewer may."""
+    with write("set_weights") as connection:
+        scores.set_rules(connection, actor(), new)
