@@ -9,9 +9,10 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from dashboard.base.outages import down_since
+from dashboard.base.paging import WHOLE, Part
 from dashboard.base.people import known_as, smallest_group, with_people
 from dashboard.base.percent import columns
-from dashboard.base.store import Version, framed, kept, kept_a_moment, read
+from dashboard.base.store import Version, actor, framed, kept, kept_a_moment, query, read
 from shared.outages import Outage
 from shared.queries import AnyRow, catalog, failures, leaderboard, learner
 from shared.queries.movement import Board
@@ -37,24 +38,47 @@ def board_of(who: Who, window: Window, module: tuple[str, str] | None) -> Board:
     return Board(who, window, module)
 
 
+def learner_count(metric: str, board: Board, find: str) -> int:
+    """How many learners stand on a board."""
+    return query(leaderboard.how_many, metric, board, find)
+
+
 @kept
-def learner_board(version: Version, metric: str, board: Board, day: Day) -> pd.DataFrame:
-    """key, place, move, learner, team_id, vendors (how many), gained, completed, average, time
-    (hours), weeks (points gained in each of the last eight) and `of`, how many there are in all."""
+def learner_board(
+    version: Version, metric: str, board: Board, day: Day, find: str = "", part: Part = WHOLE
+) -> pd.DataFrame:
+    """key, place, rank, rank_before, move, learner, email, team_id, vendors (how many), gained,
+    completed, average, time (hours), weeks (points gained in each of the last eight)."""
     with read() as connection:
-        rows = leaderboard.learners(connection, metric, board)
+        rows = leaderboard.learners(connection, metric, board, part.limit, part.offset, find)
         people = [row.person for row in rows]
         weeks = leaderboard.weekly(connection, board, week_begins(*day), people) if rows else ()
     gains = {row.person: [float(gain) for gain in row[1:]] for row in weeks}
-    return framed(
-        rows,
-        lambda frame: _placed(with_people(frame)).assign(
-            average=columns(frame, "average")["average"],
-            time=frame["time"] / _unit("time"),
-            weeks=frame["person"].map(gains),
-            vendors=frame["vendors"].map(lambda slugs: len(set(slugs.split(",")))),
-        ),
+    return framed(rows, lambda frame: _in_hours(frame).assign(weeks=frame["person"].map(gains)))
+
+
+def whole_board(metric: str, board: Board, find: str) -> pd.DataFrame:
+    """The same of all learners on a board, without the weeks."""
+    rows = query(leaderboard.learners, metric, board, limit=None, find=find)
+    return framed(rows, lambda frame: _in_hours(frame).round({"time": 2}))
+
+
+def _in_hours(frame: pd.DataFrame) -> pd.DataFrame:
+    return _placed(with_people(frame)).assign(
+        average=columns(frame, "average")["average"],
+        time=frame["time"] / _unit("time"),
+        vendors=frame["vendors"].map(lambda slugs: len(set(slugs.split(",")))),
     )
+
+
+def own() -> catalog.Own | None:
+    """The viewer, where they are a learner too, known by the e-mail address they sign in with."""
+    return query(catalog.known_by, actor().lower())
+
+
+def place_of(metric: str, board: Board, key: str) -> int | None:
+    """Where a person stands on a board, from 1."""
+    return query(leaderboard.place_of, metric, board, key)
 
 
 @kept
