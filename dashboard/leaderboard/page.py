@@ -79,6 +79,8 @@ with pieces.row():
     if kind == "learners":
         words = view.find()
         view.jumps(by, board)
+    elif kind == "teams":
+        board = board._replace(credit=view.credit())
 if kind == "learners":
     learners(by, words)
 elif kind == "teams":

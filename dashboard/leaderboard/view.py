@@ -14,7 +14,7 @@ from dashboard.base.percent import FORMAT, percent
 from dashboard.base.pieces import Figure, csv, key_figures, plain, row, table
 from dashboard.base.windows import viewer_zone
 from dashboard.leaderboard import charts, data
-from shared.queries.movement import Board
+from shared.queries.movement import Board, Credit
 
 METRICS = {
     "gained": "Progress gained",
@@ -234,6 +234,15 @@ def learners(frame: pd.DataFrame, metric: str, compared: str) -> None:
         **({"vendors": counted} if several else {}),
     }  # fmt: skip
     show(frame, columns, f"Learners by {METRICS[metric]}", "learners")
+
+
+CREDITS: Mapping[Credit, str] = {"then": "Team at the time", "today": "Team of today"}
+
+
+def credit() -> Credit:
+    """Which team gets what a learner gains."""
+    chosen = filters.switch("Credit", "credit", CREDITS, "then")
+    return "today" if chosen == "today" else "then"
 
 
 def teams(frame: pd.DataFrame, metric: str, compared: str) -> None:

@@ -12,6 +12,7 @@ from dashboard.base import pieces
 from dashboard.base.pieces import NO_LINK, plain
 from shared.bulk import table_of
 from shared.models import Heartbeat
+from shared.queries.leaderboard import TEAM_RULES
 from tests import playing
 from tests.dashboard.conftest import Open, Send, provision
 from tests.shared import tables
@@ -287,6 +288,21 @@ def test_a_link_to_the_view_has_its_filters(open_page: Open) -> None:
 def test_markdown_is_given_no_address_that_it_would_make_a_link_of(text: str) -> None:
     assert NO_LINK in plain(text)
     assert plain(text).replace(NO_LINK, "").replace("\\", "") == text
+
+
+@pytest.mark.usefixtures("company")
+def test_points_stay_with_the_team_or_move_with_the_learner_as_chosen(
+    open_page: Open, send: Send
+) -> None:
+    provisioned = {"userId": "u-1", "email": DANA, "role": "rep", "teamId": "east"}
+    send("user.provisioned", provisioned)
+    totals = {}
+    for credit in ("then", "today"):
+        page = open_page(board="teams", credit=credit)
+        board = page.dataframe[0].value
+        totals[credit] = dict(zip(board["team_id"], board["total"], strict=True))
+        assert TEAM_RULES[credit] in [one.value for one in page.caption]
+    assert totals == {"then": {"west": 150, "east": 60}, "today": {"west": 60, "east": 150}}
 
 
 @pytest.fixture
