@@ -68,14 +68,26 @@ def table(
     )
 
 
+class File(NamedTuple):
+    """What a CSV holds where a list is shown by the page: all its rows, under these columns."""
+
+    whole: Callable[[], pd.DataFrame]
+    columns: Mapping[str, Any]
+
+
 def section(
-    title: str, frame: pd.DataFrame, columns: Mapping[str, Any], name: str, nothing: str
+    title: str,
+    frame: pd.DataFrame,
+    columns: Mapping[str, Any],
+    name: str,
+    nothing: str,
+    file: File | None = None,
 ) -> None:
     """A table under its heading, with its CSV; where there is nothing, the words for that."""
     with row():
         st.subheader(title, anchor=False)
         if len(frame):
-            csv(frame, columns, name)
+            csv_of(*(file or File(lambda: frame, columns)), name)
     if frame.empty:
         st.caption(nothing)
     else:

@@ -166,11 +166,7 @@ def in_full(metric: str, compared: str) -> Mapping[str, Any]:
         "rank": number(f"Rank by {METRICS[metric]}"),
         **({"rank_before": number("Rank before")} if compared else {}),
         "learner": text("Learner"),
-        **(
-            {"email": text("E-mail"), "key": text("Vendor and user ID")}
-            if people.sees_names()
-            else {}
-        ),
+        **people.in_file(),
         "team_id": text("Team"),
         **figures,
         "vendors": number("Vendors"),
