@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 from sqlalchemy import Connection
 
+from dashboard import access
 from dashboard.base.outages import down_since
 from dashboard.base.paging import WHOLE, Part
 from dashboard.base.people import known_as, smallest_group, with_people
 from dashboard.base.percent import columns
-from dashboard.base.store import Version, actor, framed, kept, kept_a_moment, query, read
+from dashboard.base.store import Version, framed, kept, kept_a_moment, query, read
 from shared.outages import Outage
 from shared.queries import AnyRow, catalog, failures, leaderboard, learner
 from shared.queries.movement import Board
@@ -72,8 +73,10 @@ def _in_hours(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def own() -> catalog.Own | None:
-    """The viewer, where they are a learner too, known by the e-mail address they sign in with."""
-    return query(catalog.known_by, actor().lower())
+    """The viewer, where they are a learner too, known by the verified e-mail address of the
+    sign-in."""
+    address = access.present().address
+    return query(catalog.known_by, address) if address else None
 
 
 def place_of(metric: str, board: Board, key: str) -> int | None:

@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import Engine, insert
 from streamlit.testing.v1 import AppTest
 
+from dashboard import viewer as dashboard_viewer
 from dashboard.base import pieces
 from dashboard.base.pieces import NO_LINK, plain
+from dashboard.viewer import Role, Viewer
 from shared.bulk import table_of
 from shared.models import Heartbeat
 from shared.queries.leaderboard import TEAM_RULES
@@ -369,3 +371,38 @@ def test_the_file_holds_all_that_the_filter_matches(
     ]  # fmt: skip
     assert first[2:7] == ["u-000@x.com", "u-000@x.com", "mindtickle/u-000", "west", "100.0"]
     assert len(rest) == 119
+
+
+@pytest.fixture
+def as_dana(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dana has signed in, as an admin."""
+    viewer = Viewer(DANA, frozenset({Role.ADMIN}), address=DANA)
+    monkeypatch.setattr(dashboard_viewer, "viewer", lambda: viewer)
+
+
+@pytest.mark.usefixtures("company", "as_dana")
+def test_a_viewer_who_is_a_learner_sees_which_row_is_theirs(open_page: Open) -> None:
+    page = open_page()
+    assert f"{DANA} (you)" in addresses(page)
+    next(one for one in page.button if one.label == "My team").click().run()
+    assert page.selectbox("team").value == "west"
+    assert [one.removesuffix(" (you)") for one in addresses(page)] == [DANA, PAUL]
+
+
+@pytest.mark.usefixtures("crowd", "as_dana")
+def test_show_me_leads_to_the_page_with_ones_own_row(
+    open_page: Open, send: Send, store: Engine
+) -> None:
+    provision(send, "dana", DANA, "west")
+    tables.progress(store, ("dana", "m-1", datetime.now(UTC).date(), 10, 60))
+    page = open_page(find="u-0")
+    next(one for one in page.button if one.label == "Show me").click().run()
+    assert page.query_params["page"] in ("3", ["3"])
+    assert "find" not in page.query_params
+    assert f"{DANA} (you)" in addresses(page)
+
+
+@pytest.mark.usefixtures("company")
+def test_a_viewer_who_is_no_learner_has_no_row_of_their_own(open_page: Open) -> None:
+    page = open_page()
+    assert not [one for one in page.button if one.label in ("Show me", "My team")]
