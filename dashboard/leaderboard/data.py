@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -84,21 +84,17 @@ def place_of(metric: str, board: Board, key: str) -> int | None:
     return query(leaderboard.place_of, metric, board, key)
 
 
-@kept
-def team_board(version: Version, metric: str, board: Board) -> pd.DataFrame:
+def team_board(metric: str, board: Board) -> pd.DataFrame:
     """place, move, team_id, average (a member), average_before, total, members, moved; time in
     hours."""
-    with read() as connection:
-        rows = leaderboard.teams(connection, metric, board, smallest_group())
+    rows = query(leaderboard.teams, metric, board, smallest_group())
     figures = ["average", "average_before", "total"]
     return framed(rows, lambda frame: _placed(frame).assign(**_in_units(frame[figures], metric)))
 
 
-@kept
-def module_board(version: Version, board: Board) -> pd.DataFrame:
+def module_board(board: Board) -> pd.DataFrame:
     """place, module_name, people, gained, completed, average, time (hours)."""
-    with read() as connection:
-        rows = leaderboard.modules(connection, board)
+    rows = query(leaderboard.modules, board)
     return framed(
         rows,
         lambda frame: _placed(columns(frame, "average")).assign(time=frame["time"] / _unit("time")),
@@ -119,11 +115,8 @@ class Figures(NamedTuple):
     people: int
 
 
-@kept
-def figures(version: Version, board: Board) -> Figures:
-    with read() as connection:
-        row = leaderboard.totals(connection, board)
-        people = catalog.learners(connection, board.who)
+def figures(board: Board) -> Figures:
+    row, people = query(leaderboard.totals, board), query(catalog.learners, board.who)
     before = _totals(row, "_before") if board.window.before else None
     return Figures(_totals(row), before, people)
 
@@ -139,8 +132,8 @@ def _unit(metric: str) -> int:
 
 
 class Leader(NamedTuple):
-    """Who gained most, in points; how many others gained as much; the module with the largest
-    share of it."""
+    """The learner who gained most, in points; how many others gained as much; the module with the
+    largest share of it."""
 
     learner: str
     gained: float
@@ -150,7 +143,8 @@ class Leader(NamedTuple):
 
 
 class Call(NamedTuple):
-    """Who is one module from passing whom: `gap` points behind, `left` to gain in the module."""
+    """A learner who is one module from passing another: `gap` points behind, `left` to gain in the
+    module."""
 
     key: str
     learner: str
@@ -161,31 +155,29 @@ class Call(NamedTuple):
 
 
 class Headline(NamedTuple):
-    """The answers of the first line; None where there is nothing to tell."""
+    """The answers of the first line; None for an answer without data."""
 
     leader: Leader | None
     slipped: leaderboard.Slipped | None
     call: Call | None
 
 
-@kept
-def headline(version: Version, board: Board) -> Headline:
-    call = next(iter(close_calls(version, board)), None)
-    with read() as connection:
-        slipped = leaderboard.slipped(connection, "gained", board, smallest_group())
-        return Headline(_leader(connection, board), slipped, call)
+def headline(board: Board) -> Headline:
+    call = next(iter(close_calls(board)), None)
+    slipped = query(leaderboard.slipped, "gained", board, smallest_group())
+    return Headline(_leader(board), slipped, call)
 
 
-def _leader(connection: Connection, board: Board) -> Leader | None:
-    for row in leaderboard.learners(connection, "gained", board.now(), limit=1):
+def _leader(board: Board) -> Leader | None:
+    for row in query(leaderboard.learners, "gained", board.now(), limit=1):
         if row.gained > 0:
-            most = leaderboard.by_module(connection, board, row.person)[0]
+            most = query(leaderboard.by_module, board, row.person)[0]
             name = known_as(row.name, row.email, row.key)
             return Leader(name, row.gained, row.equals, most.module_name, most.gained)
     return None
 
 
-def _calls(connection: Connection, board: Board, **which: Any) -> list[Call]:
+def _calls(rows: Sequence[AnyRow]) -> list[Call]:
     return [
         Call(
             row.key,
@@ -195,18 +187,17 @@ def _calls(connection: Connection, board: Board, **which: Any) -> list[Call]:
             row.module_name,
             row.left,
         )
-        for row in leaderboard.close_calls(connection, board, **which)
+        for row in rows
     ]
 
 
-@kept
-def close_calls(version: Version, board: Board) -> list[Call]:
-    with read() as connection:
-        return _calls(connection, board)
+def close_calls(board: Board) -> list[Call]:
+    """None in a period that is over: nothing can be gained in it."""
+    return [] if board.window.until else _calls(query(leaderboard.close_calls, board))
 
 
 class Climber(NamedTuple):
-    """Somebody who won `rise` places against the period before."""
+    """A learner who won `rise` places against the period before."""
 
     key: str
     learner: str
@@ -214,18 +205,13 @@ class Climber(NamedTuple):
     rank: int
 
 
-@kept
-def climbers(version: Version, metric: str, board: Board) -> list[Climber]:
-    with read() as connection:
-        return [
-            Climber(
-                row.key,
-                known_as(row.name, row.email, row.key),
-                row.rank_before - row.rank,
-                row.rank,
-            )
-            for row in leaderboard.climbers(connection, metric, board)
-        ]
+def climbers(metric: str, board: Board) -> list[Climber]:
+    return [
+        Climber(
+            row.key, known_as(row.name, row.email, row.key), row.rank_before - row.rank, row.rank
+        )
+        for row in query(leaderboard.climbers, metric, board)
+    ]
 
 
 class Lag(NamedTuple):
@@ -258,9 +244,9 @@ def lag(version: Version, window: Window) -> Lag:
     return Lag(missing.events, missing.first, _down(window))
 
 
-class Told(NamedTuple):
+class ProgressEvent(NamedTuple):
     """An event of progress, on the viewer's clock; None for what cannot be read from it, and for
-    a delivery that has gone by age."""
+    a delivery that was deleted by age."""
 
     at: datetime
     vendor: str
@@ -271,7 +257,7 @@ class Told(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """Why somebody stands where they stand."""
+    """Why a learner has their rank."""
 
     learner: str
     near: pd.DataFrame
@@ -279,26 +265,26 @@ class Explained(NamedTuple):
     and `own`: whether it is their row. Empty if they did not move."""
     modules: pd.DataFrame
     """module_id, module_name, gained, completed, pct_before, pct, time (hours)."""
-    events: list[Told]
+    events: list[ProgressEvent]
     call: Call | None
 
 
 @kept
 def explained(version: Version, metric: str, board: Board, key: str, zone: str) -> Explained | None:
-    """About the person with this account, `vendor/user_id`; None if they are not among those who
-    are asked about."""
+    """About the person with this account, `vendor/user_id`; None if the board is not about them."""
     vendor, _, user_id = key.partition("/")
     with read() as connection:
         person = learner.person_at(connection, vendor, user_id)
         profile = person and learner.profile(connection, person, board.who)
         if not person or not profile:
             return None
+        calls = () if board.window.until else leaderboard.close_calls(connection, board, person)
         return Explained(
             known_as(profile.name, profile.email, profile.key),
             _near(connection, metric, board, person),
             _modules(connection, board, person),
             _events(connection, board, person, zone),
-            next(iter(_calls(connection, board, person=person)), None),
+            next(iter(_calls(calls)), None),
         )
 
 
@@ -324,21 +310,21 @@ def _modules(connection: Connection, board: Board, person: str) -> pd.DataFrame:
     )
 
 
-def _events(connection: Connection, board: Board, person: str, zone: str) -> list[Told]:
+def _events(connection: Connection, board: Board, person: str, zone: str) -> list[ProgressEvent]:
     window = board.window
     facts = vendor_facts(connection)
     types = {one.progress.event_type for one in facts.values() if one.progress}
     rows = learner.events(connection, person, window.since, window.until, types)
-    told = [_told(row, facts.get(row.vendor), zone) for row in rows]
-    asked = [one for one in told if board.module in (None, (one.vendor, one.module_id))]
+    found = [_progress_event(row, facts.get(row.vendor), zone) for row in rows]
+    asked = [one for one in found if board.module in (None, (one.vendor, one.module_id))]
     return asked[:EVENTS_SHOWN]
 
 
-def _told(row: learner.EventRow, vendor: VendorFacts | None, zone: str) -> Told:
+def _progress_event(row: learner.EventRow, vendor: VendorFacts | None, zone: str) -> ProgressEvent:
     """What an event says of a module; a vendor's body may hold anything."""
     at = row.occurred_at.astimezone(ZoneInfo(zone))
     said = vendor and vendor.progress and vendor.progress.read(row.payload)
-    return Told(at, row.vendor, row.delivery_id, *(said or ()))
+    return ProgressEvent(at, row.vendor, row.delivery_id, *(said or ()))
 
 
 def _placed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -22,13 +22,13 @@ def head() -> None:
     windows.follow(opened)
     version = store.version()
     view.notice(data.lag(version, window))
-    figures = data.figures(version, board)
+    figures = data.figures(board)
     if not figures.now["active"]:
         states.nothing_here(
             version, "No activity in this period. Try a longer one, or fewer filters."
         )
         return
-    view.headline(data.headline(version, board), filters.in_words(), compared)
+    view.headline(data.headline(board), filters.in_words(), compared)
     view.figures(figures, compared)
 
 
@@ -51,13 +51,13 @@ def learners(metric: str, find: str) -> None:
         columns = view.in_full(metric, compared)
         pieces.csv_of(lambda: data.whole_board(metric, board, find), columns, "learners")
     with aside, st.container(gap="xsmall"):
-        view.climbers(data.climbers(version, metric, board))
-        view.close_calls(data.close_calls(version, board))
+        view.climbers(data.climbers(metric, board))
+        view.close_calls(data.close_calls(board))
 
 
 @st.fragment(run_every=pieces.LIVE)
 def teams(metric: str) -> None:
-    frame = data.team_board(store.version(), metric, board)
+    frame = data.team_board(metric, board)
     if frame.empty:
         st.info("No learner here is on the roster of a team.", icon=":material/info:")
         return
@@ -67,7 +67,7 @@ def teams(metric: str) -> None:
 
 @st.fragment(run_every=pieces.LIVE)
 def modules() -> None:
-    frame = data.module_board(store.version(), board)
+    frame = data.module_board(board)
     if not frame.empty:
         view.modules(frame)
 

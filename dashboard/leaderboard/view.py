@@ -88,8 +88,8 @@ def _clock(at: datetime) -> str:
 
 
 def headline(shown: data.Headline, window: str, compared: str) -> None:
-    """Who gained most and why, which team slipped, who is about to pass whom. `compared` says what
-    the window is compared with."""
+    """Who gained most and why, which team slipped, and who is about to pass the next one.
+    `compared` says what the window is compared with."""
     said = []
     if shown.leader:
         said.append(_leads(shown.leader, window))
@@ -338,17 +338,17 @@ def _close() -> None:
 def _dialog(
     version: store.Version, metric: str, board: Board, window: str, key: str | None
 ) -> None:
-    told = key and data.explained(version, metric, board, key, viewer_zone())
-    if not key or not told:
+    shown = key and data.explained(version, metric, board, key, viewer_zone())
+    if not key or not shown:
         st.info("No learner with this ID here, or not on your teams.")
         return
-    if told.near.empty:
-        st.info(f"{plain(told.learner)} made no progress {window}, so has no rank.")
+    if shown.near.empty:
+        st.info(f"{plain(shown.learner)} made no progress {window}, so has no rank.")
     else:
-        st.markdown(_standing(told, metric))
-        _near(told.near, metric, compared=board.window.before is not None)
-        _modules(told.modules)
-        _events(told.events)
+        st.markdown(_standing(shown, metric, over=board.window.until is not None))
+        _near(shown.near, metric, compared=board.window.before is not None)
+        _modules(shown.modules)
+        _events(shown.events)
     st.page_link(
         people.PAGE,
         label="Everything about this learner",
@@ -357,15 +357,17 @@ def _dialog(
     )
 
 
-def _standing(told: data.Explained, metric: str) -> str:
-    """`Ines Ko: 2nd with 290 points, tied with Paul Adeyemi. 23 points behind Dana Brooks: …`"""
-    rows: list[Any] = list(told.near.itertuples())
+def _standing(shown: data.Explained, metric: str, *, over: bool) -> str:
+    """`Ines Ko: 2nd with 290 points, tied with Paul Adeyemi. 23 points behind Dana Brooks: …`
+
+    In a period that is over there is nothing left to gain."""
+    rows: list[Any] = list(shown.near.itertuples())
     own = next(one for one in rows if one.own)
     figure = amount(metric, getattr(own, metric))
-    said = f"**{plain(told.learner)}**: **{ordinal(own.rank)}** with **{figure}**"
+    said = f"**{plain(shown.learner)}**: **{ordinal(own.rank)}** with **{figure}**"
     said += f"{_tied(rows, own)}."
     for other in [one for one in rows if one.rank < own.rank][-1:]:
-        passing = _one_module(told.call) if metric == "gained" else ""
+        passing = _one_module(shown.call) if metric == "gained" and not over else ""
         said += f" {amount(metric, other.gap)} behind {plain(other.learner)}{passing}."
     for other in [one for one in rows if one.rank > own.rank][:1]:
         said += f" {amount(metric, -other.gap)} ahead of {plain(other.learner)}."
@@ -418,7 +420,7 @@ def _modules(frame: pd.DataFrame) -> None:
     table(frame.assign(completed=frame["completed"] > 0), columns, "Points by module", "explained")
 
 
-def _events(shown: list[data.Told]) -> None:
+def _events(shown: list[data.ProgressEvent]) -> None:
     linked = access.may("deliveries")
     opens = "; each opens its delivery" if linked else ""
     st.caption(f"The events behind it, the latest first{opens}")
@@ -430,12 +432,12 @@ def _events(shown: list[data.Told]) -> None:
         st.caption(f"Only the latest {data.EVENTS_SHOWN} are shown.")
 
 
-def _event(one: data.Told, *, linked: bool) -> None:
+def _event(one: data.ProgressEvent, *, linked: bool) -> None:
     said = f"{one.at:%-d %b, %H:%M} · {plain(one.module or 'unknown')}: {percent(one.pct)}"
     if not linked:
         st.caption(said)
     elif one.delivery_id is None:
-        st.caption(f"{said} (its delivery has gone by age)")
+        st.caption(f"{said} (its delivery was deleted by age)")
     else:
         at = {"delivery": str(one.delivery_id)}
         st.page_link("deliveries/page.py", label=said, query_params=at, icon="")

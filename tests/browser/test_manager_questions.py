@@ -1,5 +1,5 @@
 """A sales manager in Tokyo asks the leaderboard who gained most and why, which team slipped, and
-who is one module from passing whom."""
+who is one module from passing the next."""
 
 import re
 from collections.abc import Iterator

@@ -36,7 +36,9 @@ def test_an_empty_store_shows_the_address_to_register_and_a_signed_curl(open_pag
 
 
 @pytest.mark.usefixtures("company")
-def test_the_one_who_gained_most_stands_first_and_ties_share_a_place(open_page: Open) -> None:
+def test_the_learner_with_the_largest_gain_stands_first_and_ties_share_a_place(
+    open_page: Open,
+) -> None:
     board = open_page().dataframe[0].value
     assert board["place"].tolist() == ["1", "2=", "2="]
     assert board["learner"].tolist() == [
@@ -86,7 +88,7 @@ def test_a_leaver_is_shown_only_when_asked_for(open_page: Open, send: Send) -> N
     assert "dana@acme.example" in set(with_leavers["learner"])
 
 
-def test_somebody_without_a_roster_event_is_shown_as_unknown(open_page: Open, send: Send) -> None:
+def test_a_learner_without_a_roster_event_is_shown_as_unknown(open_page: Open, send: Send) -> None:
     send("module.progress", playing.progress("u-9"))
     assert open_page().dataframe[0].value["learner"].tolist() == ["unknown (u-9)"]
 
@@ -131,8 +133,21 @@ def test_the_first_line_says_which_team_slipped_and_against_what(
 
 
 @pytest.mark.usefixtures("company")
-def test_the_first_line_says_who_is_one_module_from_passing_whom(open_page: Open) -> None:
+def test_the_first_line_says_who_is_one_module_from_passing_the_next(open_page: Open) -> None:
     assert f"**{INES}** is one module from passing {DANA}." in said(open_page())
+
+
+@pytest.mark.usefixtures("company")
+def test_in_a_period_that_is_over_no_one_is_about_to_pass(open_page: Open, send: Send) -> None:
+    for user_id, pct in (("u-1", 90), ("u-2", 60)):
+        more = playing.progress(user_id, moduleId="m-2", progressPct=pct)
+        send("module.progress", more, days_ago=9)
+    over = {"window": "custom", "days": [str(_days_ago(10)), str(_days_ago(8))]}
+    words = said(open_page(**over, learner="mindtickle/u-2"))
+    assert f"**{DANA}** gained most on these days: 90 points" in words
+    assert f"30 points behind {DANA}." in words
+    assert "from passing" not in words
+    assert "left" not in words
 
 
 @pytest.mark.usefixtures("company")
@@ -214,27 +229,27 @@ def test_a_rank_is_explained_module_by_module_with_the_deliveries(
         ["Pricing", 40, 0, 40],
     ]
     links = [link.proto for link in page.get("page_link") if " · " in link.proto.label]
-    told = [(one.label.replace("\\", "").partition(" · ")[2], one.query_string) for one in links]
-    assert told == [("Pricing: 40 %", "delivery=7"), ("Discovery calls: 60 %", "delivery=5")]
+    linked = [(one.label.replace("\\", "").partition(" · ")[2], one.query_string) for one in links]
+    assert linked == [("Pricing: 40 %", "delivery=7"), ("Discovery calls: 60 %", "delivery=5")]
 
 
 @pytest.mark.usefixtures("company")
 @pytest.mark.parametrize(
     "key", ["mindtickle/nobody", "nonsense", "mindtickle/u-2' or 1=1 --", "/", "x/*bold*"]
 )
-def test_an_address_of_nobody_gets_a_plain_sentence(open_page: Open, key: str) -> None:
+def test_an_address_of_no_learner_gets_a_plain_sentence(open_page: Open, key: str) -> None:
     page = open_page(learner=key)
     assert page.info[-1].value == "No learner with this ID here, or not on your teams."
 
 
 @pytest.mark.usefixtures("company")
-def test_somebody_outside_the_filters_is_not_explained(open_page: Open) -> None:
+def test_a_learner_outside_the_filters_is_not_explained(open_page: Open) -> None:
     page = open_page(learner="mindtickle/u-2", team="west")
     assert "No learner with this ID here" in page.info[-1].value
 
 
 @pytest.mark.usefixtures("company")
-def test_somebody_who_did_not_move_has_no_rank(open_page: Open, send: Send) -> None:
+def test_a_learner_without_activity_has_no_rank(open_page: Open, send: Send) -> None:
     provision(send, "u-4", "omar@acme.example", "east")
     page = open_page(learner="mindtickle/u-4")
     assert "made no progress in the last 7 days, so has no rank" in page.info[-1].value
@@ -309,7 +324,7 @@ def test_points_stay_with_the_team_or_move_with_the_learner_as_chosen(
 
 @pytest.fixture
 def crowd(store: Engine, send: Send) -> None:
-    """120 learners, the first of whom gained most, and one without activity."""
+    """120 learners, each gained less than the one before, and one without activity."""
     provision(send, "u-x", "idle@x.com", "west")
     today = datetime.now(UTC).date()
     tables.people(store, *((f"u-{n:03}", "west") for n in range(120)))
