@@ -28,6 +28,8 @@ class Viewer(NamedTuple):
     name: str
     roles: frozenset[Role]
     teams: tuple[str, ...] | None = None
+    address: str = ""
+    """The e-mail address, if the provider says that it is verified."""
 
 
 LOCAL = Viewer("dashboard", frozenset({Role.ADMIN}))
@@ -75,6 +77,7 @@ def _known(claims: Mapping[str, Any], config: DashboardSettings) -> Viewer:
         address or f"{claims.get('sub')}",
         roles,
         _teams(claims, address, config) if limited else None,
+        address,
     )
 
 

@@ -1,20 +1,26 @@
 """Entries of the audit log for the page."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
+from dashboard.base.paging import Part
 from dashboard.base.people import sees_names, unnamed_log
-from dashboard.base.store import Version, cached, framed, kept, local, read
+from dashboard.base.store import framed, local, query, query_seldom
 from shared.queries import audit
 from shared.queries.audit import Asked
 from shared.queries.windows import Window
 
 
-@kept
-def entries(version: Version, asked: Asked, zone: str) -> pd.DataFrame:
-    """at (the viewer's time zone), actor, action, subject, detail, of."""
-    with read() as connection:
-        rows = audit.entries(connection, asked)
+def entries(asked: Asked, zone: str, part: Part) -> pd.DataFrame:
+    """at (the viewer's time zone), actor, action, subject, detail."""
+    rows = query(audit.entries, asked, part.limit, part.offset)
     return framed(rows, lambda frame: unnamed_log(local(frame, zone, "at")))
+
+
+def how_many(asked: Asked) -> int:
+    """The number of entries that the filters match."""
+    return query(audit.how_many, asked)
 
 
 def asked(window: Window, actor: str | None, action: str | None, words: str) -> Asked:
@@ -22,13 +28,9 @@ def asked(window: Window, actor: str | None, action: str | None, words: str) -> 
     return Asked(window, actor, action, words or None, in_detail=sees_names())
 
 
-@cached("30s")
-def actors() -> list[str]:
-    with read() as connection:
-        return list(audit.actors(connection))
+def actors() -> Sequence[str]:
+    return query_seldom(audit.actors)
 
 
-@cached("30s")
-def actions() -> list[str]:
-    with read() as connection:
-        return list(audit.actions(connection))
+def actions() -> Sequence[str]:
+    return query_seldom(audit.actions)

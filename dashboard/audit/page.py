@@ -3,8 +3,9 @@
 import streamlit as st
 
 from dashboard.audit import data, view
-from dashboard.base import filters, pieces, store, windows
+from dashboard.base import filters, paging, pieces, windows
 
+zone = windows.viewer_zone()
 with pieces.row():
     window = filters.window("30d")
 with pieces.row():
@@ -16,11 +17,15 @@ with pieces.row():
 @st.fragment(run_every=pieces.LIVE)
 def live() -> None:
     asked = data.asked(window, actor, action, words)
-    found = data.entries(store.version(), asked, windows.viewer_zone())
-    if found.empty:
+    total = data.how_many(asked)
+    if not total:
         st.info("No activity in this period. Try a longer one.", icon=":material/info:")
         return
-    view.listed(found)
+    rows = st.container()
+    part = paging.choose(total)
+    with rows:
+        view.listed(data.entries(asked, zone, part))
+    pieces.csv_of(lambda: data.entries(asked, zone, paging.WHOLE), view.COLUMNS, "audit")
 
 
 live()

@@ -15,7 +15,5 @@ COLUMNS = {
 
 
 def listed(found: pd.DataFrame) -> None:
-    """Entries, how many of all are shown, and their CSV."""
-    pieces.cut_off(len(found), int(found["of"].iloc[0]))
+    """A page of entries."""
     pieces.table(found, COLUMNS, "Audit log, the newest first", "audit")
-    pieces.csv(found, COLUMNS, "audit")

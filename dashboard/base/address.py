@@ -4,7 +4,7 @@ The address holds stable keys, never labels: labels are words, and change. `bind
 Streamlit writes labels and silently drops what it does not know, so widgets are bound here.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
@@ -61,7 +61,7 @@ def bound(field: Field[T], draw: Callable[[], T]) -> T:
         st.session_state[key] = stands
     value = draw()
     if value != stands:
-        write(key, () if value == default else field.written(value))
+        write({key: () if value == default else field.written(value)})
     elif asked and found is None:
         st.session_state["address_unknown"][key] = Unknown(field.label, tuple(asked), field.shown)
     seen[key] = st.query_params.get_all(key)
@@ -73,14 +73,11 @@ def unknown() -> list[Unknown]:
     return list(st.session_state["address_unknown"].values())
 
 
-def write(key: str, values: Iterable[str]) -> None:
-    """Put a value into the address, as one step of the browser's history."""
-    parameters = {name: st.query_params.get_all(name) for name in st.query_params if name != key}
-    if key != PAGE:
-        parameters.pop(PAGE, None)
-    if chosen := list(values):
-        parameters[key] = chosen
-    st.query_params.from_dict(parameters)
+def write(changes: Mapping[str, Iterable[str]]) -> None:
+    """Put values into the address, as one step of the browser's history."""
+    parameters = {name: st.query_params.get_all(name) for name in st.query_params}
+    parameters |= {PAGE: []} | {name: list(values) for name, values in changes.items()}
+    st.query_params.from_dict({name: values for name, values in parameters.items() if values})
 
 
 def query() -> str:

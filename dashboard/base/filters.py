@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import streamlit as st
 
@@ -46,7 +47,7 @@ def choose_vendor() -> str | None:
     return choose("Vendor", "vendor", vendors, "All vendors") if len(vendors) > 1 else None
 
 
-def switch(label: str, key: str, options: Mapping[str, str], default: str) -> str:
+def switch(label: str, key: str, options: Mapping[Any, str], default: str) -> str:
     """A choice of few, all visible, by their keys."""
 
     def draw() -> str:

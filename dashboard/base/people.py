@@ -6,6 +6,8 @@ cell, not in the data of a chart, not in a link, not in the key of a widget.
 
 import hmac
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -127,6 +129,12 @@ def unnamed_log(frame: pd.DataFrame) -> pd.DataFrame:
     of_case = frame["subject"].str.startswith("case ", na=False)
     free = of_case & frame["detail"].str.contains(FREE_WORDS)
     return frame.assign(detail=frame["detail"].map(without_addresses).mask(free, HIDDEN))
+
+
+def in_file() -> Mapping[str, Any]:
+    """The columns that tell people of one name apart in a CSV, for a role that sees names."""
+    text = st.column_config.TextColumn
+    return {"email": text("E-mail"), "key": text("Vendor and user ID")} if sees_names() else {}
 
 
 PAGE = "learner/page.py"

@@ -1,7 +1,7 @@
 """The pieces that pages share."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
@@ -68,14 +68,26 @@ def table(
     )
 
 
+class File(NamedTuple):
+    """What a CSV holds where a list is shown by the page: all its rows, under these columns."""
+
+    whole: Callable[[], pd.DataFrame]
+    columns: Mapping[str, Any]
+
+
 def section(
-    title: str, frame: pd.DataFrame, columns: Mapping[str, Any], name: str, nothing: str
+    title: str,
+    frame: pd.DataFrame,
+    columns: Mapping[str, Any],
+    name: str,
+    nothing: str,
+    file: File | None = None,
 ) -> None:
     """A table under its heading, with its CSV; where there is nothing, the words for that."""
     with row():
         st.subheader(title, anchor=False)
         if len(frame):
-            csv(frame, columns, name)
+            csv_of(*(file or File(lambda: frame, columns)), name)
     if frame.empty:
         st.caption(nothing)
     else:
@@ -98,8 +110,14 @@ def link_to_view() -> None:
 
 def csv(frame: pd.DataFrame, columns: Mapping[str, Any], name: str) -> None:
     """Have the page offer what is on screen as `<name>.csv`, see `downloads`."""
+    csv_of(lambda: frame, columns, name)
+
+
+def csv_of(whole: Callable[[], pd.DataFrame], columns: Mapping[str, Any], name: str) -> None:
+    """The same of a list that is shown by the page: `whole` has all its rows, and is asked for them
+    on the click."""
     drawn = st.session_state.get("downloads")
-    st.session_state.setdefault("tables", {})[name] = (frame, columns)
+    st.session_state.setdefault("tables", {})[name] = (whole, columns)
     if drawn is not None and name not in drawn:
         st.rerun()  # a live part has a table that was empty when the page was drawn
 
@@ -107,8 +125,8 @@ def csv(frame: pd.DataFrame, columns: Mapping[str, Any], name: str) -> None:
 @contextmanager
 def downloads() -> Iterator[None]:
     """Around a page: below it, a button for each of its tables. A file is made on a click, of what
-    is on screen then, and given only once the audit log says so; where that cannot be written there
-    is no button.
+    the page then asks for, and given only once the audit log says so; where that cannot be written
+    there is no button.
 
     The buttons are in no live part: drawn again each second, one that is just clicked would ask for
     a file that has gone.
@@ -127,12 +145,13 @@ def downloads() -> Iterator[None]:
             _download(tables, name)
 
 
-Table = tuple[pd.DataFrame, Mapping[str, Any]]
+Table = tuple[Callable[[], pd.DataFrame], Mapping[str, Any]]
 
 
 def _download(tables: Mapping[str, Table], name: str) -> None:
     def made() -> bytes:
-        frame, columns = tables[name]
+        whole, columns = tables[name]
+        frame = whole()
         content = as_csv(frame, columns)
         store.note_export(name, len(frame))
         return content

@@ -1,7 +1,7 @@
 """The store as pages see it: connection, caches, and what every page asks.
 
-Everything cached is keyed by `version`, which moves with every delivery and with everything that
-somebody does on a page: a page asks for it once a second and reads the store again only then.
+Everything cached is keyed by `version`, which moves with every delivery and every action on a page:
+a page asks for it once a second, and reads the store again only when it has moved.
 """
 
 from collections import Counter
@@ -42,7 +42,7 @@ def cached(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A read that is cached for all sessions, and given to who may be here at all.
 
-    Whom it is about must be among its arguments: inside, nobody can be asked who is at the page.
+    What limits it to the viewer must be among its arguments: inside, there is no viewer.
     How people are named in it is: what is kept for one way of naming is not given for another.
     """
 
@@ -150,7 +150,7 @@ def _answer(ask: Callable[..., R], args: Any, kwargs: Any) -> R:
 
 @contextmanager
 def write(action: str) -> Iterator[Connection]:
-    """A transaction for what somebody does on a page, an action of `access.ACTIONS`. Raises
+    """A transaction for an action on a page, one of `access.ACTIONS`. Raises
     `access.Refused` if they may not."""
     access.require(action)
     with read().execution_options(immediate=True) as connection, connection.begin():
@@ -164,18 +164,18 @@ def actor() -> str:
 
 
 def everybody() -> Who:
-    """Whom the viewer may ask about at all, those who left too."""
+    """All people that the viewer may see, leavers too."""
     return access.who(Who(leavers=True))
 
 
 def note_export(name: str, rows: int) -> None:
-    """Write down that somebody has taken rows out of the store."""
+    """Write down that the viewer has exported rows."""
     with write("export") as connection:
         note(connection, actor(), "export", f"{name}.csv", f"{rows:,} rows")
 
 
 def as_the_viewer(made: Callable[[], R]) -> Callable[[], R]:
-    """The same, to be called later and outside of a run of the page, for whoever is at it now:
+    """The same, to be called later and outside of a run of the page, for the viewer of now:
     Streamlit makes a download's data so. Whether they still may is looked at then."""
     page = get_script_run_ctx()
 

@@ -1,10 +1,12 @@
 """The viewer's clock, and the windows of time that pages offer."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 import streamlit as st
+
+from shared.queries.windows import Window
 
 WINDOWS = {
     "today": "Today",
@@ -70,9 +72,31 @@ def today() -> date:
     return now().date()
 
 
-def follow(day: date) -> None:
-    """A page that stays open moves on to the viewer's new day."""
-    if day != today():
+def compared_with(window: Window, zone: str) -> str:
+    """What the figures of a window are compared with, as it follows "vs" or "than on": `the same
+    weekdays 5 weeks earlier, up to 08:30`. Empty for all time."""
+    if not (window.since and window.before and window.before_until):
+        return ""
+    since, before, last = (
+        at.astimezone(ZoneInfo(zone)) for at in (window.since, window.before, window.before_until)
+    )
+    weeks = (since.date() - before.date()).days // 7
+    one_day = (last - timedelta(microseconds=1)).date() <= before.date()
+    earlier = "a week" if weeks == 1 else f"{weeks} weeks"
+    said = f"the same weekday{'' if one_day else 's'} {earlier} earlier"
+    return said if window.until else f"{said}, up to {last:%H:%M}"
+
+
+def quarter_hour() -> datetime:
+    """The begin of this quarter of an hour, up to which running periods are compared."""
+    at = now()
+    return at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0)
+
+
+def follow(opened: datetime) -> None:
+    """A page that stays open moves on: its periods begin with the viewer's day, and are compared up
+    to the same time of day."""
+    if opened != quarter_hour():
         st.rerun()
 
 

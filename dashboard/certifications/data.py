@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from dashboard.base.certificates import TIMES, with_courses
+from dashboard.base.paging import Part
 from dashboard.base.people import with_people
 from dashboard.base.store import Version, actor, framed, kept, local, read, write
 from shared import certificates as renewals
@@ -31,11 +32,15 @@ def by_team(version: Version, who: Who) -> pd.DataFrame:
 
 
 @kept
-def certificates(version: Version, who: Who, zone: str, *, renewed: bool = False) -> pd.DataFrame:
+def certificates(
+    version: Version, who: Who, zone: str, part: Part, *, renewed: bool = False
+) -> pd.DataFrame:
     """Rows of the query with `learner`, and times in the viewer's zone."""
     with read() as connection:
         now = datetime.now(UTC)
-        rows = certifications.certificates(connection, who, now, renewed=renewed)
+        rows = certifications.certificates(
+            connection, who, now, part.limit, part.offset, renewed=renewed
+        )
     return framed(rows, lambda frame: local(with_people(frame), zone, *TIMES))
 
 
@@ -52,10 +57,10 @@ def undo_renewal(renewal_id: int) -> bool:
 
 
 @kept
-def completions(version: Version, who: Who, window: Window, zone: str) -> pd.DataFrame:
+def completions(version: Version, who: Who, window: Window, zone: str, part: Part) -> pd.DataFrame:
     """learner, team_id, key, course, score, completed_at, report_url, of; the latest first."""
     with read() as connection:
-        rows = certifications.completions(connection, who, window)
+        rows = certifications.completions(connection, who, window, part.limit, part.offset)
     return framed(rows, lambda frame: with_courses(local(with_people(frame), zone, "completed_at")))
 
 

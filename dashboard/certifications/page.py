@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from dashboard.base import filters, people, pieces, states, store, windows
-from dashboard.base.certificates import completion_columns
+from dashboard.base import filters, paging, people, pieces, states, store, windows
 from dashboard.certifications import data, marks, view
 
 VIEWS = {"certificates": "Certificates", "courses": "Course completions"}
@@ -13,6 +12,7 @@ WHO = {
     "team_id": st.column_config.TextColumn("Team"),
 }
 
+zone = windows.viewer_zone()
 with pieces.row():
     tab = filters.switch("View", "view", VIEWS, "certificates")
     if tab == "courses":
@@ -36,8 +36,11 @@ def certificates() -> None:
     view.headline(counts)
     listed, teams = st.columns([3, 1], gap="medium")
     with listed:
-        view.listed(data.certificates(version, who, windows.viewer_zone()), WHO)
-        view.renewed(data.certificates(version, who, windows.viewer_zone(), renewed=True), WHO)
+        rows = st.container()
+        part = paging.choose(counts.expired + counts.expires_soon + counts.valid)
+        with rows:
+            view.listed(lambda asked: data.certificates(version, who, zone, asked), part, WHO)
+        view.renewed(lambda asked: data.certificates(version, who, zone, asked, renewed=True), WHO)
     with teams:
         pieces.section("By team", data.by_team(version, who), view.TEAM, "teams", "")
 
@@ -45,17 +48,20 @@ def certificates() -> None:
 @st.fragment(run_every=pieces.LIVE)
 def courses() -> None:
     version = store.version()
-    frame = data.completions(version, who, window, windows.viewer_zone())
-    if frame.empty:
+    counted = data.courses(version, who, window)
+    if counted.empty:
         states.nothing_here(version, "No course completed in this period. Choose a longer one.")
         return
-    counted = data.courses(version, who, window)
-    st.markdown(f"**{int(frame['of'].iloc[0]):,} completions** of {len(counted):,} courses.")
+    total = int(counted["completions"].sum())
+    st.markdown(f"**{total:,} completions** of {len(counted):,} courses.")
     listed, by_course = st.columns([5, 3], gap="medium")
     with listed:
-        columns = {**WHO, **completion_columns(frame)}
-        pieces.section("Latest first", people.opened(frame), columns, "completions", "")
-        pieces.cut_off(len(frame), int(frame["of"].iloc[0]))
+        rows = st.container()
+        part = paging.choose(total)
+        with rows:
+            view.completed(
+                lambda asked: data.completions(version, who, window, zone, asked), part, WHO
+            )
     with by_course:
         pieces.section("By course", counted, view.course_columns(counted), "courses", "")
 

@@ -1,14 +1,19 @@
 """The certificates of people, by team, and completions by course."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import people, pieces
-from dashboard.base.certificates import CERTIFICATE, certificates_expire, standing
+from dashboard.base import paging, people, pieces
+from dashboard.base.certificates import (
+    CERTIFICATE,
+    certificates_expire,
+    completion_columns,
+    standing,
+)
 from dashboard.certifications import marks
 from shared.queries.certifications import CertificateCounts
 
@@ -35,6 +40,8 @@ RENEWED: Mapping[str, Any] = {
     "stands": st.column_config.TextColumn("Renewed"),
     "expired_at": CERTIFICATE["expired_at"],
 }
+RENEWED_SHOWN = 200
+"""Below the list that matters; the CSV has all."""
 MARK, UNDO = "Mark renewed", "Undo"
 
 
@@ -58,25 +65,44 @@ def _counted(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
 
 
-def listed(frame: pd.DataFrame, who: Mapping[str, Any]) -> None:
+Rows = Callable[[paging.Part], pd.DataFrame]
+"""The rows of a part of a list."""
+
+
+def listed(rows: Rows, part: paging.Part, who: Mapping[str, Any]) -> None:
     """Certificates that are not renewed, the most urgent first, with a button for roles that may
     mark one."""
+    frame = rows(part)
     if frame.empty:
         st.caption("Every expired certificate is renewed.")
         return
+    all_columns = {**who, **people.in_file(), **CERTIFICATE}
+    file = pieces.File(lambda: standing(rows(paging.WHOLE)), all_columns)
     frame, columns = _with_mark(standing(frame), {**who, **CERTIFICATE}, MARK)
-    pieces.section("Most urgent first", people.opened(frame), columns, "certificates", "")
-    pieces.cut_off(len(frame), int(frame["of"].iloc[0]))
+    pieces.section("Most urgent first", people.opened(frame), columns, "certificates", "", file)
 
 
-def renewed(frame: pd.DataFrame, who: Mapping[str, Any]) -> None:
-    """Renewed certificates, with who or what renewed each."""
+def completed(rows: Rows, part: paging.Part, who: Mapping[str, Any]) -> None:
+    """Completed courses, the latest first."""
+    frame = rows(part)
+    columns = completion_columns(frame)
+    file = pieces.File(lambda: rows(paging.WHOLE), {**who, **people.in_file(), **columns})
+    shown = people.opened(frame)
+    pieces.section("Latest first", shown, {**who, **columns}, "completions", "", file)
+
+
+def renewed(rows: Rows, who: Mapping[str, Any]) -> None:
+    """Renewed certificates, the latest first, with who or what renewed each."""
+    frame = rows(paging.Part(0, RENEWED_SHOWN))
     if frame.empty:
         return
+    there = int(frame["of"].iloc[0])
     shown = {name: one for name, one in who.items() if name != "open"}
+    all_columns = {**shown, **people.in_file(), **RENEWED}
+    file = pieces.File(lambda: standing(rows(paging.WHOLE)), all_columns)
     frame, columns = _with_mark(standing(frame), {**shown, **RENEWED}, UNDO)
-    pieces.section("Renewed", frame, columns, "renewed", "")
-    pieces.cut_off(len(frame), int(frame["of"].iloc[0]))
+    pieces.section("Renewed", frame, columns, "renewed", "", file)
+    pieces.cut_off(len(frame), there)
 
 
 def _with_mark(

@@ -5,7 +5,7 @@ import pandas as pd
 
 
 def points_by_module(frame: pd.DataFrame) -> alt.Chart:
-    """Bars: what somebody gained in each module."""
+    """Bars: what a learner gained in each module."""
     chart: alt.Chart = (
         alt.Chart(frame[["module_name", "gained"]])  # all its data goes to the browser
         .mark_bar(cornerRadiusTopRight=2, cornerRadiusBottomRight=2)

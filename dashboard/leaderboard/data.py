@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 from sqlalchemy import Connection
 
+from dashboard import access
 from dashboard.base.outages import down_since
+from dashboard.base.paging import WHOLE, Part
 from dashboard.base.people import known_as, smallest_group, with_people
 from dashboard.base.percent import columns
-from dashboard.base.store import Version, framed, kept, kept_a_moment, read
+from dashboard.base.store import Version, framed, kept, kept_a_moment, query, read
 from shared.diagnosis import SELDOM
 from shared.outages import Outage
 from shared.queries import AnyRow, catalog, deliveries, leaderboard, learner, missing
@@ -39,41 +41,62 @@ def board_of(who: Who, window: Window, module: tuple[str, str] | None) -> Board:
     return Board(who, window, module)
 
 
+def learner_count(metric: str, board: Board, find: str) -> int:
+    """How many learners stand on a board."""
+    return query(leaderboard.how_many, metric, board, find)
+
+
 @kept
-def learner_board(version: Version, metric: str, board: Board, day: Day) -> pd.DataFrame:
-    """key, place, move, learner, team_id, vendors (how many), gained, completed, average, time
-    (hours), weeks (points gained in each of the last eight) and `of`, how many there are in all."""
+def learner_board(
+    version: Version, metric: str, board: Board, day: Day, find: str = "", part: Part = WHOLE
+) -> pd.DataFrame:
+    """key, place, rank, rank_before, move, learner, email, team_id, vendors (how many), gained,
+    completed, average, time (hours), weeks (points gained in each of the last eight)."""
     with read() as connection:
-        rows = leaderboard.learners(connection, metric, board)
+        rows = leaderboard.learners(connection, metric, board, part.limit, part.offset, find)
         people = [row.person for row in rows]
         weeks = leaderboard.weekly(connection, board, week_begins(*day), people) if rows else ()
     gains = {row.person: [float(gain) for gain in row[1:]] for row in weeks}
-    return framed(
-        rows,
-        lambda frame: _placed(with_people(frame)).assign(
-            average=columns(frame, "average")["average"],
-            time=frame["time"] / _unit("time"),
-            weeks=frame["person"].map(gains),
-            vendors=frame["vendors"].map(lambda slugs: len(set(slugs.split(",")))),
-        ),
+    return framed(rows, lambda frame: _in_hours(frame).assign(weeks=frame["person"].map(gains)))
+
+
+def whole_board(metric: str, board: Board, find: str) -> pd.DataFrame:
+    """The same of all learners on a board, without the weeks."""
+    rows = query(leaderboard.learners, metric, board, limit=None, find=find)
+    return framed(rows, lambda frame: _in_hours(frame).round({"time": 2}))
+
+
+def _in_hours(frame: pd.DataFrame) -> pd.DataFrame:
+    return _placed(with_people(frame)).assign(
+        average=columns(frame, "average")["average"],
+        time=frame["time"] / _unit("time"),
+        vendors=frame["vendors"].map(lambda slugs: len(set(slugs.split(",")))),
     )
 
 
-@kept
-def team_board(version: Version, metric: str, board: Board) -> pd.DataFrame:
+def own() -> catalog.Own | None:
+    """The viewer, where they are a learner too, known by the verified e-mail address of the
+    sign-in."""
+    address = access.present().address
+    return query(catalog.known_by, address) if address else None
+
+
+def place_of(metric: str, board: Board, key: str) -> int | None:
+    """Where a person stands on a board, from 1."""
+    return query(leaderboard.place_of, metric, board, key)
+
+
+def team_board(metric: str, board: Board) -> pd.DataFrame:
     """place, move, team_id, average (a member), average_before, total, members, moved; time in
     hours."""
-    with read() as connection:
-        rows = leaderboard.teams(connection, metric, board, smallest_group())
+    rows = query(leaderboard.teams, metric, board, smallest_group())
     figures = ["average", "average_before", "total"]
     return framed(rows, lambda frame: _placed(frame).assign(**_in_units(frame[figures], metric)))
 
 
-@kept
-def module_board(version: Version, board: Board) -> pd.DataFrame:
+def module_board(board: Board) -> pd.DataFrame:
     """place, module_name, people, gained, completed, average, time (hours)."""
-    with read() as connection:
-        rows = leaderboard.modules(connection, board)
+    rows = query(leaderboard.modules, board)
     return framed(
         rows,
         lambda frame: _placed(columns(frame, "average")).assign(time=frame["time"] / _unit("time")),
@@ -94,11 +117,8 @@ class Figures(NamedTuple):
     people: int
 
 
-@kept
-def figures(version: Version, board: Board) -> Figures:
-    with read() as connection:
-        row = leaderboard.totals(connection, board)
-        people = catalog.learners(connection, board.who)
+def figures(board: Board) -> Figures:
+    row, people = query(leaderboard.totals, board), query(catalog.learners, board.who)
     before = _totals(row, "_before") if board.window.before else None
     return Figures(_totals(row), before, people)
 
@@ -114,8 +134,8 @@ def _unit(metric: str) -> int:
 
 
 class Leader(NamedTuple):
-    """Who gained most, in points; how many others gained as much; the module with the largest
-    share of it."""
+    """The learner who gained most, in points; how many others gained as much; the module with the
+    largest share of it."""
 
     learner: str
     gained: float
@@ -125,7 +145,8 @@ class Leader(NamedTuple):
 
 
 class Call(NamedTuple):
-    """Who is one module from passing whom: `gap` points behind, `left` to gain in the module."""
+    """A learner who is one module from passing another: `gap` points behind, `left` to gain in the
+    module."""
 
     key: str
     learner: str
@@ -136,31 +157,29 @@ class Call(NamedTuple):
 
 
 class Headline(NamedTuple):
-    """The answers of the first line; None where there is nothing to tell."""
+    """The answers of the first line; None for an answer without data."""
 
     leader: Leader | None
     slipped: leaderboard.Slipped | None
     call: Call | None
 
 
-@kept
-def headline(version: Version, board: Board) -> Headline:
-    call = next(iter(close_calls(version, board)), None)
-    with read() as connection:
-        slipped = leaderboard.slipped(connection, "gained", board, smallest_group())
-        return Headline(_leader(connection, board), slipped, call)
+def headline(board: Board) -> Headline:
+    call = next(iter(close_calls(board)), None)
+    slipped = query(leaderboard.slipped, "gained", board, smallest_group())
+    return Headline(_leader(board), slipped, call)
 
 
-def _leader(connection: Connection, board: Board) -> Leader | None:
-    for row in leaderboard.learners(connection, "gained", board.now(), limit=1):
+def _leader(board: Board) -> Leader | None:
+    for row in query(leaderboard.learners, "gained", board.now(), limit=1):
         if row.gained > 0:
-            most = leaderboard.by_module(connection, board, row.person)[0]
+            most = query(leaderboard.by_module, board, row.person)[0]
             name = known_as(row.name, row.email, row.key)
             return Leader(name, row.gained, row.equals, most.module_name, most.gained)
     return None
 
 
-def _calls(connection: Connection, board: Board, **which: Any) -> list[Call]:
+def _calls(rows: Sequence[AnyRow]) -> list[Call]:
     return [
         Call(
             row.key,
@@ -170,18 +189,17 @@ def _calls(connection: Connection, board: Board, **which: Any) -> list[Call]:
             row.module_name,
             row.left,
         )
-        for row in leaderboard.close_calls(connection, board, **which)
+        for row in rows
     ]
 
 
-@kept
-def close_calls(version: Version, board: Board) -> list[Call]:
-    with read() as connection:
-        return _calls(connection, board)
+def close_calls(board: Board) -> list[Call]:
+    """None in a period that is over: nothing can be gained in it."""
+    return [] if board.window.until else _calls(query(leaderboard.close_calls, board))
 
 
 class Climber(NamedTuple):
-    """Somebody who won `rise` places against the period before."""
+    """A learner who won `rise` places against the period before."""
 
     key: str
     learner: str
@@ -189,18 +207,13 @@ class Climber(NamedTuple):
     rank: int
 
 
-@kept
-def climbers(version: Version, metric: str, board: Board) -> list[Climber]:
-    with read() as connection:
-        return [
-            Climber(
-                row.key,
-                known_as(row.name, row.email, row.key),
-                row.rank_before - row.rank,
-                row.rank,
-            )
-            for row in leaderboard.climbers(connection, metric, board)
-        ]
+def climbers(metric: str, board: Board) -> list[Climber]:
+    return [
+        Climber(
+            row.key, known_as(row.name, row.email, row.key), row.rank_before - row.rank, row.rank
+        )
+        for row in query(leaderboard.climbers, metric, board)
+    ]
 
 
 class Lag(NamedTuple):
@@ -240,9 +253,9 @@ def lag(version: Version, window: Window) -> Lag:
     return Lag(toll, _down(window), many)
 
 
-class Told(NamedTuple):
+class ProgressEvent(NamedTuple):
     """An event of progress, on the viewer's clock; None for what cannot be read from it, and for
-    a delivery that has gone by age."""
+    a delivery that was deleted by age."""
 
     at: datetime
     vendor: str
@@ -253,7 +266,7 @@ class Told(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """Why somebody stands where they stand."""
+    """Why a learner has their rank."""
 
     learner: str
     near: pd.DataFrame
@@ -261,26 +274,26 @@ class Explained(NamedTuple):
     and `own`: whether it is their row. Empty if they did not move."""
     modules: pd.DataFrame
     """module_id, module_name, gained, completed, pct_before, pct, time (hours)."""
-    events: list[Told]
+    events: list[ProgressEvent]
     call: Call | None
 
 
 @kept
 def explained(version: Version, metric: str, board: Board, key: str, zone: str) -> Explained | None:
-    """About the person with this account, `vendor/user_id`; None if they are not among those who
-    are asked about."""
+    """About the person with this account, `vendor/user_id`; None if the board is not about them."""
     vendor, _, user_id = key.partition("/")
     with read() as connection:
         person = learner.person_at(connection, vendor, user_id)
         profile = person and learner.profile(connection, person, board.who)
         if not person or not profile:
             return None
+        calls = () if board.window.until else leaderboard.close_calls(connection, board, person)
         return Explained(
             known_as(profile.name, profile.email, profile.key),
             _near(connection, metric, board, person),
             _modules(connection, board, person),
             _events(connection, board, person, zone),
-            next(iter(_calls(connection, board, person=person)), None),
+            next(iter(_calls(calls)), None),
         )
 
 
@@ -306,21 +319,21 @@ def _modules(connection: Connection, board: Board, person: str) -> pd.DataFrame:
     )
 
 
-def _events(connection: Connection, board: Board, person: str, zone: str) -> list[Told]:
+def _events(connection: Connection, board: Board, person: str, zone: str) -> list[ProgressEvent]:
     window = board.window
     facts = vendor_facts(connection)
     types = {one.progress.event_type for one in facts.values() if one.progress}
     rows = learner.events(connection, person, window.since, window.until, types)
-    told = [_told(row, facts.get(row.vendor), zone) for row in rows]
-    asked = [one for one in told if board.module in (None, (one.vendor, one.module_id))]
+    found = [_progress_event(row, facts.get(row.vendor), zone) for row in rows]
+    asked = [one for one in found if board.module in (None, (one.vendor, one.module_id))]
     return asked[:EVENTS_SHOWN]
 
 
-def _told(row: learner.EventRow, vendor: VendorFacts | None, zone: str) -> Told:
+def _progress_event(row: learner.EventRow, vendor: VendorFacts | None, zone: str) -> ProgressEvent:
     """What an event says of a module; a vendor's body may hold anything."""
     at = row.occurred_at.astimezone(ZoneInfo(zone))
     said = vendor and vendor.progress and vendor.progress.read(row.payload)
-    return Told(at, row.vendor, row.delivery_id, *(said or ()))
+    return ProgressEvent(at, row.vendor, row.delivery_id, *(said or ()))
 
 
 def _placed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from dashboard.base import filters, pieces, states, store, windows
+from dashboard.base import filters, paging, pieces, states, store, windows
 from dashboard.leaderboard import data, view
 from shared.queries.leaderboard import TEAM_RULES
 
+opened = windows.quarter_hour()
 day = data.Day(windows.today(), windows.viewer_zone())
 with pieces.row():
     window = filters.window()
@@ -13,51 +14,60 @@ with pieces.row():
     module = filters.module()
     pieces.link_to_view()
 board = data.board_of(who, window, module)
-compared = window.before is not None
+compared = windows.compared_with(window, day.zone)
 
 
 @st.fragment(run_every=pieces.LIVE)
 def head() -> None:
-    windows.follow(day.date)
+    windows.follow(opened)
     version = store.version()
     view.notice(data.lag(version, window), window)
-    figures = data.figures(version, board)
+    figures = data.figures(board)
     if not figures.now["active"]:
         states.nothing_here(
-            version, "Nobody made progress here. Choose a longer window or fewer filters."
+            version, "No activity in this period. Try a longer one, or fewer filters."
         )
         return
-    view.headline(data.headline(version, board), filters.in_words())
-    view.figures(figures)
+    view.headline(data.headline(board), filters.in_words(), compared)
+    view.figures(figures, compared)
 
 
 @st.fragment(run_every=pieces.LIVE)
-def learners(metric: str) -> None:
+def learners(metric: str, find: str) -> None:
     version = store.version()
-    frame = data.learner_board(version, metric, board, day)
-    if frame.empty:
+    total = data.learner_count(metric, board, find)
+    if not total:
+        if find:
+            st.info("No learner on this board has that in name, e-mail or ID.")
         return
     listed, aside = st.columns([3, 1])
     with listed:
-        view.learners(frame, metric, compared=compared)
+        rows = st.container()
+        part = paging.choose(total)
+        with rows:
+            view.learners(
+                data.learner_board(version, metric, board, day, find, part), metric, compared
+            )
+        columns = view.in_full(metric, compared)
+        pieces.csv_of(lambda: data.whole_board(metric, board, find), columns, "learners")
     with aside, st.container(gap="xsmall"):
-        view.climbers(data.climbers(version, metric, board))
-        view.close_calls(data.close_calls(version, board))
+        view.climbers(data.climbers(metric, board))
+        view.close_calls(data.close_calls(board))
 
 
 @st.fragment(run_every=pieces.LIVE)
 def teams(metric: str) -> None:
-    frame = data.team_board(store.version(), metric, board)
+    frame = data.team_board(metric, board)
     if frame.empty:
-        st.info("Nobody here is on the roster of a team.", icon=":material/info:")
+        st.info("No learner here is on the roster of a team.", icon=":material/info:")
         return
     st.caption(TEAM_RULES[board.credit])
-    view.teams(frame, metric, compared=compared)
+    view.teams(frame, metric, compared)
 
 
 @st.fragment(run_every=pieces.LIVE)
 def modules() -> None:
-    frame = data.module_board(store.version(), board)
+    frame = data.module_board(board)
     if not frame.empty:
         view.modules(frame)
 
@@ -66,8 +76,13 @@ head()
 with pieces.row():
     kind = filters.switch("Board", "board", view.BOARDS, "learners")
     by = filters.switch("Metric", "metric", view.METRICS, "gained") if kind != "modules" else ""
+    if kind == "learners":
+        words = view.find()
+        view.jumps(by, board)
+    elif kind == "teams":
+        board = board._replace(credit=view.credit())
 if kind == "learners":
-    learners(by)
+    learners(by, words)
 elif kind == "teams":
     teams(by)
 else:

@@ -8,14 +8,14 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import people, store, windows
+from dashboard.base import address, filters, paging, people, store, windows
 from dashboard.base.outages import span
 from dashboard.base.percent import FORMAT, percent
-from dashboard.base.pieces import Figure, csv, cut_off, key_figures, plain, row, table
+from dashboard.base.pieces import Figure, csv, key_figures, plain, row, table
 from dashboard.base.windows import viewer_zone
 from dashboard.leaderboard import charts, data
 from shared.queries.missing import Toll
-from shared.queries.movement import Board
+from shared.queries.movement import Board, Credit
 from shared.queries.windows import Window
 from shared.wording import number_of
 
@@ -111,23 +111,22 @@ def _clock(at: datetime) -> str:
     return f"{local:%H:%M}" if same_day else f"{local:%-d %b, %H:%M}"
 
 
-def headline(told: data.Headline, window: str) -> None:
-    """Who gained most and why, which team slipped, who is about to pass whom."""
+def headline(shown: data.Headline, window: str, compared: str) -> None:
+    """Who gained most and why, which team slipped, and who is about to pass the next one.
+    `compared` says what the window is compared with."""
     said = []
-    if told.leader:
-        said.append(_leads(told.leader, window))
-    if told.slipped and window != windows.WORDS["today"]:  # a day that is not over is no slip
-        said.append(_slipped(told.slipped))
-    if call := told.call:
+    if shown.leader:
+        said.append(_leads(shown.leader, window))
+    if shown.slipped:
+        said.append(_slipped(shown.slipped, compared))
+    if call := shown.call:
         said.append(f"**{plain(call.learner)}** is one module from passing {plain(call.ahead)}.")
     st.markdown(" ".join(said))
 
 
-def _slipped(team: Any) -> str:
+def _slipped(team: Any, compared: str) -> str:
     now, before = amount("gained", team.average), number(team.average_before)
-    return (
-        f"Team **{plain(team.team_id)}** slipped: {now} a member after {before} the period before."
-    )
+    return f"Team **{plain(team.team_id)}** slipped: {now} a member, {before} on {compared}."
 
 
 def _leads(leader: data.Leader, window: str) -> str:
@@ -141,8 +140,8 @@ def _leads(leader: data.Leader, window: str) -> str:
     return f"{said}."
 
 
-def figures(shown: data.Figures) -> None:
-    """Four figures over everybody on the board, each with its change."""
+def figures(shown: data.Figures, compared: str) -> None:
+    """Four figures over all people on the board, each with its change."""
     now, before = shown.now, shown.before or {}
     cards = {
         "active": ("Active learners", f"{now['active']:,.0f} of {shown.people:,}"),
@@ -156,6 +155,8 @@ def figures(shown: data.Figures) -> None:
             for name, (label, written) in cards.items()
         ]
     )
+    if compared:
+        st.caption(f"Changes are against {compared}.")
 
 
 def _explain(key: str) -> None:
@@ -168,14 +169,65 @@ def _explain_clicked() -> None:
 
 
 PLACE = st.column_config.TextColumn("#", width=45, help="2= is a second place that several share.")
-MOVE = st.column_config.TextColumn(
-    "±", width=55, help="Places won or lost against the period before; new: nothing gained then."
-)
 
 
-def learners(frame: pd.DataFrame, metric: str, *, compared: bool) -> None:
-    """The board of learners, each with a button that explains the rank."""
+def moved(compared: str) -> Any:
+    """The column of places won or lost."""
+    then = f"Places won or lost against {compared}; new: no activity then."
+    return st.column_config.TextColumn("±", width=55, help=then)
+
+
+def in_full(metric: str, compared: str) -> Mapping[str, Any]:
+    """The columns of learners in a file."""
+    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
+    figures = {
+        "gained": number("Progress gained (points)"),
+        "completed": number("Modules completed"),
+        "average": number("Average progress (%)"),
+        "time": number("Time spent (hours)"),
+    }
+    return {
+        "rank": number(f"Rank by {METRICS[metric]}"),
+        **({"rank_before": number("Rank before")} if compared else {}),
+        "learner": text("Learner"),
+        **people.in_file(),
+        "team_id": text("Team"),
+        **figures,
+        "vendors": number("Vendors"),
+    }
+
+
+def find() -> str:
+    """Words to find learners by, on the board; only for a role that sees names."""
+    if not people.sees_names():
+        return ""
+    return filters.words("Find a learner", "find", "Find a learner", width=200)
+
+
+def jumps(metric: str, board: Board) -> None:
+    """For a viewer who is a learner too: the way to their own row, and to their team."""
+    own = data.own()
+    if own is None:
+        return
+    st.button("Show me", on_click=_show_me, args=(metric, board, own.key), icon=":material/person:")
+    if own.team_id in store.teams():
+        my_team = {"team": [str(own.team_id)]}
+        st.button("My team", on_click=address.write, args=(my_team,), icon=":material/group:")
+
+
+def _show_me(metric: str, board: Board, key: str) -> None:
+    if place := data.place_of(metric, board, key):
+        address.write({"find": (), address.PAGE: [str(paging.page_of(place))]})
+    else:
+        st.toast("You have no activity in this period, with these filters.")
+
+
+def learners(frame: pd.DataFrame, metric: str, compared: str) -> None:
+    """A part of the board of learners, each with a button that explains the rank."""
     st.session_state["ranked"] = frame["key"].tolist()
+    own = data.own()
+    mine = frame["key"] == (own.key if own else "")
+    frame = frame.assign(learner=frame["learner"].where(~mine, frame["learner"] + " (you)"))
     several = len(store.vendors()) > 1
     rest = {
         "gained": st.column_config.NumberColumn("Gained", format=UNITS["gained"]),
@@ -184,14 +236,14 @@ def learners(frame: pd.DataFrame, metric: str, *, compared: bool) -> None:
     }
     rest.pop(metric, None)
     counted = st.column_config.NumberColumn(
-        "Vendors", help="How many vendors tell of them. Their own page says which."
+        "Vendors", help="Vendors with data on this person. Their own page lists them."
     )
     columns = {
         "place": PLACE,
-        **({"move": MOVE} if compared else {}),
+        **({"move": moved(compared)} if compared else {}),
         "learner": st.column_config.ButtonColumn(
             "Learner", on_click=_explain_clicked, key="explain", type="tertiary", alignment="left",
-            width=220, help="Choose somebody to see how their rank comes about.",
+            width=220, help="Choose a learner to see why they have this rank.",
         ),
         "team_id": st.column_config.TextColumn("Team", width=110),
         metric: bar(METRICS[metric], UNITS[metric], frame[metric]),
@@ -204,23 +256,37 @@ def learners(frame: pd.DataFrame, metric: str, *, compared: bool) -> None:
     show(frame, columns, f"Learners by {METRICS[metric]}", "learners")
 
 
-def teams(frame: pd.DataFrame, metric: str, *, compared: bool) -> None:
+CREDITS: Mapping[Credit, str] = {"then": "Team at the time", "today": "Team of today"}
+
+
+def credit() -> Credit:
+    """Which team gets what a learner gains."""
+    chosen = filters.switch("Credit", "credit", CREDITS, "then")
+    return "today" if chosen == "today" else "then"
+
+
+def teams(frame: pd.DataFrame, metric: str, compared: str) -> None:
     """The board of teams. Percentages have no total; an average of whole numbers is none."""
     unit = "%.1f" if metric == "completed" else UNITS[metric]
     label = METRICS[metric]
-    in_all = {"total": st.column_config.NumberColumn("In all", format=UNITS[metric])}
-    before = {"average_before": st.column_config.NumberColumn("Before", format=unit)}
+    total = {"total": st.column_config.NumberColumn("Total", format=UNITS[metric])}
+    before = {
+        "average_before": st.column_config.NumberColumn(
+            "Before", format=unit, help=f"On {compared}."
+        )
+    }
     columns = {
         "place": PLACE,
-        **({"move": MOVE} if compared else {}),
+        **({"move": moved(compared)} if compared else {}),
         "team_id": st.column_config.TextColumn("Team", width=180),
         "average": bar(f"{label}, per member", unit, frame["average"]),
         **(before if compared else {}),
-        **(in_all if metric != "average" else {}),
+        **(total if metric != "average" else {}),
         "members": st.column_config.NumberColumn("Members"),
-        "moved": st.column_config.NumberColumn("Of them active"),
+        "moved": st.column_config.NumberColumn("Active"),
     }
     show(frame, columns, f"Teams by {label} per member", "teams")
+    csv(frame, columns, "teams")
 
 
 def modules(frame: pd.DataFrame) -> None:
@@ -235,16 +301,13 @@ def modules(frame: pd.DataFrame) -> None:
         "time": st.column_config.NumberColumn("Time", format=UNITS["time"]),
     }
     show(frame, columns, "Modules by Progress gained", "modules")
+    csv(frame, columns, "modules")
 
 
 def show(frame: pd.DataFrame, columns: Mapping[str, Any], alt: str, name: str) -> None:
-    """A board, how much of it this is, and a way to take it along."""
+    """A board, as high as its rows or scrolling."""
     height: int | Literal["auto"] = TALL_PX if len(frame) > TALL_PX // ROW_PX else "auto"
     table(frame, columns, alt, f"board_{name}", height)
-    with row():
-        csv(frame, columns, name)
-        if "of" in frame:
-            cut_off(len(frame), int(frame["of"].iloc[0]))
 
 
 def bar(label: str, unit: str, values: "pd.Series[float]") -> Any:
@@ -253,7 +316,7 @@ def bar(label: str, unit: str, values: "pd.Series[float]") -> Any:
 
 
 def climbers(shown: list[data.Climber]) -> None:
-    """Who won most places; a name opens why."""
+    """The learners who won most places; a name opens why."""
     if shown:
         st.subheader("Most improved", anchor=False)
     for one in shown:
@@ -263,7 +326,7 @@ def climbers(shown: list[data.Climber]) -> None:
 
 
 def close_calls(shown: list[data.Call]) -> None:
-    """Who is one module from passing whom; a name opens why."""
+    """The learners who are one module from passing another; a name opens why."""
     if shown:
         st.subheader("One module from passing", anchor=False)
     for one in shown:
@@ -286,7 +349,7 @@ def ordinal(number: int) -> str:
 
 
 def explain_if_asked(version: store.Version, metric: str, board: Board, window: str) -> None:
-    """Explain the rank of whom the address names."""
+    """Explain the rank of the learner that the address names."""
     if asked := st.query_params.get("learner", ""):
         _dialog(version, metric, board, window, people.key_at(asked))
 
@@ -299,17 +362,17 @@ def _close() -> None:
 def _dialog(
     version: store.Version, metric: str, board: Board, window: str, key: str | None
 ) -> None:
-    told = key and data.explained(version, metric, board, key, viewer_zone())
-    if not key or not told:
-        st.info("There is nobody of that id among those that are shown here.")
+    shown = key and data.explained(version, metric, board, key, viewer_zone())
+    if not key or not shown:
+        st.info("No learner with this ID here, or not on your teams.")
         return
-    if told.near.empty:
-        st.info(f"{plain(told.learner)} made no progress {window}, so has no rank.")
+    if shown.near.empty:
+        st.info(f"{plain(shown.learner)} made no progress {window}, so has no rank.")
     else:
-        st.markdown(_standing(told, metric))
-        _near(told.near, metric, compared=board.window.before is not None)
-        _modules(told.modules)
-        _events(told.events)
+        st.markdown(_standing(shown, metric, over=board.window.until is not None))
+        _near(shown.near, metric, compared=board.window.before is not None)
+        _modules(shown.modules)
+        _events(shown.events)
     st.page_link(
         people.PAGE,
         label="Everything about this learner",
@@ -318,15 +381,17 @@ def _dialog(
     )
 
 
-def _standing(told: data.Explained, metric: str) -> str:
-    """`Ines Ko: 2nd with 290 points, tied with Paul Adeyemi. 23 points behind Dana Brooks: …`"""
-    rows: list[Any] = list(told.near.itertuples())
+def _standing(shown: data.Explained, metric: str, *, over: bool) -> str:
+    """`Ines Ko: 2nd with 290 points, tied with Paul Adeyemi. 23 points behind Dana Brooks: …`
+
+    In a period that is over there is nothing left to gain."""
+    rows: list[Any] = list(shown.near.itertuples())
     own = next(one for one in rows if one.own)
     figure = amount(metric, getattr(own, metric))
-    said = f"**{plain(told.learner)}**: **{ordinal(own.rank)}** with **{figure}**"
+    said = f"**{plain(shown.learner)}**: **{ordinal(own.rank)}** with **{figure}**"
     said += f"{_tied(rows, own)}."
     for other in [one for one in rows if one.rank < own.rank][-1:]:
-        passing = _one_module(told.call) if metric == "gained" else ""
+        passing = _one_module(shown.call) if metric == "gained" and not over else ""
         said += f" {amount(metric, other.gap)} behind {plain(other.learner)}{passing}."
     for other in [one for one in rows if one.rank > own.rank][:1]:
         said += f" {amount(metric, -other.gap)} ahead of {plain(other.learner)}."
@@ -354,7 +419,7 @@ def _near(near: pd.DataFrame, metric: str, *, compared: bool) -> None:
         **({"±": near["move"]} if compared else {}),
         "Learner": learners.where(~near["own"], "**" + learners + "**"),
         METRICS[metric]: near[metric].map(lambda value: amount(metric, value)),
-        "Apart": near["gap"].map(lambda gap: _apart(metric, gap)),
+        "Distance": near["gap"].map(lambda gap: _apart(metric, gap)),
     }
     st.table(pd.DataFrame(shown), border="horizontal", hide_index=True, alt="The neighbours")
 
@@ -379,24 +444,24 @@ def _modules(frame: pd.DataFrame) -> None:
     table(frame.assign(completed=frame["completed"] > 0), columns, "Points by module", "explained")
 
 
-def _events(shown: list[data.Told]) -> None:
+def _events(shown: list[data.ProgressEvent]) -> None:
     linked = access.may("deliveries")
     opens = "; each opens its delivery" if linked else ""
     st.caption(f"The events behind it, the latest first{opens}")
     if not shown:
-        st.info("No event of this window is kept any more.")
+        st.info("The events of this period are no longer kept.")
     for one in shown:
         _event(one, linked=linked)
     if len(shown) == data.EVENTS_SHOWN:
         st.caption(f"Only the latest {data.EVENTS_SHOWN} are shown.")
 
 
-def _event(one: data.Told, *, linked: bool) -> None:
+def _event(one: data.ProgressEvent, *, linked: bool) -> None:
     said = f"{one.at:%-d %b, %H:%M} · {plain(one.module or 'unknown')}: {percent(one.pct)}"
     if not linked:
         st.caption(said)
     elif one.delivery_id is None:
-        st.caption(f"{said} (its delivery has gone by age)")
+        st.caption(f"{said} (its delivery was deleted by age)")
     else:
         at = {"delivery": str(one.delivery_id)}
         st.page_link("deliveries/page.py", label=said, query_params=at, icon="")

@@ -45,7 +45,8 @@ def preview(board: Board, new: Rules) -> pd.DataFrame:
     for row in then:
         old = before.get(row.person)
         known = known_as(row.name, row.email, row.key)
-        places.append(Place(row.rank, known, row.score, old and old.rank, old and old.score))
+        on_board = (old.rank, old.score) if old is not None else (None, None)
+        places.append(Place(row.rank, known, row.score, *on_board))
     return framed(places)
 
 

@@ -26,7 +26,7 @@ class Asked(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """An entry; `of` counts all entries that match, without a limit."""
+    """An entry of the log."""
 
     id: int
     at: datetime
@@ -34,20 +34,30 @@ class Entry(NamedTuple):
     action: str
     subject: str | None
     detail: str | None
-    of: int
 
 
-def entries(connection: Connection, asked: Asked, limit: int = 500) -> Sequence[Entry]:
+def entries(
+    connection: Connection, asked: Asked, limit: int | None = None, offset: int = 0
+) -> Sequence[Entry]:
     """The entries that match, the newest first."""
-    query = select(*entry, func.count().over().label("of")).where(
+    newest = select(*entry).where(*_matching(asked)).order_by(entry.at.desc(), entry.id.desc())
+    return rows_of(Entry, connection.execute(newest.limit(limit).offset(offset)))
+
+
+def how_many(connection: Connection, asked: Asked) -> int:
+    """The number of entries that match."""
+    matching = select(func.count()).select_from(table_of(AuditLog)).where(*_matching(asked))
+    return connection.scalar(matching) or 0
+
+
+def _matching(asked: Asked) -> tuple[ColumnElement[bool], ...]:
+    return (
         entry.at >= asked.window.since if asked.window.since else true(),
         entry.at < asked.window.until if asked.window.until else true(),
         _equals(entry.actor, asked.actor),
         _equals(entry.action, asked.action),
         _contains(asked.words.strip(), in_detail=asked.in_detail) if asked.words else true(),
     )
-    newest = query.order_by(entry.at.desc(), entry.id.desc())
-    return rows_of(Entry, connection.execute(newest.limit(limit)))
 
 
 def actors(connection: Connection) -> Sequence[str]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from shared.bulk import table_of
 from shared.models import AuditLog, Delivery, Event, Learner, Module
-from shared.queries import AnyRow
+from shared.queries import AnyRow, row_of
 from shared.queries.people import Who, people
 
 learner = table_of(Learner).c
@@ -42,6 +42,20 @@ def learners(connection: Connection, who: Who) -> int:
     """How many people there are of those who are asked about."""
     asked = people(who).subquery()
     return connection.scalar(select(func.count()).select_from(asked)) or 0
+
+
+class Own(NamedTuple):
+    """A viewer who is on the roster: `key` is vendor and user id of an account of theirs."""
+
+    key: str
+    team_id: str | None
+
+
+def known_by(connection: Connection, address: str) -> Own | None:
+    """The learner with this e-mail address, in lower case; None for any other."""
+    row = people(Who()).subquery().c
+    found = select(row.key, row.team_id).where(func.lower(row.email) == address).limit(1)
+    return row_of(Own, connection.execute(found))
 
 
 def newest_event_at(connection: Connection) -> datetime | None:

@@ -106,7 +106,13 @@ class CourseRow(NamedTuple):
 
 
 def certificates(
-    connection: Connection, who: Who, now: datetime, limit: int = 500, *, renewed: bool = False
+    connection: Connection,
+    who: Who,
+    now: datetime,
+    limit: int | None = 500,
+    offset: int = 0,
+    *,
+    renewed: bool = False,
 ) -> Sequence[CertificateRow]:
     """Certificates that are not renewed, the most urgent first; or the renewed ones, the latest
     first."""
@@ -117,7 +123,7 @@ def certificates(
     else:
         query = query.where(row.c.state != "renewed").order_by(*_urgency(row.c))
     ordered = query.order_by(row.c.key, row.c.cert_name)
-    return rows_of(CertificateRow, connection.execute(ordered.limit(limit)))
+    return rows_of(CertificateRow, connection.execute(ordered.limit(limit).offset(offset)))
 
 
 def _urgency(row: Any) -> list[ColumnElement[Any]]:
@@ -255,7 +261,7 @@ def _course_completed_at() -> ColumnElement[datetime]:
 
 
 def completions(
-    connection: Connection, who: Who, window: Window, limit: int = 200
+    connection: Connection, who: Who, window: Window, limit: int | None = 200, offset: int = 0
 ) -> Sequence[CompletionRow]:
     """Courses completed in a window, the latest first."""
     asked = people(who).cte("asked").prefix_with("MATERIALIZED")
@@ -263,7 +269,7 @@ def completions(
     # Counted by itself: beside the rows, each of them would be kept until the last is counted.
     of = select(func.count()).select_from(every).scalar_subquery()
     query = select(row, of.label("of")).order_by(row.c.completed_at.desc(), row.c.event_key)
-    return rows_of(CompletionRow, connection.execute(query.limit(limit)))
+    return rows_of(CompletionRow, connection.execute(query.limit(limit).offset(offset)))
 
 
 def courses(connection: Connection, who: Who, window: Window) -> Sequence[CourseRow]:

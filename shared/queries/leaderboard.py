@@ -47,25 +47,55 @@ module = table_of(Module).c
 progress = table_of(ModuleProgress).c
 
 LEFT = COMPLETE_PCT - progress.progress_pct
+NOTICEABLE = 0.1
+"""The part of its average that a team has to lose to be named. Less is the noise of any week."""
 FIRST_PLACES = 100
 """Among so many at the top a few are mostly one module behind the next."""
 
 
 def learners(
-    connection: Connection, metric: str, board: Board, limit: int = 200
+    connection: Connection,
+    metric: str,
+    board: Board,
+    limit: int | None = 200,
+    offset: int = 0,
+    find: str = "",
 ) -> Sequence[AnyRow]:
     """The board of people who moved: rank, rank_before (None: did not move before), tied, equals
     (how many others share the rank), place, who they are (`people`), every metric and every
-    metric_before; `of` counts all without limit.
+    metric_before. `find` lists only people with these words in name or address, or at the start of
+    their id, in the places that they have among all.
 
     gained: percentage points over all modules; completed: modules that reached 100 %; average:
     percent over the modules begun, as of the window's end; time: seconds; score: points by the
     board's rules. Ranks are competition
     ranks (1-2-2-4); ties stand in the order of name or address.
     """
-    ranked = _ranked(connection.dialect.name, metric, board).subquery()
-    query = select(ranked, func.count().over().label("of")).where(ranked.c.moved)
-    return connection.execute(query.order_by(ranked.c.place).limit(limit)).all()
+    listed = _listed(connection.dialect.name, metric, board, find)
+    return connection.execute(listed.order_by("place").limit(limit).offset(offset)).all()
+
+
+def how_many(connection: Connection, metric: str, board: Board, find: str = "") -> int:
+    """How many rows `learners` has in all."""
+    listed = _listed(connection.dialect.name, metric, board.now(), find).subquery()
+    return connection.scalar(select(func.count()).select_from(listed)) or 0
+
+
+def place_of(connection: Connection, metric: str, board: Board, key: str) -> int | None:
+    """The place on the board of the person with this `key`; None for one who is not on it."""
+    row = _ranked(connection.dialect.name, metric, board.now()).subquery().c
+    return connection.scalar(select(row.place).where(row.moved, row.key == key))
+
+
+def _listed(dialect: str, metric: str, board: Board, find: str) -> Select[Any]:
+    ranked = _ranked(dialect, metric, board).subquery()
+    row = ranked.c
+    found = or_(
+        row.name.icontains(find, autoescape=True),
+        row.email.icontains(find, autoescape=True),
+        row.key.icontains(f"/{find}", autoescape=True),
+    )
+    return select(ranked).where(row.moved, found if find else true())
 
 
 def counting(metric: str, board: Board) -> Board:
@@ -253,11 +283,12 @@ def teams(
 
 
 def slipped(connection: Connection, metric: str, board: Board, smallest: int = 1) -> Slipped | None:
-    """The team whose average per member fell most against the period before. None if none fell, of
-    the teams with `smallest` members or more in both."""
+    """The team whose average per member fell most against the period before. None if none fell by
+    a tenth or more, of the teams with `smallest` members or more in both."""
     team = _of_shown_teams(connection.dialect.name, metric, board, smallest).c
     fall = team.average_before - team.average
-    query = select(team.team_id, team.average, team.average_before).where(fall > 0)
+    query = select(team.team_id, team.average, team.average_before)
+    query = query.where(fall > 0, fall >= NOTICEABLE * team.average_before)
     return row_of(Slipped, connection.execute(query.order_by(fall.desc(), team.team_id).limit(1)))
 
 

@@ -112,6 +112,19 @@ def test_a_wrong_setting_is_one_line_that_names_the_variable(
     assert "whsec-hidden" not in line
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("WEEK_BEGINS", "friday"), ("FISCAL_YEAR_BEGINS", "0"), ("FISCAL_YEAR_BEGINS", "13"),
+     ("FISCAL_YEAR_BEGINS", "April")],
+)  # fmt: skip
+def test_a_calendar_that_is_none_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=f"^{variable}: "):
+        Settings.load()
+
+
 def test_anonymous_names_need_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAMES_MANAGER", "anonymous")
     with pytest.raises(SettingsError, match=r"^NAMES_KEY: is not set"):

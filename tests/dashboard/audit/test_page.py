@@ -91,12 +91,12 @@ def test_where_nothing_was_done_it_says_so(page: Page) -> None:
     assert app.info[0].value == "No activity in this period. Try a longer one."
 
 
-def test_more_than_fits_is_said(page: Page, store: Engine) -> None:
+def test_every_entry_is_on_one_of_the_pages(page: Page, store: Engine) -> None:
     one = {"at": NOW, "actor": "a", "action": "export", "subject": None, "detail": None}
-    add(store, AuditLog, [one] * 600)
-    app = page()
-    assert app.caption[0].value == "The first 500 of 600."
-    assert len(app.dataframe[0].value) == 500
+    add(store, AuditLog, [one] * 120)
+    shown = [len(page(page=str(number)).dataframe[0].value) for number in (1, 2, 3)]
+    assert shown == [50, 50, 20]
+    assert "51–100 of 120" in [one.value for one in page(page="2").caption]
 
 
 def test_whatever_an_entry_says_reaches_no_markdown(page: Page, store: Engine) -> None:
@@ -108,6 +108,8 @@ def test_whatever_an_entry_says_reaches_no_markdown(page: Page, store: Engine) -
             for text in (one.replace("\0", "") for one in CORPUS.values())
         ],
     )
-    app = page()
-    assert len(app.dataframe[0].value) == len(CORPUS)
-    assert not [*app.markdown, *app.caption, *app.info, *app.html]
+    shown = [page(page=str(number)) for number in (1, 2)]
+    assert sum(len(one.dataframe[0].value) for one in shown) == len(CORPUS)
+    for app in shown:
+        assert not [*app.markdown, *app.info, *app.html]
+        assert f"of {len(CORPUS)}" in app.caption[0].value

@@ -4,6 +4,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from dashboard.base import filters
+from shared.queries.windows import Calendar
 from tests.dashboard.conftest import Open, Send, provision
 
 
@@ -90,3 +92,14 @@ def test_a_team_that_is_gone_is_no_longer_chosen_and_said(open_page: Open, send:
     assert not page.exception
     assert page.selectbox("team").value is None
     assert "team “east”" in page.warning[0].value
+
+
+def test_weeks_and_quarters_begin_as_the_company_counts(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert filters.calendar() == Calendar(week_begins=0, year_begins=1)
+    monkeypatch.setenv("WEEK_BEGINS", "Sunday")
+    monkeypatch.setenv("FISCAL_YEAR_BEGINS", "2")
+    st.cache_resource.clear()
+    assert filters.calendar() == Calendar(week_begins=6, year_begins=2)
+    assert not open_page(window="quarter").exception

@@ -1,5 +1,7 @@
 """The leaderboard, as a browser is sent it."""
 
+import csv
+import io
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qsl
 
@@ -7,11 +9,16 @@ import pytest
 from sqlalchemy import Engine, insert
 from streamlit.testing.v1 import AppTest
 
+from dashboard import viewer as dashboard_viewer
+from dashboard.base import pieces
 from dashboard.base.pieces import NO_LINK, plain
+from dashboard.viewer import Role, Viewer
 from shared.bulk import table_of
 from shared.models import Heartbeat
+from shared.queries.leaderboard import TEAM_RULES
 from tests import playing
 from tests.dashboard.conftest import Open, Send, provision
+from tests.shared import tables
 
 DANA, INES, PAUL = (f"{name}@acme.example" for name in ("dana", "ines", "paul"))
 
@@ -30,7 +37,9 @@ def test_an_empty_store_shows_the_address_to_register_and_a_signed_curl(open_pag
 
 
 @pytest.mark.usefixtures("company")
-def test_the_one_who_gained_most_stands_first_and_ties_share_a_place(open_page: Open) -> None:
+def test_the_learner_with_the_largest_gain_stands_first_and_ties_share_a_place(
+    open_page: Open,
+) -> None:
     board = open_page().dataframe[0].value
     assert board["place"].tolist() == ["1", "2=", "2="]
     assert board["learner"].tolist() == [
@@ -80,7 +89,7 @@ def test_a_leaver_is_shown_only_when_asked_for(open_page: Open, send: Send) -> N
     assert "dana@acme.example" in set(with_leavers["learner"])
 
 
-def test_somebody_without_a_roster_event_is_shown_as_unknown(open_page: Open, send: Send) -> None:
+def test_a_learner_without_a_roster_event_is_shown_as_unknown(open_page: Open, send: Send) -> None:
     send("module.progress", playing.progress("u-9"))
     assert open_page().dataframe[0].value["learner"].tolist() == ["unknown (u-9)"]
 
@@ -96,7 +105,7 @@ def test_key_figures_show_the_change_to_the_period_before(open_page: Open, send:
 @pytest.mark.usefixtures("company")
 def test_a_window_without_progress_says_what_to_do(open_page: Open) -> None:
     page = open_page(window="today")
-    assert "Choose a longer window" in page.info[0].value
+    assert page.info[0].value == "No activity in this period. Try a longer one, or fewer filters."
 
 
 def test_only_refused_deliveries_lead_to_the_page_that_says_why(
@@ -116,23 +125,30 @@ def test_the_first_line_says_who_gained_most_and_in_what(open_page: Open, send: 
 
 
 @pytest.mark.usefixtures("company")
-def test_the_first_line_says_which_team_slipped(open_page: Open, send: Send) -> None:
+def test_the_first_line_says_which_team_slipped_and_against_what(
+    open_page: Open, send: Send
+) -> None:
     send("module.progress", playing.progress("u-2", moduleId="m-2", progressPct=80), days_ago=9)
-    slipped = "Team **east** slipped: 60 points a member after 80 the period before."
+    slipped = "Team **east** slipped: 60 points a member, 80 on the same weekdays a week earlier"
     assert slipped in said(open_page())
 
 
 @pytest.mark.usefixtures("company")
-def test_a_day_that_is_not_over_is_not_called_a_slip(open_page: Open, send: Send) -> None:
-    send("module.progress", playing.progress("u-3", progressPct=70))
-    words = said(open_page(window="today"))
-    assert "gained most today: 10 points" in words
-    assert "slipped" not in words
+def test_the_first_line_says_who_is_one_module_from_passing_the_next(open_page: Open) -> None:
+    assert f"**{INES}** is one module from passing {DANA}." in said(open_page())
 
 
 @pytest.mark.usefixtures("company")
-def test_the_first_line_says_who_is_one_module_from_passing_whom(open_page: Open) -> None:
-    assert f"**{INES}** is one module from passing {DANA}." in said(open_page())
+def test_in_a_period_that_is_over_no_one_is_about_to_pass(open_page: Open, send: Send) -> None:
+    for user_id, pct in (("u-1", 90), ("u-2", 60)):
+        more = playing.progress(user_id, moduleId="m-2", progressPct=pct)
+        send("module.progress", more, days_ago=9)
+    over = {"window": "custom", "days": [str(_days_ago(10)), str(_days_ago(8))]}
+    words = said(open_page(**over, learner="mindtickle/u-2"))
+    assert f"**{DANA}** gained most on these days: 90 points" in words
+    assert f"30 points behind {DANA}." in words
+    assert "from passing" not in words
+    assert "left" not in words
 
 
 @pytest.mark.usefixtures("company")
@@ -214,27 +230,27 @@ def test_a_rank_is_explained_module_by_module_with_the_deliveries(
         ["Pricing", 40, 0, 40],
     ]
     links = [link.proto for link in page.get("page_link") if " · " in link.proto.label]
-    told = [(one.label.replace("\\", "").partition(" · ")[2], one.query_string) for one in links]
-    assert told == [("Pricing: 40 %", "delivery=7"), ("Discovery calls: 60 %", "delivery=5")]
+    linked = [(one.label.replace("\\", "").partition(" · ")[2], one.query_string) for one in links]
+    assert linked == [("Pricing: 40 %", "delivery=7"), ("Discovery calls: 60 %", "delivery=5")]
 
 
 @pytest.mark.usefixtures("company")
 @pytest.mark.parametrize(
     "key", ["mindtickle/nobody", "nonsense", "mindtickle/u-2' or 1=1 --", "/", "x/*bold*"]
 )
-def test_an_address_of_nobody_gets_a_plain_sentence(open_page: Open, key: str) -> None:
+def test_an_address_of_no_learner_gets_a_plain_sentence(open_page: Open, key: str) -> None:
     page = open_page(learner=key)
-    assert page.info[-1].value == "There is nobody of that id among those that are shown here."
+    assert page.info[-1].value == "No learner with this ID here, or not on your teams."
 
 
 @pytest.mark.usefixtures("company")
-def test_somebody_outside_the_filters_is_not_explained(open_page: Open) -> None:
+def test_a_learner_outside_the_filters_is_not_explained(open_page: Open) -> None:
     page = open_page(learner="mindtickle/u-2", team="west")
-    assert "There is nobody of that id" in page.info[-1].value
+    assert "No learner with this ID here" in page.info[-1].value
 
 
 @pytest.mark.usefixtures("company")
-def test_somebody_who_did_not_move_has_no_rank(open_page: Open, send: Send) -> None:
+def test_a_learner_without_activity_has_no_rank(open_page: Open, send: Send) -> None:
     provision(send, "u-4", "omar@acme.example", "east")
     page = open_page(learner="mindtickle/u-4")
     assert "made no progress in the last 7 days, so has no rank" in page.info[-1].value
@@ -293,3 +309,119 @@ def test_a_link_to_the_view_has_its_filters(open_page: Open) -> None:
 def test_markdown_is_given_no_address_that_it_would_make_a_link_of(text: str) -> None:
     assert NO_LINK in plain(text)
     assert plain(text).replace(NO_LINK, "").replace("\\", "") == text
+
+
+@pytest.mark.usefixtures("company")
+def test_points_stay_with_the_team_or_move_with_the_learner_as_chosen(
+    open_page: Open, send: Send
+) -> None:
+    provisioned = {"userId": "u-1", "email": DANA, "role": "rep", "teamId": "east"}
+    send("user.provisioned", provisioned)
+    totals = {}
+    for credit in ("then", "today"):
+        page = open_page(board="teams", credit=credit)
+        board = page.dataframe[0].value
+        totals[credit] = dict(zip(board["team_id"], board["total"], strict=True))
+        assert TEAM_RULES[credit] in [one.value for one in page.caption]
+    assert totals == {"then": {"west": 150, "east": 60}, "today": {"west": 60, "east": 150}}
+
+
+@pytest.fixture
+def crowd(store: Engine, send: Send) -> None:
+    """120 learners, each gained less than the one before, and one without activity."""
+    provision(send, "u-x", "idle@x.com", "west")
+    today = datetime.now(UTC).date()
+    tables.people(store, *((f"u-{n:03}", "west") for n in range(120)))
+    tables.progress(store, *((f"u-{n:03}", "m-1", today, 100 - n / 2, 60) for n in range(120)))
+
+
+def addresses(page: AppTest) -> list[str]:
+    return list(page.dataframe[0].value["learner"]) if page.dataframe else []
+
+
+@pytest.mark.usefixtures("crowd")
+def test_every_learner_is_on_one_of_the_pages(open_page: Open) -> None:
+    listed = [addresses(open_page(page=str(number))) for number in (1, 2, 3)]
+    assert [len(one) for one in listed] == [50, 50, 20]
+    assert len({name for one in listed for name in one}) == 120
+    assert "51–100 of 120" in [one.value for one in open_page(page="2").caption]
+
+
+@pytest.mark.usefixtures("crowd")
+@pytest.mark.parametrize("number", ["4", "0", "x", "-1"])
+def test_a_page_that_is_not_there_is_said(open_page: Open, number: str) -> None:
+    page = open_page(page=number)
+    assert f"page “{plain(number)}”, which does not exist here: showing page 1" in (
+        page.warning[0].value
+    )
+    assert len(addresses(page)) == 50
+
+
+@pytest.mark.usefixtures("crowd")
+def test_a_filter_leads_back_to_the_first_page(open_page: Open) -> None:
+    page = open_page(page="3")
+    page.selectbox("window").set_value("30d").run()
+    assert set(page.query_params) == {"window"}
+    assert addresses(page)[0] == "u-000@x.com"
+
+
+@pytest.mark.usefixtures("crowd")
+def test_a_learner_is_found_by_name_with_the_rank_among_all(open_page: Open) -> None:
+    page = open_page(find="U-07")
+    assert addresses(page) == [f"u-07{n}@x.com" for n in range(10)]
+    assert page.dataframe[0].value["place"].iloc[0] == "71"
+    assert "No learner on this board has that" in open_page(find="nobody").info[-1].value
+
+
+@pytest.mark.usefixtures("crowd")
+def test_the_file_holds_all_that_the_filter_matches(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files: dict[str, str] = {}
+    made = pieces.as_csv
+    monkeypatch.setattr(pieces, "_download", lambda tables, name: files.update(
+        {name: made(tables[name][0](), tables[name][1]).decode("utf-8-sig")}))  # fmt: skip
+    open_page()
+    head, first, *rest = csv.reader(io.StringIO(files["learners"]))
+    assert head == [
+        "Rank by Progress gained", "Rank before", "Learner", "E-mail", "Vendor and user ID", "Team",
+        "Progress gained (points)", "Modules completed", "Average progress (%)",
+        "Time spent (hours)", "Vendors",
+    ]  # fmt: skip
+    assert first[2:7] == ["u-000@x.com", "u-000@x.com", "mindtickle/u-000", "west", "100.0"]
+    assert len(rest) == 119
+
+
+@pytest.fixture
+def as_dana(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dana has signed in, as an admin."""
+    viewer = Viewer(DANA, frozenset({Role.ADMIN}), address=DANA)
+    monkeypatch.setattr(dashboard_viewer, "viewer", lambda: viewer)
+
+
+@pytest.mark.usefixtures("company", "as_dana")
+def test_a_viewer_who_is_a_learner_sees_which_row_is_theirs(open_page: Open) -> None:
+    page = open_page()
+    assert f"{DANA} (you)" in addresses(page)
+    next(one for one in page.button if one.label == "My team").click().run()
+    assert page.selectbox("team").value == "west"
+    assert [one.removesuffix(" (you)") for one in addresses(page)] == [DANA, PAUL]
+
+
+@pytest.mark.usefixtures("crowd", "as_dana")
+def test_show_me_leads_to_the_page_with_ones_own_row(
+    open_page: Open, send: Send, store: Engine
+) -> None:
+    provision(send, "dana", DANA, "west")
+    tables.progress(store, ("dana", "m-1", datetime.now(UTC).date(), 10, 60))
+    page = open_page(find="u-0")
+    next(one for one in page.button if one.label == "Show me").click().run()
+    assert page.query_params["page"] in ("3", ["3"])
+    assert "find" not in page.query_params
+    assert f"{DANA} (you)" in addresses(page)
+
+
+@pytest.mark.usefixtures("company")
+def test_a_viewer_who_is_no_learner_has_no_row_of_their_own(open_page: Open) -> None:
+    page = open_page()
+    assert not [one for one in page.button if one.label in ("Show me", "My team")]

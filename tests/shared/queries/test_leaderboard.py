@@ -280,10 +280,27 @@ def test_more_time_than_fits_into_32_bits_adds_up(store: Engine, connection: Con
     assert ranks(connection, "time") == [(1, "a", 3 * longest)]
 
 
-def test_a_cut_off_board_says_how_many_there_are(store: Engine, connection: Connection) -> None:
-    progress(store, *((user, "m-1", TODAY, 10, 0) for user in "abc"))
-    board = leaderboard.learners(connection, "gained", WEEK, limit=2)
-    assert [row.of for row in board] == [3, 3]
+def test_the_parts_of_a_board_are_the_whole_board(store: Engine, connection: Connection) -> None:
+    progress(store, *((user, "m-1", TODAY, 10, 0) for user in "abcde"))
+    whole = ranks(connection, "gained")
+    parts = [leaderboard.learners(connection, "gained", WEEK, 2, offset) for offset in (0, 2, 4)]
+    assert [row.key for part in parts for row in part] == [f"{V}/{user}" for user in "abcde"]
+    assert leaderboard.how_many(connection, "gained", WEEK) == len(whole) == 5
+    assert leaderboard.place_of(connection, "gained", WEEK, f"{V}/d") == 4
+    assert leaderboard.place_of(connection, "gained", WEEK, f"{V}/nobody") is None
+
+
+@pytest.mark.parametrize(
+    ("words", "found"), [("ANA", ["ana"]), ("b", ["bo"]), ("%", []), ("o", []), ("mindt", [])]
+)
+def test_a_learner_is_found_with_the_place_among_all(
+    store: Engine, connection: Connection, words: str, found: list[str]
+) -> None:
+    progress(store, ("ana", "m-1", TODAY, 10, 0), ("bo", "m-1", TODAY, 20, 0))
+    rows = leaderboard.learners(connection, "gained", WEEK, find=words)
+    assert [row.key for row in rows] == [f"{V}/{user}" for user in found]
+    assert leaderboard.how_many(connection, "gained", WEEK, words) == len(found)
+    assert [row.rank for row in rows] == [{"ana": 2, "bo": 1}[user] for user in found]
 
 
 def test_a_rank_is_compared_with_that_of_the_period_before(
