@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from dashboard.access import PAGES
 
 PARAMETERS = frozenset(
-    ("action", "actor", "board", "days", "delivery", "find", "id", "item", "learner", "leavers",
+    ("action", "actor", "board", "contest", "days", "delivery", "find", "id", "item", "learner",
+     "leavers",
      "metric", "module", "of", "outcome", "owner", "problems", "queue", "quiz", "quizzes", "search",
      "since", "span", "team", "vendor", "view", "which", "window")
 )  # fmt: skip

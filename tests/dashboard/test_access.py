@@ -4,6 +4,7 @@ import ast
 import re
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,11 +19,13 @@ from dashboard.base import filters
 from dashboard.base import store as data
 from dashboard.certifications import data as certifications
 from dashboard.coaching import data as coaching
+from dashboard.contests import data as contests
 from dashboard.deliveries import data as deliveries
 from dashboard.learner import data as learner
 from dashboard.viewer import Role, Viewer, viewer
 from shared.certificates import Expiry
 from shared.coaching import Taker
+from shared.contests import Draft
 from shared.facts import Expired
 from shared.models import AuditLog, CoachingCase, QuizThreshold, ReplayRequest
 from shared.queries import catalog
@@ -32,6 +35,7 @@ from tests.dashboard.conftest import ROOT, Open, Send, provision
 from tests.pages import PAGES
 from tests.shared.tables import NOON, V, attempts, cases, fold
 
+TODAY = datetime.now(UTC).date() + timedelta(days=1)
 NOT_FOR_YOU = "is not for your role"
 COOKIE_SECRET = "a-cookie-secret-of-the-tests-0123456789"
 TEAMS = '{"ines@acme.example": ["east"], "paul@acme.example": ["west", "north"]}'
@@ -202,6 +206,7 @@ WRITES: dict[str, Callable[[], None]] = {
     "set_threshold": lambda: coaching.set_threshold("mindtickle/q-1", 50),
     "renew_certificate": lambda: certifications.mark_renewed(Expiry(V, "u-1", "Expert", NOON)),
     "export": lambda: data.note_export("learners", 12),
+    "contest": lambda: contests.create(Draft("Sprint", TODAY, TODAY, "UTC")),
 }
 """What pages write, by its action."""
 WRITTEN: tuple[type[SQLModel], ...] = (ReplayRequest, CoachingCase, QuizThreshold, AuditLog)
