@@ -21,6 +21,7 @@ PAGES: Mapping[str, frozenset[Role]] = {
     "coaching": LEADS,
     "certifications": ALL_ROLES,
     "learner": ALL_ROLES,
+    "contests": ALL_ROLES,
     "deliveries": ADMINS,
     "audit": ADMINS,
     "preferences": ADMINS,
@@ -29,6 +30,7 @@ PAGES: Mapping[str, frozenset[Role]] = {
 
 ACTIONS: Mapping[str, frozenset[Role]] = {
     "export": ALL_ROLES,
+    "contest": ALL_ROLES,
     "coach": LEADS,
     "set_threshold": LEADS,
     "renew_certificate": LEADS,

@@ -6,7 +6,7 @@ from typing import Literal
 import streamlit as st
 
 from dashboard import access, sign_in
-from dashboard.base import address, filters, pieces, states, store
+from dashboard.base import address, contests, filters, pieces, states, store
 
 # A local image: with a Material symbol Streamlit asks a font host for the tab's icon.
 st.set_page_config("Repboard", page_icon=Path(__file__).parent / "icon.png", layout="wide")
@@ -26,6 +26,13 @@ page = st.navigation(
             default=True,
             visibility=menu("leaderboard"),
             help="Progress by learner and by team.",
+        ),
+        st.Page(
+            "contests/page.py",
+            title="Contests",
+            url_path="contests",
+            visibility=menu("contests"),
+            help="Boards with a start, an end and a result that stays.",
         ),
         st.Page(
             "coaching/page.py",
@@ -82,6 +89,7 @@ if not access.may(page.url_path or "leaderboard"):
 sign_in.who_is_here()
 states.wait_for_first_delivery()
 states.status()
+contests.store_due_results()
 address.begin(page.url_path)
 above = st.container()
 with pieces.downloads():

@@ -39,6 +39,7 @@ from shared.models import (
     AuditLog,
     CertificateRenewal,
     CoachingCase,
+    ContestResult,
     Delivery,
     Erased,
     Event,
@@ -60,6 +61,7 @@ delivery = table_of(Delivery)
 held = table_of(Quarantine)
 case = table_of(CoachingCase)
 renewal = table_of(CertificateRenewal)
+places = table_of(ContestResult)
 audit = table_of(AuditLog)
 learner = table_of(Learner).c
 activity = table_of(Activity)
@@ -160,7 +162,7 @@ def clean(engine: Engine) -> bool:
     """Have the store overwrite what the erased rows leave behind. False if others were at work
     on a SQLite file and the old bytes may still be there: then do it again."""
     return overwrite_deleted(
-        engine, [event, delivery, held, case, renewal, audit, *map(table_of, READ_MODELS)]
+        engine, [event, delivery, held, case, renewal, places, audit, *map(table_of, READ_MODELS)]
     )
 
 
@@ -177,6 +179,7 @@ def _erase(connection: Connection, email: str | None, account: Account | None) -
     known = _forget_read_models(connection, accounts, address)
     cases = _forget_cases(connection, accounts, address)
     _forget_renewals(connection, accounts)
+    _forget_places(connection, accounts)
     mentions += sum(_blot(connection, table, names, traces) for table, names in FREE_TEXT)
     if differ:
         fold_anew(connection)
@@ -413,6 +416,12 @@ def _forget_renewals(connection: Connection, accounts: Sequence[Account]) -> Non
         subjects = [f"renewal {id_}" for id_ in some]
         connection.execute(update(audit).where(audit.c.subject.in_(subjects)).values(detail=None))
         connection.execute(delete(renewal).where(renewal.c.id.in_(some)))
+
+
+def _forget_places(connection: Connection, accounts: Sequence[Account]) -> None:
+    """Their places in results of contests stay, without who it is: the others keep theirs."""
+    theirs = update(places).where(_is_of(places.c, accounts))
+    connection.execute(theirs.values(vendor=None, user_id=None))
 
 
 def _blot(connection: Connection, table: Table, names: Sequence[str], traces: Traces) -> int:

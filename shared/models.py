@@ -513,6 +513,52 @@ class ScoreWeight(Table, table=True):
     updated_by: str = Field(sa_type=Words)
 
 
+class Contest(Table, table=True):
+    """A board for a period: whole days of a time zone, first and last included. `board` is
+    `learners` or `teams`. Once the result is stored, `stored_event` is the newest event in it."""
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
+    name: str = Field(sa_type=Words)
+    board: str = Field(sa_type=Words)
+    metric: str = Field(sa_type=Words)
+    first_day: date
+    last_day: date
+    zone: str = Field(sa_type=Words)
+    all_teams: bool
+    hidden: bool
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    created_by: str = Field(sa_type=Words)
+    removed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    stored_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    stored_event: int | None = Field(default=None, sa_type=RowId)
+
+
+class ContestTeam(Table, table=True):
+    """A team of a contest that is not for all teams."""
+
+    __tablename__ = "contest_team"
+
+    contest_id: int = Field(primary_key=True, sa_type=RowId)
+    team_id: str = Field(primary_key=True, sa_type=Words)
+
+
+class ContestResult(Table, table=True):
+    """A row of a stored result. `vendor` and `user_id` name the learner; both are empty on a board
+    of teams, and once the learner was erased. `members` counts a team's."""
+
+    __tablename__ = "contest_result"
+    __table_args__ = (Index("contest_result_learner", "vendor", "user_id"),)
+
+    contest_id: int = Field(primary_key=True, sa_type=RowId)
+    place: int = Field(primary_key=True)
+    rank: int
+    vendor: str | None = Field(default=None, sa_type=Words)
+    user_id: str | None = Field(default=None, sa_type=Words)
+    team_id: str | None = Field(default=None, sa_type=Words)
+    members: int | None = None
+    value: float
+
+
 class AuditLog(Table, table=True):
     """Who did what, and when. `subject` is what it was done to, as `case 12`."""
 

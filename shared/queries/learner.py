@@ -348,7 +348,8 @@ def attempts(
 
 def completions(connection: Connection, person: str, limit: int = 500) -> Sequence[CompletionRow]:
     """Completed courses, the latest first."""
-    query = select(*completion).where(_of(person, completion))
+    columns = (completion[name] for name in CompletionRow._fields)
+    query = select(*columns).where(_of(person, completion))
     query = query.order_by(completion.completed_at.desc(), completion.event_key)
     return rows_of(CompletionRow, connection.execute(query.limit(limit)))
 
@@ -368,7 +369,8 @@ def certificates(connection: Connection, person: str, now: datetime) -> Sequence
 
 def roster(connection: Connection, person: str) -> Sequence[RosterRow]:
     """Roster changes of a person's accounts, the latest first."""
-    query = select(*(change[name] for name in RosterRow._fields)).where(_of(person, change))
+    columns = (change[name] for name in RosterRow._fields)
+    query = select(*columns).where(_of(person, change))
     ordered = query.order_by(change.changed_at.desc(), change.kind)
     return rows_of(RosterRow, connection.execute(ordered))
 

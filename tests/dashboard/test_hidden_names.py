@@ -13,8 +13,9 @@ from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 from dashboard import access
 from dashboard.base import people
 from dashboard.viewer import Role
-from shared import coaching
+from shared import coaching, contests
 from shared.audit import note
+from shared.contests import Draft
 from shared.facts import Completed, Identified, Provisioned
 from shared.models import Event
 from shared.queries.coaching import Taker
@@ -67,11 +68,23 @@ def staff(store: Engine, send: Send) -> None:
           "user_id": LESSONLY, "occurred_at": NOW, "received_at": NOW, "delivery_id": last,
           "payload": '{"email": "dana@acme-people.example"}'}],
     )  # fmt: skip
+    _contests(store)
     with store.begin() as connection:
         due = (NOW + timedelta(days=3)).date()
         coaching.flag(connection, "lead", [Taker(V, DANA, "q-1")], 70, "lead", due, None)
         note(connection, "lead", "change", "case 1", "notes none → talk to Dana Brooks")
         note(connection, "admin", "erase", None, "asked for by dana@acme-people.example")
+
+
+def _contests(store: Engine) -> None:
+    """One that runs, and one with a stored result."""
+    day = timedelta(days=1)
+    past, today = NOW - 12 * day, NOW.date()
+    with store.begin() as connection:
+        for now, first in ((NOW, today), (past, past.date())):
+            draft = Draft("Sprint", first, now.date() + 10 * day, "UTC", teams=("west",))
+            assert isinstance(contests.create(connection, "lead", draft, now, None), int)
+        contests.store_result(connection, 2, NOW)
 
 
 @pytest.fixture
@@ -107,6 +120,7 @@ def visits() -> Iterator[tuple[str, dict[str, str]]]:
     for view in ("diagnosis", "chains", "deliveries", "quarantine"):
         yield "deliveries", {"view": view, "which": "all"}
     yield from (("deliveries", {"delivery": str(id_)}) for id_ in (1, 1000, 1001))
+    yield from (("contests", {}), ("contests", {"contest": "1"}), ("contests", {"contest": "2"}))
     yield from (("audit", {}), ("preferences", {}))
 
 
@@ -146,7 +160,7 @@ def test_without_full_names_an_id_leads_to_no_learner(
 ) -> None:
     monkeypatch.setenv("NAMES_KEY", "a-key-of-this-installation")
     monkeypatch.setenv("NAMES_ADMIN", "anonymous")
-    assert "no such learner" in open_page("learner", id="mindtickle/u-1").warning[0].value
+    assert "No learner with this ID" in open_page("learner", id="mindtickle/u-1").warning[0].value
     assert open_page("learner", id=people.link_to("mindtickle/u-1")).header
 
 

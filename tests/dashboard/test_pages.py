@@ -20,6 +20,7 @@ VIEWS = [
     ("leaderboard", {"board": "modules", "window": "all"}),
     ("leaderboard", {"learner": "mindtickle/u-2"}),
     ("certifications", {"view": "courses"}),
+    ("contests", {"contest": "1"}),
     ("coaching", {"item": "mindtickle/u-1/q-1"}),
     ("deliveries", {"view": "deliveries", "which": "all"}),
     ("deliveries", {"view": "quarantine", "delivery": "1"}),
@@ -53,6 +54,7 @@ def test_a_page_opens_on_either_store(
     ("page", "query"),
     [
         ("leaderboard", {"learner": "mindtickle/\0"}),
+        ("contests", {"contest": "\0"}),
         ("coaching", {"item": "mindtickle/u%00/q-1"}),
         ("deliveries", {"view": "deliveries", "search": "\0"}),
         ("learner", {"id": "mindtickle/\0"}),

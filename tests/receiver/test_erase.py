@@ -29,6 +29,7 @@ from shared.models import (
     AuditLog,
     CertificateRenewal,
     CoachingCase,
+    ContestResult,
     Delivery,
     Erased,
     Event,
@@ -106,6 +107,10 @@ def fill(engine: Engine) -> None:
             {"vendor": V, "user_id": "u-dana", "cert_name": "Sales", "expired_at": AT,
              "renewed_at": AT, "renewed_by": "lead@acme.example"},
         ])  # fmt: skip
+        connection.execute(insert(table_of(ContestResult)), [
+            {"contest_id": 1, "place": 1, "rank": 1, "vendor": V, "user_id": "u-dana",
+             "team_id": "west", "value": 40.0},
+        ])  # fmt: skip
         note(connection, "lead@acme.example", "mark renewed", "renewal 1", "Sales of Dana Brooks")
         note(connection, "lead@acme.example", "flag", "case 1", "Pricing of Dana Brooks at 40 %")
         note(connection, "lead@acme.example", "change", "case 2", f"owner nobody → {DANA}")
@@ -172,7 +177,8 @@ def test_nothing_of_them_is_found_in_any_column_of_any_table(company: Engine) ->
     assert {table for table, _ in found(company)} >= {
         "event", "delivery", "quarantine", "learner", "roster_change", "module_progress",
         "module_standing", "learner_standing", "quiz_attempt", "quiz_standing",
-        "course_completion", "certification", "coaching_case", "audit_log",
+        "course_completion", "certification", "certificate_renewal", "coaching_case",
+        "contest_result", "audit_log",
     }  # fmt: skip
     gone = erase_person(company, DANA)
     assert found(company) == []

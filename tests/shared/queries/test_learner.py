@@ -100,10 +100,11 @@ def test_a_summary_counts_what_is_done_low_and_due(store: Engine, connection: Co
             Expired(V, "dana", "late", YESTERDAY, YESTERDAY),
             Expired(V, "dana", "soon", YESTERDAY, NOON + timedelta(days=3)),
             Expired(V, "dana", "far", YESTERDAY, None),
+            Expired(V, "dana", "next", YESTERDAY, None, NOON + timedelta(days=3)),
         ],
     )
     summary = learner.summary(connection, DANA, 70, NOON)
-    assert tuple(summary) == (2, 1, 60, 4, 2, 1, 1, 0, 0)
+    assert tuple(summary) == (2, 1, 60, 4, 2, 1, 1, 1, 0)
 
 
 def test_a_summary_of_nothing_is_noughts(store: Engine, connection: Connection) -> None:

@@ -1,0 +1,1 @@
+"""Contests: boards with a start, an end and a result that stays."""

@@ -1,0 +1,63 @@
+"""How contests are put into words."""
+
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+from dashboard.contests.data import ContestRow, Status
+from shared.contests import GRACE, stored_from
+from shared.queries.leaderboard import METRICS as KEYS
+
+_KNOWN = {
+    "gained": "Progress gained",
+    "completed": "Modules completed",
+    "average": "Average progress",
+    "time": "Time spent",
+}
+METRICS = {key: _KNOWN.get(key, key.replace("_", " ").capitalize()) for key in KEYS}
+FORMATS = {"gained": "%.1f pts", "completed": "%.1f", "average": "%.1f %%", "time": "%.1f h"}
+"""Of a column of values; hours for time."""
+GRACE_HOURS = int(GRACE.total_seconds() // 3600)
+
+
+def metric(row: ContestRow) -> str:
+    return METRICS.get(row.metric, row.metric)
+
+
+def period(row: ContestRow) -> str:
+    """`1 Nov 2025 to 30 Nov 2025 in Europe/Berlin`."""
+    return f"{_day(row.first_day)} to {_day(row.last_day)} in {row.zone}"
+
+
+def state(row: ContestRow, status: Status) -> str:
+    """Where a contest stands, as a cell and a headline say it."""
+    if status is Status.FINAL:
+        return "✓ Final"
+    if status is Status.COMING:
+        return f"○ Starts on {_day(row.first_day)}"
+    if status is Status.RUNNING:
+        return f"◑ Running until {_day(row.last_day)}"
+    return "◔ Ended, result not final yet"
+
+
+def explained(row: ContestRow, status: Status, zone: str) -> str:
+    """What a viewer can rely on."""
+    if status is Status.FINAL:
+        return (
+            f"The result was stored on {_moment(row.stored_at, zone)} and does not change. "
+            "Events that arrived later are listed apart."
+        )
+    final = (
+        f"The result becomes final {GRACE_HOURS} h after the end, as retries of the last hours "
+        f"arrive until then: at {_moment(stored_from(row), zone)}, with the first page that is "
+        "opened after that."
+    )
+    return f"The places are hidden until then. {final}" if row.hidden else final
+
+
+def _day(day: date) -> str:
+    return f"{day:%-d %b %Y}"
+
+
+def _moment(at: datetime | None, zone: str) -> str:
+    local = (at or datetime.now(UTC)).astimezone(ZoneInfo(zone))
+    return f"{local:%-d %b %Y, %H:%M} ({zone})"
