@@ -30,7 +30,7 @@ from shared.queries.people import Who
 from tests import stores
 from tests.dashboard.conftest import ROOT, Open, Send, provision
 from tests.pages import PAGES
-from tests.shared.tables import NOON, V, attempts, cases, fold
+from tests.shared.tables import NOON, V, attempts, cases, fold, people
 
 NOT_FOR_YOU = "is not for your role"
 COOKIE_SECRET = "a-cookie-secret-of-the-tests-0123456789"
@@ -199,6 +199,7 @@ def test_an_action_is_refused_to_other_roles(ask: Ask, action: str, role: Role) 
 WRITES: dict[str, Callable[[], None]] = {
     "replay": lambda: deliveries.ask_for_replay("mindtickle", None, dry_run=False),
     "coach": lambda: coaching.flag([Taker("mindtickle", "u-1", "q-1")], None, None, None),
+    "take_case": lambda: coaching.take([Taker("mindtickle", "u-1", "q-1")]),
     "set_threshold": lambda: coaching.set_threshold("mindtickle/q-1", 50),
     "renew_certificate": lambda: certifications.mark_renewed(Expiry(V, "u-1", "Expert", NOON)),
     "export": lambda: data.note_export("learners", 12),
@@ -212,9 +213,10 @@ WRITTEN: tuple[type[SQLModel], ...] = (ReplayRequest, CoachingCase, QuizThreshol
 def test_a_write_is_refused_to_other_roles_and_leaves_nothing(
     ask: Ask, store: Engine, action: str, role: Role
 ) -> None:
+    people(store, ("u-1", "west"))
     attempts(store, {})
     fold(store, [Expired(V, "u-1", "Expert", NOON, None)])
-    answer = ask(claims("somebody", roles=[role]), WRITES[action])
+    answer = ask(claims("somebody", roles=[role], teams=["west"]), WRITES[action])
     left = sum(stores.count(store, table) for table in WRITTEN)
     if role in access.ACTIONS[action]:
         assert not isinstance(answer, Exception)
