@@ -18,7 +18,7 @@ ADMINS = frozenset({Role.ADMIN})
 
 PAGES: Mapping[str, frozenset[Role]] = {
     "leaderboard": ALL_ROLES,
-    "coaching": LEADS,
+    "coaching": ALL_ROLES,
     "certifications": ALL_ROLES,
     "learner": ALL_ROLES,
     "contests": ALL_ROLES,
@@ -32,6 +32,7 @@ ACTIONS: Mapping[str, frozenset[Role]] = {
     "export": ALL_ROLES,
     "contest": ALL_ROLES,
     "coach": LEADS,
+    "take_case": ALL_ROLES,
     "set_threshold": LEADS,
     "renew_certificate": LEADS,
     "replay": ADMINS,

@@ -39,7 +39,7 @@ page = st.navigation(
             title="Coaching",
             url_path="coaching",
             visibility=menu("coaching"),
-            help="Learners whose latest graded quiz score is low, and what was done about it.",
+            help="Learners whose latest graded quiz score is low, and their coaching.",
         ),
         st.Page(
             "certifications/page.py",

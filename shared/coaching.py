@@ -1,10 +1,11 @@
-"""What a lead does with the queue: flag, assign, note, start, close, reopen; thresholds.
+"""Work on the queue: flag, take, assign, note, start, close, reopen; thresholds.
 
-The caller commits. Each change is in the audit log, in the same transaction.
+The caller commits. Each change is in the audit log, in the same transaction. Functions with `who`
+serve managers: a case of a learner outside of `who` is the same to them as none at all.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, select, text, update
@@ -13,8 +14,10 @@ from shared.audit import note
 from shared.bulk import insert_into, table_of
 from shared.database import hold_write_lock
 from shared.models import ACTIVE, CoachingCase, QuizThreshold
-from shared.queries import AnyRow
-from shared.queries.coaching import Taker, standing_of
+from shared.queries import row_of
+from shared.queries.coaching import Case, Standing, Taker, case_of, reaches, standing_of
+from shared.queries.people import Who
+from shared.settings import CoachingRule
 
 MOVES: Mapping[str, Mapping[str, str]] = {
     "open": {"in_progress": "start", "resolved": "resolve", "dismissed": "dismiss"},
@@ -24,15 +27,21 @@ MOVES: Mapping[str, Mapping[str, str]] = {
 }
 """From each status the ones it can go to, and what that is called in the audit log."""
 CLOSED = ("resolved", "dismissed")
+DUE_WORKING_DAYS = 5
+"""From Monday to Friday; public holidays differ by place and are not looked at."""
+SATURDAY = 5
+OWN = frozenset({"status", "due", "outcome", "owner"})
+"""What a manager changes of a case that they own; its owner only to none."""
+NOT_THERE = "No such case, or not on your teams."
 
 cases = table_of(CoachingCase)
 thresholds = table_of(QuizThreshold)
 
 
 class Conflict(Exception):
-    """Somebody else has changed the case since. `current` is the row as it stands."""
+    """The case has changed since it was read. `current` is the row as it stands."""
 
-    def __init__(self, current: AnyRow) -> None:
+    def __init__(self, current: Case) -> None:
         super().__init__(f"{current.updated_by} has changed this since")
         self.current = current
 
@@ -42,20 +51,27 @@ class Impossible(Exception):
 
 
 class Flagged(NamedTuple):
-    """What came of flagging: the new cases, the cases that were there already, and who is not
-    low any more and was left alone."""
+    """The result of flagging: ids of new cases, cases that were active already, and takers who are
+    no longer low and get none."""
 
     new: Sequence[int]
-    already: Sequence[AnyRow]
+    already: Sequence[Case]
     passed: Sequence[Taker]
 
 
-class Changed(NamedTuple):
-    """What came of a change to several cases: the ids of those done, the rows that somebody else
-    has changed, and why each of the others was refused, by id."""
+class Taken(NamedTuple):
+    """The result of taking cases: ids of the cases, and why each of the others was refused."""
 
     done: Sequence[int]
-    conflicts: Sequence[AnyRow]
+    refused: Mapping[Taker, str]
+
+
+class Changed(NamedTuple):
+    """The result of a change to several cases: ids of the changed ones, rows that changed since
+    they were read, and why each of the others was refused, by id."""
+
+    done: Sequence[int]
+    conflicts: Sequence[Case]
     refused: Mapping[int, str]
 
 
@@ -67,27 +83,28 @@ def flag(
     owner: str | None = None,
     due: date | None = None,
     notes: str | None = None,
+    rule: CoachingRule = "either",
 ) -> Flagged:
-    """Open a case for each who is low and has none that is active."""
-    hold_write_lock(connection)  # nobody is erased between the look at them and their case
+    """Open a case for each taker who is low and has none that is active."""
+    hold_write_lock(connection)  # no learner is erased between this look and their case
     new: list[int] = []
-    already: list[AnyRow] = []
+    already: list[Case] = []
     passed: list[Taker] = []
     for taker in takers:
-        found = standing_of(connection, taker, default_pct)
+        found = standing_of(connection, taker, default_pct, rule)
         if found is None or not found.low:
             passed.append(taker)
         elif case_id := _open(connection, actor, found, owner, due, notes):
             new.append(case_id)
         else:
-            already.append(_latest(connection, taker))
+            already += filter(None, [_latest(connection, taker)])
     return Flagged(new, already, passed)
 
 
 def _open(
     connection: Connection,
     actor: str,
-    found: AnyRow,
+    found: Standing,
     owner: str | None,
     due: date | None,
     notes: str | None,
@@ -108,16 +125,102 @@ def _open(
     )
     case_id: int | None = connection.scalar(statement)
     if case_id is not None:
-        said = _differences({}, {"owner": owner, "due": due, "notes": notes})
-        # Whom it is about stays in the case: the log is read by who may not see names.
-        start = f"{found.quiz_name} at {_said('flagged_pct', found.latest_pct)}"
-        note(connection, actor, "flag", f"case {case_id}", "; ".join([start, *said]))
+        set_here = _differences(None, {"owner": owner, "due": due, "notes": notes})
+        # The log names no learner: roles read it that may not see names.
+        start = f"{found.quiz_name} at {_in_words('flagged_pct', found.latest_pct)}"
+        note(connection, actor, "flag", f"case {case_id}", "; ".join([start, *set_here]))
     return case_id
 
 
-def _latest(connection: Connection, taker: Taker) -> AnyRow:
+def _latest(connection: Connection, taker: Taker) -> Case | None:
     query = select(cases).filter_by(**taker._asdict()).order_by(cases.c.id.desc())
-    return connection.execute(query.limit(1)).one()
+    return row_of(Case, connection.execute(query.limit(1)))
+
+
+# What a manager does for their teams
+
+
+def due_from(today: date) -> date:
+    """The default due date of a case: so many working days after today."""
+    due, left = today, DUE_WORKING_DAYS
+    while left:
+        due += timedelta(days=1)
+        left -= due.weekday() < SATURDAY
+    return due
+
+
+def take(
+    connection: Connection,
+    actor: str,
+    takers: Iterable[Taker],
+    today: date,
+    who: Who,
+    default_pct: float,
+    rule: CoachingRule = "either",
+) -> Taken:
+    """Make the actor the owner of the case of each taker: of the active one if it has no owner, or
+    else of a new one if the taker is low. Without a due date it gets the default."""
+    hold_write_lock(connection)  # of two at once the second sees what the first has taken
+    done: list[int] = []
+    refused: dict[Taker, str] = {}
+    for taker in takers:
+        found = standing_of(connection, taker, default_pct, rule, who)
+        try:
+            done.append(_take(connection, actor, found, due_from(today)))
+        except Impossible as problem:
+            refused[taker] = str(problem)
+    return Taken(done, refused)
+
+
+def _take(connection: Connection, actor: str, found: Standing | None, due: date) -> int:
+    if found is None:
+        raise Impossible(NOT_THERE)
+    case = _latest(connection, Taker(found.vendor, found.user_id, found.quiz_id))
+    if case is not None and case.status not in CLOSED:
+        return _take_over(connection, actor, case, due)
+    case_id = _open(connection, actor, found, actor, due, None) if found.low else None
+    if case_id is None:
+        raise Impossible("The latest attempt is not low.")
+    return case_id
+
+
+def _take_over(connection: Connection, actor: str, case: Case, due: date) -> int:
+    if case.owner == actor:
+        raise Impossible("You own this case already.")
+    if case.owner is not None:
+        raise Impossible("This case has an owner.")
+    values = {"owner": actor, "due": case.due or due}
+    _write(connection, actor, case, values)
+    note(connection, actor, "take", f"case {case.id}", "; ".join(_differences(case, values)))
+    return case.id
+
+
+def change_own(
+    connection: Connection,
+    actor: str,
+    case_id: int,
+    version: int,
+    wanted: Mapping[str, Any],
+    who: Who,
+    default_pct: float,
+    rule: CoachingRule = "either",
+) -> None:
+    """As `change`, of a case that the actor owns: its status, due date and reason, and the owner to
+    none, which hands it back.
+
+    Raises Conflict and Impossible, as `change` does.
+    """
+    current = case_of(connection, case_id)
+    if current is None or not reaches(connection, who, current.taker):
+        raise Impossible(NOT_THERE)
+    if current.owner != actor:
+        raise Impossible("Only its owner or a lead can change this case.")
+    if not wanted.keys() <= OWN or wanted.get("owner") is not None:
+        raise Impossible("Only a lead can change this.")
+    change(connection, actor, case_id, version, wanted, default_pct, rule)
+
+
+# Changes
 
 
 def change(
@@ -127,17 +230,18 @@ def change(
     version: int,
     wanted: Mapping[str, Any],
     default_pct: float,
+    rule: CoachingRule = "either",
 ) -> None:
     """Give a case another status, owner, due, notes or outcome, whichever are in `wanted`, if it
     still has the version that the actor has seen.
 
-    Resolving after a pass keeps its score and time. Nothing that is as wanted is touched.
+    Resolving after a pass keeps its score and time. A value that is as wanted stays untouched.
 
-    Raises Conflict if somebody has changed it since, Impossible for a move that makes no sense.
+    Raises Conflict if the case has changed since, Impossible for a move that makes no sense.
     """
-    current = connection.execute(select(cases).where(cases.c.id == case_id)).one_or_none()
+    current = case_of(connection, case_id)
     if current is None:
-        raise Impossible("There is no such case.")
+        raise Impossible(NOT_THERE)
     if current.version != version:
         raise Conflict(current)
     before = current._asdict()
@@ -145,15 +249,20 @@ def change(
     if not new:
         return
     action = _action(connection, current, new)
-    values = new | _ends(connection, current, new, default_pct)
+    values = new | _ends(connection, current, new, default_pct, rule)
+    _write(connection, actor, current, values)
+    note(connection, actor, action, f"case {case_id}", "; ".join(_differences(current, values)))
+
+
+def _write(connection: Connection, actor: str, seen: Case, values: Mapping[str, Any]) -> None:
+    """Raises Conflict unless the case still has the version that was seen."""
     statement = (
         update(cases)
-        .where(cases.c.id == case_id, cases.c.version == version)
-        .values(**values, version=version + 1, updated_at=datetime.now(UTC), updated_by=actor)
+        .where(cases.c.id == seen.id, cases.c.version == seen.version)
+        .values(**values, version=seen.version + 1, updated_at=datetime.now(UTC), updated_by=actor)
     )
     if connection.execute(statement).rowcount == 0:
-        raise Conflict(connection.execute(select(cases).where(cases.c.id == case_id)).one())
-    note(connection, actor, action, f"case {case_id}", "; ".join(_differences(before, values)))
+        raise Conflict(case_of(connection, seen.id) or seen)
 
 
 def change_all(
@@ -162,15 +271,16 @@ def change_all(
     seen: Mapping[int, int],
     wanted: Mapping[str, Any],
     default_pct: float,
+    rule: CoachingRule = "either",
 ) -> Changed:
-    """The same change to several cases, by id and the version seen. What one of them refuses
-    leaves the others done."""
+    """The same change to several cases, by id and the version seen. A case that is refused
+    does not stop the others."""
     done: list[int] = []
-    conflicts: list[AnyRow] = []
+    conflicts: list[Case] = []
     refused: dict[int, str] = {}
     for case_id, version in sorted(seen.items()):
         try:
-            change(connection, actor, case_id, version, wanted, default_pct)
+            change(connection, actor, case_id, version, wanted, default_pct, rule)
             done.append(case_id)
         except Conflict as conflict:
             conflicts.append(conflict.current)
@@ -179,50 +289,53 @@ def change_all(
     return Changed(done, conflicts, refused)
 
 
-def _action(connection: Connection, current: AnyRow, new: Mapping[str, Any]) -> str:
-    """What the audit log calls it. Raises Impossible where it makes no sense."""
+def _action(connection: Connection, current: Case, new: Mapping[str, Any]) -> str:
+    """Its name in the audit log. Raises Impossible where it makes no sense."""
     if "status" not in new:
         return "change"
     move = MOVES[current.status].get(new["status"])
     if move is None:
-        raise Impossible(f"It is {_said('status', current.status)} already.")
+        raise Impossible(f"It is {_in_words('status', current.status)} already.")
     if move == "dismiss" and not (new.get("outcome") or "").strip():
         raise Impossible("Dismissing needs a reason.")
-    if move == "reopen" and _latest(connection, _taker(current)).id != current.id:
-        raise Impossible("A later round is there: work on that one.")
+    latest = _latest(connection, current.taker)
+    if move == "reopen" and latest is not None and latest.id != current.id:
+        raise Impossible("There is a later round: work on that one.")
     return move
 
 
 def _ends(
-    connection: Connection, current: AnyRow, new: Mapping[str, Any], default_pct: float
+    connection: Connection,
+    current: Case,
+    new: Mapping[str, Any],
+    default_pct: float,
+    rule: CoachingRule,
 ) -> dict[str, Any]:
     """What a new status brings with it."""
     if new.get("status") in CLOSED:
         ended = {"closed_at": datetime.now(UTC)}
         resolved = new["status"] == "resolved"
-        return ended | (_passed(connection, current, default_pct) if resolved else {})
+        return ended | (_passed(connection, current, default_pct, rule) if resolved else {})
     if "status" in new and current.status in CLOSED:
         return dict.fromkeys(("closed_at", "passed_pct", "passed_at", "outcome"))
     return {}
 
 
-def _passed(connection: Connection, current: AnyRow, default_pct: float) -> dict[str, Any]:
-    found = standing_of(connection, _taker(current), default_pct)
+def _passed(
+    connection: Connection, current: Case, default_pct: float, rule: CoachingRule
+) -> dict[str, Any]:
+    found = standing_of(connection, current.taker, default_pct, rule)
     if found is None or not found.passes or found.submitted_at <= current.opened_at:
         return {}
     return {"passed_pct": found.latest_pct, "passed_at": found.submitted_at}
 
 
-def _taker(case: AnyRow) -> Taker:
-    return Taker(case.vendor, case.user_id, case.quiz_id)
-
-
 def set_threshold(
     connection: Connection, actor: str, vendor: str, quiz_id: str, pct: float | None
 ) -> None:
-    """Give a quiz a threshold of its own, percent; None takes it away again.
+    """Give a quiz a threshold of its own, percent; None removes it.
 
-    Raises Impossible for what is not between 0 and 100.
+    Raises Impossible unless it is between 0 and 100.
     """
     if pct is not None and not 0 <= pct <= 100:  # noqa: PLR2004
         raise Impossible("A threshold is between 0 and 100 %.")
@@ -234,22 +347,23 @@ def set_threshold(
     connection.execute(delete(thresholds).filter_by(**of_quiz))
     if pct is not None:
         connection.execute(thresholds.insert().values(**of_quiz, threshold_pct=pct))
-    said = f"{_said('threshold', before)} → {_said('threshold', pct)}"
-    note(connection, actor, "set threshold", f"quiz {vendor}/{quiz_id}", said)
+    change = f"{_in_words('threshold', before)} → {_in_words('threshold', pct)}"
+    note(connection, actor, "set threshold", f"quiz {vendor}/{quiz_id}", change)
 
 
-def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """What changed from what to what, in words."""
+def _differences(case: Case | None, after: Mapping[str, Any]) -> list[str]:
+    """What changed from what to what, in words. None is a case that is new."""
+    before = case._asdict() if case else {}
     return [
-        f"{name.replace('_', ' ')} {_said(name, before.get(name))} → {_said(name, value)}"
+        f"{name.replace('_', ' ')} {_in_words(name, before.get(name))} → {_in_words(name, value)}"
         for name, value in after.items()
         if name != "closed_at" and before.get(name) != value
     ]
 
 
-def _said(name: str, value: Any) -> str:
+def _in_words(name: str, value: Any) -> str:
     if value is None:
-        return {"owner": "nobody", "threshold": "default"}.get(name, "none")
+        return "default" if name == "threshold" else "none"
     if isinstance(value, datetime):
         return f"{value:%-d %b %Y %H:%M} UTC"
     if isinstance(value, date):

@@ -197,6 +197,7 @@ def _names_key(key: SecretStr) -> SecretStr:
 SHORTEST_KEY = 16
 Names = Literal["full", "initials", "anonymous"]
 Weekday = Literal["monday", "sunday", "saturday"]
+CoachingRule = Literal["either", "threshold", "vendor"]
 TEN_YEARS_SEC = 315_360_000
 SHORT = 16
 """A secret with fewer characters can be guessed from what it signs."""
@@ -293,6 +294,8 @@ class Settings(Tolerances):
     public_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
     """Where vendors reach the receiver, if that is not its own host and port."""
     coaching_threshold_pct: Annotated[float, Field(ge=0, le=100)] = 70
+    coaching_rule: CoachingRule = "either"
+    """What makes a score low where threshold and vendor differ (`shared.queries.coaching`)."""
     names_manager: Names = "full"
     names_lead: Names = "full"
     names_admin: Names = "full"

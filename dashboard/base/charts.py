@@ -54,8 +54,12 @@ def quiz_scores(frame: pd.DataFrame, span: Span) -> alt.LayerChart | alt.FacetCh
         scale=alt.Scale(domain=[moment(at) for at in span]),
         axis=alt.Axis(format="%-d %b", tickCount=6),
     )
+    top = max(100.0, words["height"].max())  # a bonus makes more than 100 %
     y = alt.Y(
-        "height:Q", title=None, scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(values=[0, 50, 100])
+        "height:Q",
+        title=None,
+        scale=alt.Scale(domain=[0, top]),
+        axis=alt.Axis(values=sorted({0.0, 50.0, 100.0, top})),
     )
     graded = words[words["result"].isin(["passed", "low"]) & words["pct"].notna()]
     base = alt.Chart(words)

@@ -15,7 +15,7 @@ def quizzes(frame: pd.DataFrame) -> alt.Chart:
         .encode(
             x=alt.X(
                 "share:Q",
-                title="Takers under the threshold (%)",
+                title="Low takers (%)",
                 scale=alt.Scale(domain=[0, 100]),
                 axis=alt.Axis(tickCount=5),
             ),

@@ -1,4 +1,4 @@
-"""What the coaching page shows, and what a lead does there."""
+"""What the coaching page shows, and what is done there."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,13 +8,17 @@ from urllib.parse import quote, unquote
 
 import pandas as pd
 
+from dashboard import access
+from dashboard.base import windows
+from dashboard.base.attempts import differs, verdict
 from dashboard.base.people import key_at, known_as, link_to, unnamed_log, with_people
-from dashboard.base.percent import bare, columns, percent, rounded
+from dashboard.base.percent import bare, columns, exact, percent, rounded
 from dashboard.base.store import (
     Version,
     actor,
     cached,
     each,
+    everybody,
     framed,
     kept,
     local,
@@ -24,26 +28,27 @@ from dashboard.base.store import (
     write,
 )
 from shared import coaching as cases
-from shared.coaching import Changed, Conflict, Flagged, Impossible
-from shared.queries import AnyRow, coaching, retakes
-from shared.queries.coaching import Filters, Taker
+from shared.coaching import Changed, Conflict, Flagged, Impossible, Taken
+from shared.queries import coaching, retakes
+from shared.queries.coaching import OTHER_OWNER, Case, Counts, Filters, Item, Preview, Scores, Taker
 from shared.queries.people import Who
 from shared.queries.windows import days_of, midnight
 
-__all__ = ["Changed", "Conflict", "Flagged", "Impossible", "Taker"]
+__all__ = ["Changed", "Conflict", "Flagged", "Impossible", "Taken", "Taker"]
 
 
 class Asked(NamedTuple):
-    """What the page is asked for; `today` is the viewer's, in their zone."""
+    """What the page is asked for. `today` is the viewer's, in their zone; `who` is limited to their
+    teams; `manager` is the viewer, unless they are a lead."""
 
     window: str
     today: date
     zone: str
+    who: Who
     quiz: str | None = None
-    team: str | None = None
     owner: str | None = None
-    vendor: str | None = None
     problems: bool = False
+    manager: str | None = None
 
     def since(self) -> datetime | None:
         """The begin of the window; None for all time."""
@@ -53,17 +58,33 @@ class Asked(NamedTuple):
 
     def filters(self) -> Filters:
         return Filters(
-            who=Who(teams=(self.team,) if self.team else None, vendor=self.vendor),
+            who=self.who,
             quiz=quiz_of(self.quiz) if self.quiz else None,
             owner=self.owner,
             since=self.since(),
             default_pct=default_pct(),
+            rule=settings().coaching_rule,
             problems=self.problems,
+            manager=self.manager,
         )
+
+
+def coaches() -> bool:
+    """Whether the viewer is a lead, who works on every case and reads all of it."""
+    return access.may("coach")
+
+
+def manager() -> str | None:
+    """The viewer, unless they are a lead."""
+    return None if coaches() else actor()
 
 
 def default_pct() -> float:
     return settings().coaching_threshold_pct
+
+
+def default_due() -> date:
+    return cases.due_from(windows.today())
 
 
 def quiz_of(name: str) -> tuple[str, str]:
@@ -91,22 +112,23 @@ def taker_at(address: str) -> Taker | None:
 
 @kept
 def queue(version: Version, asked: Asked, view: str) -> pd.DataFrame:
-    """The items of a view: the columns of `shared.queries.coaching.items`, and learner, quiz,
-    stands (its state in words), lift (in words) and trend (the last scores)."""
+    """The items of a view: the columns of `shared.queries.coaching.Item`, and learner, quiz, why
+    (it is in the queue), stands (its state in words), lift (in words) and trend (the last
+    scores)."""
     with read() as connection:
         rows = coaching.items(connection, asked.filters(), view)
-        scores = coaching.scores(connection, [Taker(*row[:3]) for row in rows])
+        scores = coaching.scores(connection, [row.taker for row in rows])
     return framed(
         rows,
         lambda frame: _in_words(frame, asked).assign(
-            trend=pd.Series(
-                [
-                    [rounded(pct, row.threshold_pct) for pct in scores.get(Taker(*row[:3]), ())]
-                    for row in rows
-                ]
-            )
+            why=[why(row, scores.get(row.taker), asked.today) for row in rows],
+            trend=pd.Series([_trend(row, scores.get(row.taker)) for row in rows]),
         ),
     )
+
+
+def _trend(row: Item, scores: Scores | None) -> list[float]:
+    return [rounded(pct, row.threshold_pct) for pct in scores.trend] if scores else []
 
 
 def _in_words(frame: pd.DataFrame, asked: Asked) -> pd.DataFrame:
@@ -116,7 +138,41 @@ def _in_words(frame: pd.DataFrame, asked: Asked) -> pd.DataFrame:
         quiz=[_name(row) for row in rows],
         stands=[_stands(row, asked.today) for row in rows],
         lift=pd.Series([_lift(row) for row in rows], dtype=object),
+        owner=pd.Series([_owner(row.owner, asked.manager) for row in rows], dtype=object),
     )
+
+
+def _owner(owner: str | None, manager: str | None) -> str | None:
+    return "you" if owner is not None and owner == manager else owner
+
+
+def why(row: Item, scores: Scores | None, today: date) -> str:
+    """Why an item is in the queue: its due date, the score beside the threshold, and what the
+    vendor says, where that is something else."""
+    parts = [_due(row.due, today)] if row.state in coaching.ACTIVE else []
+    parts.append(_score(row, scores.latest if scores else None))
+    if row.passed is not None and (row.latest_pct is None or vendor_differs(row)):
+        parts.append(f"vendor: {verdict(row.passed)}")
+    return ", ".join(filter(None, parts))
+
+
+def vendor_differs(row: Item) -> bool:
+    """Whether threshold and vendor say different things of the latest score."""
+    return differs(row.latest_pct, row.threshold_pct, row.passed)
+
+
+def _due(due: date | None, today: date) -> str:
+    if due is None:
+        return "no due date"
+    late = (today - due).days
+    return f"{days(timedelta(late))} overdue" if late > 0 else "due today" if late == 0 else ""
+
+
+def _score(row: Item, latest: float | None) -> str:
+    if row.latest_pct is None:
+        return "no score" if latest is None else f"scored {latest:g}, no maximum"
+    side = "under" if row.latest_pct < row.threshold_pct else "not under"
+    return f"{percent(row.latest_pct, row.threshold_pct)}, {side} {exact(row.threshold_pct)}"
 
 
 def _stands(row: Any, today: date) -> str:
@@ -161,11 +217,11 @@ def days(span: timedelta) -> str:
 
 
 def _name(row: Any) -> str:
-    return str(quiz_names().get(quiz_key(row), row.quiz_name))
+    return str(quiz_names(Who()).get(quiz_key(row), row.quiz_name))
 
 
 @kept
-def counts(version: Version, asked: Asked) -> AnyRow:
+def counts(version: Version, asked: Asked) -> Counts:
     """How many items there are of each kind; `fresh` is since yesterday began."""
     yesterday = midnight(asked.today - timedelta(days=1), asked.zone)
     with read() as connection:
@@ -173,17 +229,17 @@ def counts(version: Version, asked: Asked) -> AnyRow:
 
 
 @kept
-def quizzes(version: Version) -> pd.DataFrame:
-    """vendor, quiz_id, quiz, takers, low, share (percent), threshold_pct, own_pct, retake_pct,
-    problem; of every graded quiz, over all teams."""
+def quizzes(version: Version, who: Who) -> pd.DataFrame:
+    """The columns of `shared.queries.coaching.QuizFigures`, and quiz (its name) and key; of every
+    graded quiz that learners of the teams of `who` have taken."""
     with read() as connection:
-        rows = coaching.quizzes(connection, default_pct())
+        rows = coaching.quizzes(connection, default_pct(), settings().coaching_rule, who)
     return framed(rows, lambda frame: _shares(frame).assign(quiz=_unlike(frame), key=_keys(frame)))
 
 
 def _shares(frame: pd.DataFrame) -> pd.DataFrame:
     """Beside the share from which a quiz is a problem."""
-    return columns(frame, "share", fixed=[100 * coaching.PROBLEM_SHARE])
+    return columns(frame, "share", "all_share", fixed=[100 * coaching.PROBLEM_SHARE])
 
 
 def _keys(frame: pd.DataFrame) -> list[str]:
@@ -203,21 +259,21 @@ def _unlike(frame: pd.DataFrame) -> list[str]:
 
 
 @cached("30s")
-def quiz_names() -> dict[str, str]:
+def quiz_names(who: Who) -> dict[str, str]:
     """Names of graded quizzes by vendor and id."""
-    frame = quizzes(version())
+    frame = quizzes(version(), who)
     return dict(zip(frame["key"], frame["quiz"], strict=True)) if len(frame) else {}
 
 
 @kept
 def people_failing(version: Version, asked: Asked) -> pd.DataFrame:
     """People who are low at several quizzes: learner, team_id, low, new, lowest_pct, quizzes (their
-    names), takers (their items that nobody has flagged)."""
+    names), takers (their items that are not flagged)."""
     with read() as connection:
         rows = coaching.people_failing(connection, asked.filters())
         items = coaching.low_of(connection, asked.filters(), [row.person for row in rows])
 
-    def of(person: str) -> list[AnyRow]:
+    def of(person: str) -> list[Item]:
         return [item for item in items if item.person == person]
 
     return framed(
@@ -225,7 +281,7 @@ def people_failing(version: Version, asked: Asked) -> pd.DataFrame:
         lambda frame: with_people(columns(frame, "lowest_pct")).assign(
             quizzes=pd.Series([[_name(one) for one in of(row.person)] for row in rows]),
             takers=pd.Series(
-                [[Taker(*one[:3]) for one in of(row.person) if one.state == "new"] for row in rows]
+                [[one.taker for one in of(row.person) if one.state == "new"] for row in rows]
             ),
         ),
     )
@@ -233,14 +289,16 @@ def people_failing(version: Version, asked: Asked) -> pd.DataFrame:
 
 @cached("1m", max_entries=50)
 def achieved(note: int, asked: Asked) -> pd.DataFrame:
-    """What came of retakes: coached, retakes, passed, lift_pct, days. Read anew once a minute and
-    with every change on a page, as it looks at every attempt of those who tried again."""
+    """Results of retakes: the columns of `shared.queries.retakes.Retakes`. Read again once a minute
+    and with every change on a page, as it looks at every attempt of learners who tried again."""
     with read() as connection:
         return framed(retakes.achieved(connection, asked.filters()))
 
 
 def owners() -> list[str]:
-    """Everybody who owns or owned a case, and whoever is at the page."""
+    """Everyone who owns or owned a case, and the viewer. A manager reads no other owner."""
+    if not coaches():
+        return [actor(), OTHER_OWNER]
     with read() as connection:
         return sorted({*coaching.owners(connection), actor()})
 
@@ -248,29 +306,31 @@ def owners() -> list[str]:
 # One item
 
 
-class Item(NamedTuple):
-    """All there is to tell of one item as of now: its row, who and what it is in words, its
-    attempts (submitted_at, pct, result; newest first), rounds, and what was done to them
-    (at, actor, action, subject, detail)."""
+class Detail(NamedTuple):
+    """All that one item has, as of now: its row, learner and quiz in words, its attempts
+    (submitted_at, score, pct, passed, result; newest first), and for leads its rounds and their
+    log (at, actor, action, subject, detail)."""
 
-    row: AnyRow
+    row: Item
     learner: str
     quiz: str
     attempts: pd.DataFrame
-    rounds: Sequence[AnyRow]
+    rounds: Sequence[Case]
     history: pd.DataFrame
 
 
-def item(taker: Taker, zone: str) -> Item | None:
-    """None if there is no graded attempt."""
+def item(taker: Taker, zone: str) -> Detail | None:
+    """None if there is no graded attempt, or the viewer may not see the learner."""
+    rule = settings().coaching_rule
+    asked = Filters(everybody(), default_pct=default_pct(), rule=rule, manager=manager())
     with read() as connection:
-        row = coaching.item(connection, Filters(default_pct=default_pct()), taker)
+        row = coaching.item(connection, asked, taker)
         if row is None:
             return None
-        rounds = coaching.rounds(connection, taker)
+        rounds = coaching.rounds(connection, taker) if coaches() else []
         history = coaching.history(connection, [case.id for case in rounds])
-        attempts = coaching.attempts(connection, taker, row.threshold_pct)
-    return Item(
+        attempts = coaching.attempts(connection, taker, row.threshold_pct, rule=rule)
+    return Detail(
         row,
         known_as(row.name, row.email, row.key),
         _name(row),
@@ -288,27 +348,49 @@ def item(taker: Taker, zone: str) -> Item | None:
 def flag(
     takers: Sequence[Taker], owner: str | None, due: date | None, notes: str | None
 ) -> Flagged:
+    rule = settings().coaching_rule
     with write("coach") as connection:
-        return cases.flag(connection, actor(), takers, default_pct(), owner, due, notes)
+        return cases.flag(connection, actor(), takers, default_pct(), owner, due, notes, rule)
+
+
+def take(takers: Sequence[Taker]) -> Taken:
+    """Make the viewer the owner of these cases, of learners of their teams."""
+    rule, who = settings().coaching_rule, everybody()
+    with write("take_case") as connection:
+        return cases.take(connection, actor(), takers, windows.today(), who, default_pct(), rule)
 
 
 def change(case_id: int, version: int, wanted: Mapping[str, Any]) -> None:
-    """Raises Conflict or Impossible, as `shared.coaching.change` does."""
+    """A lead changes any case, a manager one that they own. Raises Conflict or Impossible, as
+    `shared.coaching.change` does."""
+    (_change if coaches() else change_own)(case_id, version, wanted)
+
+
+def _change(case_id: int, version: int, wanted: Mapping[str, Any]) -> None:
+    rule = settings().coaching_rule
     with write("coach") as connection:
-        cases.change(connection, actor(), case_id, version, wanted, default_pct())
+        cases.change(connection, actor(), case_id, version, wanted, default_pct(), rule)
+
+
+def change_own(case_id: int, version: int, wanted: Mapping[str, Any]) -> None:
+    rule, who = settings().coaching_rule, everybody()
+    with write("take_case") as connection:
+        cases.change_own(connection, actor(), case_id, version, wanted, who, default_pct(), rule)
 
 
 def change_all(seen: Mapping[int, int], wanted: Mapping[str, Any]) -> Changed:
+    rule = settings().coaching_rule
     with write("coach") as connection:
-        return cases.change_all(connection, actor(), seen, wanted, default_pct())
+        return cases.change_all(connection, actor(), seen, wanted, default_pct(), rule)
 
 
 # Thresholds
 
 
-def preview(quiz: str, pct: float | None) -> AnyRow:
+def preview(quiz: str, pct: float | None) -> Preview:
+    rule = settings().coaching_rule
     with read() as connection:
-        return coaching.preview(connection, default_pct(), quiz_of(quiz), pct)
+        return coaching.preview(connection, default_pct(), quiz_of(quiz), pct, rule)
 
 
 def set_threshold(quiz: str, pct: float | None) -> None:

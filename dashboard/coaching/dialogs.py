@@ -1,4 +1,4 @@
-"""The dialogs of the page of coaching: one item, several at once, thresholds."""
+"""The dialogs of the coaching page: one item, several at once, thresholds."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -9,13 +9,16 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.base import charts, people, store
+from dashboard.base.attempts import verdict, with_results, with_scores
 from dashboard.base.percent import FORMAT, bare, exact, percent, rounded
 from dashboard.base.pieces import plain, table
 from dashboard.base.store import each
 from dashboard.base.windows import ago, viewer_zone
 from dashboard.coaching import data
-from dashboard.coaching.view import label, percent_column
-from shared.coaching import MOVES
+from dashboard.coaching.view import dismiss, finish, label, percent_column, take
+from shared.coaching import CLOSED, MOVES
+from shared.queries.coaching import OTHER_OWNER, Case, Item, Preview
+from shared.queries.people import Who
 
 STATUSES = {
     "open": "Flagged",
@@ -26,31 +29,19 @@ STATUSES = {
 
 
 def open_asked() -> None:
-    """The dialog that the address or the last click asks for."""
+    """The dialog that the address or the last click asks for, if the viewer may have it."""
     taker = data.taker_at(st.query_params.get("item", ""))
     what, about = st.session_state.get("coaching_asked", (None, None))
     if taker:
         _open_item(taker)
+    elif not data.coaches():
+        dismiss()
     elif what == "flag":
         _flag(about)
     elif what == "change":
         _change(about)
     elif what == "thresholds":
         _thresholds()
-
-
-def _done(said: str, problems: Sequence[str] = ()) -> None:
-    """Close the dialog, and say what came of it."""
-    st.session_state["coaching_told"] = (said, "; ".join(map(plain, problems)))
-    st.session_state["coaching_done"] = st.session_state.get("coaching_done", 0) + 1
-    _dismiss()
-    st.rerun()
-
-
-def _dismiss() -> None:
-    st.query_params.pop("item", None)
-    for name in ("coaching_asked", "coaching_seen", "coaching_held"):
-        st.session_state.pop(name, None)
 
 
 def _owner(key: str, value: str | None = None) -> str | None:
@@ -60,7 +51,7 @@ def _owner(key: str, value: str | None = None) -> str | None:
         options,
         index=options.index(value) if value else None,
         accept_new_options=True,
-        placeholder="Choose, or type a name",
+        placeholder="Choose or type a name",
         key=f"owner_{key}",
     )
 
@@ -73,11 +64,11 @@ def _notes(key: str, value: str | None = None) -> str | None:
     return st.text_area("Notes", value or "", max_chars=4000, key=f"notes_{key}").strip() or None
 
 
-@st.dialog("Flag for coaching", on_dismiss=_dismiss)
+@st.dialog("Flag for coaching", on_dismiss=dismiss)
 def _flag(names: Mapping[data.Taker, str]) -> None:
     _listed(list(names.values()))
     with st.form("flag", border=False):
-        owner, due, notes = _owner("flag"), _due("flag"), _notes("flag")
+        owner, due, notes = _owner("flag"), _due("flag", data.default_due()), _notes("flag")
         if st.form_submit_button(f"Flag {len(names):,}", type="primary"):
             _flag_all(names, owner, due, notes)
 
@@ -87,12 +78,11 @@ def _flag_all(
 ) -> None:
     flagged = data.flag(list(names), owner, due, notes)
     problems = [
-        f"{names[data.Taker(row.vendor, row.user_id, row.quiz_id)]}: {row.opened_by} flagged it "
-        f"{ago(row.opened_at)}"
+        f"{names[row.taker]}: {row.opened_by} flagged it {ago(row.opened_at)}"
         for row in flagged.already
     ]
-    problems += [f"{names[taker]}: is not low any more" for taker in flagged.passed]
-    _done(f"Flagged {len(flagged.new):,}." if flagged.new else "", problems)
+    problems += [f"{names[taker]}: is no longer low" for taker in flagged.passed]
+    finish(f"Flagged {len(flagged.new):,}." if flagged.new else "", problems)
 
 
 def _listed(names: Sequence[str], most: int = 5) -> None:
@@ -100,12 +90,12 @@ def _listed(names: Sequence[str], most: int = 5) -> None:
     st.markdown("; ".join(map(plain, names[:most])) + more)
 
 
-@st.dialog("Change", on_dismiss=_dismiss)
+@st.dialog("Change", on_dismiss=dismiss)
 def _change(chosen: pd.DataFrame) -> None:
     names = {int(row.case_id): label(row) for row in each(chosen)}
     seen = {int(row.case_id): int(row.version) for row in each(chosen)}
     _listed(list(names.values()))
-    st.caption("What is left empty stays as it is.")
+    st.caption("Fields that you leave empty stay as they are.")
     moves = sorted({move for status in chosen["status"] for move in MOVES[status]})
     ready = bool((chosen["state"] == "ready").all())
     with st.form("change", border=False):
@@ -114,7 +104,7 @@ def _change(chosen: pd.DataFrame) -> None:
             moves,
             index=moves.index("resolved") if ready else None,
             format_func=STATUSES.__getitem__,
-            placeholder="As it is",
+            placeholder="Unchanged",
             key="status_change",
         )
         reason = st.text_input("Reason", help="Needed to dismiss.", key="reason_change").strip()
@@ -131,7 +121,7 @@ def _change_all(names: Mapping[int, str], seen: Mapping[int, int], wanted: Any) 
         for row in changed.conflicts
     ]
     problems += [f"{names[case_id]}: {why}" for case_id, why in changed.refused.items()]
-    _done(f"Changed {len(changed.done):,}." if changed.done else "", problems)
+    finish(f"Changed {len(changed.done):,}." if changed.done else "", problems)
 
 
 # One item
@@ -140,18 +130,18 @@ def _change_all(names: Mapping[int, str], seen: Mapping[int, int], wanted: Any) 
 def _open_item(taker: data.Taker) -> None:
     if found := data.item(taker, viewer_zone()):
         if st.session_state.get("coaching_seen", (None,))[0] != taker:
-            _take_in(taker, found.row)
+            _edit_from(taker, found.row)
         _item(taker)
     else:
-        st.toast("There is no graded attempt of that learner at that quiz.")
+        st.toast("No graded attempt of this learner at this quiz, or not on your teams.")
 
 
-@st.dialog("Coaching", width="medium", position="right", on_dismiss=_dismiss)
+@st.dialog("Coaching", width="medium", position="right", on_dismiss=dismiss)
 def _item(taker: data.Taker) -> None:
     now = data.item(taker, viewer_zone())
     if now is None:
         return
-    seen = st.session_state["coaching_seen"][1]
+    seen: Item = st.session_state["coaching_seen"][1]
     team = f" · {plain(now.row.team_id)}" if now.row.team_id else ""
     st.markdown(f"**{plain(now.learner)}** · {plain(now.quiz)}{team}")
     overtaken = (seen.case_id, seen.version) != (now.row.case_id, now.row.version)
@@ -159,44 +149,75 @@ def _item(taker: data.Taker) -> None:
         _overtaken(taker, now)
     elif now.row.state == "ready":
         _propose(now.row)
+    _verdicts(now.row)
     _attempts(now)
-    _edit(taker, seen)
+    (_edit if data.coaches() else _own)(taker, seen)
     _rounds(now)
 
 
-def _overtaken(taker: data.Taker, now: data.Item) -> None:
-    """Two edit at once: the second is told, and chooses."""
-    last = now.history.iloc[0]
+def _overtaken(taker: data.Taker, now: data.Detail) -> None:
+    """Two edit at once: the second sees what the first has changed, and chooses."""
+    if len(now.history):
+        last = now.history.iloc[0]
+        change = f"{plain(last.actor)}, {ago(last['at'])}: {plain(last.detail)}."
+    else:
+        change = f"{ago(now.row.updated_at)}."
     st.error(
-        f"{plain(last.actor)}, {ago(last['at'])}: {plain(last.detail)}. What you enter is not "
-        "saved over that; look at theirs first.",
-        title="Somebody has changed this meanwhile",
+        f"{change} Your input does not overwrite this: look at the change first.",
+        title="This case has changed",
         icon=":material/group:",
     )
-    st.button("Show theirs", key="show_theirs", on_click=_take_in, args=(taker, now.row))
+    st.button("Show the change", key="show_change", on_click=_edit_from, args=(taker, now.row))
 
 
-def _take_in(taker: data.Taker, row: Any) -> None:
-    """What is there now is what the form begins from."""
+def _edit_from(taker: data.Taker, row: Item) -> None:
+    """The form begins from this row."""
     st.session_state["coaching_seen"] = (taker, row)
 
 
-def _propose(row: Any) -> None:
-    by = "you" if row.opened_by == store.actor() else row.opened_by
+RULES = {
+    "either": "Either one makes a score low",
+    "threshold": "The threshold rules",
+    "vendor": "The vendor rules",
+}
+
+
+def _verdicts(row: Item) -> None:
+    """Where the vendor and the threshold differ, both of them and which one rules."""
+    if data.vendor_differs(row):
+        vendor = verdict(bool(row.passed))
+        side = "under" if row.passed else "not under"
+        score = percent(row.latest_pct, row.threshold_pct)
+        rule = store.settings().coaching_rule
+        st.caption(
+            f"The vendor says {vendor}; {score} is {side} the threshold of "
+            f"{exact(row.threshold_pct)}. {RULES[rule]} (COACHING_RULE)."
+        )
+
+
+def _propose(row: Item) -> None:
+    assert row.opened_at is not None  # noqa: S101 (it is of a case)
+    by = "you" if row.opened_by == store.actor() else str(row.opened_by)
     scored = row.latest_pct is not None
-    latest = rounded(row.latest_pct, row.threshold_pct) if scored else None
-    flagged = None if row.flagged_pct is None else rounded(row.flagged_pct, row.threshold_pct)
-    rise = None if latest is None or flagged is None else latest - flagged
+    pair = [
+        None if pct is None else rounded(pct, row.threshold_pct)
+        for pct in (row.latest_pct, row.flagged_pct)
+    ]
+    rise = None if pair[0] is None or pair[1] is None else pair[0] - pair[1]
     st.success(
         (f"Passed with {percent(row.latest_pct, row.threshold_pct)}" if scored else "Passed")
         + f" on {_day(row.submitted_at)}, {data.days(row.submitted_at - row.opened_at)} after "
         + f"{plain(by)} flagged it"
         + (f" ({bare(rise, '+')})" if rise is not None else "")
-        + ". Close?",
+        + (". Close?" if _may_change(row) else "."),
         icon=":material/trending_up:",
     )
-    if st.button("Close as resolved", type="primary", key="close_item"):
+    if _may_change(row) and st.button("Close as resolved", type="primary", key="close_item"):
         _save(row, {"status": "resolved"})
+
+
+def _may_change(row: Item) -> bool:
+    return data.coaches() or row.owner == store.actor()
 
 
 def _day(at: datetime) -> str:
@@ -204,7 +225,7 @@ def _day(at: datetime) -> str:
     return f"{local:%-d %B %Y}" if local.year != datetime.now(UTC).year else f"{local:%-d %B}"
 
 
-def _attempts(now: data.Item) -> None:
+def _attempts(now: data.Detail) -> None:
     row = now.row
     frame = now.attempts.assign(threshold_pct=row.threshold_pct)
     points = charts.on_the_clock(frame)
@@ -220,25 +241,27 @@ def _attempts(now: data.Item) -> None:
         "pct": percent_column("Score"),
         "result": st.column_config.TextColumn("Result"),
     }
-    shown = frame.assign(result=frame["result"].map(charts.RESULTS))
+    shown = with_results(frame)
     with st.expander(f"{row.tries:,} graded, {row.practice_runs:,} practice, as a table"):
-        table(shown, columns, "Attempts", "item_attempts")
+        table(shown, with_scores(columns, frame), "Attempts", "item_attempts")
 
 
-def _score(row: Any) -> str:
+def _score(row: Item) -> str:
     return "no score" if row.latest_pct is None else percent(row.latest_pct, row.threshold_pct)
 
 
-def _edit(taker: data.Taker, seen: Any) -> None:
-    """What the lead sets, beginning from what was there when it was opened."""
+def _edit(taker: data.Taker, seen: Item) -> None:
+    """The form of a lead, beginning from the case as it was when the dialog opened."""
     fresh = seen.case_id is None or seen.state == "new"
     key = f"{seen.case_id}_{seen.version}_{fresh}"
     if fresh and seen.state != "new":
-        st.caption("The latest score is not under the threshold, so there is nothing to flag.")
+        st.caption("The latest attempt is not low, so there is nothing to flag.")
         return
     with st.form(f"edit_{key}", border=True):
         status, reason = (None, None) if fresh else _status(key, seen)
-        kept = (None, None, None) if fresh else (seen.owner, seen.due, seen.notes)
+        kept = (seen.owner, seen.due, seen.notes)
+        if fresh:
+            kept = (None, data.default_due(), None)
         owner, due = _owner(key, kept[0]), _due(key, kept[1])
         notes = _notes(key, kept[2])
         if st.form_submit_button("Flag" if fresh else "Save", type="primary"):
@@ -249,11 +272,41 @@ def _edit(taker: data.Taker, seen: Any) -> None:
                 _save(seen, set_here | {"status": status, "outcome": reason})
 
 
-def _who(row: Any) -> str:
+def _own(taker: data.Taker, seen: Item) -> None:
+    """What a manager does: take a case without an owner, and work on a case of their own."""
+    free = seen.state == "new" or (seen.owner is None and seen.status not in (None, *CLOSED))
+    if free:
+        st.caption(
+            f"Take it to be its owner, due {data.default_due():%-d %B %Y} unless set before."
+        )
+        if st.button("Take", type="primary", key="take_item"):
+            take({taker: _who(seen)})
+    elif seen.owner == store.actor():
+        _edit_own(seen)
+    elif seen.owner == OTHER_OWNER:
+        st.caption("A colleague owns this case. Leads can change the owner.")
+    else:
+        st.caption("The latest attempt is not low, so there is nothing to take.")
+
+
+def _edit_own(seen: Item) -> None:
+    key = f"{seen.case_id}_{seen.version}"
+    with st.form(f"own_{key}", border=True):
+        status, reason = _status(key, seen)
+        due = _due(key, seen.due)
+        save = st.form_submit_button("Save", type="primary")
+        if st.form_submit_button("Hand back", help="Leaves the case open, without an owner."):
+            _save(seen, {"owner": None})
+        elif save:
+            _save(seen, {"status": status, "outcome": reason, "due": due})
+
+
+def _who(row: Item) -> str:
     return f"{people.known_as(row.name, row.email, row.key)}, {row.quiz_name}"
 
 
-def _status(key: str, seen: Any) -> tuple[str, str | None]:
+def _status(key: str, seen: Item) -> tuple[str, str | None]:
+    assert seen.status is not None  # noqa: S101 (it is of a case)
     status = st.selectbox(
         "Status",
         [seen.status, *MOVES[seen.status]],
@@ -266,51 +319,54 @@ def _status(key: str, seen: Any) -> tuple[str, str | None]:
     return status, reason.strip() or None
 
 
-def _save(seen: Any, wanted: Mapping[str, Any]) -> None:
+def _save(seen: Item, wanted: Mapping[str, Any]) -> None:
+    assert seen.case_id is not None  # noqa: S101 (it is of a case)
+    assert seen.version is not None  # noqa: S101
     try:
         data.change(seen.case_id, seen.version, wanted)
     except data.Conflict as conflict:
-        st.error(f"Not saved: {plain(str(conflict))}.", icon=":material/block:")
+        change = str(conflict) if data.coaches() else "this case has changed"
+        st.error(f"Not saved: {plain(change)}.", icon=":material/block:")
     except data.Impossible as problem:
         st.error(str(problem), icon=":material/block:")
     else:
-        _done("Saved.")
+        finish("Saved.")
 
 
-def _rounds(now: data.Item) -> None:
+def _rounds(now: data.Detail) -> None:
     earlier = now.rounds if now.row.state == "new" else now.rounds[1:]
     if earlier:
         st.caption("Earlier rounds")
         for case in earlier:
             st.markdown(_round(case))
     if len(now.history):
-        st.caption("What was done")
+        st.caption("Log")
         columns = {
             "at": st.column_config.DatetimeColumn("When", format="D MMM, HH:mm", width=110),
-            "actor": st.column_config.TextColumn("Who", width=90),
-            "action": st.column_config.TextColumn("What", width=70),
-            "detail": st.column_config.TextColumn("From what to what", width=400),
+            "actor": st.column_config.TextColumn("Actor", width=90),
+            "action": st.column_config.TextColumn("Action", width=70),
+            "detail": st.column_config.TextColumn("Change", width=400),
         }
-        table(now.history, columns, "What was done", "item_history")
+        table(now.history, columns, "Log of this case", "item_history")
 
 
-def _round(case: Any) -> str:
+def _round(case: Case) -> str:
     said = f"{STATUSES[case.status]} on {_day(case.closed_at)}" if case.closed_at else "Open"
     if case.passed_at:
         lift = data.lift(case.flagged_pct, case.passed_pct, case.opened_at, case.passed_at, None)
         said += f", {plain(lift)}"
-    said += f"; owner {plain(case.owner or 'nobody')}"
+    said += f"; owner {plain(case.owner or 'none')}"
     return said + (f"; {plain(case.outcome)}" if case.outcome else "")
 
 
 # Thresholds
 
 
-@st.dialog("Thresholds", on_dismiss=_dismiss)
+@st.dialog("Thresholds", on_dismiss=dismiss)
 def _thresholds() -> None:
-    frame = data.quizzes(store.version())
+    frame = data.quizzes(store.version(), Who())
     if frame.empty:
-        st.info("No graded quiz has come in yet.")
+        st.info("No graded quiz yet.")
         return
     rows = {row.key: row for row in each(frame)}
     names = {key: str(row.quiz) for key, row in rows.items()}
@@ -323,23 +379,23 @@ def _thresholds() -> None:
     st.markdown(_would(exact(pct), data.preview(quiz, pct)))
     own = not pd.isna(row.own_pct)
     if own:
-        st.caption(_would("Back to the default", data.preview(quiz, None)))
+        st.caption(_would("The default", data.preview(quiz, None)))
     with st.container(horizontal=True):
         if st.button("Save", type="primary", key="save_threshold"):
             data.set_threshold(quiz, pct)
-            _done(f"Under {exact(pct)} is low now.")
+            finish(f"Scores under {exact(pct)} are low now.")
         if st.button("Back to the default", disabled=not own, key="no_threshold"):
             data.set_threshold(quiz, None)
-            _done("Back to the default.")
+            finish("The default threshold is back.")
 
 
 def _origin(row: Any) -> str:
     vendors = "none" if pd.isna(row.retake_pct) else exact(row.retake_pct)
     own = "none" if pd.isna(row.own_pct) else exact(row.own_pct)
-    return f"Set here: {own} · the vendor's own: {vendors} · default: {exact(data.default_pct())}"
+    return f"Set here: {own} · the vendor's: {vendors} · default: {exact(data.default_pct())}"
 
 
-def _would(what: str, preview: Any) -> str:
+def _would(what: str, preview: Preview) -> str:
     more = preview.then - preview.now
     change = (
         f"{abs(more):,} {'more' if more > 0 else 'fewer'} than now" if more else "as many as now"

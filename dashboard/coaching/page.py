@@ -1,18 +1,20 @@
-"""Coaching: who needs me today?"""
+"""Coaching: who needs coaching today, and at which quiz?"""
 
 import streamlit as st
 
+from dashboard import access
 from dashboard.base import filters, pieces, states, store, windows
 from dashboard.coaching import data, dialogs, view
+from shared.queries.people import Who
 
 zone = windows.viewer_zone()
-view.told()
+view.result()
 head = st.container()
 with pieces.row():
     queue = filters.switch("Queue", "queue", view.VIEWS, "new")
     window = filters.switch("Latest try within", "since", view.WINDOWS, "30d")
 with pieces.row():
-    quiz = filters.choose("Quiz", "quiz", data.quiz_names(), "All quizzes")
+    quiz = filters.choose("Quiz", "quiz", data.quiz_names(access.who(Who())), "All quizzes")
     team = filters.choose("Team", "of", {team: team for team in store.teams()}, "All teams")
     owner = filters.choose("Owner", "owner", {one: one for one in data.owners()}, "All owners")
     vendor = filters.choose_vendor()
@@ -21,29 +23,31 @@ with pieces.row():
         "problems",
         "Lists people one by one at quizzes that more than half of five or more fail.",
     )
-    if st.button("Thresholds…", icon=":material/tune:"):
+    if access.may("set_threshold") and st.button("Thresholds", icon=":material/tune:"):
         view.ask("thresholds")
+
+
+who = access.who(Who(teams=(team,) if team else None, vendor=vendor))
 
 
 @st.fragment(run_every=pieces.LIVE)
 def live() -> None:
     version = store.version()
-    quizzes = data.quizzes(version)
+    quizzes = data.quizzes(version, access.who(Who()))
     if quizzes.empty:
-        states.nothing_here(
-            version,
-            "No graded quiz has come in yet. Check that the subscription lists quiz.submitted.",
-        )
+        states.nothing_here(version, view.no_quiz(all_teams=access.sees_all_teams()))
         return
-    asked = data.Asked(window, windows.today(), zone, quiz, team, owner, vendor, problems)
+    today = windows.today()
+    asked = data.Asked(window, today, zone, who, quiz, owner, problems, data.manager())
     counts = data.counts(version, asked)
+    new = data.queue(version, asked, "new")
     with head:
-        view.headline(counts)
+        view.headline(counts, None if new.empty else new.iloc[0], window)
     view.problems(quizzes, counts.hidden)
-    view.queue(asked, queue, data.queue(version, asked, queue), getattr(counts, queue))
+    view.queue(asked, queue, data.queue(version, asked, queue), counts)
     if not quiz:
         view.several(data.people_failing(version, asked))
-    view.quizzes(quizzes)
+    view.quizzes(quizzes, all_teams=access.sees_all_teams())
     view.achieved(data.achieved(version.note, asked))
 
 

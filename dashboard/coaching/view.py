@@ -1,6 +1,7 @@
-"""The pieces of the page of coaching."""
+"""The parts of the coaching page."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
@@ -9,6 +10,7 @@ from dashboard.base.percent import FORMAT, percent
 from dashboard.base.pieces import csv, cut_off, plain, table
 from dashboard.base.store import each
 from dashboard.coaching import charts, data
+from shared.queries.coaching import ACTIVE, Counts
 
 VIEWS = {
     "new": "New",
@@ -20,12 +22,18 @@ VIEWS = {
 NAMED_QUIZZES = 3
 """So many quizzes that most people fail stand above the queue by name."""
 WINDOWS = {"7d": "7 days", "30d": "30 days", "quarter": "Quarter", "all": "All time"}
+WITHIN = {
+    "7d": "of the last 7 days",
+    "30d": "of the last 30 days",
+    "quarter": "of this quarter",
+    "all": "of all time",
+}
 EMPTY = {
-    "new": "No latest score is under its threshold here. A longer window shows older ones.",
-    "progress": "Nobody is flagged here. Select people under New, and flag them.",
-    "ready": "Nobody who is flagged has passed since. Who does shows up here by itself.",
-    "closed": "Nothing has been closed here. What you resolve or dismiss is kept under this view.",
-    "all": "Nobody here is under a threshold, and nobody is flagged.",
+    "new": "No latest score is low here. A longer window shows older ones.",
+    "progress": "No open case here. Select people under New, and flag or take them.",
+    "ready": "No flagged learner has passed yet. People appear here after they pass.",
+    "closed": "No closed case here. Cases that are resolved or dismissed appear here.",
+    "all": "No low score and no case here.",
 }
 
 
@@ -40,18 +48,13 @@ def _moment(label: str) -> Any:
 COLUMNS = {
     "learner": st.column_config.TextColumn("Learner", width=215),
     "quiz": st.column_config.TextColumn("Quiz", width=165),
+    "why": st.column_config.TextColumn("Why now", width=215),
     "stands": st.column_config.TextColumn("Status"),
-    "latest_pct": st.column_config.ProgressColumn(
-        "Latest", format=FORMAT, min_value=0, max_value=100, width=105
-    ),
     "threshold_pct": percent_column("Threshold"),
     "flagged_pct": percent_column("Flagged at"),
     "best_pct": percent_column("Best"),
     "tries": st.column_config.NumberColumn("Tries", help="Graded attempts."),
     "practice_runs": st.column_config.NumberColumn("Practice", help="Shown, never counted."),
-    "trend": st.column_config.LineChartColumn(
-        "Trend", y_min=0, y_max=100, width=90, help="The last graded scores."
-    ),
     "lift": st.column_config.TextColumn("Lift"),
     "submitted_at": _moment("Latest try"),
     "opened_at": _moment("Flagged"),
@@ -62,67 +65,126 @@ COLUMNS = {
     "team_id": st.column_config.TextColumn("Team"),
 }
 SHOWN = {
-    "new": "learner quiz latest_pct threshold_pct best_pct tries practice_runs trend submitted_at "
-    "team_id stands",
-    "progress": "learner quiz stands owner due latest_pct flagged_pct trend opened_at team_id",
+    "new": "learner quiz why latest_pct threshold_pct best_pct tries practice_runs trend "
+    "submitted_at team_id stands",
+    "progress": "learner quiz why stands owner due latest_pct flagged_pct trend opened_at team_id",
     "ready": "learner quiz lift latest_pct threshold_pct trend submitted_at owner due team_id",
     "closed": "learner quiz stands lift outcome latest_pct trend closed_at owner team_id",
-    "all": "learner quiz stands latest_pct threshold_pct best_pct tries trend submitted_at owner "
-    "due team_id",
+    "all": "learner quiz stands why latest_pct threshold_pct best_pct tries trend submitted_at "
+    "owner due team_id",
 }
+
+
+def _scales(frame: pd.DataFrame) -> dict[str, Any]:
+    """Columns that draw percentages, as far as the largest goes: a bonus makes more than 100."""
+    largest = max([100.0, *frame["latest_pct"].dropna(), *frame["trend"].explode().dropna()])
+    return {
+        "latest_pct": st.column_config.ProgressColumn(
+            "Latest", format=FORMAT, min_value=0, max_value=largest, width=105
+        ),
+        "trend": st.column_config.LineChartColumn(
+            "Trend", y_min=0, y_max=largest, width=90, help="The last graded scores."
+        ),
+    }
 
 
 # The first line
 
 
-def headline(counts: Any) -> None:
-    """Who needs the lead, in one sentence."""
-    if not counts.new + counts.progress + counts.ready:
-        st.markdown(":material/check_circle: **Nobody needs you** among what is chosen here.")
-        return
-    overdue = f", {counts.overdue:,} overdue" if counts.overdue else ""
-    fresh = f", {counts.fresh:,} since yesterday" if counts.fresh else ""
-    said = [f"**{counts.new:,} new**{fresh}"]
+def headline(counts: Counts, first: Any, window: str) -> None:
+    """How many people need coaching and who is first, in one sentence, and the work in progress.
+    `first` is the most urgent new item, if there is one."""
+    said = [_new(counts, first), _at_fault(counts)]
+    st.markdown("; ".join(filter(None, said)) or _nothing(counts))
+    active = [f"Low scores {WITHIN[window]}"]
     if counts.progress:
-        said += [f"**{counts.progress:,} in progress**{overdue}"]
+        overdue = f", {counts.overdue:,} overdue" if counts.overdue else ""
+        active.append(f"**{counts.progress:,} in progress**{overdue}")
     if counts.ready:
-        said += [f"**{counts.ready:,} passed since**, ready to close"]
-    st.markdown(" · ".join(said))
+        active.append(f"**{counts.ready:,} passed since**, ready to close")
+    st.markdown(" · ".join(active))
+
+
+def _new(counts: Counts, first: Any) -> str:
+    if not counts.people:
+        return ""
+    needs = "1 person needs" if counts.people == 1 else f"{counts.people:,} people need"
+    fresh = f", {counts.fresh:,} since yesterday" if counts.fresh else ""
+    scores = "1 new low score" if counts.new == 1 else f"{counts.new:,} new low scores"
+    return f"**{needs} coaching** ({scores}{fresh}), first {_first(first)}"
+
+
+def _first(row: Any) -> str:
+    return f"{plain(str(row.learner))} at {plain(str(row.quiz))} ({row.why})"
+
+
+def _at_fault(counts: Counts) -> str:
+    """What is not listed one by one, and why."""
+    more = "more " if counts.people else ""
+    if counts.hidden_people:
+        one = counts.hidden_people == 1
+        people = f"1 {more}person" if one else f"{counts.hidden_people:,} {more}people"
+        return f"{people} failed quizzes that most people fail: **look at the quiz first**"
+    if counts.hidden:
+        scores = "low score" if counts.hidden == 1 else "low scores"
+        return (
+            f"{counts.hidden:,} more {scores} of theirs at quizzes that most people fail: "
+            "**look at the quiz first**"
+        )
+    return ""
+
+
+def _nothing(counts: Counts) -> str:
+    active = counts.progress + counts.ready
+    return ":material/check_circle: " + (
+        "**No new low score.** The open cases go on."
+        if active
+        else "**No one needs coaching** among what is chosen here."
+    )
+
+
+def no_quiz(*, all_teams: bool) -> str:
+    """Why the page is empty."""
+    if all_teams:
+        return "No graded quiz yet. Check that the subscription lists quiz.submitted."
+    return "No graded quiz of your teams yet."
 
 
 def problems(quizzes: pd.DataFrame, hidden: int) -> None:
     """The quizzes that most people fail, the worst by name, before any person is blamed."""
-    failed = quizzes[quizzes["problem"]].sort_values("share", ascending=False, kind="stable")
+    failed = quizzes[quizzes["problem"]].sort_values("all_share", ascending=False, kind="stable")
     for row in each(failed.head(NAMED_QUIZZES)):
         st.warning(
-            f"{plain(str(row.quiz))}: {percent(row.share)} of {row.takers:,} fail. "
+            f"{plain(str(row.quiz))}: {percent(row.all_share)} of {row.all_takers:,} fail. "
             "Look at the quiz first.",
             icon=":material/quiz:",
         )
     if len(failed) > NAMED_QUIZZES:
         st.caption(
-            f"So it is with {len(failed) - NAMED_QUIZZES:,} more: see *Quizzes by share of takers "
-            "under the threshold* below."
+            f"Most people fail {len(failed) - NAMED_QUIZZES:,} more: see *Quizzes by share of low "
+            "takers* below."
         )
     if hidden:
+        scores = "1 new low score" if hidden == 1 else f"{hidden:,} new low scores"
         st.caption(
-            f"{hidden:,} new low scores there are not listed one by one: choose the quiz, or turn "
-            "the switch above on."
+            f"{scores} there {'is' if hidden == 1 else 'are'} not listed one by one: choose the "
+            "quiz, or turn the switch above on."
         )
 
 
 # The queue
 
 
-def queue(asked: data.Asked, view: str, fresh: pd.DataFrame, there: int) -> None:
+def queue(asked: data.Asked, view: str, fresh: pd.DataFrame, counts: Counts) -> None:
     """The items of a view, to select and to act on."""
     if fresh.empty:
-        (st.success if view == "new" else st.info)(EMPTY[view], icon=":material/check_circle:")
+        _empty(view, counts.hidden)
         return
     key, frame = _held(asked, view, fresh)
     picked = _picked(key)
     _actions(key, frame.iloc[picked], view)
-    shown = {name: COLUMNS[name] for name in SHOWN[view].split()}
+    columns = COLUMNS | _scales(frame)
+    shown = {name: columns[name] for name in SHOWN[view].split()}
     opener = st.column_config.ButtonColumn(
         "", on_click=_open_clicked, args=(key,), key=f"open_{key}", type="tertiary", width=70
     )
@@ -137,8 +199,15 @@ def queue(asked: data.Asked, view: str, fresh: pd.DataFrame, there: int) -> None
         selection_mode="multi-row",
         alt=f"{VIEWS[view]}: learners and quizzes",
     )
-    cut_off(len(frame), there)
+    cut_off(len(frame), getattr(counts, view))
     csv(frame, shown, "coaching")
+
+
+def _empty(view: str, hidden: int) -> None:
+    if view in ("new", "all") and hidden:
+        st.info("All new low scores are at quizzes that most people fail.", icon=":material/quiz:")
+    else:
+        (st.success if view == "new" else st.info)(EMPTY[view], icon=":material/check_circle:")
 
 
 def _held(asked: data.Asked, view: str, fresh: pd.DataFrame) -> tuple[str, pd.DataFrame]:
@@ -162,21 +231,52 @@ def _picked(key: str) -> list[int]:
 
 
 def _actions(key: str, chosen: pd.DataFrame, view: str) -> None:
+    """Buttons for the rows that are selected: a lead flags, changes and takes, a manager takes."""
     new = chosen[chosen["state"] == "new"]
     cases = chosen[chosen["case_id"].notna() & (chosen["state"] != "new")]
+    free = chosen[
+        (chosen["state"] == "new") | chosen["state"].isin(ACTIVE) & chosen["owner"].isna()
+    ]
+    leads = data.coaches()
     with st.container(horizontal=True, vertical_alignment="center"):
-        if view in ("new", "all") and _button("Flag", len(new)):
+        if leads and view in ("new", "all") and _button("Flag", len(new)):
             ask("flag", {taker: label(row) for taker, row in _by_taker(new)})
-        if view != "new" and _button("Change", len(cases)):
+        if leads and view != "new" and _button("Change", len(cases)):
             ask("change", cases[["case_id", "version", "state", "status", "learner", "quiz"]])
+        if view in ("new", "progress", "all") and _button("Take", len(free), primary=not leads):
+            take({taker: label(row) for taker, row in _by_taker(free)})
         if len(chosen):
             st.button("Clear selection", type="tertiary", on_click=_clear, args=(key,))
             st.caption("The list waits while rows are selected.")
 
 
-def _button(verb: str, number: int) -> bool:
-    label = f"{verb} {number:,} selected…" if number else f"{verb} selected…"
-    return st.button(label, key=f"{verb}_selected", type="primary", disabled=not number)
+def take(names: Mapping[data.Taker, str]) -> None:
+    """Make the viewer the owner of these, and say so."""
+    taken = data.take(list(names))
+    due = f"{data.default_due():%-d %B %Y}"
+    number = "1 case is" if len(taken.done) == 1 else f"{len(taken.done):,} cases are"
+    done = f"{number} yours. Due {due} unless set before." if taken.done else ""
+    finish(done, [f"{names[taker]}: {why}" for taker, why in taken.refused.items()])
+
+
+def finish(done: str, problems: Sequence[str] = ()) -> None:
+    """Close the dialog, begin a new selection, and have the page say what was done."""
+    st.session_state["coaching_result"] = (done, "; ".join(map(plain, problems)))
+    st.session_state["coaching_done"] = st.session_state.get("coaching_done", 0) + 1
+    dismiss()
+    st.rerun()
+
+
+def dismiss() -> None:
+    st.query_params.pop("item", None)
+    for name in ("coaching_asked", "coaching_seen", "coaching_held"):
+        st.session_state.pop(name, None)
+
+
+def _button(verb: str, number: int, *, primary: bool = True) -> bool:
+    label = f"{verb} {number:,} selected" if number else f"{verb} selected"
+    kind: Literal["primary", "secondary"] = "primary" if primary else "secondary"
+    return st.button(label, key=f"{verb}_selected", type=kind, disabled=not number)
 
 
 def _clear(key: str) -> None:
@@ -195,26 +295,25 @@ def _open_clicked(key: str) -> None:
     clicked, held = st.session_state[f"open_{key}"], st.session_state["coaching_held"]
     row = held[3].iloc[clicked.row]
     st.query_params["item"] = data.address(data.Taker(row.vendor, row.user_id, row.quiz_id))
-    st.rerun()  # the whole page, as a dialog does not belong into a live part
+    st.rerun()  # of the whole page: a dialog cannot open in a live part
 
 
 # Beside the queue
 
 
-def quizzes(frame: pd.DataFrame) -> None:
+def quizzes(frame: pd.DataFrame, *, all_teams: bool) -> None:
     """How many fail each quiz, as a chart and as a table."""
-    st.subheader("Quizzes by share of takers under the threshold", anchor=False)
-    st.caption("Of everybody's latest graded score, over all teams and times.")
+    st.subheader("Quizzes by share of low takers", anchor=False)
+    teams = "over all teams" if all_teams else "of your teams"
+    st.caption(f"By each taker's latest graded score, {teams}, of all time.")
     chart, listed = st.columns([3, 4])
     with chart:
-        st.altair_chart(
-            charts.quizzes(frame), alt="Share of takers under the threshold, by quiz", key="quizzes"
-        )
+        st.altair_chart(charts.quizzes(frame), alt="Share of low takers, by quiz", key="quizzes")
     columns = {
         "quiz": st.column_config.TextColumn("Quiz", width=200),
-        "share": percent_column("Fail"),
-        "low": st.column_config.NumberColumn("People"),
-        "takers": st.column_config.NumberColumn("Of"),
+        "share": percent_column("Low"),
+        "low": st.column_config.NumberColumn("Low takers"),
+        "takers": st.column_config.NumberColumn("Takers"),
         "threshold_pct": percent_column("Threshold"),
     }
     with listed:
@@ -222,11 +321,12 @@ def quizzes(frame: pd.DataFrame) -> None:
 
 
 def several(frame: pd.DataFrame) -> None:
-    """People who fail several quizzes, to be flagged at all of them at once."""
+    """People who fail several quizzes, to flag or take all of theirs at once."""
     if frame.empty:
         return
     st.subheader("People who fail three quizzes or more", anchor=False)
-    flags = [f"Flag {len(takers)}…" if takers else "" for takers in frame["takers"]]
+    verb = "Flag" if data.coaches() else "Take"
+    flags = [f"{verb} {len(takers)}" if takers else "" for takers in frame["takers"]]
     st.session_state["coaching_several"] = frame
     columns = {
         "flag": st.column_config.ButtonColumn(
@@ -245,14 +345,18 @@ def several(frame: pd.DataFrame) -> None:
 def _flag_person() -> None:
     row = st.session_state["coaching_several"].iloc[st.session_state["flag_person"].row]
     names = [f"{row.learner}, {taker.quiz_id}" for taker in row.takers]
-    ask("flag", dict(zip(row.takers, names, strict=True)))
+    people = dict(zip(row.takers, names, strict=True))
+    if data.coaches():
+        ask("flag", people)
+    else:
+        take(people)
 
 
 def achieved(frame: pd.DataFrame) -> None:
-    """What came of retakes, with coaching and without."""
-    st.subheader("What came of retakes", anchor=False)
+    """Results of retakes, with coaching and without."""
+    st.subheader("Results of retakes", anchor=False)
     if frame.empty:
-        st.caption("Nobody who failed has tried again here.")
+        st.caption("No learner who failed has tried again here.")
         return
     rows = frame.assign(kind=frame["coached"].map({True: "Coached", False: "Not coached"}))
     columns = {
@@ -264,25 +368,25 @@ def achieved(frame: pd.DataFrame) -> None:
     }
     table(rows, columns, "Retakes with coaching and without", "achieved")
     st.caption(
-        "From the first fail to the next pass or the latest attempt; coached is who was flagged "
-        "before the last of them. People are flagged for a reason, so the two differ in more than "
-        "coaching: this says what happened, not why."
+        "From the first fail to the next pass or the latest attempt. Coached: flagged before the "
+        "last of these attempts. Leads flag people for a reason, so the two groups differ in more "
+        "than coaching: the table says what happened, not why."
     )
 
 
-# What was asked, and what came of it
+# Requests to the page, and their results
 
 
 def ask(what: str, about: Any = None) -> None:
-    """Have the page open a dialog, outside its live parts."""
+    """Have the page open a dialog, outside of its live parts."""
     st.session_state["coaching_asked"] = (what, about)
     st.rerun()
 
 
-def told() -> None:
-    """What came of the last thing done."""
-    if said := st.session_state.pop("coaching_told", None):
-        done, problems = said
+def result() -> None:
+    """The result of the last action."""
+    if found := st.session_state.pop("coaching_result", None):
+        done, problems = found
         if done:
             st.toast(done, icon=":material/check_circle:")
         if problems:

@@ -45,7 +45,8 @@ def summary(version: Version, person: str) -> learner.Summary:
     """The counts of a person."""
     threshold = settings().coaching_threshold_pct
     with read() as connection:
-        return learner.summary(connection, person, threshold, datetime.now(UTC))
+        now, rule = datetime.now(UTC), settings().coaching_rule
+        return learner.summary(connection, person, threshold, now, rule)
 
 
 @kept
@@ -67,9 +68,11 @@ def modules(version: Version, person: str, zone: str) -> pd.DataFrame:
 
 @kept
 def attempts(version: Version, person: str, zone: str) -> pd.DataFrame:
-    """quiz (its name), pct, threshold_pct, result, submitted_at; the latest first."""
+    """quiz (its name), score (as sent), pct, threshold_pct, passed, result, submitted_at; the
+    latest first."""
+    threshold, rule = settings().coaching_threshold_pct, settings().coaching_rule
     with read() as connection:
-        rows = learner.attempts(connection, person, settings().coaching_threshold_pct, SHOWN)
+        rows = learner.attempts(connection, person, threshold, SHOWN, rule)
     return framed(rows, lambda frame: _attempts(frame, zone))
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import charts, filters, people, store
+from dashboard.base import attempts, charts, filters, people, store
 from dashboard.base.certificates import (
     CERTIFICATE,
     certificates_expire,
@@ -175,8 +175,8 @@ def quizzes(version: store.Version, person: str) -> None:
         st.subheader("Quiz scores over time", anchor=False)
         _draw(frame, _chosen(frame["quiz"].unique().tolist()))
     with listed:
-        shown = frame.assign(result=frame["result"].map(charts.RESULTS))
-        section("Attempts", shown, ATTEMPT, "attempts", "")
+        columns = attempts.with_scores(ATTEMPT, frame)
+        section("Attempts", attempts.with_results(frame), columns, "attempts", "")
 
 
 def _chosen(names: Sequence[str]) -> Sequence[str]:

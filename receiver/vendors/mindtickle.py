@@ -233,17 +233,23 @@ class _Progressed(_Data):
         )
 
 
+LEAST_MAXIMUM = 0.01
+"""Points. A quiz that is worth less is worth nothing."""
+
+
 class _Submitted(_Data):
     quiz_id: Id
     quiz_name: Name = None
     quiz_type: Name = None
     score: Number | None = None
-    max_score: Number | None = Field(default=None, ge=0.01)
+    max_score: Number | None = None
     passed: bool | None = None
 
     def fact(self, key: str, at: datetime) -> Fact:
         practice = "practice" in (self.quiz_type or "").lower()
-        scored = self.score is not None and self.max_score is not None
+        # A survey is worth 0 points. A score without a maximum is graded, without a percentage.
+        survey = self.max_score is not None and self.max_score < LEAST_MAXIMUM
+        scored = self.score is not None and not survey
         return Attempted(
             vendor=SLUG,
             event_key=key,
@@ -251,7 +257,7 @@ class _Submitted(_Data):
             quiz_id=self.quiz_id,
             quiz_name=self.quiz_name,
             score=self.score,
-            max_score=self.max_score,
+            max_score=None if survey else self.max_score,
             passed=self.passed,
             graded=not practice and (scored or self.passed is not None),
             submitted_at=at,

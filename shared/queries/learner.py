@@ -40,6 +40,7 @@ from shared.queries import counted, row_of, rows_of
 from shared.queries.certifications import stated
 from shared.queries.coaching import is_low, result_of, same_quiz
 from shared.queries.people import PersonRow, Who, is_there, people
+from shared.settings import CoachingRule
 
 learner = table_of(Learner).c
 progress = table_of(ModuleProgress).c
@@ -106,14 +107,15 @@ class ModuleRow(NamedTuple):
 
 
 class AttemptRow(NamedTuple):
-    """A submission of a quiz; `pct` is None without a score, `result` is of
-    `coaching.result_of`."""
+    """A submission of a quiz; `passed` as the vendor says, `score` as sent, `pct` None without a
+    score or a maximum, `result` of `coaching.result_of`."""
 
     vendor: str
     quiz_id: str
     quiz_name: str
     graded: bool
     passed: bool | None
+    score: float | None
     pct: float | None
     threshold_pct: float
     submitted_at: datetime
@@ -247,14 +249,18 @@ def accounts(connection: Connection, person: str) -> Sequence[AccountRow]:
 
 
 def summary(
-    connection: Connection, person: str, default_threshold_pct: float, now: datetime
+    connection: Connection,
+    person: str,
+    default_threshold_pct: float,
+    now: datetime,
+    rule: CoachingRule = "either",
 ) -> Summary:
     """The counts of a person."""
     progressed, scored, expired, coached = (
         part.subquery()
         for part in (
             _progressed(person),
-            _scored(person, default_threshold_pct),
+            _scored(person, default_threshold_pct, rule),
             _expired(person, now),
             _coached(person),
         )
@@ -273,10 +279,10 @@ def _progressed(person: str) -> Select[Any]:
     ).where(_of(person, progress))
 
 
-def _scored(person: str, default_threshold_pct: float) -> Select[int, int]:
+def _scored(person: str, default_threshold_pct: float, rule: CoachingRule) -> Select[int, int]:
     limit = func.coalesce(threshold.threshold_pct, quiz.retake_pct, default_threshold_pct)
     return (
-        select(func.count().label("quizzes"), counted(is_low(standing, limit)).label("low"))
+        select(func.count().label("quizzes"), counted(is_low(standing, limit, rule)).label("low"))
         .join_from(table_of(QuizStanding), table_of(Quiz), same_quiz(quiz, standing), isouter=True)
         .join(table_of(QuizThreshold), same_quiz(threshold, standing), isouter=True)
         .where(_of(person, standing), standing.tries > 0)
@@ -321,7 +327,11 @@ def modules(connection: Connection, person: str) -> Sequence[ModuleRow]:
 
 
 def attempts(
-    connection: Connection, person: str, default_threshold_pct: float, limit: int = 500
+    connection: Connection,
+    person: str,
+    default_threshold_pct: float,
+    limit: int = 500,
+    rule: CoachingRule = "either",
 ) -> Sequence[AttemptRow]:
     """Submissions of quizzes, the latest first."""
     limits = func.coalesce(threshold.threshold_pct, quiz.retake_pct, default_threshold_pct)
@@ -332,10 +342,11 @@ def attempts(
             func.coalesce(quiz.quiz_name, attempt.quiz_id).label("quiz_name"),
             attempt.graded,
             attempt.passed,
+            attempt.score,
             percent(attempt).label("pct"),
             limits.label("threshold_pct"),
             attempt.submitted_at,
-            result_of(attempt, limits).label("result"),
+            result_of(attempt, limits, rule).label("result"),
         )
         .join_from(table_of(QuizAttempt), table_of(Quiz), same_quiz(quiz, attempt), isouter=True)
         .join(table_of(QuizThreshold), same_quiz(threshold, attempt), isouter=True)

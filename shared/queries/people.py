@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     FromClause,
     Select,
@@ -67,7 +69,7 @@ def people(
     `figures` are sums over a person's `accounts`, which has a row of each learner, with what was
     joined to it.
     """
-    row: Any = _identities().cte("identities").c
+    row: Any = _identities().c
     asked: Select[Any] = select(*row).where(*_asked(row, who))
     if not figures:
         return asked
@@ -82,8 +84,9 @@ def people(
     return select(person, *added).join(summed, summed.c.person == person.c.person)
 
 
-def _identities() -> Select[Any]:
-    """One row for each person there is."""
+@cache
+def _identities() -> CTE:
+    """One row for each person there is. One object, as a statement may ask about people twice."""
     account = _accounts().subquery("account").c
 
     def first(place: Any, value: Any) -> ColumnElement[Any]:
@@ -91,17 +94,21 @@ def _identities() -> Select[Any]:
 
     still_there = func.max(case((account.on_roster, case((account.there, 1), else_=0))))
     active = func.coalesce(still_there, 1) != 0
-    return select(
-        account.person,
-        first(account.name_place, account.name).label("name"),
-        first(account.email_place, account.email).label("email"),
-        first(account.roster_place, account.team_id).label("team_id"),
-        first(account.roster_place, account.role).label("role"),
-        active.label("active"),
-        case((~active, func.max(account.left_at))).label("left_at"),
-        func.aggregate_strings(account.vendor, ",").label("vendors"),
-        func.min(account.vendor + "/" + account.user_id).label("key"),
-    ).group_by(account.person)
+    return (
+        select(
+            account.person,
+            first(account.name_place, account.name).label("name"),
+            first(account.email_place, account.email).label("email"),
+            first(account.roster_place, account.team_id).label("team_id"),
+            first(account.roster_place, account.role).label("role"),
+            active.label("active"),
+            case((~active, func.max(account.left_at))).label("left_at"),
+            func.aggregate_strings(account.vendor, ",").label("vendors"),
+            func.min(account.vendor + "/" + account.user_id).label("key"),
+        )
+        .group_by(account.person)
+        .cte("identities")
+    )
 
 
 def _accounts() -> Select[Any]:

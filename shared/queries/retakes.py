@@ -1,7 +1,7 @@
-"""What came of retakes, with coaching and without."""
+"""Results of retakes, with coaching and without."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -14,7 +14,6 @@ from sqlalchemy import (
     cast,
     extract,
     func,
-    not_,
     or_,
     select,
     true,
@@ -23,8 +22,8 @@ from sqlalchemy import (
 from shared.bulk import table_of
 from shared.figures import percent
 from shared.models import CoachingCase, QuizAttempt
-from shared.queries import AnyRow
-from shared.queries.coaching import Filters, Taker, is_low, same_quiz, stood
+from shared.queries import rows_of
+from shared.queries.coaching import Filters, Taker, is_low, passes, same_quiz, standings
 from shared.queries.people import same_account
 
 DAY_SEC = 86_400
@@ -33,13 +32,22 @@ attempt = table_of(QuizAttempt).c
 coached = table_of(CoachingCase).c
 
 
-def achieved(connection: Connection, filters: Filters) -> Sequence[AnyRow]:
-    """Retakes after a fail, those with coaching first: coached, retakes, passed (of them so far),
-    lift_pct and days.
+class Retakes(NamedTuple):
+    """Retakes of one kind; `passed` of them so far. `lift_pct` (percentage points, from first score
+    to last) and `days` (from fail to pass) are medians, None where no retake tells."""
+
+    coached: bool
+    retakes: int
+    passed: int
+    lift_pct: float | None
+    days: float | None
+
+
+def achieved(connection: Connection, filters: Filters) -> Sequence[Retakes]:
+    """Retakes after a fail, coached ones first.
 
     A retake is everything from a first fail to the next pass, or to the latest attempt. It counts
-    as coached if a case that was not dismissed was open during it, before its last attempt. `lift`
-    is from its first score to its last, `days` from the fail to the pass; both are the median.
+    as coached if a case that was not dismissed was open during it, before its last attempt.
     `filters` limit by learner, quiz and the time of the last attempt.
     """
     retake = _retakes(filters).subquery().c
@@ -57,11 +65,11 @@ def achieved(connection: Connection, filters: Filters) -> Sequence[AnyRow]:
         .group_by(placed.coached)
         .order_by(placed.coached.desc())
     )
-    return connection.execute(query).all()
+    return rows_of(Retakes, connection.execute(query))
 
 
 def _ordered(retake: Any, value: ColumnElement[float]) -> tuple[ColumnElement[int], ...]:
-    """The place of a value among those of its kind, and how many there are; None is no value."""
+    """The place of a value among its kind, and how many there are; None is no value."""
     of_kind = [retake.coached, value.is_(None)]
     place = func.row_number().over(partition_by=of_kind, order_by=value)
     of = func.count().over(partition_by=of_kind)
@@ -117,8 +125,8 @@ def _runs(filters: Filters) -> Select[Any]:
 
 
 def _numbered(filters: Filters) -> Select[Any]:
-    """The graded attempts of those who tried again, with how many they had passed before each, and
-    whether it is the first or last up to a pass. One way of ordering: each more is a sort."""
+    """The graded attempts of learners who tried again, with how many they had passed before each,
+    and whether it is the first or last up to a pass. One way of ordering: each more is a sort."""
     tried = _tried(filters).subquery().c
     passes = case((tried.passes, 1), else_=0)
     in_order: Any = {
@@ -135,7 +143,7 @@ def _numbered(filters: Filters) -> Select[Any]:
 
 
 def _tried(filters: Filters) -> Select[Any]:
-    row = stood(filters.default_pct, filters.who).subquery().c
+    row = standings(filters).subquery().c
     pct = percent(attempt).label("latest_pct")
     scored = (
         select(
@@ -150,13 +158,12 @@ def _tried(filters: Filters) -> Select[Any]:
         .subquery()
         .c
     )
-    low = is_low(scored, scored.threshold_pct)
-    answered = or_(scored.latest_pct.isnot(None), scored.passed.isnot(None))
+    low = is_low(scored, scored.threshold_pct, filters.rule)
     return select(
         *(scored[name] for name in (*Taker._fields, "event_key", "submitted_at")),
         scored.latest_pct.label("pct"),
         low.label("low"),
-        and_(not_(low), answered).label("passes"),
+        passes(scored, low).label("passes"),
     )
 
 

@@ -143,6 +143,7 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
         "today": now.date(),
         "taker": Taker(VENDOR, "u-00000", "q-07"),
         "takers": [Taker(VENDOR, f"u-{number:05}", "q-07") for number in range(500)],
+        "case_id": 1,
         "case_ids": range(1, 100),
         "of": (VENDOR, "q-07"),
         "pct": 80.0,

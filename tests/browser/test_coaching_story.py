@@ -1,15 +1,18 @@
-"""An enablement lead at work, by mouse, with a real receiver behind the page."""
+"""An enablement lead and a manager at work, by mouse, with a real receiver behind the page."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from shared.models import AuditLog, CoachingCase
 from tests import stores
 from tests.browser.conftest import somebody
+from tests.identity import Provider
+from tests.identity import dashboard as signing_in
 from tests.running import Receiver, until
 
 TABLE = "[data-testid=stDataFrame]"
@@ -53,7 +56,7 @@ def test_a_lead_takes_an_item_from_flag_to_measured_improvement(
         learner(receiver)
         submit(receiver, 8, -timedelta(hours=3))
         page.goto(f"{dashboard}/coaching")
-        expect(page.get_by_text("1 new")).to_be_visible()
+        expect(page.get_by_text("1 person needs coaching")).to_be_visible()
 
         select_row(page, 0)
         page.get_by_role("button", name="Flag 1 selected").click()
@@ -84,7 +87,7 @@ def test_a_lead_takes_an_item_from_flag_to_measured_improvement(
         expect(dialog).to_contain_text("Passed with 85 %")
         expect(dialog).to_contain_text("after you flagged it (+45). Close?")
         dialog.get_by_role("button", name="Close as resolved").click()
-        expect(page.get_by_text("Nobody needs you")).to_be_visible()
+        expect(page.get_by_text("No one needs coaching")).to_be_visible()
 
         page.get_by_text("Closed", exact=True).click()
         figures = page.locator(TABLE).last
@@ -93,7 +96,7 @@ def test_a_lead_takes_an_item_from_flag_to_measured_improvement(
         assert done == ["flag", "start", "resolve"]
 
 
-def test_of_two_who_edit_the_same_item_the_second_is_told(
+def test_of_two_who_edit_the_same_item_the_second_sees_the_change(
     browsed_store: str, dashboard: str, page: Page, browser: Browser, tmp_path: Path
 ) -> None:
     with Receiver(browsed_store, tmp_path) as receiver:
@@ -114,13 +117,13 @@ def test_of_two_who_edit_the_same_item_the_second_is_told(
         dialog = second.get_by_role("dialog")
         dialog.get_by_label("Notes").fill("from the second")
         dialog.get_by_role("button", name="Save").click()
-        expect(dialog).to_contain_text("Somebody has changed this meanwhile")
+        expect(dialog).to_contain_text("This case has changed")
         expect(dialog).to_contain_text("notes none → from the first")
         expect(dialog.get_by_label("Notes")).to_have_value("from the second")
         assert case(receiver).notes == "from the first"
 
-        dialog.get_by_role("button", name="Show theirs").click()
-        expect(dialog.get_by_text("Somebody has changed")).not_to_be_visible()
+        dialog.get_by_role("button", name="Show the change").click()
+        expect(dialog.get_by_text("This case has changed")).not_to_be_visible()
         # For a moment the form that goes and the one that comes stand side by side.
         expect(dialog.get_by_text("from the first", exact=True)).to_be_visible()
         expect(dialog.get_by_label("Notes")).to_have_count(1)
@@ -141,10 +144,57 @@ def test_a_selection_stays_on_its_rows_while_new_ones_come_in(
         select_row(page, 0)
         expect(page.get_by_role("button", name="Flag 1 selected")).to_be_visible()
         submit(receiver, 2, -timedelta(hours=2), quiz_id="q-2")  # lower, so it comes first
-        expect(page.get_by_text("2 new")).to_be_visible()
+        expect(page.get_by_text("2 new low scores")).to_be_visible()
         expect(page.get_by_text("The list waits")).to_be_visible()
         page.get_by_role("button", name="Flag 1 selected").click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_role("button", name="Flag 1").click()
         expect(page.get_by_text("1 in progress")).to_be_visible()
         assert case(receiver).quiz_id == "q-1"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")
+def test_a_manager_takes_a_case_of_their_team(
+    browsed_store: str, page: Page, tmp_path: Path
+) -> None:
+    with (
+        Receiver(browsed_store, tmp_path) as receiver,
+        Provider().running() as provider,
+        signing_in(
+            provider,
+            browsed_store,
+            tmp_path / "log",
+            DASHBOARD_MANAGERS="mo@acme.example",
+            MANAGER_TEAMS='{"mo@acme.example": ["west"]}',
+        ) as site,
+    ):
+        page.route("https://**", lambda route: route.abort())
+        provider.knows("mo", email="mo@acme.example", email_verified=True)
+        learner(receiver)
+        submit(receiver, 8, -timedelta(hours=3))
+        page.goto(f"{site}/coaching")
+        page.get_by_role("button", name="Sign in").click()
+        page.locator("input[name=sub]").first.fill("mo")
+        page.get_by_role("button", name="Authorize").click()
+
+        expect(page.get_by_text("1 person needs coaching")).to_be_visible()
+        expect(page.get_by_role("button", name="Thresholds")).not_to_be_visible()
+        select_row(page, 0)
+        page.get_by_role("button", name="Take 1 selected").click()
+        expect(page.get_by_text("1 case is yours.")).to_be_visible()
+        expect(page.get_by_text("1 in progress")).to_be_visible()
+        until(lambda: stores.count(receiver.engine, CoachingCase) == 1)
+        taken = case(receiver)
+        assert (taken.owner, taken.status) == ("mo@acme.example", "open")
+        assert taken.due is not None
+
+        page.goto(f"{site}/coaching?queue=progress&{ITEM}")
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("button", name="Hand back")).to_be_visible()
+        expect(dialog.get_by_label("Notes")).not_to_be_visible()
+        choose(dialog, page, "Status", "In progress")
+        dialog.get_by_role("button", name="Save").click()
+        expect(dialog).not_to_be_visible()
+        until(lambda: bool(case(receiver).status == "in_progress"))
+        done = [(row.actor, row.action) for row in stores.rows(receiver.engine, AuditLog)]
+        assert done == [("mo@acme.example", "flag"), ("mo@acme.example", "start")]

@@ -205,6 +205,7 @@ def test_an_action_is_refused_to_other_roles(ask: Ask, action: str, role: Role) 
 WRITES: dict[str, Callable[[], None]] = {
     "replay": lambda: deliveries.ask_for_replay("mindtickle", None, dry_run=False),
     "coach": lambda: coaching.flag([Taker("mindtickle", "u-1", "q-1")], None, None, None),
+    "take_case": lambda: coaching.take([Taker("mindtickle", "u-1", "q-1")]),
     "set_threshold": lambda: coaching.set_threshold("mindtickle/q-1", 50),
     "renew_certificate": lambda: certifications.mark_renewed(Expiry(V, "u-1", "Expert", NOON)),
     "set_weights": lambda: preferences.save(rules_of([Weight("course", "", 100)])),

@@ -303,6 +303,12 @@ def test_a_quiz_without_any_scoring_field_is_not_graded() -> None:
     assert fact("quiz.submitted", {"userId": "u-1", "quizId": "q-1"}).graded is False
 
 
+def test_a_score_without_a_maximum_is_graded() -> None:
+    quiz = {"userId": "u-1", "quizId": "q-1", "score": 17}
+    assert fact("quiz.submitted", quiz).graded
+    assert fact("quiz.submitted", quiz | {"quizType": "practice"}).graded is False
+
+
 def test_a_quiz_that_only_says_passed_is_graded() -> None:
     assert fact("quiz.submitted", {"userId": "u-1", "quizId": "q-1", "passed": False}).graded
 
@@ -382,11 +388,15 @@ def test_a_time_spent_that_is_no_plausible_number_is_absent(seconds: Any) -> Non
     assert fact("module.progress", playing.progress(timeSpentSec=seconds)).time_spent_sec == 0
 
 
-@pytest.mark.parametrize("maximum", [0, -20, True])
-def test_a_quiz_out_of_nothing_is_ungraded(maximum: Any) -> None:
+@pytest.mark.parametrize(
+    ("maximum", "graded"), [(0, False), (0.0, False), (-20, True), (True, True)]
+)
+def test_a_quiz_out_of_nothing_is_ungraded_and_one_without_a_usable_maximum_is_graded(
+    maximum: Any, graded: bool
+) -> None:
     quiz = {"userId": "u-1", "quizId": "q-1", "score": 1, "maxScore": maximum}
     said = fact("quiz.submitted", quiz)
-    assert (said.max_score, said.graded) == (None, False)
+    assert (said.max_score, said.graded) == (None, graded)
 
 
 @pytest.mark.parametrize("event_type", TYPES)

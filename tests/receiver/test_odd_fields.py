@@ -246,10 +246,15 @@ def test_a_percentage_far_out_of_its_range_is_none(sent: Any) -> None:
     assert len(entry.event.facts) == 2  # the lesson is completed all the same
 
 
-@pytest.mark.parametrize("maximum", [0, -20, True, "", [], "many"])
-def test_a_quiz_out_of_nothing_is_ungraded(maximum: Any) -> None:
+@pytest.mark.parametrize(
+    ("maximum", "graded"),
+    [(0, False), ("0", False), (-20, True), (True, True), ("", True), ([], True), ("many", True)],
+)
+def test_a_quiz_worth_nothing_is_ungraded_and_one_without_a_maximum_has_no_percentage(
+    maximum: Any, graded: bool
+) -> None:
     quiz = said("quiz.submitted", score=0, maxScore=maximum)
-    assert (quiz.max_score, quiz.graded) == (None, False)
+    assert (quiz.max_score, quiz.graded) == (None, graded)
     practice = said("quiz.submitted", quizType="PRACTICE", score="", maxScore=maximum, passed="")
     assert (practice.score, practice.passed, practice.graded) == (None, None, False)
 

@@ -1,4 +1,4 @@
-"""What a lead does with the queue: each change once, seen by everybody, in the audit log."""
+"""Work on the queue: each change once, none overwritten, all in the audit log."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -10,12 +10,14 @@ from sqlalchemy import Connection, Engine
 
 from shared import coaching
 from shared.coaching import Conflict, Impossible
+from shared.facts import Provisioned
 from shared.models import AuditLog, CoachingCase, QuizThreshold
 from shared.queries import coaching as queue
 from shared.queries.coaching import Filters, Taker
+from shared.queries.people import Who
 from tests import stores
 from tests.running import until
-from tests.shared.tables import V, attempts, people
+from tests.shared.tables import V, attempts, fold, people
 
 DANA = Taker(V, "u-1", "q-1")
 PAUL = Taker(V, "u-2", "q-1")
@@ -60,7 +62,7 @@ def pass_later(store: Engine, score: float = 8.5) -> datetime:
     return at
 
 
-def test_a_flag_keeps_the_score_and_who_set_what(store: Engine, connection: Connection) -> None:
+def test_a_flag_keeps_the_score_and_what_was_set(store: Engine, connection: Connection) -> None:
     flagged = coaching.flag(connection, "lead", [DANA, PAUL], 70, "Ines", DUE, "call her")
     connection.commit()
     assert flagged == ([1, 2], [], [])
@@ -68,14 +70,14 @@ def test_a_flag_keeps_the_score_and_who_set_what(store: Engine, connection: Conn
     assert (row.status, row.owner, row.due, row.notes) == ("open", "Ines", DUE, "call her")
     assert (row.flagged_pct, row.opened_by, row.version) == (40, "lead", 1)
     assert log(store) == [
-        ("lead", "flag", "case 1", "Pricing at 40 %; owner nobody → Ines; "
+        ("lead", "flag", "case 1", "Pricing at 40 %; owner none → Ines; "
          "due none → 1 Dec 2025; notes none → call her"),
-        ("lead", "flag", "case 2", "Pricing at 40 %; owner nobody → Ines; "
+        ("lead", "flag", "case 2", "Pricing at 40 %; owner none → Ines; "
          "due none → 1 Dec 2025; notes none → call her"),
     ]  # fmt: skip
 
 
-def test_who_is_flagged_already_is_not_flagged_twice(store: Engine, connection: Connection) -> None:
+def test_a_flagged_taker_is_not_flagged_twice(store: Engine, connection: Connection) -> None:
     flag(connection, actor="ines")
     again = flag(connection, DANA, PAUL)
     assert len(again.new) == 1
@@ -83,7 +85,9 @@ def test_who_is_flagged_already_is_not_flagged_twice(store: Engine, connection: 
     assert stores.count(store, CoachingCase) == 2
 
 
-def test_who_has_passed_meanwhile_is_left_alone(store: Engine, connection: Connection) -> None:
+def test_a_taker_who_has_passed_meanwhile_is_not_flagged(
+    store: Engine, connection: Connection
+) -> None:
     attempts(store, {"event_key": "fine", "score": 9})
     assert flag(connection) == ([], [], [DANA])
     assert stores.count(store, CoachingCase) == 0
@@ -96,25 +100,25 @@ def test_a_change_says_what_it_was_and_what_it_is(store: Engine, connection: Con
     assert (row.status, row.owner, row.due, row.version) == ("in_progress", "Ines", DUE, 2)
     assert log(store)[1] == (
         "lead", "start", "case 1",
-        "status open → in progress; owner nobody → Ines; due none → 1 Dec 2025",
+        "status open → in progress; owner none → Ines; due none → 1 Dec 2025",
     )  # fmt: skip
 
 
-def test_what_is_as_wanted_is_not_written(store: Engine, connection: Connection) -> None:
+def test_a_value_that_is_as_wanted_is_not_written(store: Engine, connection: Connection) -> None:
     flag(connection)
     change(connection, 1, owner=None, status="open")
     assert case(store).version == 1
     assert len(log(store)) == 1
 
 
-def test_the_second_of_two_is_told_and_overwrites_nothing(
+def test_the_second_of_two_changes_is_refused_and_overwrites_nothing(
     store: Engine, connection: Connection
 ) -> None:
     flag(connection)
     change(connection, 1, actor="ines", owner="Ines")
-    with pytest.raises(Conflict, match="ines has changed this since") as told:
+    with pytest.raises(Conflict, match="ines has changed this since") as refused:
         change(connection, 1, actor="paul", owner="Paul")
-    assert (told.value.current.owner, told.value.current.version) == ("Ines", 2)
+    assert (refused.value.current.owner, refused.value.current.version) == ("Ines", 2)
     with pytest.raises(Conflict):  # also where both want the same
         change(connection, 1, actor="paul", owner="Ines")
     connection.rollback()
@@ -122,7 +126,7 @@ def test_the_second_of_two_is_told_and_overwrites_nothing(
     assert len(log(store)) == 2
 
 
-def test_of_two_at_the_very_same_time_one_is_told(store: Engine) -> None:
+def test_of_two_changes_at_the_same_time_one_is_refused(store: Engine) -> None:
     attempts(store, {"submitted_at": LONG_AGO})
     writing = store.execution_options(immediate=True)
     with writing.begin() as connection:
@@ -135,11 +139,11 @@ def test_of_two_at_the_very_same_time_one_is_told(store: Engine) -> None:
     with ThreadPoolExecutor() as pool:
         with writing.begin() as first:
             coaching.change(first, "ines", 1, 1, {"owner": "Ines"}, 70)
-            told = pool.submit(second)
+            future = pool.submit(second)
             if store.dialect.name == "postgresql":  # it has read the old version, and waits
                 until(lambda: bool(waiting(store)))
         with pytest.raises(Conflict, match="ines"):
-            told.result()
+            future.result()
     assert case(store).owner == "Ines"
 
 
@@ -149,20 +153,20 @@ def waiting(store: Engine) -> int:
         return int(connection.exec_driver_sql(query).scalar_one())
 
 
-def test_of_several_those_that_can_be_changed_are(store: Engine, connection: Connection) -> None:
+def test_a_change_to_several_does_what_it_can(store: Engine, connection: Connection) -> None:
     third = {"user_id": "u-3", "event_key": "c", "submitted_at": LONG_AGO}
     attempts(store, third)
     flag(connection, DANA, PAUL, Taker(V, "u-3", "q-1"))
     change(connection, 1, actor="ines", owner="Ines")
     coaching.change(connection, "ines", 2, 1, {"status": "resolved"}, 70)
     seen = {1: 1, 2: 2, 3: 1}
-    told = coaching.change_all(connection, "lead", seen, {"status": "in_progress"}, 70)
+    changed = coaching.change_all(connection, "lead", seen, {"status": "in_progress"}, 70)
     connection.commit()
-    assert [row.id for row in told.conflicts] == [1]
-    assert (told.done, told.refused) == ([2, 3], {})
+    assert [row.id for row in changed.conflicts] == [1]
+    assert (changed.done, changed.refused) == ([2, 3], {})
     dismissed = {"status": "dismissed"}
-    told = coaching.change_all(connection, "lead", {3: 2}, dismissed, 70)
-    assert told.refused == {3: "Dismissing needs a reason."}
+    changed = coaching.change_all(connection, "lead", {3: 2}, dismissed, 70)
+    assert changed.refused == {3: "Dismissing needs a reason."}
 
 
 @pytest.mark.parametrize(
@@ -236,8 +240,8 @@ def test_a_new_fail_opens_a_new_round_and_keeps_the_old(
     assert [(row.id, row.status, row.outcome) for row in rounds] == [
         (2, "open", None), (1, "resolved", "talked"),
     ]  # fmt: skip
-    told = queue.history(connection, [row.id for row in rounds])
-    assert [(row.action, row.subject) for row in told] == [
+    entries = queue.history(connection, [row.id for row in rounds])
+    assert [(row.action, row.subject) for row in entries] == [
         ("flag", "case 2"), ("resolve", "case 1"), ("flag", "case 1"),
     ]  # fmt: skip
     with pytest.raises(Impossible, match="later round"):
@@ -250,7 +254,7 @@ def item(connection: Connection) -> Any:
     return found
 
 
-def test_reopening_takes_the_end_back(store: Engine, connection: Connection) -> None:
+def test_reopening_removes_the_end(store: Engine, connection: Connection) -> None:
     flag(connection)
     pass_later(store)
     change(connection, 1, status="resolved", outcome="done")
@@ -270,7 +274,7 @@ def thresholds(store: Engine) -> Mapping[str, float]:
     return {row.quiz_id: row.threshold_pct for row in stores.rows(store, QuizThreshold)}
 
 
-def test_a_threshold_is_set_changed_and_taken_away(store: Engine, connection: Connection) -> None:
+def test_a_threshold_is_set_changed_and_removed(store: Engine, connection: Connection) -> None:
     for pct in (75.0, 75.0, 80.0, None, None):
         coaching.set_threshold(connection, "lead", V, "q-1", pct)
         connection.commit()
@@ -282,7 +286,7 @@ def test_a_threshold_is_set_changed_and_taken_away(store: Engine, connection: Co
     ]
 
 
-def test_of_two_thresholds_set_at_the_very_same_time_the_later_one_stays(store: Engine) -> None:
+def test_of_two_thresholds_set_at_the_same_time_the_later_one_stays(store: Engine) -> None:
     writing = store.execution_options(immediate=True)
 
     def second() -> None:
@@ -297,7 +301,7 @@ def test_of_two_thresholds_set_at_the_very_same_time_the_later_one_stays(store: 
                 until(lambda: bool(waiting(store)))
         done.result()
     assert thresholds(store) == {"q-1": 80}
-    assert [(who, said) for who, _, _, said in log(store)] == [
+    assert [(actor, detail) for actor, _, _, detail in log(store)] == [
         ("ines", "default → 75 %"),
         ("paul", "75 % → 80 %"),
     ]
@@ -307,3 +311,127 @@ def test_of_two_thresholds_set_at_the_very_same_time_the_later_one_stays(store: 
 def test_a_threshold_is_a_percentage(connection: Connection, pct: float) -> None:
     with pytest.raises(Impossible):
         coaching.set_threshold(connection, "lead", V, "q-1", pct)
+
+
+# What a manager does for their teams
+
+
+TODAY, DEFAULT_DUE = date(2025, 11, 21), date(2025, 11, 28)
+WEST, EAST = Who(teams=("west",)), Who(teams=("east",))
+
+
+@pytest.mark.parametrize(
+    ("today", "due"),
+    [
+        (date(2025, 11, 17), date(2025, 11, 24)),  # Monday
+        (date(2025, 11, 21), date(2025, 11, 28)),  # Friday
+        (date(2025, 11, 22), date(2025, 11, 28)),  # Saturday
+        (date(2025, 11, 23), date(2025, 11, 28)),  # Sunday
+        (date(2025, 12, 31), date(2026, 1, 7)),
+    ],
+)
+def test_a_case_is_due_after_five_working_days(today: date, due: date) -> None:
+    assert coaching.due_from(today) == due
+
+
+def take(connection: Connection, who: Who = WEST, taker: Taker = DANA) -> coaching.Taken:
+    taken = coaching.take(connection, "mo", [taker], TODAY, who, 70)
+    connection.commit()
+    return taken
+
+
+def own(connection: Connection, version: int, who: Who = WEST, **wanted: Any) -> None:
+    coaching.change_own(connection, "mo", 1, version, wanted, who, 70)
+    connection.commit()
+
+
+def test_a_manager_who_takes_a_low_score_owns_its_case_with_a_due_date(
+    store: Engine, connection: Connection
+) -> None:
+    assert take(connection) == ([1], {})
+    row = case(store)
+    assert (row.owner, row.due, row.status, row.flagged_pct) == ("mo", DEFAULT_DUE, "open", 40)
+    detail = "Pricing at 40 %; owner none → mo; due none → 28 Nov 2025"
+    assert log(store) == [("mo", "flag", "case 1", detail)]
+
+
+def test_a_case_without_an_owner_is_taken_with_its_own_due_date(
+    store: Engine, connection: Connection
+) -> None:
+    coaching.flag(connection, "lead", [DANA], 70, None, DUE, "private")
+    assert take(connection) == ([1], {})
+    row = case(store)
+    assert (row.owner, row.due, row.notes, row.version) == ("mo", DUE, "private", 2)
+    assert log(store)[1] == ("mo", "take", "case 1", "owner none → mo")
+
+
+def test_a_case_with_an_owner_is_not_taken(store: Engine, connection: Connection) -> None:
+    coaching.flag(connection, "lead", [DANA], 70, "Ines")
+    assert take(connection) == ([], {DANA: "This case has an owner."})
+    assert case(store).owner == "Ines"
+
+
+def test_a_taker_who_is_not_low_is_not_taken(store: Engine, connection: Connection) -> None:
+    attempts(store, {"event_key": "fine", "score": 9})
+    assert take(connection) == ([], {DANA: "The latest attempt is not low."})
+    assert stores.count(store, CoachingCase) == 0
+
+
+@pytest.mark.parametrize("who", [EAST, Who(teams=())])
+@pytest.mark.parametrize("flagged", [False, True])
+def test_a_taker_of_another_team_is_as_good_as_none(
+    store: Engine, connection: Connection, who: Who, flagged: bool
+) -> None:
+    if flagged:
+        flag(connection)
+    before = log(store)
+    assert take(connection, who) == ([], {DANA: coaching.NOT_THERE})
+    unknown = Taker(V, "unknown", "q-1")
+    assert take(connection, who, unknown) == ([], {unknown: coaching.NOT_THERE})
+    assert log(store) == before
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [{"status": "in_progress"}, {"status": "resolved"}, {"status": "dismissed", "outcome": "x"},
+     {"due": DUE}, {"owner": None}],
+)  # fmt: skip
+def test_a_manager_changes_status_due_date_and_owner_of_their_own_case_only(
+    store: Engine, connection: Connection, wanted: dict[str, Any]
+) -> None:
+    take(connection)
+    with pytest.raises(Impossible, match=coaching.NOT_THERE):
+        own(connection, 1, EAST, **wanted)
+    own(connection, 1, WEST, **wanted)
+    row = case(store)
+    assert {name: getattr(row, name) for name in wanted} == wanted
+    assert len(log(store)) == 2
+
+
+@pytest.mark.parametrize("wanted", [{"notes": "mine"}, {"owner": "Ines"}, {"flagged_pct": 90.0}])
+def test_a_manager_changes_nothing_else_of_their_own_case(
+    store: Engine, connection: Connection, wanted: dict[str, Any]
+) -> None:
+    take(connection)
+    with pytest.raises(Impossible, match="Only a lead"):
+        own(connection, 1, **wanted)
+    assert case(store).version == 1
+
+
+@pytest.mark.parametrize("owner", [None, "Ines"])
+def test_a_manager_changes_no_case_that_is_not_theirs(
+    connection: Connection, owner: str | None
+) -> None:
+    coaching.flag(connection, "lead", [DANA], 70, owner)
+    with pytest.raises(Impossible, match="Only its owner or a lead"):
+        own(connection, 1, status="resolved")
+
+
+def test_a_case_that_moved_to_another_team_with_its_learner_is_no_longer_the_managers(
+    store: Engine, connection: Connection
+) -> None:
+    take(connection)
+    at = datetime(2025, 6, 1, tzinfo=UTC)
+    fold(store, [Provisioned(V, "u-1", "u-1@x.com", None, None, "east", at)])
+    with pytest.raises(Impossible, match=coaching.NOT_THERE):
+        own(connection, 1, status="resolved")

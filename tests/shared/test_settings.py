@@ -66,6 +66,7 @@ def test_without_any_setting_the_defaults_serve_this_machine_only() -> None:
         ("COACHING_THRESHOLD_PCT", "101"),
         ("COACHING_THRESHOLD_PCT", "nan"),
         ("COACHING_THRESHOLD_PCT", "seventy"),
+        ("COACHING_RULE", "strict"),
         ("TIMESTAMP_TOLERANCE_PAST", "-1"),
         ("TIMESTAMP_TOLERANCE_FUTURE", "soon"),
         ("MAX_BODY_BYTES", "0"),

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
+import pytest
 from sqlalchemy import Engine
 
 from dashboard.base import charts
@@ -35,3 +37,16 @@ def test_practice_is_on_no_line_and_lies_on_the_ground(store: Engine) -> None:
     _, line, marks = (drawn["datasets"][layer["data"]["name"]] for layer in drawn["layer"])
     assert [point["result"] for point in line] == ["low"]
     assert {point["result"]: point["height"] for point in marks} == {"low": 50, "practice": 0}
+
+
+@pytest.mark.parametrize(("best", "top"), [(60, 100), (100, 100), (130, 130)])
+def test_a_score_above_100_percent_is_drawn_on_a_longer_axis(best: float, top: float) -> None:
+    tried = pd.DataFrame(
+        {"submitted_at": pd.to_datetime(["2026-01-01", "2026-01-02"], utc=True),
+         "pct": [50, best], "threshold_pct": 70.0, "result": ["low", "passed"]}
+    )  # fmt: skip
+    points = charts.on_the_clock(tried)
+    drawn = charts.quiz_scores(points, charts.around(points["at"])).to_dict()
+    for layer in drawn["layer"][1:]:
+        assert layer["encoding"]["y"]["scale"]["domain"] == [0, top]
+        assert layer["encoding"]["y"]["axis"]["values"] == sorted({0, 50, 100, top})

@@ -1,5 +1,6 @@
-"""The coaching page, as a browser is sent it."""
+"""The coaching page, as it is sent to a browser."""
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -51,6 +52,11 @@ def markdown(page: AppTest) -> str:
     return " ".join(one.value for one in page.markdown)
 
 
+def shown(page: AppTest) -> str:
+    """The same without what keeps names from being Markdown."""
+    return markdown(page).replace("\\", "").replace("\u2060", "")
+
+
 @pytest.fixture
 def dana(company: None, send: Send) -> None:
     """Dana failed two days ago."""
@@ -68,7 +74,12 @@ def test_the_latest_graded_score_under_the_threshold_is_listed(open_page: Open, 
     assert row["quiz"] == "Quiz q-1"
     assert (row["latest_pct"], row["best_pct"], row["tries"]) == (40, 60, 2)
     assert (list(row["trend"]), row["stands"]) == ([60, 40], "new")
-    assert "**1 new**" in markdown(page)
+    first = shown(page).partition("Low scores")[0]
+    assert first == (
+        "**1 person needs coaching** (1 new low score), first dana@acme.example at Quiz q-1 "
+        "(40 %, under 70 %) "
+    )
+    assert row["why"] == "40 %, under 70 %"
 
 
 @pytest.mark.usefixtures("company")
@@ -77,7 +88,7 @@ def test_a_practice_run_is_never_a_low_score(open_page: Open, send: Send) -> Non
     send("quiz.submitted", quiz("u-1", quizType="practice"), days_ago=1)
     page = open_page("coaching")
     assert not listed(page)
-    assert "No latest score is under its threshold" in page.success[0].value
+    assert "No latest score is low" in page.success[0].value
 
 
 @pytest.mark.usefixtures("company")
@@ -106,7 +117,7 @@ def test_without_graded_quizzes_the_subscription_is_named(open_page: Open) -> No
 
 
 @pytest.mark.usefixtures("company")
-def test_two_quizzes_with_one_name_are_told_apart(open_page: Open, send: Send) -> None:
+def test_two_quizzes_with_one_name_have_their_ids(open_page: Open, send: Send) -> None:
     for quiz_id in ("q-1", "q-2"):
         send("quiz.submitted", quiz("u-1", 4, quiz_id, quizName="Pricing"))
     names = [row["quiz"] for row in listed(open_page("coaching"))]
@@ -114,17 +125,18 @@ def test_two_quizzes_with_one_name_are_told_apart(open_page: Open, send: Send) -
 
 
 @pytest.mark.usefixtures("company")
-def test_somebody_on_no_roster_is_unknown_with_their_id(open_page: Open, send: Send) -> None:
+def test_a_learner_on_no_roster_is_unknown_with_their_id(open_page: Open, send: Send) -> None:
     send("quiz.submitted", quiz("u-9", 4))
     assert [row["learner"] for row in listed(open_page("coaching"))] == ["unknown (u-9)"]
 
 
 @pytest.mark.usefixtures("dana")
-def test_who_is_flagged_goes_from_new_to_in_progress(open_page: Open, store: Engine) -> None:
+def test_a_flagged_learner_moves_from_new_to_in_progress(open_page: Open, store: Engine) -> None:
     flag(store, owner="Ines", due=date(2020, 1, 1))
     page = open_page("coaching")
     assert not listed(page)
-    assert "**0 new** · **1 in progress**, 1 overdue" in markdown(page)
+    assert "**No new low score.**" in markdown(page)
+    assert "**1 in progress**, 1 overdue" in markdown(page)
     (row,) = listed(open_page("coaching", queue="progress"))
     assert (row["stands"], row["owner"], row["flagged_pct"]) == ("flagged, overdue", "Ines", 40)
 
@@ -146,7 +158,7 @@ def test_of_many_quizzes_that_most_people_fail_only_the_worst_are_named(
     page = open_page("coaching")
     named = [one.value.partition(":")[0].replace("\\", "") for one in page.warning]
     assert named == ["Quiz q-2", "Quiz q-4", "Quiz q-5"]
-    assert any("with 2 more" in one.value for one in page.caption)
+    assert any("Most people fail 2 more" in one.value for one in page.caption)
 
 
 @pytest.mark.usefixtures("company")
@@ -158,19 +170,25 @@ def test_where_most_people_fail_the_quiz_is_named_and_not_the_people(
     page = open_page("coaching")
     assert not listed(page)
     assert "100 % of 5 fail. Look at the quiz first" in page.warning[0].value
+    assert "5 people failed quizzes that most people fail: **look at the quiz first**" in markdown(
+        page
+    )
     assert any("5 new low scores there" in one.value for one in page.caption)
+    assert "All new low scores are at quizzes that most people fail." in page.info[0].value
     assert len(listed(open_page("coaching", problems="true"))) == 5
     assert len(listed(open_page("coaching", quiz="mindtickle/q-1"))) == 5
 
 
 @pytest.mark.usefixtures("company")
-def test_who_fails_three_quizzes_is_shown_as_a_person(open_page: Open, send: Send) -> None:
+def test_a_learner_who_fails_three_quizzes_is_shown_as_a_person(
+    open_page: Open, send: Send
+) -> None:
     for number in range(1, 4):
         send("quiz.submitted", quiz("u-1", number, f"q-{number}"))
     page = open_page("coaching")
     (people,) = [one.value for one in page.dataframe if "flag" in one.value.columns]
     (row,) = people.to_dict("records")
-    assert (row["learner"], row["low"], row["flag"]) == ("dana@acme.example", 3, "Flag 3…")
+    assert (row["learner"], row["low"], row["flag"]) == ("dana@acme.example", 3, "Flag 3")
     assert list(row["quizzes"]) == ["Quiz q-1", "Quiz q-2", "Quiz q-3"]
 
 
@@ -210,7 +228,7 @@ def test_an_item_moves_on_with_owner_notes_and_reason(open_page: Open, store: En
 
 
 @pytest.mark.usefixtures("dana")
-def test_the_second_of_two_who_edit_is_told(open_page: Open, store: Engine) -> None:
+def test_the_second_of_two_who_edit_sees_the_change(open_page: Open, store: Engine) -> None:
     flag(store)
     page = open_page("coaching", item=ITEM)
     change(store, 1, {"owner": "Paul"}, actor="paul")
@@ -218,10 +236,10 @@ def test_the_second_of_two_who_edit_is_told(open_page: Open, store: Engine) -> N
     save(page)
     theirs, not_saved = (one.value for one in page.error)
     assert theirs.startswith("paul, ")
-    assert "owner nobody → Paul" in theirs
+    assert "owner none → Paul" in theirs
     assert not_saved == "Not saved: paul has changed this since."
     assert stores.row(store, CoachingCase).notes is None
-    page.button(key="show_theirs").click().run()
+    page.button(key="show_change").click().run()
     owner = next(one for one in page.selectbox if one.label == "Owner" and one.value)
     assert owner.value == "Paul"
 
@@ -285,7 +303,7 @@ def asked(page: AppTest, what: str, about: Any = None) -> AppTest:
 
 
 @pytest.mark.usefixtures("dana")
-def test_several_are_flagged_and_who_was_already_is_named(
+def test_several_are_flagged_and_the_one_that_was_already_is_named(
     open_page: Open, store: Engine, send: Send
 ) -> None:
     send("quiz.submitted", quiz("u-2", 5), days_ago=2)
@@ -311,7 +329,7 @@ def test_a_threshold_is_previewed_before_it_is_saved(
     page.button(key="save_threshold").click().run()
     assert stores.row(store, QuizThreshold).threshold_pct == 75
     page = asked(open_page("coaching"), "thresholds")
-    assert any("Back to the default would flag **1 person** of 3" in c.value for c in page.caption)
+    assert any("The default would flag **1 person** of 3" in c.value for c in page.caption)
     page.button(key="no_threshold").click().run()
     assert not stores.rows(store, QuizThreshold)
     assert [row.action for row in stores.rows(store, AuditLog)] == ["set threshold"] * 2
@@ -332,9 +350,11 @@ def test_a_hostile_name_becomes_neither_markup_nor_link(
     hostile = "<img src=x> **b** [l](javascript:alert(1)) www.evil.example https://evil.example"
     send("quiz.submitted", quiz("u-1", 4, quizName=hostile))
     page = open_page("coaching", item=ITEM)
-    shown = next(one.value for one in page.markdown if "img" in one.value)
-    assert r" · \<img src=x\> \*\*b\*\* \[l\]\(javascript\:" in shown
-    assert not re.search(r"www\\?\.|https?\\?:\\?/", shown)  # what Markdown would make a link of
+    places = [one.value for one in page.markdown if "img" in one.value]
+    assert len(places) == 2  # the first line, and the dialog
+    for place in places:
+        assert r" \<img src=x\> \*\*b\*\* \[l\]\(javascript\:" in place
+        assert not re.search(r"www\\?\.|https?\\?:\\?/", place)  # Markdown makes links of these
 
 
 NEAR = {"userId": "u-1", "quizId": "q-1", "score": 69.96, "maxScore": 100}
@@ -364,3 +384,76 @@ def test_a_threshold_with_a_fraction_is_shown_and_saved_as_it_was_set(
     page.slider[0].set_value(67.5).run()
     page.button(key="save_threshold").click().run()
     assert stores.row(store, QuizThreshold).threshold_pct == 67.5
+
+
+# Threshold and vendor
+
+
+@pytest.mark.usefixtures("company")
+def test_a_score_without_a_maximum_is_graded_and_shown_as_sent(open_page: Open, send: Send) -> None:
+    alone = {"userId": "u-1", "quizId": "q-1", "score": 17}
+    send("quiz.submitted", alone | {"passed": False}, days_ago=1)
+    page = open_page("coaching", item=ITEM)
+    (row,) = listed(page)
+    assert row["why"] == "scored 17, no maximum, vendor: not passed"
+    (tried,) = [one.value for one in page.dataframe if "result" in one.value.columns]
+    assert tried[["score", "result"]].to_dict("records") == [{"score": 17, "result": "✕ Low"}]
+    send("quiz.submitted", alone | {"passed": True})
+    assert not listed(open_page("coaching"))
+
+
+@pytest.mark.usefixtures("company")
+@pytest.mark.parametrize(
+    ("rule", "new"), [("either", True), ("threshold", True), ("vendor", False)]
+)
+def test_where_vendor_and_threshold_differ_both_are_shown_and_a_setting_rules(
+    open_page: Open, send: Send, monkeypatch: pytest.MonkeyPatch, rule: str, new: bool
+) -> None:
+    monkeypatch.setenv("COACHING_RULE", rule)
+    st.cache_resource.clear()
+    send("quiz.submitted", quiz("u-1", 6.5, passed=True), days_ago=1)
+    page = open_page("coaching", item=ITEM)
+    whys = [row["why"] for row in listed(page)]
+    assert whys == (["65 %, under 70 %, vendor: passed"] if new else [])
+    (said,) = [one.value for one in page.caption if "The vendor says" in one.value]
+    assert said.startswith("The vendor says passed; 65 % is under the threshold of 70 %.")
+    (tried,) = [one.value for one in page.dataframe if "result" in one.value.columns]
+    assert list(tried["result"]) == [f"{'✕ Low' if new else '✓ Passed'} (vendor: passed)"]
+
+
+@pytest.mark.usefixtures("company")
+def test_where_vendor_and_threshold_agree_the_vendor_is_not_named(
+    open_page: Open, send: Send
+) -> None:
+    send("quiz.submitted", quiz("u-1", 4), days_ago=1)
+    page = open_page("coaching", item=ITEM)
+    assert not [one for one in page.caption if "The vendor says" in one.value]
+
+
+@pytest.mark.usefixtures("company")
+def test_more_than_a_hundred_percent_is_drawn(open_page: Open, send: Send) -> None:
+    send("quiz.submitted", quiz("u-1", 12), days_ago=2)
+    send("quiz.submitted", quiz("u-1", 4), days_ago=1)
+    page = open_page("coaching")
+    (table,) = [one for one in page.dataframe if "open" in one.value.columns]
+    columns = json.loads(table.proto.columns)
+    assert columns["trend"]["type_config"]["y_max"] == 120
+    assert columns["latest_pct"]["type_config"]["max_value"] == 120
+
+
+# Who else has failed
+
+
+@pytest.mark.usefixtures("company")
+def test_people_at_a_quiz_that_most_fail_count_in_the_first_line(
+    open_page: Open, send: Send
+) -> None:
+    for number in range(1, 6):
+        send("quiz.submitted", quiz(f"u-{number}", 4), days_ago=3)
+    for user in ("u-1", "u-2"):
+        send("quiz.submitted", quiz(user, 5, "q-2"), days_ago=3)
+    first = shown(open_page("coaching")).partition("Low scores")[0]
+    assert first.startswith("**2 people need coaching** (2 new low scores), first ")
+    assert (
+        "; 3 more people failed quizzes that most people fail: **look at the quiz first**" in first
+    )

@@ -5,13 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from shared.facts import Identified
 from shared.models import QuizThreshold
-from shared.queries import coaching
+from shared.queries import coaching, rows_of
 from shared.queries.coaching import Filters, Taker
 from shared.queries.people import Who
+from shared.settings import CoachingRule
 from tests.shared.tables import NOON, V, add, attempts, cases, fold, people
 
 YESTERDAY = NOON - timedelta(days=1)
@@ -24,7 +25,7 @@ def connection(store: Engine) -> Iterator[Connection]:
 
 
 def low(connection: Connection, default: float = 70, **filters: Any) -> list[str]:
-    """Who is new."""
+    """The learners of new items."""
     wanted = Filters(default_pct=default, **filters)
     return [row.user_id for row in coaching.items(connection, wanted, "new")]
 
@@ -269,7 +270,7 @@ def test_a_new_fail_after_a_round_shows_the_newest_round_only(
     )
     row = only(connection)
     assert (row.state, row.owner, row.case_id) == ("open", "Paul", 2)
-    assert [one.owner for one in coaching.rounds(connection, Taker(*row[:3]))] == ["Paul", "Ines"]
+    assert [one.owner for one in coaching.rounds(connection, row.taker)] == ["Paul", "Ines"]
 
 
 def test_each_view_lists_its_states_and_the_counts_agree(
@@ -402,11 +403,19 @@ def test_the_last_scores_come_oldest_first_without_practice(
         {"user_id": "other"},
     )
     taker = Taker(V, "u-1", "q-1")
-    assert coaching.scores(connection, [taker]) == {taker: [70, 60, 50, 40, 30, 20, 10, 0]}
+    assert coaching.scores(connection, [taker]) == {taker: ([70, 60, 50, 40, 30, 20, 10, 0], 0)}
     assert coaching.scores(connection, []) == {}
 
 
-def test_all_attempts_of_an_item_are_told_practice_too(
+def test_the_latest_score_without_a_maximum_is_read_as_sent(
+    store: Engine, connection: Connection
+) -> None:
+    attempts(store, {"score": 4, "submitted_at": YESTERDAY}, {"score": 17, "max_score": None})
+    taker = Taker(V, "u-1", "q-1")
+    assert coaching.scores(connection, [taker]) == {taker: ([40], 17)}
+
+
+def test_all_attempts_of_an_item_are_listed_practice_too(
     store: Engine, connection: Connection
 ) -> None:
     attempts(
@@ -424,10 +433,78 @@ def test_all_attempts_of_an_item_are_told_practice_too(
     [(7, None, "passed"), (6.9, None, "low"), (9, False, "low"), (6, True, "low"),
      (None, True, "passed"), (None, False, "low"), (None, None, None)],
 )  # fmt: skip
-def test_an_attempt_is_low_under_the_threshold_or_if_the_vendor_says_so(
+def test_by_default_an_attempt_is_low_under_the_threshold_or_if_the_vendor_says_so(
     store: Engine, connection: Connection,
     score: float | None, passed: bool | None, result: str | None,
 ) -> None:  # fmt: skip
     attempts(store, {"score": score, "passed": passed})
     (found,) = coaching.attempts(connection, Taker(V, "u-1", "q-1"), 70)
     assert found.result == result
+
+
+# Which rules, threshold or vendor
+
+
+UNDER, OVER, NO_MAX = {"score": 6.5}, {"score": 9}, {"score": 17, "max_score": None}
+
+
+@pytest.mark.parametrize(
+    ("attempt", "passed", "low_by"),
+    [
+        (UNDER, True, {"either", "threshold"}),
+        (UNDER, None, {"either", "threshold", "vendor"}),
+        (UNDER, False, {"either", "threshold", "vendor"}),
+        (OVER, False, {"either", "vendor"}),
+        (OVER, True, set()),
+        (NO_MAX, None, set()),
+        (NO_MAX, True, set()),
+        (NO_MAX, False, {"either", "threshold", "vendor"}),
+    ],
+)
+def test_each_rule_decides_alike_in_the_queue_the_quizzes_and_the_attempts(
+    store: Engine, connection: Connection,
+    attempt: dict[str, Any], passed: bool | None, low_by: set[CoachingRule],
+) -> None:  # fmt: skip
+    attempts(store, attempt | {"passed": passed})
+    taker = Taker(V, "u-1", "q-1")
+    rules: tuple[CoachingRule, ...] = ("either", "threshold", "vendor")
+    by_queue = {rule for rule in rules if low(connection, rule=rule)}
+    by_quiz = {rule for rule in rules if coaching.quizzes(connection, 70, rule)[0].low}
+    by_attempt = {
+        rule
+        for rule in rules
+        if coaching.attempts(connection, taker, 70, rule=rule)[0].result == "low"
+    }
+    assert by_queue == by_quiz == by_attempt == low_by
+
+
+# What a manager reads
+
+
+def test_the_quizzes_of_a_team_have_its_own_figures_and_the_problem_of_all(
+    store: Engine, connection: Connection
+) -> None:
+    people(store, ("q-1-0", "west"), ("q-1-4", "west"))
+    attempts(store, *takers(4, 1), {"quiz_id": "elsewhere", "user_id": "other"})
+    (row,) = coaching.quizzes(connection, 70, who=Who(teams=("west",)))
+    assert (row.quiz_id, row.takers, row.low, row.share) == ("q-1", 2, 1, 50)
+    assert (row.problem, row.all_takers, row.all_share) == (True, 5, 80)
+
+
+def test_of_another_owners_case_a_manager_reads_neither_words_nor_names(
+    store: Engine, connection: Connection
+) -> None:
+    ours = {"owner": "mo", "notes": "private", "outcome": "talked", "opened_by": "mo"}
+    attempts(store, {"user_id": "a"}, {"user_id": "b"})
+    cases(store, ours | {"user_id": "a"}, ours | {"user_id": "b", "owner": "lead"})
+    own, other = coaching.items(connection, Filters(manager="mo"))
+    assert (own.owner, own.outcome, own.notes) == ("mo", "talked", None)
+    assert (own.opened_by, own.updated_by) == ("mo", coaching.OTHER_OWNER)
+    assert (other.owner, other.outcome, other.notes) == (coaching.OTHER_OWNER, None, None)
+
+
+def test_a_result_without_a_column_of_its_type_is_refused(connection: Connection) -> None:
+    with pytest.raises(TypeError, match="quiz_id"):
+        rows_of(Taker, connection.execute(text("SELECT 1 AS vendor, 2 AS user_id")))
+    with pytest.raises(TypeError, match="name"):
+        rows_of(Taker, connection.execute(text("SELECT 1 AS vendor, 2 AS user_id, 3 AS name")))

@@ -1,4 +1,4 @@
-"""The queue and what it achieved, against a slow count in plain Python."""
+"""The queue and the results of retakes, against a slow count in plain Python."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -13,11 +13,13 @@ from sqlalchemy import Engine
 
 from receiver.readmodels.projections import READ_MODELS, project
 from shared.bulk import table_of
-from shared.facts import Attempted
+from shared.facts import Attempted, Provisioned
 from shared.models import AuditLog, CoachingCase, QuizThreshold
 from shared.queries import coaching, retakes
 from shared.queries.coaching import Filters
-from tests.shared.tables import V
+from shared.queries.people import Who
+from shared.settings import CoachingRule
+from tests.shared.tables import LONG_AGO, V
 
 BEGIN = datetime(2025, 11, 17, 9, tzinfo=UTC)
 RECENT, TODAY = BEGIN + timedelta(hours=10), BEGIN.date()
@@ -35,17 +37,24 @@ class World(NamedTuple):
     own: dict[str, float]
     retake: dict[str, float | None]
     since: datetime | None
+    rule: CoachingRule
+    team: str | None
+
+    def asks_about(self, user: str) -> bool:
+        return self.team is None or team_of(user) == self.team
 
 
 hours = st.integers(0, 20).map(lambda number: BEGIN + timedelta(hours=number))
-users = st.sampled_from([f"u-{number}" for number in range(6)])
+USERS = [f"u-{number}" for number in range(6)]
+users = st.sampled_from(USERS)
+rules: st.SearchStrategy[CoachingRule] = st.sampled_from(["either", "threshold", "vendor"])
 limits = st.sampled_from([0.0, 30.0, 100 * 4 / 7, 70.0, 100.0])
 
 
 takers = st.tuples(users, st.sampled_from(QUIZZES))
 tries = st.tuples(
-    st.none() | st.integers(0, 7), st.none() | st.booleans(), st.sampled_from([True, True, False]),
-    hours,
+    st.none() | st.integers(0, 9), st.sampled_from([7, 7, 7, None]), st.none() | st.booleans(),
+    st.sampled_from([True, True, False]), hours,
 )  # fmt: skip
 
 
@@ -80,15 +89,20 @@ def worlds(draw: st.DrawFn) -> World:
     ]
     retake = {quiz: draw(st.none() | limits) for quiz in QUIZZES}
     attempts = [
-        Attempted(V, f"{number:03}", user, quiz, quiz.upper(), score, 7, passed, graded, at,
+        Attempted(V, f"{number:03}", user, quiz, quiz.upper(), score, most, passed, graded, at,
                   retake[quiz])
-        for number, (user, quiz, score, passed, graded, at) in enumerate(tried)
+        for number, (user, quiz, score, most, passed, graded, at) in enumerate(tried)
     ]  # fmt: skip
-    told = {(one[0]["user_id"], one[0]["quiz_id"]): one
-            for one in draw(st.lists(rounds(), max_size=8)) if one}  # fmt: skip
-    cases = [case for one in told.values() for case in one]
+    by_taker = {(one[0]["user_id"], one[0]["quiz_id"]): one
+                for one in draw(st.lists(rounds(), max_size=8)) if one}  # fmt: skip
+    cases = [case for one in by_taker.values() for case in one]
     own = draw(st.dictionaries(st.sampled_from(QUIZZES), limits))
-    return World(attempts, cases, own, retake, draw(st.none() | hours))
+    since, team = draw(st.none() | hours), draw(st.sampled_from([None, "west"]))
+    return World(attempts, cases, own, retake, since, draw(rules), team)
+
+
+def team_of(user: str) -> str:
+    return "west" if user in USERS[:4] else "east"
 
 
 # The reference
@@ -100,10 +114,17 @@ class Item(NamedTuple):
     graded: Sequence[Attempted]
     limit: float
     cases: Sequence[dict[str, Any]]
+    rule: CoachingRule
 
     def low(self, attempt: Attempted) -> bool:
         pct = percent(attempt)
-        return attempt.passed is False or (pct is not None and pct < self.limit)
+        under = None if pct is None else pct < self.limit
+        refused = None if attempt.passed is None else not attempt.passed
+        if self.rule == "threshold":
+            return bool(refused if under is None else under)
+        if self.rule == "vendor":
+            return bool(under if refused is None else refused)
+        return bool(under or refused)
 
     def passes(self, attempt: Attempted) -> bool:
         answered = percent(attempt) is not None or attempt.passed is not None
@@ -121,7 +142,9 @@ class Item(NamedTuple):
 
 
 def percent(attempt: Attempted) -> float | None:
-    return None if attempt.score is None else round(100 * attempt.score / 7, 6)
+    if attempt.score is None or attempt.max_score is None:
+        return None
+    return round(100 * attempt.score / attempt.max_score, 6)
 
 
 def items_of(world: World) -> list[Item]:
@@ -133,7 +156,8 @@ def items_of(world: World) -> list[Item]:
     for (user, quiz), graded in by_taker.items():
         of_taker = [one for one in world.cases if (one["user_id"], one["quiz_id"]) == (user, quiz)]
         limit = world.own.get(quiz, world.retake[quiz])
-        found.append(Item(user, quiz, graded, 70 if limit is None else limit, of_taker))
+        limit = 70 if limit is None else limit
+        found.append(Item(user, quiz, graded, limit, of_taker, world.rule))
     return found
 
 
@@ -160,12 +184,12 @@ def achieved_by(items: Iterable[Item], since: datetime | None) -> list[tuple[Any
                 if len(run) > 1 and any(map(item.low, run)):
                     kinds[was_coached(item, run)].append((run[0], run[-1], item.passes(run[-1])))
                 run = []
-    told = []
+    found = []
     for coached in (True, False):
         of_kind = [one for one in kinds[coached] if since is None or one[1].submitted_at >= since]
         if of_kind:
-            told.append((coached, *figures(of_kind)))
-    return told
+            found.append((coached, *figures(of_kind)))
+    return found
 
 
 def was_coached(item: Item, run: Sequence[Attempted]) -> bool:
@@ -195,41 +219,47 @@ def approx(values: Sequence[float]) -> Any:
 @given(world=worlds())
 def test_the_queue_is_what_a_slow_count_says(store: Engine, world: World) -> None:
     fill(store, world)
-    everything = items_of(world)
-    hidden = problems(everything)
+    everyone = items_of(world)
+    hidden = problems(everyone)
+    everything = [one for one in everyone if world.asks_about(one.user)]
     listed = [one for one in everything if one.state and within(one, world.since)]
     shown = [one for one in listed if one.state != "new" or one.quiz not in hidden]
-    filters = Filters(since=world.since)
+    who = Who(teams=(world.team,) if world.team else None)
+    filters = Filters(who, since=world.since, rule=world.rule)
     with store.connect() as connection:
         rows = coaching.items(connection, filters)
         counts = coaching.counts(connection, filters, RECENT, TODAY)
-        quizzes = coaching.quizzes(connection, 70)
+        quizzes = coaching.quizzes(connection, 70, world.rule, who)
         several = coaching.people_failing(connection, filters, least=2)
-        preview = coaching.preview(connection, 70, (V, "q-1"), 50)
-        told = retakes.achieved(connection, filters)
+        preview = coaching.preview(connection, 70, (V, "q-1"), 50, world.rule)
+        achieved = retakes.achieved(connection, filters)
     assert {seen(row) for row in rows} == {expected(one) for one in shown}
     new = [one for one in shown if one.state == "new"]
+    new_people = {one.user for one in new}
+    unlisted = {one.user for one in listed if one not in shown}
     busy = [one for one in shown if one.state in coaching.ACTIVE]
     assert tuple(counts) == (
-        len(new), len({one.user for one in new}), len({one.quiz for one in new}),
-        sum(one.graded[-1].submitted_at >= RECENT for one in new), len(listed) - len(shown),
+        len(new), len(new_people), len({one.quiz for one in new}),
+        sum(one.graded[-1].submitted_at >= RECENT for one in new),
+        len(listed) - len(shown), len(unlisted - new_people),
         len(busy), sum(one.cases[-1]["due"] in PAST for one in busy),
         *(sum(one.state == state for one in shown) for state in ("ready", "closed")), len(shown),
     )  # fmt: skip
     lows = [one for one in everything if one.low(one.graded[-1])]
-    assert {(row.quiz_id, row.low, row.problem) for row in quizzes} == {
-        (one.quiz, sum(low.quiz == one.quiz for low in lows), one.quiz in hidden)
+    assert {(row.quiz_id, row.low, row.all_takers, row.problem) for row in quizzes} == {
+        (one.quiz, sum(low.quiz == one.quiz for low in lows),
+         sum(other.quiz == one.quiz for other in everyone), one.quiz in hidden)
         for one in everything
-    }
+    }  # fmt: skip
     low_here = [one.user for one in lows if within(one, world.since)]
     assert {(row.person, row.low) for row in several} == {
         (f"{V} {user}", low_here.count(user)) for user in low_here if low_here.count(user) > 1
     }
-    of_quiz = [one for one in everything if one.quiz == "q-1"]
-    now = sum(one in lows for one in of_quiz)
+    of_quiz = [one for one in everyone if one.quiz == "q-1"]
+    now = sum(one.low(one.graded[-1]) for one in of_quiz)
     then = sum(one._replace(limit=50).low(one.graded[-1]) for one in of_quiz)
     assert tuple(preview) == (len(of_quiz), now, then)
-    assert [tuple(row) for row in told] == achieved_by(everything, world.since)
+    assert [tuple(row) for row in achieved] == achieved_by(everything, world.since)
 
 
 def seen(row: Any) -> tuple[Any, ...]:
@@ -248,7 +278,8 @@ def fill(store: Engine, world: World) -> None:
     with store.begin() as connection:
         for model in (*READ_MODELS, CoachingCase, QuizThreshold, AuditLog):
             connection.execute(table_of(model).delete())
-        project(connection, world.attempts)
+        roster = [Provisioned(V, user, None, None, None, team_of(user), LONG_AGO) for user in USERS]
+        project(connection, [*roster, *world.attempts])
         own = [
             {"vendor": V, "quiz_id": quiz, "threshold_pct": pct} for quiz, pct in world.own.items()
         ]

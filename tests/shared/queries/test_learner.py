@@ -12,6 +12,7 @@ from shared.facts import Completed, Deprovisioned, Expired, Identified, Progress
 from shared.models import CoachingCase, Event, QuizThreshold
 from shared.queries import learner
 from shared.queries.people import Who
+from shared.settings import CoachingRule
 from tests.shared.tables import LONG_AGO, NOON, V, add, attempts, deliveries, fold, people, progress
 
 YESTERDAY = NOON - timedelta(days=1)
@@ -105,6 +106,21 @@ def test_a_summary_counts_what_is_done_low_and_due(store: Engine, connection: Co
     )
     summary = learner.summary(connection, DANA, 70, NOON)
     assert tuple(summary) == (2, 1, 60, 4, 2, 1, 1, 1, 0)
+
+
+@pytest.mark.parametrize(("rule", "low"), [("either", 2), ("threshold", 1), ("vendor", 1)])
+def test_a_summary_and_attempts_go_by_the_rule_of_the_coaching_queue(
+    store: Engine, connection: Connection, rule: CoachingRule, low: int
+) -> None:
+    people(store, ("dana", "west"))
+    attempts(
+        store,
+        {"user_id": "dana", "quiz_id": "under", "score": 6, "passed": True},
+        {"user_id": "dana", "quiz_id": "over", "score": 9, "passed": False},
+    )
+    assert learner.summary(connection, DANA, 70, NOON, rule).low == low
+    found = learner.attempts(connection, DANA, 70, rule=rule)
+    assert [row.result for row in found].count("low") == low
 
 
 def test_a_summary_of_nothing_is_noughts(store: Engine, connection: Connection) -> None:

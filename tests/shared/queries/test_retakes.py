@@ -1,4 +1,4 @@
-"""What came of retakes, over small tables worked out by hand."""
+"""Results of retakes, over small tables worked out by hand."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -36,7 +36,7 @@ def achieved(connection: Connection, **filters: Any) -> list[tuple[Any, ...]]:
     return found
 
 
-def test_lift_and_time_to_pass_are_told_with_counts_for_coached_and_not(
+def test_lift_and_time_to_pass_have_counts_for_coached_and_not(
     store: Engine, connection: Connection
 ) -> None:
     tried(store, "coached", (0, 4), (9, 8.5))
@@ -46,7 +46,7 @@ def test_lift_and_time_to_pass_are_told_with_counts_for_coached_and_not(
     assert achieved(connection) == [(True, 1, 1, 45, 9), (False, 2, 1, 15, 4)]
 
 
-def test_the_middle_one_is_told_and_of_two_their_mean(
+def test_a_median_is_the_middle_one_and_of_two_their_mean(
     store: Engine, connection: Connection
 ) -> None:
     for user, score in (("a", 7), ("b", 8), ("c", 10)):
@@ -56,7 +56,7 @@ def test_the_middle_one_is_told_and_of_two_their_mean(
     assert achieved(connection) == [(False, 4, 4, 45, 1)]
 
 
-def test_who_never_tried_again_or_never_failed_is_no_retake(
+def test_without_a_fail_or_a_second_try_there_is_no_retake(
     store: Engine, connection: Connection
 ) -> None:
     tried(store, "once", (0, 4))
@@ -66,7 +66,7 @@ def test_who_never_tried_again_or_never_failed_is_no_retake(
     assert achieved(connection) == []
 
 
-def test_a_fail_after_a_pass_begins_anew(store: Engine, connection: Connection) -> None:
+def test_a_fail_after_a_pass_begins_another_retake(store: Engine, connection: Connection) -> None:
     tried(store, "a", (0, 5), (1, 8), (10, 3), (13, 9))
     assert achieved(connection) == [(False, 2, 2, 45, 2)]
 
@@ -82,7 +82,7 @@ def test_a_fail_after_a_pass_begins_anew(store: Engine, connection: Connection) 
         ({"opened_at": day(1), "quiz_id": "q-2"}, False),
     ],
 )
-def test_coached_is_who_had_a_case_between_the_fail_and_the_last_attempt(
+def test_a_case_between_the_fail_and_the_last_attempt_makes_a_retake_coached(
     store: Engine, connection: Connection, case: dict[str, Any], coached: bool
 ) -> None:
     tried(store, "u-1", (0, 4), (5, 8))
