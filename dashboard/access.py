@@ -1,4 +1,4 @@
-"""Who may see and do what: one table, and the questions that pages and write functions ask it."""
+"""Which role may see and do what: one table, and the checks of pages and write functions."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,59 +12,60 @@ from dashboard.viewer import LOCAL, Role, Viewer
 from shared.queries.people import Who
 from shared.settings import Names
 
-EVERYBODY = frozenset(Role)
+ALL_ROLES = frozenset(Role)
 LEADS = frozenset({Role.LEAD, Role.ADMIN})
 ADMINS = frozenset({Role.ADMIN})
 
 PAGES: Mapping[str, frozenset[Role]] = {
-    "leaderboard": EVERYBODY,
+    "leaderboard": ALL_ROLES,
     "coaching": LEADS,
-    "certifications": EVERYBODY,
-    "learner": EVERYBODY,
+    "certifications": ALL_ROLES,
+    "learner": ALL_ROLES,
     "deliveries": ADMINS,
     "audit": ADMINS,
 }
-"""By the name of the page's folder. A page that is not here is shown to nobody."""
+"""By the name of the page's folder. A page that is not listed is shown to no role."""
 
 ACTIONS: Mapping[str, frozenset[Role]] = {
-    "export": EVERYBODY,
+    "export": ALL_ROLES,
     "coach": LEADS,
     "set_threshold": LEADS,
+    "renew_certificate": LEADS,
     "replay": ADMINS,
     "dismiss": ADMINS,
 }
-"""What is done to the store, and what is taken out of it."""
+"""Changes of the store, and exports from it."""
 
 _for_all: ContextVar[Names | None] = ContextVar("_for_all", default=None)
-"""How people are named in what is being read to be kept for all sessions; None if nothing is."""
+"""How people are named in a read that is cached for all sessions; None outside of one."""
 
 OPENNESS: Sequence[Names] = ("full", "initials", "anonymous")
 
 
 class Refused(PermissionError):
-    """Somebody asked for what their role may not do."""
+    """The viewer's role may not do this."""
 
 
 def present() -> Viewer:
-    """Who is at the page. Raises Refused if nobody has signed in, or has no role."""
+    """The viewer. Raises Refused without a sign-in or a role."""
     if _for_all.get():
-        raise RuntimeError("What is kept for all sessions must be told whom it is about.")
-    somebody = viewer.viewer()
-    if somebody is None or not somebody.roles:
-        raise Refused("Nobody with a role is signed in.")
-    return somebody
+        raise RuntimeError("A cached read gets the people it is about as arguments.")
+    found = viewer.viewer()
+    if found is None or not found.roles:
+        raise Refused("No person with a role is signed in.")
+    return found
 
 
 def is_here() -> bool:
-    """Whether somebody with a role is at the page."""
-    somebody = viewer.viewer()
-    return somebody is not None and bool(somebody.roles)
+    """Whether the viewer has signed in and has a role."""
+    found = viewer.viewer()
+    return found is not None and bool(found.roles)
 
 
 def admit() -> None:
-    """For reads: go on if somebody with a role is at the page, else have them sign in."""
+    """For reads: go on if the viewer has a role, else go to the sign-in."""
     if _for_all.get():
-        return  # whoever asked for it has been admitted
+        return  # the viewer who asks was admitted before
     try:
         present()
     except Refused:
@@ -74,8 +75,8 @@ def admit() -> None:
 
 @contextmanager
 def for_all_sessions(named: Names) -> Iterator[None]:
-    """While something is read that others will see too, nobody is there to be asked about; people
-    are in it under such names."""
+    """A read that other viewers will see too: it cannot ask who the viewer is, and names people in
+    this way."""
     token = _for_all.set(named)
     try:
         yield
@@ -96,7 +97,7 @@ def require(what: str) -> None:
 
 
 def who(asked: Who) -> Who:
-    """The same question about those only whom the viewer may see."""
+    """The same question, limited to the teams that the viewer may see."""
     limit = present().teams
     if limit is None:
         return asked
@@ -104,7 +105,7 @@ def who(asked: Who) -> Who:
 
 
 def teams(every: Iterable[str]) -> list[str]:
-    """Those of some teams that the viewer may see."""
+    """The teams among these that the viewer may see."""
     limit = present().teams
     return [team for team in every if limit is None or team in limit]
 

@@ -6,14 +6,14 @@ from typing import Literal
 import streamlit as st
 
 from dashboard import access, sign_in
-from dashboard.base import pieces, states, store
+from dashboard.base import address, filters, pieces, states, store
 
 # A local image: with a Material symbol Streamlit asks a font host for the tab's icon.
 st.set_page_config("Repboard", page_icon=Path(__file__).parent / "icon.png", layout="wide")
 
 
 def menu(name: str) -> Literal["visible", "hidden"]:
-    """Whether the viewer finds a page in the menu. What keeps them from it comes further down."""
+    """Whether a page is in the viewer's menu. Access itself is checked below."""
     return "visible" if access.is_here() and access.may(name) else "hidden"
 
 
@@ -25,35 +25,35 @@ page = st.navigation(
             url_path="leaderboard",
             default=True,
             visibility=menu("leaderboard"),
-            help="Who is moving and who is not, by learner and by team.",
+            help="Progress by learner and by team.",
         ),
         st.Page(
             "coaching/page.py",
             title="Coaching",
             url_path="coaching",
             visibility=menu("coaching"),
-            help="Whose latest graded quiz score is low, and what was done about it.",
+            help="Learners whose latest graded quiz score is low, and what was done about it.",
         ),
         st.Page(
             "certifications/page.py",
             title="Certifications",
             url_path="certifications",
             visibility=menu("certifications"),
-            help="Whose certificates have run out, and which courses were completed.",
+            help="Expired certificates, and completed courses.",
         ),
         st.Page(
             "deliveries/page.py",
             title="Deliveries",
             url_path="deliveries",
             visibility=menu("deliveries"),
-            help="What vendors sent, what became of it, and what to do about failures.",
+            help="What vendors sent, with which outcome, and what to do about failures.",
         ),
         st.Page(
             "learner/page.py",
             title="Learner",
             url_path="learner",
             visibility=menu("learner"),
-            help="One person: progress, quizzes, courses, certificates, coaching, events.",
+            help="One learner: progress, quizzes, courses, certificates, coaching, events.",
         ),
         st.Page(
             "audit/page.py",
@@ -75,5 +75,9 @@ if not access.may(page.url_path or "leaderboard"):
 sign_in.who_is_here()
 states.wait_for_first_delivery()
 states.status()
+address.begin(page.url_path)
+above = st.container()
 with pieces.downloads():
     page.run()
+with above:
+    filters.say_unknown()

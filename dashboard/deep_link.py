@@ -1,8 +1,7 @@
-"""The page that somebody wanted before they had to sign in.
+"""The page that a person asked for before the sign-in.
 
-The provider sends everybody back to the front page. So the wanted address waits in a cookie of the
-browser, and is used only as far as it names one of our pages and parameters of ours: nobody can be
-sent elsewhere by a link, whatever is in a cookie or a Referer.
+The provider returns every person to the front page, so the address waits in a cookie. Only our own
+pages and parameters are used from it: no cookie, Referer or link can redirect to another place.
 """
 
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -14,13 +13,13 @@ PARAMETERS = frozenset(
      "metric", "module", "of", "outcome", "owner", "problems", "queue", "quiz", "quizzes", "search",
      "since", "span", "team", "vendor", "view", "which", "window")
 )  # fmt: skip
-"""What pages keep in the address."""
+"""The query parameters of pages."""
 LONGEST = 2_000
-"""Characters of an address; a longer one is forgotten."""
+"""Characters of an address; a longer one is ignored."""
 
 
 def wanted(address: str) -> str:
-    """The page of an address, with what is known of its query; `/` if it is none of ours."""
+    """The page of an address, with the known part of its query; `/` for any other address."""
     try:
         parts = urlsplit(address)
     except ValueError:
@@ -37,5 +36,5 @@ def as_cookie(address: str) -> str:
 
 
 def of_cookie(value: str) -> str:
-    """Where to go by a cookie's value, which anybody may have written."""
+    """The address in a cookie's value, which is untrusted."""
     return wanted(unquote(value))

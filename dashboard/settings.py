@@ -1,4 +1,4 @@
-"""The dashboard's own settings: where it is reached, who may sign in, and as what."""
+"""The dashboard's own settings: its address, the sign-in, and the roles."""
 
 import json
 from typing import Annotated, Any, Self
@@ -51,7 +51,7 @@ class DashboardSettings(Settings):
     dashboard_url: Annotated[Url, AfterValidator(_root)] | None = None
     """Where browsers reach the dashboard. https, or this machine itself."""
     dashboard_cookie_secret: Annotated[Secret, Field(min_length=32)] | None = None
-    """Signs the cookie of who has signed in."""
+    """Signs the cookie of the sign-in."""
     oidc_client_id: Annotated[str, BeforeValidator(plain), Field(min_length=1)] | None = None
     oidc_client_secret: LoginSecret | None = None
     oidc_metadata_url: Url | None = None
@@ -66,9 +66,10 @@ class DashboardSettings(Settings):
     manager_teams: Annotated[dict[str, tuple[str, ...]], NoDecode, BeforeValidator(_teams)] = Field(
         default_factory=dict
     )
-    """The teams that each manager is limited to. With any entry, who has none sees no team."""
+    """The teams that each manager is limited to. With any entry, a manager without one sees
+    no team."""
     dashboard_session_hours: Annotated[float, Field(gt=0, le=720)] = 12
-    """After so long one signs in anew, even where the provider's token is valid for longer."""
+    """Hours until the next sign-in, even where the provider's token is valid for longer."""
     dashboard_proxy_hops: Annotated[int, Field(ge=0, le=10)] = 0
     """Proxies of ours before the dashboard that each add to X-Forwarded-For."""
 
@@ -88,13 +89,13 @@ class DashboardSettings(Settings):
         named = self.dashboard_managers or self.dashboard_leads or self.dashboard_admins
         if not missing and not (self.oidc_role_claim or named):
             raise ValueError(
-                "OIDC_ROLE_CLAIM, DASHBOARD_ADMINS: neither is set, so nobody who signs in would "
-                "have a role"
+                "OIDC_ROLE_CLAIM, DASHBOARD_ADMINS: neither is set, so no person who signs in "
+                "would have a role"
             )
         return self
 
     @model_validator(mode="after")
-    def _nobody_comes_in_without_login(self) -> Self:
+    def _without_login_only_on_this_machine(self) -> Self:
         host = self.dashboard_host
         if self.has_login or is_loopback(f"http://[{host}]" if ":" in host else f"http://{host}"):
             return self

@@ -1,4 +1,4 @@
-"""Signing in and out, and what is said to whom a page is not for."""
+"""Sign-in, sign-out, and the message where a page is not for the viewer's role."""
 
 import streamlit as st
 
@@ -8,12 +8,12 @@ from dashboard.viewer import Viewer
 
 
 def first() -> None:
-    """Show nothing else until somebody with a role has signed in."""
-    somebody = viewer.viewer()
-    if somebody is None:
+    """Show nothing else until a person with a role has signed in."""
+    found = viewer.viewer()
+    if found is None:
         _ask()
-    elif not somebody.roles:
-        _without_role(somebody)
+    elif not found.roles:
+        _without_role(found)
     else:
         return
     st.stop()
@@ -27,26 +27,28 @@ def _ask() -> None:
     st.button("Sign in", type="primary", on_click=st.login)
 
 
-def _without_role(somebody: Viewer) -> None:
+def _without_role(found: Viewer) -> None:
     st.warning(
-        f"You are signed in as {plain(somebody.name)}, but have no role here. Ask whoever runs "
-        "Repboard for one, then sign in again.",
+        f"You are signed in as {plain(found.name)}, but have no role here. Ask your "
+        "Repboard admin for one, then sign in again.",
         icon=":material/person_off:",
     )
     _sign_out()
 
 
 def not_for_you(title: str) -> None:
-    """In place of a page that the viewer's role does not have."""
+    """Shown in place of a page that is not for the viewer's role."""
     who_is_here()
     st.warning(f"The page {title} is not for your role.", icon=":material/block:")
 
 
 def who_is_here() -> None:
-    """A grey line with who has signed in and what they see, and the way out."""
+    """A grey line: the viewer, their roles and teams, and the sign-out."""
     here = access.present()
     if access.is_local():
-        st.caption("No login is configured: only this machine is served, and everybody is admin.")
+        st.caption(
+            "No login is configured: only this machine is served, and every viewer is an admin."
+        )
         return
     seen = "" if here.teams is None else f" · {_teams(here.teams)}"
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -59,7 +61,7 @@ def who_is_here() -> None:
 
 def _teams(teams: tuple[str, ...]) -> str:
     named = plain(", ".join(teams))
-    return f"only of {named}" if teams else "no team yet: ask whoever runs Repboard for one"
+    return f"only of {named}" if teams else "no team yet: ask your Repboard admin for one"
 
 
 def _sign_out() -> None:

@@ -1,7 +1,7 @@
-"""Who is at the page, by what the identity provider said when they signed in.
+"""The viewer of a page, from the claims that the identity provider sent at sign-in.
 
-Streamlit keeps that in a signed cookie for 30 days and never looks at it again; here it is looked
-at whenever a page runs or reads.
+Streamlit keeps the claims in a signed cookie for 30 days and never checks them again; here they are
+checked whenever a page runs or reads.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from dashboard.settings import DashboardSettings, settings, spelt
 
 
 class Role(StrEnum):
-    """What somebody is here."""
+    """A role of a viewer."""
 
     MANAGER = "manager"
     LEAD = "lead"
@@ -23,7 +23,7 @@ class Role(StrEnum):
 
 
 class Viewer(NamedTuple):
-    """Somebody at a page. `teams` None is every team, also those of no team."""
+    """A person at a page. `teams` None is every team, and people without a team."""
 
     name: str
     roles: frozenset[Role]
@@ -31,11 +31,11 @@ class Viewer(NamedTuple):
 
 
 LOCAL = Viewer("dashboard", frozenset({Role.ADMIN}))
-"""Everybody on this machine, while no login is configured."""
+"""Every person at this machine, while no login is configured."""
 
 
 def viewer() -> Viewer | None:
-    """Who has signed in, with whatever roles; None if nobody has, or no longer."""
+    """The person who is signed in, with any roles or none; None without a valid sign-in."""
     config = settings()
     if not config.has_login:
         return LOCAL
@@ -44,12 +44,12 @@ def viewer() -> Viewer | None:
 
 
 def of_claims(claims: Mapping[str, Any], config: DashboardSettings) -> Viewer | None:
-    """The person that a provider's claims are about; None once the sign-in has ended."""
+    """The person of a provider's claims; None once the sign-in has ended."""
     return _known(claims, config) if _in_time(claims, config) else None
 
 
 def has_ended() -> bool:
-    """Whether somebody had signed in, and their time is over."""
+    """Whether a sign-in has ended."""
     return bool(_claims()) and viewer() is None
 
 
@@ -59,7 +59,7 @@ def _claims() -> Mapping[str, Any]:
 
 
 def _in_time(claims: Mapping[str, Any], config: DashboardSettings) -> bool:
-    """Not past the end of the token, nor of a session; a token without times is of no use."""
+    """Before the end of the token and of the session; a token without times is not valid."""
     issued, ends = claims.get("iat"), claims.get("exp")
     if not isinstance(issued, int | float) or not isinstance(ends, int | float):
         return False
@@ -79,7 +79,7 @@ def _known(claims: Mapping[str, Any], config: DashboardSettings) -> Viewer:
 
 
 def _verified_address(claims: Mapping[str, Any]) -> str:
-    """Empty unless the provider says that it is theirs: at some, anybody can enter any."""
+    """Empty unless the provider says that it is verified: some accept any address."""
     address = claims.get("email")
     verified = claims.get("email_verified") is True
     return spelt(address) if verified and isinstance(address, str) else ""

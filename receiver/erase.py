@@ -36,6 +36,7 @@ from shared.database import hold_write_lock, overwrite_deleted
 from shared.facts import Attempted, Fact, Progressed
 from shared.models import (
     AuditLog,
+    CertificateRenewal,
     CoachingCase,
     Delivery,
     Erased,
@@ -57,6 +58,7 @@ event = table_of(Event)
 delivery = table_of(Delivery)
 held = table_of(Quarantine)
 case = table_of(CoachingCase)
+renewal = table_of(CertificateRenewal)
 audit = table_of(AuditLog)
 learner = table_of(Learner).c
 
@@ -156,7 +158,7 @@ def clean(engine: Engine) -> bool:
     """Have the store overwrite what the erased rows leave behind. False if others were at work
     on a SQLite file and the old bytes may still be there: then do it again."""
     return overwrite_deleted(
-        engine, [event, delivery, held, case, audit, *map(table_of, READ_MODELS)]
+        engine, [event, delivery, held, case, renewal, audit, *map(table_of, READ_MODELS)]
     )
 
 
@@ -172,6 +174,7 @@ def _erase(connection: Connection, email: str | None, account: Account | None) -
     mentions, differ = _blot_payloads(connection, traces)
     known = _forget_read_models(connection, accounts)
     cases = _forget_cases(connection, accounts, address)
+    _forget_renewals(connection, accounts)
     mentions += sum(_blot(connection, table, names, traces) for table, names in FREE_TEXT)
     if differ:
         fold_anew(connection)
@@ -395,6 +398,15 @@ def _forget_cases(connection: Connection, accounts: Sequence[Account], address: 
         owned = update(case).where(func.lower(case.c.owner) == address)
         connection.execute(owned.values(owner=None, version=case.c.version + 1))
     return len(ids)
+
+
+def _forget_renewals(connection: Connection, accounts: Sequence[Account]) -> None:
+    """Remove the marks on their certificates, and what the audit log quotes of them."""
+    ids = connection.scalars(select(renewal.c.id).where(_is_of(renewal.c, accounts))).all()
+    for some in _some(ids):
+        subjects = [f"renewal {id_}" for id_ in some]
+        connection.execute(update(audit).where(audit.c.subject.in_(subjects)).values(detail=None))
+        connection.execute(delete(renewal).where(renewal.c.id.in_(some)))
 
 
 def _blot(connection: Connection, table: Table, names: Sequence[str], traces: Traces) -> int:

@@ -1,4 +1,4 @@
-"""Who did what: one row of `audit_log` for each thing that somebody did to the store."""
+"""The audit log: one row of `audit_log` for each change that a person or a command makes."""
 
 from datetime import UTC, datetime
 
@@ -9,7 +9,7 @@ from shared.models import AuditLog
 
 
 def note(connection: Connection, actor: str, action: str, subject: str | None, detail: str) -> None:
-    """Write it down, as of now, in the caller's transaction."""
+    """Add an entry with the time of now, in the caller's transaction."""
     row = {"at": datetime.now(UTC), "actor": actor, "action": action,
            "subject": subject, "detail": detail}  # fmt: skip
     connection.execute(insert(table_of(AuditLog)), [row])

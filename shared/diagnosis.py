@@ -297,14 +297,14 @@ def _silence(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _missing_subscription(evidence: Evidence) -> Iterator[Finding]:
-    stored = evidence.stored
-    if evidence.vendor.roster and stored.events >= ENOUGH and not stored.provisioned:
+    stored, joins = evidence.stored, evidence.vendor.roster_event
+    if joins and stored.events >= ENOUGH and not stored.provisioned:
         yield Finding(
             "missing-subscription",
             Severity.WARNING,
-            "user.provisioned never arrives",
-            f"{stored.events:,} events or more are stored, and no user.provisioned is among them.",
-            "Add user.provisioned to the events of the subscription.",
+            f"{joins} never arrives",
+            f"{stored.events:,} events or more are stored, and no {joins} is among them.",
+            f"Add {joins} to the events of the subscription.",
             "Learners have no team and no e-mail address, and leavers stay on the boards.",
         )
 
@@ -399,7 +399,7 @@ _REFUSALS = {
         "wrong-company",
         Severity.LOSING,
         "Deliveries are for another company",
-        "Correct MINDTICKLE_COMPANY_ID, or the companyId of the subscription, then replay.",
+        COMPARE,
         LOST,
     ),
     Outcome.TOO_LARGE: _Refusal(

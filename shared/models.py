@@ -239,7 +239,8 @@ class Learner(Table, table=True):
 
 
 class RosterChange(Table, table=True):
-    """Somebody joined or changed role or team (`kind` is `joined`), or left (`left`)."""
+    """A learner joined or changed role or team (`kind` is `joined`), or left (`left`). `said_at` is
+    when the vendor said so, which for a departure can be before it."""
 
     __tablename__ = "roster_change"
 
@@ -250,6 +251,7 @@ class RosterChange(Table, table=True):
     role: str | None = Field(default=None, sa_type=Words)
     team_id: str | None = Field(default=None, sa_type=Words)
     reason: str | None = Field(default=None, sa_type=Words)
+    said_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class Module(Table, table=True):
@@ -401,6 +403,39 @@ class Certification(Table, table=True):
     expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+RENEWED = "undone_at IS NULL"
+"""Of a renewal that counts."""
+
+
+class CertificateRenewal(Table, table=True):
+    """A certificate that was marked as renewed by hand: for the expiry at `expired_at` only, so a
+    later expiry counts again."""
+
+    __tablename__ = "certificate_renewal"
+    __table_args__ = (
+        Index(
+            "certificate_renewal_key",
+            "vendor",
+            "user_id",
+            "cert_name",
+            "expired_at",
+            unique=True,
+            sqlite_where=text(RENEWED),
+            postgresql_where=text(RENEWED),
+        ),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
+    vendor: str = Field(sa_type=Words)
+    user_id: str = Field(sa_type=Words)
+    cert_name: str = Field(sa_type=Words)
+    expired_at: datetime = Field(sa_type=UtcDateTime)
+    renewed_at: datetime = Field(sa_type=UtcDateTime)
+    renewed_by: str = Field(sa_type=Words)
+    undone_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    undone_by: str | None = Field(default=None, sa_type=Words)
+
+
 class CoachingCase(Table, table=True):
     """One round of coaching of a learner at a quiz. A new fail after its end opens a new round.
 
@@ -491,6 +526,16 @@ class RebuildDue(Table, table=True):
     __tablename__ = "rebuild_due"
 
     revision: str = Field(primary_key=True, sa_type=Words)
+
+
+class Vendor(Table, table=True):
+    """What the receiver knows of a vendor, written at its start: `facts` is a `VendorFacts` as
+    JSON. No credential: `configured` says whether one is set."""
+
+    slug: str = Field(primary_key=True, sa_type=Words)
+    facts: str = Field(sa_type=Words)
+    configured: bool
+    noted_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class Heartbeat(Table, table=True):

@@ -3,11 +3,11 @@
 import base64
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     HttpUrl,
+    PrivateAttr,
     SecretBytes,
     SecretStr,
     ValidationError,
@@ -95,6 +96,10 @@ def _secrets(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return [plain(text, f"value {place} ") for place, text in enumerate(split(plain(value)), 1)]
+
+
+def _lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
 
 
 def is_loopback(url: str) -> bool:
@@ -189,11 +194,10 @@ def _names_key(key: SecretStr) -> SecretStr:
 
 SHORTEST_KEY = 16
 Names = Literal["full", "initials", "anonymous"]
+Weekday = Literal["monday", "sunday", "saturday"]
 TEN_YEARS_SEC = 315_360_000
 SHORT = 16
 """Characters under which a secret can be guessed by who sees what it signs."""
-SHORT_KEY = 24
-"""Bytes that Standard Webhooks asks a secret to have at least."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 Delays = Annotated[
     tuple[Annotated[int, Field(ge=1, le=604_800)], ...],
@@ -203,6 +207,10 @@ Delays = Annotated[
 ]
 Secret = Annotated[SecretStr, BeforeValidator(plain)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_secrets)]
+ApiToken = Annotated[Secret, AfterValidator(_api_token)]
+ApiUrl = Annotated[str, AfterValidator(safe_url)]
+"""Without a trailing slash; in clear text only to this machine itself."""
+AccountId = Annotated[str, BeforeValidator(plain)]
 SigningKeys = Annotated[tuple[SecretBytes, ...], NoDecode, BeforeValidator(_signing_keys)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 
@@ -228,70 +236,19 @@ class _EnvFile(PydanticBaseSettingsSource):
         return dict(self._values)
 
 
-class Settings(BaseSettings):
-    """What both processes need. Holds no vendor secret, so the dashboard never reads one."""
+class Environment(BaseSettings):
+    """Settings that are read from the environment and `.env`. Names of others are ignored."""
 
     model_config = SettingsConfigDict(
         env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
     )
 
-    database_url: Annotated[str, AfterValidator(_database_url)] = "sqlite:///repboard.db"
-    receiver_host: str = "127.0.0.1"
-    receiver_port: Port = 8000
-    dashboard_host: str = "127.0.0.1"
-    dashboard_port: Port = 8501
-    public_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
-    """Where vendors reach the receiver, if that is not its own host and port."""
-    mindtickle_retry_delays: Delays = (300, 900, 3600, 21_600)
-    """Seconds before each retry, as MindTickle's guide publishes them."""
-    mindtickle_retry_reading: Literal["gaps", "offsets"] = "gaps"
-    """Whether a delay counts from the attempt before, or from the first."""
-    mindtickle_suspend_after: Annotated[int, Field(ge=60, le=TEN_YEARS_SEC)] = 86_400
-    """Seconds in which every delivery fails until MindTickle suspends the webhook."""
-    innovative_educators_retry_delays: Delays = (
-        20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600,
-    )  # fmt: skip
-    """Seconds between attempts: doubling from 20 to at most an hour, ten times."""
-    lessonly_retry_delays: Delays = (300, 300, 300)
-    standard_webhooks_retry_delays: Delays = (
-        5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400,
-    )  # fmt: skip
-    """Seconds between attempts, of the example in the specification; each sender has its own."""
-    timestamp_tolerance_past: Annotated[int, Field(ge=0, le=TEN_YEARS_SEC)] = 86_400
-    """Seconds. A whole retry span, as it is not published whether a retry is signed anew."""
-    timestamp_tolerance_future: Annotated[int, Field(ge=0, le=TEN_YEARS_SEC)] = 300
-    coaching_threshold_pct: Annotated[float, Field(ge=0, le=100)] = 70
-    names_manager: Names = "full"
-    names_lead: Names = "full"
-    names_admin: Names = "full"
-    """How people are shown to each role."""
-    names_key: Annotated[Secret, AfterValidator(_names_key)] | None = None
-    """This installation's own; without it no one can tell which person an anonymous name or a link
-    stands for."""
-    smallest_group: Annotated[int, Field(ge=1, le=1_000)] = 5
-    """Members that a team needs to show an average to a role that does not see full names: of
-    four, one who knows the other three could work the last one out. 1 shows every average."""
-
-    @model_validator(mode="after")
-    def _hidden_names_need_a_key(self) -> Self:
-        hidden = {self.names_manager, self.names_lead, self.names_admin} != {"full"}
-        if hidden and self.names_key is None:
-            raise ValueError(
-                "NAMES_KEY: is not set; anonymous names and links to learners are made with it"
-            )
-        return self
-
-    @property
-    def receiver_url(self) -> str:
-        """The address to register with a vendor, without a trailing slash."""
-        own = f"http://{self.receiver_host}:{self.receiver_port}"
-        return (self.public_url or own).rstrip("/")
-
     @classmethod
-    def load(cls) -> Self:
-        """Read environment and `.env`. Raises SettingsError, one line for all that is wrong."""
+    def load(cls, **values: Any) -> Self:
+        """Read environment and `.env`; `values` come first. Raises SettingsError, one line for all
+        that is wrong."""
         try:
-            return cls()
+            return cls(**values)
         except ValidationError as error:
             raise SettingsError("; ".join(map(_complaint, error.errors()))) from None
         except UnicodeDecodeError:
@@ -311,26 +268,83 @@ class Settings(BaseSettings):
         path = getattr(dotenv_settings, "env_file", None)
         return init_settings, env_settings, _EnvFile(settings_cls, path)
 
+
+Kind = TypeVar("Kind", bound=Environment)
+
+
+class Tolerances(Environment):
+    """How far the time of a signature may be from its arrival."""
+
+    timestamp_tolerance_past: Annotated[int, Field(ge=0, le=TEN_YEARS_SEC)] = 86_400
+    """Seconds. A whole retry span, as it is not published whether a retry has a new signature."""
+    timestamp_tolerance_future: Annotated[int, Field(ge=0, le=TEN_YEARS_SEC)] = 300
+
+
+class Settings(Tolerances):
+    """What both processes need. Holds no vendor secret, so the dashboard never reads one."""
+
+    database_url: Annotated[str, AfterValidator(_database_url)] = "sqlite:///repboard.db"
+    receiver_host: str = "127.0.0.1"
+    receiver_port: Port = 8000
+    dashboard_host: str = "127.0.0.1"
+    dashboard_port: Port = 8501
+    public_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    """Where vendors reach the receiver, if that is not its own host and port."""
+    coaching_threshold_pct: Annotated[float, Field(ge=0, le=100)] = 70
+    names_manager: Names = "full"
+    names_lead: Names = "full"
+    names_admin: Names = "full"
+    """How people are shown to each role."""
+    names_key: Annotated[Secret, AfterValidator(_names_key)] | None = None
+    """This installation's own; without it no one can tell which person an anonymous name or a link
+    stands for."""
+    week_begins: Annotated[Weekday, BeforeValidator(_lower)] = "monday"
+    fiscal_year_begins: Annotated[int, Field(ge=1, le=12)] = 1
+    """The month in which the first quarter begins."""
+    smallest_group: Annotated[int, Field(ge=1, le=1_000)] = 5
+    """Members that a team needs to show an average to a role that does not see full names: of
+    four, one who knows the other three could work the last one out. 1 shows every average."""
+
+    @model_validator(mode="after")
+    def _hidden_names_need_a_key(self) -> Self:
+        hidden = {self.names_manager, self.names_lead, self.names_admin} != {"full"}
+        if hidden and self.names_key is None:
+            raise ValueError(
+                "NAMES_KEY: is not set; anonymous names and links to learners are made with it"
+            )
+        return self
+
+    @property
+    def receiver_url(self) -> str:
+        """The address to register with a vendor, without a trailing slash."""
+        own = f"http://{self.receiver_host}:{self.receiver_port}"
+        return (self.public_url or own).rstrip("/")
+
     def weaknesses(self) -> Iterator[str]:
-        """What is allowed but unwise, a line each, for whoever reads the log of a start."""
+        """What is allowed but unwise, a line each, for the log of a start."""
         file = Path(".env")
         if file.is_file() and file.stat().st_mode & 0o004:
-            yield "Everybody on this machine can read .env, which holds secrets: chmod 600 .env"
-        yield from misspelt({*os.environ, *_read_env_file(file)})
+            yield "Every user of this machine can read .env, which holds secrets: chmod 600 .env"
+
+
+def variables() -> set[str]:
+    """The names in the environment and in `.env`."""
+    return {*os.environ, *_read_env_file(Path(".env"))}
 
 
 class ReceiverSettings(Settings):
-    """What the receiver needs on top: credentials and limits."""
+    """What the receiver needs on top: its limits. Each vendor's settings are in its own file."""
 
-    mindtickle_webhook_secret: Secrets = ()
-    mindtickle_company_id: Annotated[str, BeforeValidator(plain)] | None = None
-    mindtickle_api_token: Annotated[Secret, AfterValidator(_api_token)] | None = None
-    mindtickle_api_url: Annotated[str, AfterValidator(safe_url)] = "https://api.mindtickle.com"
-    """Without a trailing slash; in clear text only to this machine itself."""
-    innovative_educators_allowed_ips: Networks = ()
-    lessonly_authorization: Secrets = ()
-    """Values of the whole header. A comma separates them, so none may have one in it."""
-    standard_webhooks_secret: SigningKeys = ()
+    _given: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        self._given = values
+
+    def of_vendor(self, kind: type[Kind]) -> Kind:
+        """The settings of one vendor, from the sources of these. Raises SettingsError."""
+        return kind.load(**self._given)
+
     max_body_bytes: Annotated[int, Field(ge=1)] = 1_048_576
     keep_alive_sec: Annotated[int, Field(ge=1, le=86_400)] = 75
     """For the next request on a connection; longer than a load balancer keeps its own, or the
@@ -349,21 +363,13 @@ class ReceiverSettings(Settings):
     def weaknesses(self) -> Iterator[str]:
         yield from super().weaknesses()
         token = (self.metrics_token,) if self.metrics_token else ()
-        for setting, secrets, cure in (
-            ("MINDTICKLE_WEBHOOK_SECRET", self.mindtickle_webhook_secret,
-             "have MindTickle make another, under Admin > Integrations"),
-            ("LESSONLY_AUTHORIZATION", self.lessonly_authorization,
-             "enter the output of `openssl rand -hex 32` there and here"),
-            ("METRICS_TOKEN", token, "make one with `openssl rand -hex 32`"),
-        ):  # fmt: skip
-            if any(_guessable_length(one) < SHORT for one in secrets):
-                yield f"{setting} has fewer than {SHORT} characters and could be guessed: {cure}"
-        if any(len(key) < SHORT_KEY for key in self.standard_webhooks_secret):
-            yield (
-                f"STANDARD_WEBHOOKS_SECRET has fewer than {SHORT_KEY} bytes and could be guessed: "
-                'enter the output of `echo "whsec_$(openssl rand -base64 32)"` at the sender and '
-                "here"
-            )
+        yield from guessable("METRICS_TOKEN", token, "make one with `openssl rand -hex 32`")
+
+
+def guessable(setting: str, secrets: Iterable[SecretStr], cure: str) -> Iterator[str]:
+    """A line for a setting with a secret that is short enough to guess, ended by the cure."""
+    if any(_guessable_length(one) < SHORT for one in secrets):
+        yield f"{setting} has fewer than {SHORT} characters and could be guessed: {cure}"
 
 
 def _guessable_length(secret: SecretStr) -> int:
@@ -378,22 +384,26 @@ OF_THE_DASHBOARD = frozenset(
      "dashboard_proxy_hops")
 )  # fmt: skip
 """The dashboard's own settings, which the receiver does not know otherwise."""
-OURS = ("mindtickle_", "innovative_educators_", "lessonly_", "standard_webhooks_", "receiver_",
-        "dashboard_", "oidc_", "quarantine_", "timestamp_tolerance_")  # fmt: skip
+OURS = ("receiver_", "dashboard_", "oidc_", "quarantine_", "timestamp_tolerance_")
 CLOSE = 0.85
 """Of two words, as difflib compares them: one letter in seven is another, or two are swapped."""
 
 
-def misspelt(variables: Iterable[str]) -> Iterator[str]:
-    """Names that look like settings and are none, a warning each."""
-    known = ReceiverSettings.model_fields.keys() | OF_THE_DASHBOARD
+def misspelt(
+    variables: Iterable[str],
+    vendors: Collection[str] = (),
+    prefixes: tuple[str, ...] = (),
+) -> Iterator[str]:
+    """Names that look like settings and are none, a warning each. The settings of `vendors` are
+    known too, and names with one of the `prefixes` look like theirs."""
+    known = ReceiverSettings.model_fields.keys() | OF_THE_DASHBOARD | set(vendors)
     for name in sorted(set(variables)):
         lower = name.lower()
         if lower in known:
             continue
         if near := get_close_matches(lower, known, n=1, cutoff=CLOSE):
             yield f"{name} is no setting and has no effect: is {near[0].upper()} meant?"
-        elif lower.startswith(OURS):
+        elif lower.startswith(OURS + prefixes):
             yield f"{name} is no setting and has no effect"
 
 

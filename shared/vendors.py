@@ -1,16 +1,73 @@
-"""What both processes know of each vendor: its name, its retries, when it suspends, the cures."""
+"""The facts of a vendor that both processes need. A vendor's file in the receiver states them; the
+receiver writes them into the store, and the dashboard reads them from there."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
+from pydantic import TypeAdapter
+
 from shared.outcomes import Outcome
 from shared.retries import Schedule
-from shared.settings import Settings
 
 
-class VendorFacts(NamedTuple):
-    """One vendor, as the settings say it behaves."""
+class ModuleProgress(NamedTuple):
+    """What one event says of a module."""
+
+    module_id: str
+    name: str
+    pct: float
+
+
+@dataclass(frozen=True)
+class ProgressFields:
+    """Where the payload of an event has the progress in a module: paths such as `data.moduleId`."""
+
+    event_type: str
+    module_id: str
+    module_name: str
+    progress_pct: str
+
+    def read(self, payload: str) -> ModuleProgress | None:
+        """The progress in a payload; None where its fields are missing or no such values."""
+        try:
+            body = json.loads(payload)
+            module_id, pct = _at(body, self.module_id), _at(body, self.progress_pct)
+            name = _at(body, self.module_name, optional=True)
+            return ModuleProgress(str(module_id), str(name or module_id), float(pct))  # type: ignore[arg-type]
+        except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
+            return None
+
+
+def _at(body: object, path: str, *, optional: bool = False) -> object:
+    """The value at a path. Raises LookupError or TypeError if it is missing and not optional."""
+    for name in path.split("."):
+        if not isinstance(body, dict):
+            raise TypeError(f"no object above {name}")
+        body = body.get(name) if optional else body[name]
+    return body
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """How to connect the vendor and try it, for the page before the first delivery."""
+
+    credential: str
+    """The setting without which it is not served, as in the environment."""
+    where: str
+    """Where to enter the address, as a sentence that ends with a colon."""
+    events: tuple[str, ...] = ()
+    """The event types to choose there; none if there is no choice."""
+    curl: str | None = None
+    """A shell script that sends an authentic event to `$url` and reads the credential from `.env`;
+    None if only the vendor can send one."""
+
+
+@dataclass(frozen=True)
+class VendorFacts:
+    """One vendor, as its guide and the settings describe it. Holds no credential."""
 
     slug: str
     name: str
@@ -20,80 +77,22 @@ class VendorFacts(NamedTuple):
     reactivate: str
     """How to get it going again once it has stopped."""
     cures: Mapping[Outcome, str]
-    """What to do about deliveries that are refused, where the vendor has a say in it."""
-    roster: bool = False
-    """Whether it tells who joins and leaves."""
+    """What to do about refused deliveries, by outcome. Others have a general cure."""
+    set_up: SetUp
+    secret_headers: tuple[str, ...] = ()
+    """Headers of a quarantined delivery that no page shows, in lower case."""
+    roster_event: str | None = None
+    """The event type that adds a learner to the roster; None if the vendor has no roster."""
+    timed_by_signing: tuple[str, ...] = ()
+    """Event types without a time of their own: theirs is the time of the signature."""
+    progress: ProgressFields | None = None
+    """Where an event tells the progress in a module; None if no event does."""
 
 
-def vendor_facts(settings: Settings) -> Mapping[str, VendorFacts]:
-    """The vendors by slug. The defaults are what the vendors' guides say."""
-    every = (_mindtickle, _innovative_educators, _lessonly, _standard_webhooks)
-    return {facts.slug: facts for facts in (of(settings) for of in every)}
+FACTS: TypeAdapter[VendorFacts] = TypeAdapter(VendorFacts)
+"""Facts to JSON and back."""
 
 
-def _mindtickle(settings: Settings) -> VendorFacts:
-    return VendorFacts(
-        slug="mindtickle",
-        name="MindTickle",
-        schedule=Schedule.of(settings.mindtickle_retry_delays, settings.mindtickle_retry_reading),
-        suspend_after=timedelta(seconds=settings.mindtickle_suspend_after),
-        reactivate="Once deliveries would pass, re-activate the webhook, under Admin > "
-        "Integrations or with: repboard webhooks reactivate <id>",
-        cures={
-            Outcome.BAD_SIGNATURE: "Copy the new secret from Admin > Integrations into "
-            "MINDTICKLE_WEBHOOK_SECRET, beside the old one, restart the receiver, then replay.",
-        },
-        roster=True,
-    )
-
-
-def _innovative_educators(settings: Settings) -> VendorFacts:
-    return VendorFacts(
-        slug="innovative-educators",
-        name="Innovative Educators",
-        schedule=Schedule.of(settings.innovative_educators_retry_delays, "gaps"),
-        suspend_after=None,
-        reactivate="It does not stop: it gives up on an event after the last retry, and goes on "
-        "with the next.",
-        cures={
-            Outcome.IP_NOT_ALLOWED: "If the vendor has a new address, add it to "
-            "INNOVATIVE_EDUCATORS_ALLOWED_IPS, restart the receiver, then replay. If it is the "
-            "address of a proxy of yours, correct TRUSTED_PROXY_HOPS and restart: the vendor's "
-            "next retry gets in.",
-        },
-    )
-
-
-def _lessonly(settings: Settings) -> VendorFacts:
-    return VendorFacts(
-        slug="lessonly",
-        name="Seismic Learning (Lessonly)",
-        schedule=Schedule.of(settings.lessonly_retry_delays, "gaps"),
-        suspend_after=None,
-        reactivate="There is nothing to re-activate: after three failed retries it stops until "
-        "the next lesson is completed.",
-        cures={
-            Outcome.WRONG_CREDENTIALS: "Copy the value from Lessonly's webhook settings into "
-            "LESSONLY_AUTHORIZATION, beside the old one, restart the receiver, then replay.",
-            Outcome.MISSING_CREDENTIALS: "If it is Lessonly, enter the value of "
-            "LESSONLY_AUTHORIZATION in its webhook settings. Else it is somebody else, or a proxy "
-            "that removes headers.",
-        },
-    )
-
-
-def _standard_webhooks(settings: Settings) -> VendorFacts:
-    return VendorFacts(
-        slug="standard-webhooks",
-        name="Standard Webhooks",
-        schedule=Schedule.of(settings.standard_webhooks_retry_delays, "gaps"),
-        suspend_after=None,  # left to each sender
-        reactivate="Senders may turn off an address that fails for days: look there whether it is "
-        "still on.",
-        cures={
-            Outcome.BAD_SIGNATURE: "Copy the new secret (whsec_…) from the sender into "
-            "STANDARD_WEBHOOKS_SECRET, beside the old one, restart the receiver, then replay.",
-            Outcome.STALE_TIMESTAMP: "Set this machine's clock by NTP: five minutes either way are "
-            "all that Standard Webhooks allow.",
-        },
-    )
+def variable_prefix(slug: str) -> str:
+    """How the names of a vendor's settings begin, in lower case."""
+    return f"{slug.replace('-', '_')}_"

@@ -14,8 +14,10 @@ import pytest
 from hypothesis import settings
 from sqlalchemy import Engine, make_url
 
+from receiver.vendors import note_vendors
 from shared.database import migrate, open_engine
 from shared.models import Table
+from shared.settings import ReceiverSettings
 from tests.running import Receiver
 
 STORES = ("sqlite", "postgres")
@@ -51,8 +53,10 @@ class Postgres:
 
 
 def _migrated(url: str) -> None:
+    """Migrated, and with the facts of the vendors noted as `repboard migrate` does."""
     engine = open_engine(url)
     migrate(engine)
+    note_vendors(engine, ReceiverSettings(_env_file=None))
     engine.dispose()
 
 
@@ -134,6 +138,7 @@ def store_url(request: pytest.FixtureRequest, fresh_store: FreshStore) -> Iterat
         tables = ", ".join(Table.metadata.tables)
         with engine.begin() as connection:
             connection.exec_driver_sql(f"TRUNCATE {tables} RESTART IDENTITY")
+        note_vendors(engine, ReceiverSettings(_env_file=None))
         yield engine.url.render_as_string(hide_password=False)
 
 

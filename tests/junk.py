@@ -10,13 +10,13 @@ from sqlalchemy import Connection, Engine, insert
 
 from receiver.pipeline import judge
 from receiver.store import write_batch
+from receiver.vendors import vendor_facts
 from receiver.vendors.base import Incoming
 from shared.bulk import table_of
 from shared.database import analyze, migrate, open_engine
 from shared.models import Delivery
 from shared.queries import deliveries, failures, missing
-from shared.settings import Settings
-from shared.vendors import vendor_facts
+from shared.settings import ReceiverSettings
 from tests.holding import V, incoming, vendor
 from tests.stores import count
 
@@ -25,7 +25,7 @@ GENUINE = 2_000
 JUNK = 300_000
 BATCH = 500
 DAY = timedelta(days=1)
-RETRY_SPAN = vendor_facts(Settings(_env_file=None))[V].schedule.span
+RETRY_SPAN = vendor_facts(ReceiverSettings(_env_file=None))[V].schedule.span
 
 
 class Figures(NamedTuple):

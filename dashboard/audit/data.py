@@ -1,4 +1,4 @@
-"""What the page of the audit log shows."""
+"""Entries of the audit log for the page."""
 
 import pandas as pd
 
@@ -11,14 +11,14 @@ from shared.queries.windows import Window
 
 @kept
 def entries(version: Version, asked: Asked, zone: str) -> pd.DataFrame:
-    """at (the viewer's clock), actor, action, subject, detail, of."""
+    """at (the viewer's time zone), actor, action, subject, detail, of."""
     with read() as connection:
         rows = audit.entries(connection, asked)
     return framed(rows, lambda frame: unnamed_log(local(frame, zone, "at")))
 
 
 def asked(window: Window, actor: str | None, action: str | None, words: str) -> Asked:
-    """What the filters of the page ask for."""
+    """The question that the filters of the page make."""
     return Asked(window, actor, action, words or None, in_detail=sees_names())
 
 

@@ -1,4 +1,4 @@
-"""Audit: who did what?"""
+"""Audit log: who did what, when, to what?"""
 
 import streamlit as st
 
@@ -8,16 +8,9 @@ from dashboard.base import filters, pieces, store, windows
 with pieces.row():
     window = filters.window("30d")
 with pieces.row():
-    actor = filters.choose("Who", "actor", {one: one for one in data.actors()}, "Everybody")
-    action = filters.choose("What", "action", {one: one for one in data.actions()}, "Anything")
-    words = st.text_input(
-        "Search",
-        key="search",
-        bind="query-params",
-        placeholder="A case, a vendor, or words of the entry",
-        label_visibility="collapsed",
-        width=360,
-    )
+    actor = filters.choose("Actor", "actor", {one: one for one in data.actors()}, "All actors")
+    action = filters.choose("Action", "action", {one: one for one in data.actions()}, "All actions")
+    words = filters.words("Search", "search", "A case, a vendor, or words of an entry")
 
 
 @st.fragment(run_every=pieces.LIVE)
@@ -25,7 +18,7 @@ def live() -> None:
     asked = data.asked(window, actor, action, words)
     found = data.entries(store.version(), asked, windows.viewer_zone())
     if found.empty:
-        st.info("Nobody did such a thing in this window.", icon=":material/info:")
+        st.info("No activity in this period. Try a longer one.", icon=":material/info:")
         return
     view.listed(found)
 

@@ -18,15 +18,15 @@ from shared.queries import catalog
 from shared.settings import Names
 
 CODE_DIGITS = 8
-"""Of a company of ten thousand, two share a name once in a hundred installations."""
+"""With ten thousand people, one installation in a hundred has two with the same name."""
 LINK_DIGITS = 32
-"""Enough that no one finds a link by trying."""
+"""Too many to find a link by guessing."""
 LINK = f"[0-9a-f]{{{LINK_DIGITS}}}"
 EVENT_DIGITS = 12
 
 
 def known_as(name: str | None, email: str | None, key: str) -> str:
-    """What a person is called to the viewer."""
+    """The name of a person as the viewer may see it."""
     return shown_as(name, email, key, access.names())
 
 
@@ -36,14 +36,14 @@ def sees_names() -> bool:
 
 
 def smallest_group() -> int:
-    """How many members a team needs for the viewer to see its average. Beside full names, which
-    stand with their figures on the same page, hiding it would hide nothing."""
+    """How many members a team needs for the viewer to see its average. A viewer who sees full names
+    sees each member's figure, so all averages are shown."""
     return 1 if sees_names() else settings().smallest_group
 
 
 def with_people(frame: pd.DataFrame) -> pd.DataFrame:
     """With `learner`, what each person is known as; their `key` is vendor and user id. Addresses
-    are only for who sees full names."""
+    are only for viewers who see full names."""
     people = frame[["name", "email", "key"]].astype(object)
     people = people.where(people.notna(), None)
     known = frame.assign(learner=[known_as(*one) for one in people.itertuples(index=False)])
@@ -51,8 +51,8 @@ def with_people(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown_as(name: str | None, email: str | None, key: str, how: Names) -> str:
-    """A person by name or e-mail; who has neither, as unknown with the user id. `key` is vendor
-    and user id."""
+    """A person by name or e-mail address; without either, `unknown` with the user id. `key` is
+    vendor and user id."""
     if how == "anonymous":
         return _anonymous(key)
     if how == "initials":
@@ -68,12 +68,12 @@ def initials(name: str | None) -> str:
 
 
 def _anonymous(key: str) -> str:
-    """`Learner 7f3a91c2`: always the same for one person here, and no way back."""
+    """`Learner 7f3a91c2`: always the same for one person, and not reversible."""
     return f"Learner {_code(key)[:CODE_DIGITS]}"
 
 
 def _code(text: str) -> str:
-    """Always the same for one text here, and no way back without the key of this installation."""
+    """Always the same for one text, and not reversible without the key of this installation."""
     secret = settings().names_key
     assert isinstance(secret, SecretStr)  # noqa: S101 (settings without one do not load)
     spelt = text.encode("utf-8", "surrogatepass")
@@ -89,8 +89,8 @@ def link_to(key: str) -> str:
 def key_at(link: str) -> str | None:
     """Vendor and user id of the person that a link names; None if it names none.
 
-    An id leads there only for those who see full names: others could find out by trying ids which
-    anonymous person is which.
+    A user id works only for viewers who see full names: others could try ids to find out who an
+    anonymous person is.
     """
     coded = settings().names_key is not None and re.fullmatch(LINK, link)
     found = _account_of(link) if coded else None
@@ -105,13 +105,13 @@ def _account_of(link: str) -> str | None:
 
 
 def event_id(key: str | None) -> str | None:
-    """An event's id as the viewer may see it: one that a vendor gives, or that is made of a user
-    id (Lessonly), may say who it is about."""
+    """An event's id as the viewer may see it: it can name a learner, as Lessonly's begins with the
+    user id."""
     return key if key is None or sees_names() else f"event {_code(f'event/{key}')[:EVENT_DIGITS]}"
 
 
 def without_addresses(text: str) -> str:
-    """Words of a vendor, a stranger or a colleague as the viewer may see them."""
+    """Free text as the viewer may see it."""
     return text if sees_names() else re.sub(r"\S+(@|%40)\S+", "(address)", text)
 
 
@@ -121,7 +121,7 @@ HIDDEN = "(hidden: may name a learner)"
 
 def unnamed_log(frame: pd.DataFrame) -> pd.DataFrame:
     """Entries of the audit log as the viewer may see them: `detail` without addresses, and without
-    the notes and reasons of leads, which are free words about a learner."""
+    the notes and reasons of leads, which are free text about a learner."""
     if sees_names():
         return frame
     of_case = frame["subject"].str.startswith("case ", na=False)

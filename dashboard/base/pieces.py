@@ -4,14 +4,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
-from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import access
-from dashboard.base import store
+from dashboard.base import address, store
 from dashboard.base.percent import percent
 
 LIVE = "1s"
@@ -84,23 +83,23 @@ def section(
 
 
 def cut_off(shown: int, there: int) -> None:
-    """Say so where a table does not show all."""
+    """A line where a table does not show all rows."""
     if shown < there:
         st.caption(f"The first {shown:,} of {there:,}.")
 
 
 def link_to_view() -> None:
     """The address of what is on screen, to copy."""
-    query = urlencode(st.query_params.to_dict())
+    query = address.query()
     with st.popover("Link", icon=":material/link:"):
-        st.caption("Whoever opens it sees this view.")
+        st.caption("Anyone with access sees this view.")
         st.code(f"{st.context.url or ''}{'?' if query else ''}{query}", language=None)
 
 
 def csv(frame: pd.DataFrame, columns: Mapping[str, Any], name: str) -> None:
     """Have the page offer what is on screen as `<name>.csv`, see `downloads`."""
     drawn = st.session_state.get("downloads")
-    st.session_state["tables"][name] = (frame, columns)
+    st.session_state.setdefault("tables", {})[name] = (frame, columns)
     if drawn is not None and name not in drawn:
         st.rerun()  # a live part has a table that was empty when the page was drawn
 
@@ -121,7 +120,7 @@ def downloads() -> Iterator[None]:
     if not tables or not access.may("export"):
         return
     if not store.can_note():
-        st.caption("No CSV here: the audit log, which notes each, cannot be written.")
+        st.caption("No CSV: the audit log, which records each export, cannot be written.")
         return
     with row():
         for name in tables:
@@ -183,8 +182,8 @@ FORMULA_SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 
 
 def _no_formula(value: Any) -> Any:
-    """OWASP: a cell that begins with one of these, in full width too, is run as a formula. Where a
-    tab or a line end in an id begins a new cell for whoever reads the file, it might there too."""
+    """OWASP: a cell that begins with one of these, in full width too, is run as a formula. A
+    tab or a line end inside a value could begin a new cell, so it is replaced."""
     if not isinstance(value, str):
         return value
     in_one_line = re.sub(r"[\x00-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", value)

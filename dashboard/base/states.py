@@ -1,6 +1,6 @@
-"""What stands above or in place of a page: no store, no delivery yet, nothing here."""
+"""The line above a page, and what is shown in its place: no store, no delivery, no rows."""
 
-from string import Template
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -8,25 +8,13 @@ from dashboard import access
 from dashboard.base import store
 from dashboard.base.pieces import LIVE
 from dashboard.base.windows import ago, zone_in_words
+from shared.queries import catalog
 from shared.queries.people import Who
-
-CURL = Template("""\
-setting() { sed -n "s/^$$1=//p" .env | sed "s/^\\(['\\"]\\)\\(.*\\)\\1 *\\$$/\\2/"; }
-secret=$$(setting MINDTICKLE_WEBHOOK_SECRET)
-company=$$(setting MINDTICKLE_COMPANY_ID)
-body='{"event": "module.progress", "companyId": "'"$${company:-demo}"'", "data": {"userId": "u-1",
- "moduleName": "Discovery calls", "moduleId": "m-1", "progressPct": 40, "timeSpentSec": 600}}'
-at=$$(date +%s)
-signature=$$(printf '%s:%s' "$$at" "$$body" |
-  openssl dgst -sha256 -hmac "$${secret%%,*}" | sed 's/^.* //')
-curl -sS "$url" -H 'content-type: application/json' \\
-  -H "x-mt-event-id: first-$$at" -H "x-mt-webhook-timestamp: $$at" \\
-  -H "x-mt-webhook-signature: $$signature" --data-binary "$$body"
-""")
+from shared.vendors import VendorFacts
 
 
 def stop_with(problem: str) -> None:
-    """Say what is wrong and what to do, and show nothing else until it is mended."""
+    """Say what is wrong and what to do, and show nothing else until it is fixed."""
     _problem(problem)
     st.stop()
 
@@ -39,7 +27,7 @@ def _problem(problem: str) -> None:
 
 
 def wait_for_first_delivery() -> None:
-    """While the store is empty, show what to do, and nothing else until something comes."""
+    """While the store is empty, show what to do, and nothing else until a delivery arrives."""
     if store.is_empty(store.version()):
         _wait()
         st.stop()
@@ -49,29 +37,44 @@ def wait_for_first_delivery() -> None:
 def _wait() -> None:
     if not store.is_empty(store.version()):
         st.rerun()
-    first_run(f"{store.receiver_url()}/webhooks/mindtickle")
+    first_run(store.configured_vendors(), store.receiver_url())
 
 
-def first_run(address: str) -> None:
-    """What to do while nothing has come in yet."""
+def first_run(vendors: Sequence[VendorFacts] | None, receiver_url: str) -> None:
+    """How to connect each configured vendor. `vendors` is None before a receiver has started."""
     st.subheader("Waiting for the first delivery", anchor=False)
-    st.write("Register this address in MindTickle under Admin > Integrations > Webhooks:")
+    if vendors is None:
+        st.write("No receiver has started on this store yet. Start one:")
+        st.code("repboard serve", language=None)
+    elif not vendors:
+        st.write("No vendor has its credential set. Set one in `.env`, then start the receiver.")
+    for vendor in vendors or ():
+        _connect(vendor, f"{receiver_url}/webhooks/{vendor.slug}")
+    st.caption("This page fills by itself when the first delivery arrives.")
+
+
+def _connect(vendor: VendorFacts, address: str) -> None:
+    """One vendor: where to enter the address, which events to choose, how to try it."""
+    steps = vendor.set_up
+    st.markdown(f"**{vendor.name}**")
+    st.write(steps.where)
     st.code(address, language=None)
-    st.write(
-        "Or send a signed event yourself, from the folder that holds `.env`. The secret is taken "
-        "from there and shown nowhere:"
-    )
-    st.code(CURL.substitute(url=address), language="bash", wrap_lines=True)
-    st.caption("This page fills by itself as soon as something arrives.")
+    if steps.events:
+        st.write(f"Events to choose: {', '.join(f'`{one}`' for one in steps.events)}.")
+    if steps.curl:
+        st.write(
+            f"Or send a test event yourself, from the folder that holds `.env`. The script reads "
+            f"`{steps.credential}` there and does not show it:"
+        )
+        st.code(f"url={address}\n{steps.curl}", language="bash", wrap_lines=True)
 
 
 @st.fragment(run_every=LIVE)
 def status() -> None:
     """The grey line under the title."""
-    version = store.version()
     st.caption(
-        f"Last event {ago(store.last_event(version))} · "
-        f"{store.roster_size(version, access.who(Who())):,} learners "
+        f"Last event {ago(store.query(catalog.newest_event_at))} · "
+        f"{store.query(catalog.learners, access.who(Who())):,} learners "
         f"on the roster · {zone_in_words()}"
     )
 
@@ -80,5 +83,5 @@ def nothing_here(version: store.Version, why: str) -> None:
     """Why a part is empty, and what to do."""
     if not store.has_events(version):
         says = "The page Deliveries says" if access.may("deliveries") else "An admin can see"
-        why = f"Deliveries came, but none was taken. {says} why."
+        why = f"Deliveries arrived, but none was accepted. {says} why."
     st.info(why, icon=":material/info:")

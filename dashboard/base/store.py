@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import datetime
 from functools import wraps
 from threading import current_thread
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from types import FunctionType
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -23,10 +23,11 @@ from dashboard import access
 from dashboard.settings import settings as dashboard_settings
 from shared.audit import note
 from shared.database import is_current, open_engine
-from shared.queries import AnyRow, catalog
+from shared.queries import catalog
 from shared.queries.people import Who
+from shared.queries.vendors import configured, vendor_facts
 from shared.settings import Names
-from shared.vendors import vendor_facts
+from shared.vendors import VendorFacts
 
 Version: TypeAlias = catalog.Version
 settings = dashboard_settings
@@ -52,7 +53,9 @@ def cached(
 
         # What is kept goes by the name of a function, and each of these has another one inside.
         for_all.__module__, for_all.__qualname__ = read.__module__, read.__qualname__
-        keep = st.cache_data(ttl=ttl, max_entries=max_entries, show_spinner=False)(for_all)
+        keep = st.cache_data(
+            ttl=ttl, max_entries=max_entries, show_spinner=False, hash_funcs={FunctionType: _name}
+        )(for_all)
 
         @wraps(read)
         def admitted(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -62,6 +65,14 @@ def cached(
         return admitted
 
     return decorate
+
+
+def _name(function: FunctionType) -> str:
+    """A function as a part of a key. One without a name of its own could get rows of another."""
+    name = f"{function.__module__}.{function.__qualname__}"
+    if "<" in name:
+        raise TypeError(f"{name} has no name of its own: give a function of a module")
+    return name
 
 
 kept = cached("15s", max_entries=200)
@@ -97,6 +108,44 @@ def _without_nul(value: Any) -> Any:
 def read() -> Connection:
     access.admit()
     return _engine().connect()
+
+
+def query(ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """The answer of a function of `shared.queries`, asked once for each version of the store:
+    `query(audit.entries, asked)`. What limits it to the viewer is among the arguments."""
+    return _of_version(version(), ask, args, kwargs)
+
+
+def query_now(ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """The same for an answer that the clock alone changes: asked every five seconds."""
+    return _of_the_moment(ask, args, kwargs)
+
+
+def query_seldom(
+    ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """The same for what a filter offers: asked every 30 seconds, however much comes in."""
+    return _of_a_while(ask, args, kwargs)
+
+
+@cached("15s", max_entries=2_000)
+def _of_version(version: Version, ask: Callable[..., R], args: Any, kwargs: Any) -> R:
+    return _answer(ask, args, kwargs)
+
+
+@cached(5, max_entries=200)
+def _of_the_moment(ask: Callable[..., R], args: Any, kwargs: Any) -> R:
+    return _answer(ask, args, kwargs)
+
+
+@cached("30s", max_entries=200)
+def _of_a_while(ask: Callable[..., R], args: Any, kwargs: Any) -> R:
+    return _answer(ask, args, kwargs)
+
+
+def _answer(ask: Callable[..., R], args: Any, kwargs: Any) -> R:
+    with read() as connection:
+        return ask(connection, *args, **kwargs)
 
 
 @contextmanager
@@ -189,20 +238,12 @@ def receiver_url() -> str:
 
 def teams() -> list[str]:
     """The teams that the viewer may see."""
-    return access.teams(_teams())
+    return access.teams(query_seldom(catalog.teams))
 
 
-@cached("30s")
-def _teams() -> list[str]:
-    with read() as connection:
-        return list(catalog.teams(connection))
-
-
-@cached("30s")
 def modules() -> dict[str, str]:
     """Module names by `vendor/id`; of two with one name, each with its id."""
-    with read() as connection:
-        rows = catalog.modules(connection)
+    rows = query_seldom(catalog.modules)
     names = Counter(row.module_name for row in rows)
     return {
         f"{row.vendor}/{row.module_id}": row.module_name
@@ -212,29 +253,19 @@ def modules() -> dict[str, str]:
     }
 
 
-@cached("30s")
 def vendors() -> dict[str, str]:
-    """The names of vendors that told of any learner, by slug."""
-    facts = vendor_facts(settings())
-    with read() as connection:
-        slugs = catalog.vendors(connection)
+    """The names of vendors with data on any learner, by slug."""
+    facts, slugs = query_seldom(vendor_facts), query_seldom(catalog.vendors)
     return {slug: facts[slug].name if slug in facts else slug for slug in slugs}
 
 
-@kept
-def last_event(version: Version) -> datetime | None:
-    with read() as connection:
-        return catalog.newest_event_at(connection)
-
-
-@kept
-def roster_size(version: Version, who: Who) -> int:
-    with read() as connection:
-        return catalog.learners(connection, who)
+def configured_vendors() -> Sequence[VendorFacts] | None:
+    """The vendors that have their credential set; None before a receiver has noted any vendor."""
+    return query_now(configured) if query_now(vendor_facts) else None
 
 
 def framed(
-    rows: Sequence[AnyRow] | Sequence[tuple[Any, ...]],
+    rows: Sequence[Any],
     shape: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame,
 ) -> pd.DataFrame:
     """Rows as a DataFrame, put into shape; without rows an empty one."""

@@ -8,25 +8,35 @@ import streamlit as st
 
 WINDOWS = {
     "today": "Today",
+    "week": "This week",
+    "last_week": "Last week",
     "7d": "7 days",
+    "month": "This month",
+    "last_month": "Last month",
     "30d": "30 days",
-    "quarter": "Quarter",
+    "quarter": "This quarter",
     "all": "All time",
-    "custom": "Custom",
+    "custom": "Custom days",
 }
+"""What pages call each window of `shared.queries.windows`."""
 
 WORDS = {
     "today": "today",
-    "7d": "in these 7 days",
-    "30d": "in these 30 days",
+    "week": "this week",
+    "last_week": "last week",
+    "7d": "in the last 7 days",
+    "month": "this month",
+    "last_month": "last month",
+    "30d": "in the last 30 days",
     "quarter": "this quarter",
-    "all": "in all this time",
-    "custom": "in these days",
+    "all": "so far",
+    "custom": "on these days",
 }
+"""How each of them ends a sentence."""
 
 
 def viewer_zone() -> str:
-    """The viewer's time zone by its name, one that can be loaded; UTC where it is unknown."""
+    """The name of the viewer's time zone; UTC where it is unknown."""
     return _named_zone() or "UTC"
 
 
@@ -61,7 +71,7 @@ def today() -> date:
 
 
 def follow(day: date) -> None:
-    """Windows begin anew with the viewer's day, also on a page that stays open."""
+    """A page that stays open moves on to the viewer's new day."""
     if day != today():
         st.rerun()
 

@@ -1,10 +1,10 @@
-"""Certifications: whose have run out, and who has completed what?"""
+"""Certifications: which certificates have expired, and which courses were completed?"""
 
 import streamlit as st
 
 from dashboard.base import filters, people, pieces, states, store, windows
-from dashboard.base.certificates import CERTIFICATE, completion_columns, standing
-from dashboard.certifications import data, view
+from dashboard.base.certificates import completion_columns
+from dashboard.certifications import data, marks, view
 
 VIEWS = {"certificates": "Certificates", "courses": "Course completions"}
 WHO = {
@@ -23,25 +23,21 @@ with pieces.row():
 
 @st.fragment(run_every=pieces.LIVE)
 def certificates() -> None:
+    marks.leave_live_part()
     version = store.version()
     counts = data.totals(version, who)
-    if not counts.expired:
+    if not any(counts):
         states.nothing_here(
             version,
-            "No certificate has run out here. If there should be some, check that the subscription "
-            "lists certification.expired.",
+            "No certificate has expired. If you expect some, check that the subscription lists "
+            "certification.expired.",
         )
         return
-    st.markdown(
-        f"**{counts.overdue:,} overdue** and **{counts.due_soon:,} due within 30 days**, of "
-        f"{counts.expired:,} expired certificates, held by {counts.people:,} people."
-    )
+    view.headline(counts)
     listed, teams = st.columns([3, 1], gap="medium")
     with listed:
-        frame = standing(data.certificates(version, who, windows.viewer_zone()))
-        columns = {**WHO, **CERTIFICATE}
-        pieces.section("Most urgent first", people.opened(frame), columns, "certificates", "")
-        pieces.cut_off(len(frame), int(frame["of"].iloc[0]))
+        view.listed(data.certificates(version, who, windows.viewer_zone()), WHO)
+        view.renewed(data.certificates(version, who, windows.viewer_zone(), renewed=True), WHO)
     with teams:
         pieces.section("By team", data.by_team(version, who), view.TEAM, "teams", "")
 
@@ -51,7 +47,7 @@ def courses() -> None:
     version = store.version()
     frame = data.completions(version, who, window, windows.viewer_zone())
     if frame.empty:
-        states.nothing_here(version, "No course was completed here. Choose a longer window.")
+        states.nothing_here(version, "No course completed in this period. Choose a longer one.")
         return
     counted = data.courses(version, who, window)
     st.markdown(f"**{int(frame['of'].iloc[0]):,} completions** of {len(counted):,} courses.")
@@ -67,4 +63,6 @@ def courses() -> None:
 if tab == "courses":
     courses()
 else:
+    marks.message()
     certificates()
+    marks.confirm_asked()

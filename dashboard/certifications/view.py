@@ -1,4 +1,4 @@
-"""Certificates and completed courses, as pages list them."""
+"""The certificates of people, by team, and completions by course."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,12 +6,85 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from dashboard import access
+from dashboard.base import people, pieces
+from dashboard.base.certificates import CERTIFICATE, certificates_expire, standing
+from dashboard.certifications import marks
+from shared.queries.certifications import CertificateCounts
+
+KNOWN = (
+    "MindTickle reports a certificate when it expires, or when an expiry is announced; it does not "
+    "report renewals. A certificate counts as renewed when the learner completes a course of the "
+    "same name after the expiry (upper and lower case are the same), or when a lead or admin marks "
+    "it. A later expiry replaces the earlier one. A certificate that never expired is not listed."
+)
+
 TEAM: Mapping[str, Any] = {
     "team_id": st.column_config.TextColumn("Team"),
     "overdue": st.column_config.NumberColumn("Overdue"),
     "due_soon": st.column_config.NumberColumn("Due soon", help="The deadline is within 30 days."),
-    "expired": st.column_config.NumberColumn("Expired", help="All of them."),
+    "expired": st.column_config.NumberColumn(
+        "Expired", help="All expired certificates, overdue and due soon included; not renewed ones."
+    ),
+    "expires_soon": st.column_config.NumberColumn(
+        "Expires soon", help="The expiry is within 30 days."
+    ),
 }
+RENEWED: Mapping[str, Any] = {
+    "cert_name": CERTIFICATE["cert_name"],
+    "stands": st.column_config.TextColumn("Renewed"),
+    "expired_at": CERTIFICATE["expired_at"],
+}
+MARK, UNDO = "Mark renewed", "Undo"
+
+
+def headline(counts: CertificateCounts) -> None:
+    """The counts in a sentence, and what they can and cannot say."""
+    held = f"held by {_counted(counts.people, 'person', 'people')}"
+    expired = _counted(counts.expired, "expired certificate", "expired certificates")
+    words = [
+        f"**{counts.overdue:,} overdue** and **{counts.due_soon:,} due within 30 days**, of "
+        f"{expired}, {held}."
+    ]
+    if counts.expires_soon:
+        words.append(f"**{certificates_expire(counts.expires_soon)}** within 30 days.")
+    if counts.renewed:
+        words.append(f"Renewed, and not counted: {counts.renewed:,}.")
+    st.markdown(" ".join(words))
+    st.caption(KNOWN)
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def listed(frame: pd.DataFrame, who: Mapping[str, Any]) -> None:
+    """Certificates that are not renewed, the most urgent first, with a button for roles that may
+    mark one."""
+    if frame.empty:
+        st.caption("Every expired certificate is renewed.")
+        return
+    frame, columns = _with_mark(standing(frame), {**who, **CERTIFICATE}, MARK)
+    pieces.section("Most urgent first", people.opened(frame), columns, "certificates", "")
+    pieces.cut_off(len(frame), int(frame["of"].iloc[0]))
+
+
+def renewed(frame: pd.DataFrame, who: Mapping[str, Any]) -> None:
+    """Renewed certificates, with who or what renewed each."""
+    if frame.empty:
+        return
+    shown = {name: one for name, one in who.items() if name != "open"}
+    frame, columns = _with_mark(standing(frame), {**shown, **RENEWED}, UNDO)
+    pieces.section("Renewed", frame, columns, "renewed", "")
+    pieces.cut_off(len(frame), int(frame["of"].iloc[0]))
+
+
+def _with_mark(
+    frame: pd.DataFrame, columns: Mapping[str, Any], button: str
+) -> tuple[pd.DataFrame, Mapping[str, Any]]:
+    if not access.may("renew_certificate"):
+        return frame, columns
+    return marks.markable(frame, button), {**columns, "mark": marks.column(button)}
 
 
 def course_columns(frame: pd.DataFrame) -> Mapping[str, Any]:
@@ -23,7 +96,7 @@ def course_columns(frame: pd.DataFrame) -> Mapping[str, Any]:
             "Completions", format="%d", min_value=0, max_value=most, width=120
         ),
         "average": st.column_config.NumberColumn(
-            "Score", format="%.0f", width=70, help="The average of those that have one."
+            "Score", format="%.0f", width=70, help="The average of completions that have a score."
         ),
         "people": st.column_config.NumberColumn("People", width=70),
     }

@@ -16,11 +16,10 @@ with pieces.row():
     team = filters.choose("Team", "of", {team: team for team in store.teams()}, "All teams")
     owner = filters.choose("Owner", "owner", {one: one for one in data.owners()}, "All owners")
     vendor = filters.choose_vendor()
-    problems = st.toggle(
+    problems = filters.toggle(
         "Also where most people fail",
-        key="problems",
-        bind="query-params",
-        help="Lists people one by one at quizzes that more than half of five or more fail.",
+        "problems",
+        "Lists people one by one at quizzes that more than half of five or more fail.",
     )
     if st.button("Thresholds…", icon=":material/tune:"):
         view.ask("thresholds")

@@ -34,8 +34,9 @@ from shared.queries.failures import Attempted
 from shared.queries.missing import Missing
 from shared.queries.quarantine import KindTotal, OutcomeTotal, Request
 from shared.queries.unknown_addresses import Unknown
+from shared.queries.vendors import vendor_facts
 from shared.queries.windows import first_hour
-from shared.vendors import VendorFacts, vendor_facts
+from shared.vendors import VendorFacts
 from shared.verdict import Traffic
 from shared.wording import number_of
 
@@ -118,8 +119,8 @@ def attempts(version: Version, vendor: str, event_key: str) -> Sequence[Attempte
 @cached("1m")
 def vendors() -> list[VendorFacts]:
     """The vendors that have any request."""
-    known = vendor_facts(settings())
     with read() as connection:
+        known = vendor_facts(connection)
         return [known[slug] for slug in deliveries.vendors(connection) if slug in known]
 
 
@@ -216,7 +217,8 @@ def missing_events(version: Version, listing: Listing) -> list[Missing]:
 
 def missing_frame(events: Sequence[Missing], zone: str) -> pd.DataFrame:
     """The fields of `Missing`, and `state` in words."""
-    known, now = vendor_facts(settings()), datetime.now(UTC)
+    with read() as connection:
+        known, now = vendor_facts(connection), datetime.now(UTC)
     states = [missing_state(one, known.get(one.vendor), now) for one in events]
     frame = framed(events, lambda frame: _unnamed(local(frame, zone, "first", "last")))
     return frame.assign(state=states)

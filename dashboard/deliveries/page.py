@@ -22,15 +22,12 @@ with pieces.row():
     asked = view.choose_vendors()
     vendor = asked[0].slug if len(asked) == 1 else None
     outcome = filters.choose("Outcome", "outcome", charts.OUTCOMES, "All outcomes")
-    words = st.text_input(
+    words = filters.words(
         "Search",
-        key="search",
-        bind="query-params",
-        placeholder="Event ID, learner, type, reason or address"
+        "search",
+        "Event ID, learner, type, reason or address"
         if people.sees_names()
         else "Type, reason or address",
-        label_visibility="collapsed",
-        width=360,
     )
 
 

@@ -56,7 +56,6 @@ STATES = {
     "given_up": "no retry left",
     "recovered": "recovered",
 }
-SECRET_HEADERS = ("x-mt-webhook-signature", "webhook-signature", "authorization")
 
 
 def clock() -> Clock:
@@ -185,9 +184,10 @@ def _finding(evidence: Evidence, finding: Finding, whose: str) -> None:
             if finding.outcome in FIRST_STEPS and (losing or finding.kind == "fixed"):
                 _steps(evidence, finding.outcome)
             view = {
-                "view": "Deliveries",
+                "view": "deliveries",
                 "which": _which(finding.outcome),
-                "outcome": charts.OUTCOMES[finding.outcome],
+                "outcome": finding.outcome,
+                "vendor": evidence.vendor.slug,
             }
             st.link_button("The deliveries behind it", f"?{urlencode(view)}", type="tertiary")
 
@@ -228,8 +228,8 @@ def _steps(evidence: Evidence, outcome: Outcome) -> None:
 
 def _which(outcome: Outcome) -> str:
     if outcome is Outcome.MISSING_CREDENTIALS:
-        return "Strangers"
-    return "All" if outcome in HAS_EVENT else "Failed"
+        return "strangers"
+    return "all" if outcome in HAS_EVENT else "failed"
 
 
 def chains(vendors: Sequence[VendorFacts], window: str, zone: str) -> None:
@@ -391,7 +391,7 @@ def _dialog(version: store.Version, row: Detail) -> None:
     _attempts(version, row)
     if row.headers:
         st.caption("Stored headers")
-        st.code(_redacted(row.headers), language="json")
+        st.code(_redacted(row.headers, row.vendor), language="json")
     _body(row)
 
 
@@ -433,17 +433,20 @@ def _attempts(version: store.Version, row: Detail) -> None:
 def _in_words(stands: Chain, vendor: VendorFacts) -> str:
     said = f"Attempt {stands.attempt} of {stands.of} by {vendor.name}: {STATES[stands.state]}"
     if stands.missed:
-        said += f"; {stands.missed} earlier attempts never arrived"
+        said += f"; {number_of(stands.missed, 'earlier attempt')} never arrived"
     if stands.next_due and stands.last_chance:
         now = clock()
         said += f"; next in {now.left(stands.next_due)}, last in {now.left(stands.last_chance)}"
     return f"{said}."
 
 
-def _redacted(headers: str) -> str:
+def _redacted(headers: str, vendor: str) -> str:
+    """The headers without secrets; of a vendor without facts, no value at all."""
     kept = json.loads(headers)
+    facts = next((one for one in data.vendors() if one.slug == vendor), None)
+    hidden = kept if facts is None else facts.secret_headers
     return json.dumps(
-        {name: "••••" if name in SECRET_HEADERS else value for name, value in kept.items()},
+        {name: "••••" if name in hidden else value for name, value in kept.items()},
         indent=2,
         ensure_ascii=False,
     )

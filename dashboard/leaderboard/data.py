@@ -1,6 +1,5 @@
 """What the leaderboard shows."""
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
@@ -12,15 +11,16 @@ from sqlalchemy import Connection
 from dashboard.base.outages import down_since
 from dashboard.base.people import known_as, smallest_group, with_people
 from dashboard.base.percent import columns
-from dashboard.base.store import Version, framed, kept, kept_a_moment, read, settings
+from dashboard.base.store import Version, framed, kept, kept_a_moment, read
 from shared.diagnosis import SELDOM
 from shared.outages import Outage
 from shared.queries import AnyRow, catalog, deliveries, leaderboard, learner, missing
 from shared.queries.missing import Toll
 from shared.queries.movement import Board
 from shared.queries.people import Who
+from shared.queries.vendors import vendor_facts
 from shared.queries.windows import Window, week_begins
-from shared.vendors import vendor_facts
+from shared.vendors import VendorFacts
 
 FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 """Before all that is kept."""
@@ -139,7 +139,7 @@ class Headline(NamedTuple):
     """The answers of the first line; None where there is nothing to tell."""
 
     leader: Leader | None
-    slipped: AnyRow | None
+    slipped: leaderboard.Slipped | None
     call: Call | None
 
 
@@ -219,7 +219,8 @@ def _missing(version: Version, window: Window) -> tuple[Toll, bool]:
     with read() as connection:
         events = missing.missing(connection, window.since, window.until)
         total = deliveries.totals(connection, hour, None).all
-    toll = missing.toll(events, vendor_facts(settings()), now)
+        facts = vendor_facts(connection)
+    toll = missing.toll(events, facts, now)
     attempts = sum(one.attempts for one in events)
     return toll, attempts >= SELDOM * total
 
@@ -308,22 +309,19 @@ def _modules(connection: Connection, board: Board, person: str) -> pd.DataFrame:
 
 def _events(connection: Connection, board: Board, person: str, zone: str) -> list[Told]:
     window = board.window
-    rows = learner.events(connection, person, window.since, window.until, "module.progress")
-    told = [_told(row, zone) for row in rows]
+    facts = vendor_facts(connection)
+    types = {one.progress.event_type for one in facts.values() if one.progress}
+    rows = learner.events(connection, person, window.since, window.until, types)
+    told = [_told(row, facts.get(row.vendor), zone) for row in rows]
     asked = [one for one in told if board.module in (None, (one.vendor, one.module_id))]
     return asked[:EVENTS_SHOWN]
 
 
-def _told(row: AnyRow, zone: str) -> Told:
+def _told(row: learner.EventRow, vendor: VendorFacts | None, zone: str) -> Told:
     """What an event says of a module; a vendor's body may hold anything."""
     at = row.occurred_at.astimezone(ZoneInfo(zone))
-    try:
-        said = json.loads(row.payload)["data"]
-        module_id = str(said["moduleId"])
-        name, pct = str(said.get("moduleName") or module_id), float(said["progressPct"])
-    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
-        return Told(at, row.vendor, row.delivery_id)
-    return Told(at, row.vendor, row.delivery_id, module_id, name, pct)
+    said = vendor and vendor.progress and vendor.progress.read(row.payload)
+    return Told(at, row.vendor, row.delivery_id, *(said or ()))
 
 
 def _placed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard.base import filters, pieces, states, store, windows
 from dashboard.leaderboard import data, view
+from shared.queries.leaderboard import TEAM_RULES
 
 day = data.Day(windows.today(), windows.viewer_zone())
 with pieces.row():
@@ -50,7 +51,7 @@ def teams(metric: str) -> None:
     if frame.empty:
         st.info("Nobody here is on the roster of a team.", icon=":material/info:")
         return
-    st.caption("Ranked by the average of a team's members, so that size does not win.")
+    st.caption(TEAM_RULES[board.credit])
     view.teams(frame, metric, compared=compared)
 
 

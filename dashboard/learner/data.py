@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from dashboard import access
-from dashboard.base.certificates import with_courses
+from dashboard.base.certificates import TIMES, with_courses
 from dashboard.base.people import sees_names, with_people
 from dashboard.base.percent import columns
 from dashboard.base.store import Version, framed, kept, local, read, settings
-from shared.queries import AnyRow, learner
+from shared.queries import learner
 from shared.queries.people import Who
 
 SHOWN = 500
@@ -22,27 +22,27 @@ FOUND = 20
 def found(version: Version, words: str, who: Who) -> pd.DataFrame:
     """learner, email, team_id, active, key: people by a part of name, address or id."""
     with read() as connection:
-        rows = learner.search(connection, _sayable(words), who, FOUND)
+        rows = learner.search(connection, _storable(words), who, FOUND)
     return framed(rows, with_people)
 
 
 @kept
-def profile(version: Version, address: str, who: Who) -> AnyRow | None:
-    """Who is behind `vendor/user id`; None if there is nobody, or nobody of those in `who`."""
-    vendor, _, user_id = _sayable(address).partition("/")
+def profile(version: Version, address: str, who: Who) -> learner.Profile | None:
+    """The person of `vendor/user id`; None if there is none, or none in `who`."""
+    vendor, _, user_id = _storable(address).partition("/")
     with read() as connection:
         person = learner.person_at(connection, vendor, user_id)
         return None if person is None else learner.profile(connection, person, who)
 
 
-def _sayable(text: str) -> str:
-    """Postgres takes no NUL, and no id or name has one."""
+def _storable(text: str) -> str:
+    """Postgres stores no NUL, so no id or name has one."""
     return text.replace("\0", "")
 
 
 @kept
-def summary(version: Version, person: str) -> AnyRow:
-    """Where they stand, as the query gives it."""
+def summary(version: Version, person: str) -> learner.Summary:
+    """The counts of a person."""
     threshold = settings().coaching_threshold_pct
     with read() as connection:
         return learner.summary(connection, person, threshold, datetime.now(UTC))
@@ -50,7 +50,7 @@ def summary(version: Version, person: str) -> AnyRow:
 
 @kept
 def accounts(version: Version, person: str) -> pd.DataFrame:
-    """vendor, user_id, email, role, team_id, active. A user id may be an address, too."""
+    """vendor, user_id, email, role, team_id, active. A user id can be an e-mail address."""
     with read() as connection:
         rows = learner.accounts(connection, person)
     hidden = {} if sees_names() else {"email": None, "user_id": None, "name": None}
@@ -74,12 +74,12 @@ def attempts(version: Version, person: str, zone: str) -> pd.DataFrame:
 
 
 def _attempts(frame: pd.DataFrame, zone: str) -> pd.DataFrame:
-    told = local(_told_apart(frame), zone, "submitted_at")
-    return columns(told, "pct", limits=["threshold_pct"])
+    shown = local(_with_quizzes(frame), zone, "submitted_at")
+    return columns(shown, "pct", limits=["threshold_pct"])
 
 
-def _told_apart(frame: pd.DataFrame) -> pd.DataFrame:
-    """Quizzes by name; of two with one name, each with its id."""
+def _with_quizzes(frame: pd.DataFrame) -> pd.DataFrame:
+    """With `quiz`: its name, and its id where two quizzes have the same name."""
     names = frame["quiz_name"]
     ids = (frame["vendor"] + "/" + frame["quiz_id"]).groupby(names).transform("nunique")
     return frame.assign(quiz=names.where(ids == 1, names + " (" + frame["quiz_id"] + ")"))
@@ -95,10 +95,10 @@ def completions(version: Version, person: str, zone: str) -> pd.DataFrame:
 
 @kept
 def certificates(version: Version, person: str, zone: str) -> pd.DataFrame:
-    """cert_name, state, expired_at, renewal_deadline; the next deadline first."""
+    """Rows of the query, with times in the viewer's zone; the next deadline first."""
     with read() as connection:
         rows = learner.certificates(connection, person, datetime.now(UTC))
-    return framed(rows, lambda frame: local(frame, zone, "expired_at", "renewal_deadline"))
+    return framed(rows, lambda frame: local(frame, zone, *TIMES))
 
 
 @kept
@@ -110,8 +110,8 @@ def roster(version: Version, person: str, zone: str) -> pd.DataFrame:
 
 
 def cases(version: Version, person: str, zone: str) -> pd.DataFrame:
-    """quiz_name, status, due, flagged_pct, opened_at, closed_at; for those who coach also owner
-    and notes. Active first."""
+    """quiz_name, status, due, flagged_pct, opened_at, closed_at; with owner and notes for
+    roles that coach. Active first."""
     return _cases(version, person, zone, coaches=access.may("coach"))
 
 
@@ -126,7 +126,7 @@ def _cases(version: Version, person: str, zone: str, *, coaches: bool) -> pd.Dat
 
 @kept
 def events(version: Version, person: str, zone: str) -> tuple[pd.DataFrame, int]:
-    """occurred_at, type, event_key, delivery_id of the latest, and how many there are in all."""
+    """occurred_at, type, event_key, delivery_id of the latest, and the number of all events."""
     with read() as connection:
         rows = learner.events(connection, person, limit=EVENTS_SHOWN)
         count = learner.event_count(connection, person)

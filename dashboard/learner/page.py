@@ -5,8 +5,8 @@ import streamlit as st
 from dashboard.base import people, pieces, store
 from dashboard.learner import data, view
 
-asked = st.query_params.get("id", "")
-key = people.key_at(asked) or ""
+link = st.query_params.get("id", "")
+key = people.key_at(link) or ""
 
 
 @st.fragment(run_every=pieces.LIVE)
@@ -34,10 +34,10 @@ def live() -> None:
 
 if key and data.profile(store.version(), key, store.everybody()):
     with pieces.row():
-        st.page_link(people.PAGE, label="Find another", icon=":material/person_search:")
+        st.page_link(people.PAGE, label="Find another learner", icon=":material/person_search:")
         pieces.link_to_view()
     live()
 else:
-    if asked:
-        st.warning("There is no such learner here.", icon=":material/person_off:")
+    if link:
+        st.warning("No learner with this ID, or not on your teams.", icon=":material/person_off:")
     view.search()

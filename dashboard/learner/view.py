@@ -1,22 +1,27 @@
-"""The pieces of the page of one learner."""
+"""The parts of the page of one learner."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import charts, people, store
-from dashboard.base.certificates import CERTIFICATE, completion_columns, standing
+from dashboard.base import charts, filters, people, store
+from dashboard.base.certificates import (
+    CERTIFICATE,
+    certificates_expire,
+    completion_columns,
+    standing,
+)
 from dashboard.base.percent import FORMAT, percent
 from dashboard.base.pieces import plain, section
 from dashboard.base.windows import viewer_zone
 from dashboard.learner import data
+from shared.queries.learner import Profile, Summary
 
 CHARTS = 6
-"""So many quizzes are drawn at once."""
+"""How many quizzes are drawn at once."""
 STATES = {
     "open": "◔ Flagged",
     "in_progress": "◑ In progress",
@@ -42,7 +47,7 @@ ATTEMPT = {
 }
 CASE = {
     "quiz_name": st.column_config.TextColumn("Quiz"),
-    "status": st.column_config.TextColumn("Stands"),
+    "status": st.column_config.TextColumn("Status"),
     "flagged_pct": st.column_config.NumberColumn("Flagged at", format=FORMAT),
     "owner": st.column_config.TextColumn("Owner"),
     "due": st.column_config.DateColumn("Due", format="D MMM YYYY"),
@@ -50,7 +55,7 @@ CASE = {
     "notes": st.column_config.TextColumn("Notes"),
 }
 CHANGE = {
-    "kind": st.column_config.TextColumn("What"),
+    "kind": st.column_config.TextColumn("Change"),
     "changed_at": st.column_config.DatetimeColumn("When", format="D MMM YYYY, HH:mm"),
     "team_id": st.column_config.TextColumn("Team"),
     "role": st.column_config.TextColumn("Role"),
@@ -58,53 +63,53 @@ CHANGE = {
 }
 ACCOUNT = {
     "vendor": st.column_config.TextColumn("Vendor"),
-    "user_id": st.column_config.TextColumn("User id"),
+    "user_id": st.column_config.TextColumn("User ID"),
     "email": st.column_config.TextColumn("E-mail"),
     "team_id": st.column_config.TextColumn("Team"),
     "role": st.column_config.TextColumn("Role"),
-    "active": st.column_config.CheckboxColumn("There", help="Not let go by this vendor's roster."),
+    "active": st.column_config.CheckboxColumn("Active", help="Active on this vendor's roster."),
 }
 EVENT = {
     "occurred_at": st.column_config.DatetimeColumn("When", format="D MMM YYYY, HH:mm:ss"),
     "type": st.column_config.TextColumn("Event"),
     "vendor": st.column_config.TextColumn("Vendor"),
-    "event_key": st.column_config.TextColumn("Event id"),
+    "event_key": st.column_config.TextColumn("Event ID"),
 }
 OPENS_DELIVERY = {
     "delivery": st.column_config.LinkColumn(
-        "Delivery", display_text="Open delivery", help="Kept for a while only."
+        "Delivery", display_text="Open delivery", help="Deliveries are removed by age."
     ),
 }
 
 
 def search() -> None:
-    """Find somebody by words."""
+    """Search by name, e-mail address or user ID."""
     if not people.sees_names():
-        st.info("Only who sees full names can look for one. Come here from a list.")
+        st.info("Your role cannot search by name. Open a learner from a list.")
         return
-    words = st.text_input(
+    words = filters.words(
         "Find a learner",
-        key="find",
-        bind="query-params",
-        placeholder="A part of a name, an e-mail address or a user id",
+        "find",
+        "Part of a name, an e-mail address or a user ID",
         width=420,
-    ).strip()
+        labelled=True,
+    )
     found = data.found(store.version(), words, store.everybody()) if words else pd.DataFrame()
     if words and found.empty:
-        st.info("Nobody here has that in their name, e-mail address or user id.")
+        st.info("No learner with this in the name, e-mail address or user ID.")
     for row in found.itertuples():
-        told = (row.learner, row.email, row.team_id, None if row.active else "left")
-        said = dict.fromkeys(one for one in told if isinstance(one, str))  # each once
-        at = {"id": people.link_to(str(row.key))}
-        st.page_link(people.PAGE, label=plain(" · ".join(said)), query_params=at)
+        facts = (row.learner, row.email, row.team_id, None if row.active else "left")
+        label = dict.fromkeys(one for one in facts if isinstance(one, str))  # each once
+        address = {"id": people.link_to(str(row.key))}
+        st.page_link(people.PAGE, label=plain(" · ".join(label)), query_params=address)
     if len(found) == data.FOUND:
-        st.caption(f"The first {data.FOUND}. Type more to find the others.")
+        st.caption(f"The first {data.FOUND}. Type more to narrow the search.")
 
 
-def head(person: Any) -> None:
-    """Who it is."""
+def head(person: Profile) -> None:
+    """Name, team, role and vendors."""
     names = store.vendors()
-    told = [
+    facts = [
         person.team_id or "team unknown",
         person.role or "role unknown",
         f"since {_day(person.provisioned_at)}",
@@ -112,12 +117,13 @@ def head(person: Any) -> None:
         person.email if person.name and people.sees_names() else None,
     ]
     st.header(plain(_name(person)), anchor=False)
-    st.caption(plain(" · ".join(one for one in told if one)))
+    st.caption(plain(" · ".join(one for one in facts if one)))
     if not person.active:
-        st.warning(f"Left on {_day(person.deprovisioned_at)}.", icon=":material/logout:")
+        later = " Still learns, for no team." if person.after_leaving else ""
+        st.warning(f"Left on {_day(person.deprovisioned_at)}.{later}", icon=":material/logout:")
 
 
-def _name(person: Any) -> str:
+def _name(person: Profile) -> str:
     """As in every list."""
     return people.known_as(person.name, person.email, person.key)
 
@@ -126,20 +132,22 @@ def _day(at: datetime | None) -> str:
     return f"{pd.Timestamp(at).tz_convert(viewer_zone()):%-d %B %Y}" if at else "unknown"
 
 
-def summary(stands: Any) -> None:
-    """Where they stand, in the first line."""
-    said = ["No module begun yet."]
-    if stands.modules:
-        done = f"**{stands.completed:,} of {stands.modules:,} modules** completed"
-        said = [f"{done}, {percent(stands.average)} on average."]
-    if stands.quizzes:
-        said.append(f"**{stands.low:,} of {stands.quizzes:,} quizzes** low at the latest try.")
-    if stands.overdue or stands.due_soon:
-        due = f"**{stands.overdue:,} overdue**, {stands.due_soon:,} due within 30 days"
-        said.append(f"Certificates: {due}.")
-    if stands.coaching:
-        said.append(f"Coaching: **{stands.coaching:,} open**.")
-    st.markdown(" ".join(said))
+def summary(counts: Summary) -> None:
+    """Progress, quizzes, certificates and coaching in one line."""
+    parts = ["No module started yet."]
+    if counts.modules:
+        done = f"**{counts.completed:,} of {counts.modules:,} modules** completed"
+        parts = [f"{done}, {percent(counts.average)} on average."]
+    if counts.quizzes:
+        parts.append(f"**{counts.low:,} of {counts.quizzes:,} quizzes** low at the latest try.")
+    if counts.overdue or counts.due_soon:
+        due = f"**{counts.overdue:,} overdue**, {counts.due_soon:,} due within 30 days"
+        parts.append(f"Certificates: {due}.")
+    if counts.expires_soon:
+        parts.append(f"**{certificates_expire(counts.expires_soon)}** within 30 days.")
+    if counts.coaching:
+        parts.append(f"Coaching: **{counts.coaching:,} open**.")
+    st.markdown(" ".join(parts))
 
 
 def modules(version: store.Version, person: str) -> None:
@@ -147,7 +155,7 @@ def modules(version: store.Version, person: str) -> None:
     frame = data.modules(version, person, viewer_zone())
     if len(frame):
         frame = frame.assign(time=frame["time_spent_sec"].map(_span))
-    section("Progress by module", frame, MODULE, "modules", "No module was begun yet.")
+    section("Progress by module", frame, MODULE, "modules", "No module started yet.")
 
 
 def _span(seconds: int) -> str:
@@ -160,7 +168,7 @@ def quizzes(version: store.Version, person: str) -> None:
     """Scores over time with their thresholds, and the attempts behind them."""
     frame = data.attempts(version, person, viewer_zone())
     if frame.empty:
-        section("Quiz scores over time", frame, ATTEMPT, "attempts", "No quiz was taken yet.")
+        section("Quiz scores over time", frame, ATTEMPT, "attempts", "No quiz submitted yet.")
         return
     drawn, listed = st.columns(2, gap="medium")
     with drawn:
@@ -172,17 +180,15 @@ def quizzes(version: store.Version, person: str) -> None:
 
 
 def _chosen(names: Sequence[str]) -> Sequence[str]:
-    """Which quizzes are drawn where there are too many for all: by default the latest."""
+    """The quizzes to draw where there are too many for all: by default the latest."""
     if len(names) <= CHARTS:
         return names
-    chosen = st.multiselect(
+    chosen = filters.pick_several(
         "Quizzes to draw",
+        "quizzes",
         names,
-        max_selections=CHARTS,
-        key="quizzes",
-        bind="query-params",
-        placeholder=f"The latest {CHARTS} of {len(names):,} quizzes are drawn; choose others",
-        label_visibility="collapsed",
+        f"The latest {CHARTS} of {len(names):,} quizzes; choose others",
+        CHARTS,
     )
     return chosen or names[:CHARTS]
 
@@ -204,15 +210,19 @@ def completions(version: store.Version, person: str) -> None:
     """Courses, with the vendor's report cards."""
     frame = data.completions(version, person, viewer_zone())
     columns = completion_columns(frame) if len(frame) else {}
-    section("Completed courses", frame, columns, "completions", "No course was completed yet.")
+    section("Completed courses", frame, columns, "completions", "No course completed yet.")
 
 
 def certificates(version: store.Version, person: str) -> None:
-    """Expired certificates, the most urgent first."""
+    """Certificates, the most urgent first, renewed ones last."""
     frame = data.certificates(version, person, viewer_zone())
     frame = standing(frame) if len(frame) else frame
     section(
-        "Expired certificates", frame, CERTIFICATE, "certificates", "No certificate has expired."
+        "Certificates",
+        frame,
+        CERTIFICATE,
+        "certificates",
+        "No certificate has expired or will soon.",
     )
 
 
@@ -221,20 +231,20 @@ def coaching(version: store.Version, person: str) -> None:
     frame = data.cases(version, person, viewer_zone())
     frame = frame.assign(status=frame["status"].map(STATES)) if len(frame) else frame
     columns = {name: one for name, one in CASE.items() if name in frame} if len(frame) else CASE
-    section("Coaching", frame, columns, "coaching", "Nobody has flagged a quiz for coaching.")
+    section("Coaching", frame, columns, "coaching", "No quiz is flagged for coaching.")
 
 
 def roster(version: store.Version, person: str) -> None:
-    """Joins, moves and leaves, and the accounts where there are several."""
+    """Roster changes, and the accounts where there are several."""
     changes = _changes(data.roster(version, person, viewer_zone()))
-    section("Roster history", changes, CHANGE, "roster", "No roster event ever named them.")
+    section("Roster history", changes, CHANGE, "roster", "No roster event for this learner.")
     known = data.accounts(version, person)
     if len(known) > 1:
         section("Accounts", _named(known), ACCOUNT, "accounts", "")
 
 
 def _changes(frame: pd.DataFrame) -> pd.DataFrame:
-    """In words. Who leaves joins no team, and only who leaves does so for a reason."""
+    """In words. Only a departure has a reason, and it has no team and role."""
     if frame.empty:
         return frame
     left = frame["kind"] == "left"
@@ -247,20 +257,20 @@ def _changes(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def events(version: store.Version, person: str) -> None:
-    """The latest events, each with its delivery for who may open that."""
+    """The latest events, each with its delivery for roles that may open it."""
     frame, count = data.events(version, person, viewer_zone())
     links = frame["delivery_id"].map(_delivery) if len(frame) else None
     if len(frame):
         ids = frame["event_key"].map(people.event_id)
         frame = _named(frame).assign(delivery=links, event_key=ids)
     columns = EVENT | OPENS_DELIVERY if access.may("deliveries") else EVENT
-    section("Events", frame, columns, "events", "No event is kept of them.")
+    section("Events", frame, columns, "events", "No event of this learner is stored.")
     if len(frame) < count:
         st.caption(f"The latest {len(frame):,} of {count:,} events.")
 
 
 def _delivery(delivery_id: float) -> str:
-    """An address beside this page's; empty once the delivery has gone."""
+    """The address of a delivery; empty once it was removed."""
     return "" if pd.isna(delivery_id) else f"deliveries?delivery={int(delivery_id)}"
 
 

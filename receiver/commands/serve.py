@@ -11,7 +11,7 @@ from receiver import logs
 from receiver.app import create_app, security_headers
 from receiver.protocol import BoundedProtocol
 from receiver.schema import current_engine
-from receiver.vendors import required
+from receiver.vendors import note_vendors, required, weaknesses
 from shared.settings import ReceiverSettings
 
 DRAIN_SEC = 20
@@ -25,8 +25,8 @@ def serve() -> None:
     logs.configure()
     settings = ReceiverSettings.load()
     required(settings)
-    current_engine(settings)
-    for weakness in settings.weaknesses():
+    note_vendors(current_engine(settings), settings)
+    for weakness in weaknesses(settings):
         log.warning("weak setting", problem=weakness)
     # After its shutdown uvicorn raises the signal again.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

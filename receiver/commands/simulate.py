@@ -10,9 +10,9 @@ from receiver.errors import SimulatorError, StartError
 from receiver.simulator import PARTS, SCENARIOS, Plan, Scenario, Summary
 from receiver.simulator import simulate as run_simulation
 from receiver.simulator.scenarios import ORDINARY
-from receiver.vendors import ADAPTERS, configured, required
+from receiver.vendors import ADAPTERS, configured, required, vendor_facts
+from receiver.vendors.mindtickle import MindTickleSettings
 from shared.settings import ReceiverSettings
-from shared.vendors import vendor_facts
 
 
 def simulate(
@@ -62,7 +62,7 @@ def simulate(
             retry_after=facts[slug].schedule.offsets[1:],
             suspend_after=facts[slug].suspend_after,
             tolerance_future=timedelta(seconds=settings.timestamp_tolerance_future),
-            company_id=settings.mindtickle_company_id or "demo",
+            company_id=settings.of_vendor(MindTickleSettings).mindtickle_company_id or "demo",
             seed=seed,
             learners=learners,
             rate=rate * PARTS[slug].weight / weights,
@@ -86,7 +86,10 @@ def _playing(wanted: Sequence[str] | None, settings: ReceiverSettings) -> Sequen
             raise SimulatorError(f"--vendor: {slug!r} is unknown. Use one of {', '.join(PARTS)}.")
         if slug not in ready:
             raise StartError(f"{_setting(slug)} is not set. The receiver would refuse {slug}.")
-    return list(dict.fromkeys(wanted or required(settings)))
+    playing = [slug for slug in wanted or required(settings) if slug in PARTS]
+    if not playing:
+        raise SimulatorError(f"Only {', '.join(PARTS)} can be simulated. Set up one of them.")
+    return list(dict.fromkeys(playing))
 
 
 def _scenario(name: str, vendors: Sequence[str]) -> Scenario:

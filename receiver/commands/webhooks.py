@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from receiver.errors import WebhooksError
-from receiver.vendors.mindtickle import EVENT_TYPES, SLUG
+from receiver.vendors.mindtickle import EVENT_TYPES, SLUG, MindTickleSettings
 from receiver.webhooks import WebhooksApi
 from shared.settings import ReceiverSettings, is_loopback
 
@@ -29,10 +29,11 @@ def register(
     """Register this receiver for the events of MINDTICKLE_COMPANY_ID."""
     settings = ReceiverSettings.load()
     api = _api(settings)
-    if settings.mindtickle_company_id is None:
+    company_id = settings.of_vendor(MindTickleSettings).mindtickle_company_id
+    if company_id is None:
         raise WebhooksError("MINDTICKLE_COMPANY_ID is not set. Set it to the company to register.")
     address = url or _public_address(settings)
-    webhook_id = api.register(address, event or EVENT_TYPES, settings.mindtickle_company_id)
+    webhook_id = api.register(address, event or EVENT_TYPES, company_id)
     typer.echo(f"Registered as webhook {webhook_id}. Keep this ID.")
     typer.echo(
         "Next: put the webhook's signing secret (Admin > Integrations) into "
@@ -51,11 +52,12 @@ def reactivate(
 
 
 def _api(settings: ReceiverSettings) -> WebhooksApi:
-    token = settings.mindtickle_api_token
+    own = settings.of_vendor(MindTickleSettings)
+    token = own.mindtickle_api_token
     if token is None:
         raise WebhooksError("MINDTICKLE_API_TOKEN is not set. MindTickle's API requires it.")
     return WebhooksApi(
-        settings.mindtickle_api_url, token, on_pause=lambda line: typer.echo(line, err=True)
+        own.mindtickle_api_url, token, on_pause=lambda line: typer.echo(line, err=True)
     )
 
 

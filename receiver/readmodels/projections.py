@@ -118,7 +118,10 @@ def _write_provisioned(connection: Connection, facts: list[Provisioned]) -> None
     rows = ((*fact, person_of(*fact[:3]), True) for fact in facts)
     upsert(connection, _provision(connection.dialect.name), rows, key_columns=2)
     changes = (
-        (fact.vendor, fact.user_id, fact.provisioned_at, "joined", fact.role, fact.team_id, None)
+        (
+            *(fact.vendor, fact.user_id, fact.provisioned_at, "joined"),
+            *(fact.role, fact.team_id, None, fact.provisioned_at),
+        )
         for fact in facts
     )
     upsert(connection, _roster_change(connection.dialect.name), changes, key_columns=4)
@@ -143,7 +146,10 @@ def _write_deprovisioned(connection: Connection, facts: list[Deprovisioned]) -> 
     rows = ((*fact[:4], fact.leaves_at, person_of(*fact[:3]), False) for fact in facts)
     upsert(connection, _deprovision(connection.dialect.name), rows, key_columns=2)
     changes = (
-        (*fact[:2], fact.leaves_at or fact.deprovisioned_at, "left", None, None, fact.reason)
+        (
+            *(fact.vendor, fact.user_id, fact.leaves_at or fact.deprovisioned_at, "left"),
+            *(None, None, fact.reason, fact.deprovisioned_at),
+        )
         for fact in facts
     )
     upsert(connection, _roster_change(connection.dialect.name), changes, key_columns=4)
@@ -183,13 +189,14 @@ def _is_active(joined: Any, left: Any) -> ColumnElement[bool]:
 
 @cache
 def _roster_change(dialect: str) -> Upsert:
-    columns = ("vendor", "user_id", "changed_at", "kind", "role", "team_id", "reason")
-    statement = insert_rows(dialect, RosterChange, columns)
-    told = columns[4:]
-    greater = _after(statement.excluded, table_of(RosterChange).c, by=("changed_at", *told))
+    key = ("vendor", "user_id", "changed_at", "kind")
+    entry = ("role", "team_id", "reason", "said_at")
+    statement = insert_rows(dialect, RosterChange, (*key, *entry))
+    by = ("said_at", *entry[:3])
+    greater = _after(statement.excluded, table_of(RosterChange).c, by=by)
     return statement.on_conflict_do_update(
-        index_elements=list(columns[:4]),
-        set_={name: statement.excluded[name] for name in told},
+        index_elements=list(key),
+        set_={name: statement.excluded[name] for name in entry},
         where=greater,
     )
 

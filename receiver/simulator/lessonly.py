@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from receiver.simulator.base import Fault, Part
 from receiver.simulator.company import Company, Event, iso, iso_millis
 from receiver.simulator.people import Person, active, people_of
-from receiver.vendors.lessonly import AUTHORIZATION
+from receiver.vendors.lessonly import AUTHORIZATION, LessonlySettings
+from shared.settings import ReceiverSettings
 
 
 class Lesson(NamedTuple):
@@ -129,9 +130,15 @@ def body(event: Event, event_id: str, company_id: str) -> bytes:
     return json.dumps(event.data, separators=(",", ":")).encode()
 
 
+def credential(settings: ReceiverSettings) -> bytes:
+    """The first value."""
+    value, *_ = settings.of_vendor(LessonlySettings).lessonly_authorization
+    return value.get_secret_value().encode()
+
+
 PART = Part(
     weight=3,
-    credential=lambda settings: settings.lessonly_authorization[0].get_secret_value().encode(),
+    credential=credential,
     story=Lessons,
     body=body,
     headers=lambda _at, _id, _body, value: {AUTHORIZATION: value.decode()},

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from receiver.simulator.base import Fault, Part
 from receiver.simulator.company import Event
-from receiver.vendors.mindtickle import EVENT_ID, SIGNATURE, TIMESTAMP, sign
+from receiver.vendors.mindtickle import EVENT_ID, SIGNATURE, TIMESTAMP, MindTickleSettings, sign
+from shared.settings import ReceiverSettings
 
 
 def body(event: Event, event_id: str, company_id: str) -> bytes:
@@ -21,9 +22,15 @@ def headers(at: datetime, event_id: str, body: bytes, secret: bytes) -> dict[str
     return {EVENT_ID: event_id, TIMESTAMP: timestamp, SIGNATURE: signature}
 
 
+def credential(settings: ReceiverSettings) -> bytes:
+    """The first secret."""
+    secret, *_ = settings.of_vendor(MindTickleSettings).mindtickle_webhook_secret
+    return secret.get_secret_value().encode()
+
+
 PART = Part(
     weight=14,
-    credential=lambda settings: settings.mindtickle_webhook_secret[0].get_secret_value().encode(),
+    credential=credential,
     story=lambda company, _: company,
     body=body,
     headers=headers,

@@ -13,7 +13,14 @@ from typing import Any
 from receiver.simulator.base import Fault, Part
 from receiver.simulator.company import Company, Event, iso_millis
 from receiver.simulator.people import active, people_of
-from receiver.vendors.standard_webhooks import ID, SIGNATURE, TIMESTAMP, sign
+from receiver.vendors.standard_webhooks import (
+    ID,
+    SIGNATURE,
+    TIMESTAMP,
+    StandardWebhooksSettings,
+    sign,
+)
+from shared.settings import ReceiverSettings
 
 WEIGHTS = {
     "meeting.booked": 8,
@@ -67,9 +74,15 @@ def headers(at: datetime, event_id: str, body: bytes, key: bytes) -> dict[str, s
     return {ID: event_id, TIMESTAMP: timestamp, SIGNATURE: signatures}
 
 
+def credential(settings: ReceiverSettings) -> bytes:
+    """The first key."""
+    key, *_ = settings.of_vendor(StandardWebhooksSettings).standard_webhooks_secret
+    return key.get_secret_value()
+
+
 PART = Part(
     weight=2,
-    credential=lambda settings: settings.standard_webhooks_secret[0].get_secret_value(),
+    credential=credential,
     story=Deals,
     body=body,
     headers=headers,

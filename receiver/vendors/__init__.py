@@ -1,23 +1,32 @@
-"""The vendors, by the slug in their webhook address."""
+"""The vendors, by the slug in their webhook address: each file in this folder is one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from importlib import import_module
+from pkgutil import iter_modules
+
+from sqlalchemy import Engine
 
 from receiver.errors import StartError
-from receiver.vendors import innovative_educators, lessonly, mindtickle, standard_webhooks
 from receiver.vendors.base import Adapter, Vendor
-from shared.settings import ReceiverSettings
+from shared.bulk import insert_into
+from shared.models import Vendor as VendorRow
+from shared.settings import ReceiverSettings, misspelt, variables
+from shared.vendors import FACTS, VendorFacts, variable_prefix
 
-ADAPTERS: Mapping[str, Adapter] = {
-    mindtickle.SLUG: mindtickle.ADAPTER,
-    innovative_educators.SLUG: innovative_educators.ADAPTER,
-    lessonly.SLUG: lessonly.ADAPTER,
-    standard_webhooks.SLUG: standard_webhooks.ADAPTER,
-}
+
+def _adapters() -> Iterator[Adapter]:
+    for module in iter_modules(__path__):
+        if module.name != "base":
+            yield import_module(f"{__name__}.{module.name}").ADAPTER
+
+
+ADAPTERS: Mapping[str, Adapter] = {adapter.slug: adapter for adapter in _adapters()}
 
 
 def configured(settings: ReceiverSettings) -> dict[str, Vendor]:
-    """The vendors that have their credential set; no other is served."""
-    made = {slug: adapter.from_settings(settings) for slug, adapter in ADAPTERS.items()}
+    """The vendors that have their credential set; no other is served. Raises SettingsError."""
+    made = {slug: settings.of_vendor(one.settings).vendor() for slug, one in ADAPTERS.items()}
     return {slug: vendor for slug, vendor in made.items() if vendor is not None}
 
 
@@ -25,7 +34,43 @@ def required(settings: ReceiverSettings) -> dict[str, Vendor]:
     """The vendors that have their credential set. Raises StartError if there are none."""
     if vendors := configured(settings):
         return vendors
-    first, *others = (adapter.setting.upper() for adapter in ADAPTERS.values())
-    raise StartError(
-        f"{first}: no vendor has its credential set. Set this, or {' or '.join(others)}."
-    )
+    names = " or ".join(adapter.setting.upper() for adapter in ADAPTERS.values())
+    raise StartError(f"No vendor has its credential set. Set {names}.")
+
+
+def vendor_facts(settings: ReceiverSettings) -> Mapping[str, VendorFacts]:
+    """The facts of every vendor, configured or not, by slug. Raises SettingsError."""
+    return {slug: settings.of_vendor(one.settings).facts() for slug, one in ADAPTERS.items()}
+
+
+def note_vendors(engine: Engine, settings: ReceiverSettings) -> None:
+    """Write the facts of every vendor into the store, for the dashboard. Raises SettingsError."""
+    facts, served = vendor_facts(settings), configured(settings)
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "slug": slug,
+            "facts": FACTS.dump_json(one).decode(),
+            "configured": slug in served,
+            "noted_at": now,
+        }
+        for slug, one in facts.items()
+    ]
+    insert = insert_into(engine.dialect.name, VendorRow).values(rows)
+    updated = {name: insert.excluded[name] for name in ("facts", "configured", "noted_at")}
+    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+        connection.execute(insert.on_conflict_do_update(index_elements=["slug"], set_=updated))
+
+
+def weaknesses(settings: ReceiverSettings) -> Iterator[str]:
+    """What is allowed but unwise in all settings, a line each, for the log of a start."""
+    yield from settings.weaknesses()
+    for adapter in ADAPTERS.values():
+        yield from settings.of_vendor(adapter.settings).weaknesses()
+    yield from misspelt(variables(), *known_variables())
+
+
+def known_variables() -> tuple[set[str], tuple[str, ...]]:
+    """The settings of all vendors, in lower case, and how their names begin."""
+    names = {name for one in ADAPTERS.values() for name in one.settings.model_fields}
+    return names, tuple(map(variable_prefix, ADAPTERS))

@@ -5,7 +5,8 @@ import hashlib
 import hmac
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -25,7 +26,8 @@ from pydantic_core import ErrorDetails, PydanticCustomError, from_json
 
 from shared.facts import Fact, trimmed
 from shared.outcomes import Outcome
-from shared.settings import ReceiverSettings
+from shared.settings import Environment
+from shared.vendors import VendorFacts
 
 
 class SecretDigest(NamedTuple):
@@ -143,12 +145,30 @@ class Vendor(Protocol):
         """What a refused delivery claims to be. Never raises."""
 
 
-class Adapter(NamedTuple):
-    """A row of the vendor table: how to make the vendor, and how to read its kept events."""
+class VendorSettings(Environment, ABC):
+    """The settings of one vendor, by their names in the environment, and what follows from them."""
 
+    @abstractmethod
+    def vendor(self) -> Vendor | None:
+        """The vendor, or None without its credential: then it is not served."""
+
+    @abstractmethod
+    def facts(self) -> VendorFacts:
+        """What the dashboard needs to know. Never a credential."""
+
+    def weaknesses(self) -> Iterator[str]:
+        """What is allowed but unwise, a line each, for the log of a start."""
+        return iter(())
+
+
+class Adapter(NamedTuple):
+    """All that the receiver needs of a vendor's file."""
+
+    slug: str
+    """The word in `/webhooks/<slug>`."""
     setting: str
     """The name of the setting without which it is not served."""
-    from_settings: Callable[[ReceiverSettings], Vendor | None]
+    settings: type[VendorSettings]
     facts: Callable[[KeptEvent], Sequence[Fact]]
     """What a kept event says. Raises Unreadable."""
 
@@ -477,3 +497,8 @@ def age_complaint(at: datetime, now: datetime, past: int, future: int) -> str | 
 
 def _seconds(span: timedelta) -> str:
     return f"{span.total_seconds():.0f} s"
+
+
+FROM_ENV = r"""setting() { sed -n "s/^$1=//p" .env | sed "s/^\(['\"]\)\(.*\)\1 *\$/\2/"; }
+"""
+"""Begins the `curl` of `shared.vendors.SetUp`: `setting NAME` prints a value of `.env`."""

@@ -26,6 +26,7 @@ from receiver.vendors.base import (
     TimeBefore,
     Unreadable,
     VendorEvent,
+    VendorSettings,
     as_text,
     by_arrival,
     json_object,
@@ -36,7 +37,9 @@ from receiver.vendors.base import (
 )
 from shared.facts import Completed, Fact, Identified
 from shared.outcomes import Outcome
-from shared.settings import ReceiverSettings
+from shared.retries import Schedule
+from shared.settings import Delays, Networks
+from shared.vendors import SetUp, VendorFacts
 
 SLUG = "innovative-educators"
 COMPLETED = "course.completed"
@@ -168,10 +171,37 @@ def kept_facts(event: KeptEvent) -> Sequence[Fact]:
     return done.facts(event.event_key, event.occurred_at) if done else ()
 
 
-def from_settings(settings: ReceiverSettings) -> InnovativeEducators | None:
-    """The adapter, or None without an allowlist: then this vendor is not served."""
-    allowed = settings.innovative_educators_allowed_ips
-    return InnovativeEducators(allowed) if allowed else None
+class InnovativeEducatorsSettings(VendorSettings):
+    innovative_educators_allowed_ips: Networks = ()
+    innovative_educators_retry_delays: Delays = (
+        20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600,
+    )  # fmt: skip
+    """Seconds between attempts: doubling from 20 to at most an hour, ten times."""
+
+    def vendor(self) -> InnovativeEducators | None:
+        allowed = self.innovative_educators_allowed_ips
+        return InnovativeEducators(allowed) if allowed else None
+
+    def facts(self) -> VendorFacts:
+        return VendorFacts(
+            slug=SLUG,
+            name="Innovative Educators",
+            schedule=Schedule.of(self.innovative_educators_retry_delays, "gaps"),
+            suspend_after=None,
+            reactivate="Nothing to re-activate: the vendor gives up on an event after the last "
+            "retry and goes on with the next.",
+            cures={
+                Outcome.IP_NOT_ALLOWED: "If the vendor has a new address, add it to "
+                "INNOVATIVE_EDUCATORS_ALLOWED_IPS, restart the receiver, then replay. If the "
+                "address is that of your proxy, correct TRUSTED_PROXY_HOPS and restart: the "
+                "vendor's next retry passes.",
+            },
+            set_up=SetUp(
+                "INNOVATIVE_EDUCATORS_ALLOWED_IPS",
+                "Give Innovative Educators this address for live event webhooks. The vendor then "
+                "sends a test notification, which only its own servers can send:",
+            ),
+        )
 
 
-ADAPTER = Adapter("innovative_educators_allowed_ips", from_settings, kept_facts)
+ADAPTER = Adapter(SLUG, "innovative_educators_allowed_ips", InnovativeEducatorsSettings, kept_facts)

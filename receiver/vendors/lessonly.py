@@ -4,7 +4,7 @@ The vendor sends the value exactly as its admin typed it. There it is optional; 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from receiver.vendors.base import (
+    FROM_ENV,
     Adapter,
     Claims,
     Email,
@@ -25,6 +26,7 @@ from receiver.vendors.base import (
     TimeBefore,
     Unreadable,
     VendorEvent,
+    VendorSettings,
     by_arrival,
     json_object,
     key_of,
@@ -34,7 +36,9 @@ from receiver.vendors.base import (
 )
 from shared.facts import Attempted, Completed, Fact, Identified
 from shared.outcomes import Outcome
-from shared.settings import ReceiverSettings
+from shared.retries import Schedule
+from shared.settings import Delays, Secrets, guessable
+from shared.vendors import SetUp, VendorFacts
 
 SLUG = "lessonly"
 AUTHORIZATION = "authorization"
@@ -181,10 +185,54 @@ def kept_facts(event: KeptEvent) -> Sequence[Fact]:
     return done.facts(event.event_key, event.occurred_at)
 
 
-def from_settings(settings: ReceiverSettings) -> Lessonly | None:
-    """The adapter, or None without a value: then this vendor is not served."""
-    values = [value.get_secret_value().encode() for value in settings.lessonly_authorization]
-    return Lessonly(values) if values else None
+class LessonlySettings(VendorSettings):
+    lessonly_authorization: Secrets = ()
+    """Values of the whole header. A comma separates them, so no value may contain one."""
+    lessonly_retry_delays: Delays = (300, 300, 300)
+
+    def vendor(self) -> Lessonly | None:
+        values = [value.get_secret_value().encode() for value in self.lessonly_authorization]
+        return Lessonly(values) if values else None
+
+    def weaknesses(self) -> Iterator[str]:
+        cure = "enter the output of `openssl rand -hex 32` there and here"
+        yield from guessable("LESSONLY_AUTHORIZATION", self.lessonly_authorization, cure)
+
+    def facts(self) -> VendorFacts:
+        return VendorFacts(
+            slug=SLUG,
+            name="Seismic Learning (Lessonly)",
+            schedule=Schedule.of(self.lessonly_retry_delays, "gaps"),
+            suspend_after=None,
+            reactivate="Nothing to re-activate: after three failed retries the vendor stops until "
+            "the next lesson is completed.",
+            cures={
+                Outcome.WRONG_CREDENTIALS: "Copy the value from Lessonly's webhook settings into "
+                "LESSONLY_AUTHORIZATION, beside the old one, restart the receiver, then replay.",
+                Outcome.MISSING_CREDENTIALS: "If it is Lessonly, enter the value of "
+                "LESSONLY_AUTHORIZATION in its webhook settings. If not, it is another sender, or "
+                "a proxy that removes headers.",
+            },
+            set_up=SetUp(
+                "LESSONLY_AUTHORIZATION",
+                "In Lessonly's webhook settings, enter the value of LESSONLY_AUTHORIZATION as "
+                "authorization, and this address:",
+                curl=CURL,
+            ),
+            secret_headers=(AUTHORIZATION,),
+        )
 
 
-ADAPTER = Adapter("lessonly_authorization", from_settings, kept_facts)
+CURL = (
+    FROM_ENV
+    + """\
+value=$(setting LESSONLY_AUTHORIZATION)
+at=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+body='{"user": {"id": "u-1", "name": "Dana Example", "email": "dana@example.com"},
+ "lesson": {"id": "l-1", "title": "Discovery calls"}, "score_percent": 80,
+ "completed_at": "'"$at"'"}'
+printf 'authorization: %s' "${value%%,*}" |
+  curl -sS "$url" -H 'content-type: application/json' -H @- --data-binary "$body"
+"""
+)
+ADAPTER = Adapter(SLUG, "lessonly_authorization", LessonlySettings, kept_facts)

@@ -4,14 +4,15 @@ import hashlib
 import hmac
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from receiver.vendors.base import (
+    FROM_ENV,
     MAX_ID,
     Adapter,
     Claims,
@@ -30,6 +31,7 @@ from receiver.vendors.base import (
     TimeBefore,
     Unreadable,
     VendorEvent,
+    VendorSettings,
     age_complaint,
     by_arrival,
     hmac_sha256,
@@ -42,7 +44,18 @@ from receiver.vendors.base import (
 )
 from shared.facts import Attempted, Completed, Deprovisioned, Expired, Fact, Progressed, Provisioned
 from shared.outcomes import Outcome
-from shared.settings import ReceiverSettings
+from shared.retries import Schedule
+from shared.settings import (
+    TEN_YEARS_SEC,
+    AccountId,
+    ApiToken,
+    ApiUrl,
+    Delays,
+    Secrets,
+    Tolerances,
+    guessable,
+)
+from shared.vendors import ProgressFields, SetUp, VendorFacts
 
 SLUG = "mindtickle"
 SIGNATURE = "x-mt-webhook-signature"
@@ -306,17 +319,71 @@ def kept_facts(event: KeptEvent) -> Sequence[Fact]:
     return (data.fact(event.event_key, event.occurred_at),) if data else ()
 
 
-def from_settings(settings: ReceiverSettings) -> MindTickle | None:
-    """The adapter, or None without a secret: then this vendor is not served."""
-    secrets = [secret.get_secret_value().encode() for secret in settings.mindtickle_webhook_secret]
-    if not secrets:
-        return None
-    return MindTickle(
-        secrets,
-        settings.mindtickle_company_id,
-        settings.timestamp_tolerance_past,
-        settings.timestamp_tolerance_future,
-    )
+class MindTickleSettings(VendorSettings, Tolerances):
+    mindtickle_webhook_secret: Secrets = ()
+    mindtickle_company_id: AccountId | None = None
+    mindtickle_api_token: ApiToken | None = None
+    mindtickle_api_url: ApiUrl = "https://api.mindtickle.com"
+    mindtickle_retry_delays: Delays = (300, 900, 3600, 21_600)
+    """Seconds before each retry, as MindTickle's guide publishes them."""
+    mindtickle_retry_reading: Literal["gaps", "offsets"] = "gaps"
+    """Whether a delay counts from the attempt before, or from the first."""
+    mindtickle_suspend_after: Annotated[int, Field(ge=60, le=TEN_YEARS_SEC)] = 86_400
+    """Seconds in which every delivery fails until MindTickle suspends the webhook."""
+
+    def vendor(self) -> MindTickle | None:
+        secrets = [one.get_secret_value().encode() for one in self.mindtickle_webhook_secret]
+        if not secrets:
+            return None
+        past, future = self.timestamp_tolerance_past, self.timestamp_tolerance_future
+        return MindTickle(secrets, self.mindtickle_company_id, past, future)
+
+    def weaknesses(self) -> Iterator[str]:
+        cure = "have MindTickle make another, under Admin > Integrations"
+        yield from guessable("MINDTICKLE_WEBHOOK_SECRET", self.mindtickle_webhook_secret, cure)
+
+    def facts(self) -> VendorFacts:
+        return VendorFacts(
+            slug=SLUG,
+            name="MindTickle",
+            schedule=Schedule.of(self.mindtickle_retry_delays, self.mindtickle_retry_reading),
+            suspend_after=timedelta(seconds=self.mindtickle_suspend_after),
+            reactivate="When deliveries would pass again, re-activate the webhook under Admin > "
+            "Integrations, or run: repboard webhooks reactivate <id>",
+            cures={
+                Outcome.BAD_SIGNATURE: "Copy the new secret from Admin > Integrations into "
+                "MINDTICKLE_WEBHOOK_SECRET, beside the old one, restart the receiver, then replay.",
+                Outcome.WRONG_COMPANY: "Correct MINDTICKLE_COMPANY_ID, or the companyId of the "
+                "subscription, then replay.",
+            },
+            set_up=SetUp(
+                "MINDTICKLE_WEBHOOK_SECRET",
+                "Register this address in MindTickle under Admin > Integrations > Webhooks:",
+                tuple(EVENT_TYPES),
+                CURL,
+            ),
+            secret_headers=(SIGNATURE,),
+            roster_event="user.provisioned",
+            timed_by_signing=("module.progress", "quiz.submitted"),
+            progress=ProgressFields(
+                "module.progress", "data.moduleId", "data.moduleName", "data.progressPct"
+            ),
+        )
 
 
-ADAPTER = Adapter("mindtickle_webhook_secret", from_settings, kept_facts)
+CURL = (
+    FROM_ENV
+    + """\
+secret=$(setting MINDTICKLE_WEBHOOK_SECRET)
+company=$(setting MINDTICKLE_COMPANY_ID)
+body='{"event": "module.progress", "companyId": "'"${company:-demo}"'", "data": {"userId": "u-1",
+ "moduleName": "Discovery calls", "moduleId": "m-1", "progressPct": 40, "timeSpentSec": 600}}'
+at=$(date +%s)
+signature=$(printf '%s:%s' "$at" "$body" |
+  openssl dgst -sha256 -hmac "${secret%%,*}" | sed 's/^.* //')
+curl -sS "$url" -H 'content-type: application/json' \\
+  -H "x-mt-event-id: first-$at" -H "x-mt-webhook-timestamp: $at" \\
+  -H "x-mt-webhook-signature: $signature" --data-binary "$body"
+"""
+)
+ADAPTER = Adapter(SLUG, "mindtickle_webhook_secret", MindTickleSettings, kept_facts)

@@ -10,13 +10,14 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from receiver.vendors.base import (
+    FROM_ENV,
     MAX_ID,
     Adapter,
     Claims,
@@ -26,6 +27,7 @@ from receiver.vendors.base import (
     Time,
     Unreadable,
     VendorEvent,
+    VendorSettings,
     by_arrival,
     hmac_sha256,
     in_utc,
@@ -35,7 +37,9 @@ from receiver.vendors.base import (
 )
 from shared.facts import Fact
 from shared.outcomes import Outcome
-from shared.settings import ReceiverSettings
+from shared.retries import Schedule
+from shared.settings import Delays, SigningKeys
+from shared.vendors import SetUp, VendorFacts
 
 SLUG = "standard-webhooks"
 ID = "webhook-id"
@@ -43,7 +47,9 @@ TIMESTAMP = "webhook-timestamp"
 SIGNATURE = "webhook-signature"
 UNKNOWN = "unknown"
 TOLERANCE = timedelta(minutes=5)
-"""Both ways, and no setting: each retry is signed anew, so an old signature is a captured one."""
+"""Both ways, and no setting: each retry has a new signature, so an old one is captured."""
+SHORT_KEY = 24
+"""Bytes that the specification asks a secret to have at least."""
 
 _SIGNATURES = re.compile(rb"[^ ,]+,[^ ,]+(?: [^ ,]+,[^ ,]+)*")
 _TIME: TypeAdapter[datetime] = TypeAdapter(Time)
@@ -167,10 +173,63 @@ def kept_facts(event: KeptEvent) -> Sequence[Fact]:
     return ()
 
 
-def from_settings(settings: ReceiverSettings) -> StandardWebhooks | None:
-    """The adapter, or None without a secret: then this vendor is not served."""
-    keys = [key.get_secret_value() for key in settings.standard_webhooks_secret]
-    return StandardWebhooks(keys) if keys else None
+class StandardWebhooksSettings(VendorSettings):
+    standard_webhooks_secret: SigningKeys = ()
+    standard_webhooks_retry_delays: Delays = (
+        5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400,
+    )  # fmt: skip
+    """Seconds between attempts, of the example in the specification; each sender has its own."""
+
+    def vendor(self) -> StandardWebhooks | None:
+        keys = [key.get_secret_value() for key in self.standard_webhooks_secret]
+        return StandardWebhooks(keys) if keys else None
+
+    def weaknesses(self) -> Iterator[str]:
+        if any(len(key) < SHORT_KEY for key in self.standard_webhooks_secret):
+            yield (
+                f"STANDARD_WEBHOOKS_SECRET has fewer than {SHORT_KEY} bytes and could be guessed: "
+                'enter the output of `echo "whsec_$(openssl rand -base64 32)"` at the sender and '
+                "here"
+            )
+
+    def facts(self) -> VendorFacts:
+        return VendorFacts(
+            slug=SLUG,
+            name="Standard Webhooks",
+            schedule=Schedule.of(self.standard_webhooks_retry_delays, "gaps"),
+            suspend_after=None,  # each sender has a rule of its own
+            reactivate="Senders may turn off an address that fails for days: check there whether "
+            "it is still on.",
+            cures={
+                Outcome.BAD_SIGNATURE: "Copy the new secret (whsec_…) from the sender into "
+                "STANDARD_WEBHOOKS_SECRET, beside the old one, restart the receiver, then replay.",
+                Outcome.STALE_TIMESTAMP: "Set this machine's clock by NTP: Standard Webhooks allow "
+                "five minutes either way.",
+            },
+            set_up=SetUp(
+                "STANDARD_WEBHOOKS_SECRET",
+                "Enter this address at the sender, as the endpoint of a webhook:",
+                curl=CURL,
+            ),
+            secret_headers=(SIGNATURE,),
+        )
 
 
-ADAPTER = Adapter("standard_webhooks_secret", from_settings, kept_facts)
+CURL = (
+    FROM_ENV
+    + """\
+secret=$(setting STANDARD_WEBHOOKS_SECRET)
+key=${secret%%,*}
+key=${key#whsec_}
+while [ $((${#key} % 4)) -ne 0 ]; do key="$key="; done
+key=$(printf %s "$key" | openssl base64 -d -A | od -An -v -tx1 | tr -d ' \\n')
+body='{"type": "deal.won", "data": {"id": "d-1"}}'
+at=$(date +%s)
+signature=$(printf '%s.%s.%s' "first-$at" "$at" "$body" |
+  openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | openssl base64 -A)
+curl -sS "$url" -H 'content-type: application/json' \\
+  -H "webhook-id: first-$at" -H "webhook-timestamp: $at" \\
+  -H "webhook-signature: v1,$signature" --data-binary "$body"
+"""
+)
+ADAPTER = Adapter(SLUG, "standard_webhooks_secret", StandardWebhooksSettings, kept_facts)

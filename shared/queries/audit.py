@@ -1,21 +1,22 @@
-"""Who did what."""
+"""Entries of the audit log."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select, true
 
 from shared.bulk import table_of
 from shared.models import AuditLog
-from shared.queries import AnyRow
+from shared.queries import rows_of
 from shared.queries.windows import Window
 
 entry = table_of(AuditLog).c
 
 
 class Asked(NamedTuple):
-    """Which entries; None is any. `words` stand somewhere in an entry, in any case; without
-    `in_detail` not in what was written about people."""
+    """Which entries; None is any. `words` occur somewhere in an entry, in upper or lower case;
+    without `in_detail` the detail, which may name a learner, is not searched."""
 
     window: Window = Window()
     actor: str | None = None
@@ -24,33 +25,45 @@ class Asked(NamedTuple):
     in_detail: bool = True
 
 
-def entries(connection: Connection, asked: Asked, limit: int = 500) -> Sequence[AnyRow]:
-    """The newest first: id, at, actor, action, subject, detail, and `of`, how many there are
-    without a limit."""
+class Entry(NamedTuple):
+    """An entry; `of` counts all entries that match, without a limit."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str | None
+    detail: str | None
+    of: int
+
+
+def entries(connection: Connection, asked: Asked, limit: int = 500) -> Sequence[Entry]:
+    """The entries that match, the newest first."""
     query = select(*entry, func.count().over().label("of")).where(
         entry.at >= asked.window.since if asked.window.since else true(),
         entry.at < asked.window.until if asked.window.until else true(),
-        _is(entry.actor, asked.actor),
-        _is(entry.action, asked.action),
-        _says(asked.words.strip(), in_detail=asked.in_detail) if asked.words else true(),
+        _equals(entry.actor, asked.actor),
+        _equals(entry.action, asked.action),
+        _contains(asked.words.strip(), in_detail=asked.in_detail) if asked.words else true(),
     )
-    return connection.execute(query.order_by(entry.at.desc(), entry.id.desc()).limit(limit)).all()
+    newest = query.order_by(entry.at.desc(), entry.id.desc())
+    return rows_of(Entry, connection.execute(newest.limit(limit)))
 
 
 def actors(connection: Connection) -> Sequence[str]:
-    """Everybody who ever did anything."""
+    """The actors of all entries."""
     return connection.scalars(select(entry.actor).distinct().order_by(entry.actor)).all()
 
 
 def actions(connection: Connection) -> Sequence[str]:
-    """Everything that was ever done."""
+    """The actions of all entries."""
     return connection.scalars(select(entry.action).distinct().order_by(entry.action)).all()
 
 
-def _is(column: ColumnElement[str], wanted: str | None) -> ColumnElement[bool]:
+def _equals(column: ColumnElement[str], wanted: str | None) -> ColumnElement[bool]:
     return true() if wanted is None else column == wanted
 
 
-def _says(words: str, *, in_detail: bool) -> ColumnElement[bool]:
+def _contains(words: str, *, in_detail: bool) -> ColumnElement[bool]:
     columns = (entry.actor, entry.action, entry.subject, *((entry.detail,) if in_detail else ()))
     return or_(*(column.icontains(words, autoescape=True) for column in columns))

@@ -53,8 +53,6 @@ MISSING = 3
 """Expected deliveries. If they arrive at random, 3 in a row are absent by chance once in 20 times
 (e to the power of -3)."""
 LONG = timedelta(hours=1)
-TIMED_BY_SIGNING = ("module.progress", "quiz.submitted")
-"""Events without a time in the body: they have the time of signing."""
 
 
 def gather(
@@ -85,7 +83,7 @@ def gather(
         ),
         silence=silence(last, rhythm, now),
         stored=_stored(connection, vendor.slug, since),
-        lag=_lag(connection, vendor.slug),
+        lag=_lag(connection, vendor),
         accepted=deliveries.totals(connection, since, vendor.slug).accepted,
         strangers=_strangers(connection, vendor.slug, since),
         replayed=_replayed(connection, vendor, failing.since, rhythm, now) if failing else None,
@@ -214,7 +212,7 @@ def _recent(model: type[SQLModel], since: ColumnElement[bool]) -> Any:
     return select(table_of(model)).where(since).cte().prefix_with("MATERIALIZED").c
 
 
-def _lag(connection: Connection, vendor: str) -> Lag | None:
+def _lag(connection: Connection, vendor: VendorFacts) -> Lag | None:
     # By the index of accepted deliveries: no index orders a vendor's events by arrival.
     latest = (
         select(event.type, event.occurred_at, event.received_at)
@@ -223,13 +221,15 @@ def _lag(connection: Connection, vendor: str) -> Lag | None:
             table_of(Event),
             and_(event.vendor == delivery.vendor, event.event_key == delivery.event_key),
         )
-        .where(text(OF_VENDOR), delivery.vendor == vendor, delivery.outcome == Outcome.ACCEPTED)
+        .where(
+            text(OF_VENDOR), delivery.vendor == vendor.slug, delivery.outcome == Outcome.ACCEPTED
+        )
         .order_by(delivery.received_at.desc())
         .limit(LATEST)
     )
     lags = [
         row.received_at - row.occurred_at
         for row in connection.execute(latest)
-        if row.type in TIMED_BY_SIGNING
+        if row.type in vendor.timed_by_signing
     ]
     return Lag(min(lags), median(lags)) if len(lags) >= FEW else None

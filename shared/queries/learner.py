@@ -1,14 +1,16 @@
-"""One person: who they are, where they stand, and what they did."""
+"""One learner: profile, progress, quizzes, certificates, coaching and events."""
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
     and_,
+    false,
     func,
     or_,
     select,
@@ -21,7 +23,6 @@ from shared.bulk import table_of
 from shared.figures import COMPLETE_PCT, percent
 from shared.models import (
     ACTIVE,
-    Certification,
     CoachingCase,
     CourseCompletion,
     Delivery,
@@ -35,10 +36,10 @@ from shared.models import (
     QuizThreshold,
     RosterChange,
 )
-from shared.queries import AnyRow, counted
-from shared.queries.certifications import expiry, state_of
+from shared.queries import counted, row_of, rows_of
+from shared.queries.certifications import stated
 from shared.queries.coaching import is_low, result_of, same_quiz
-from shared.queries.people import Who, is_there, people
+from shared.queries.people import PersonRow, Who, is_there, people
 
 learner = table_of(Learner).c
 progress = table_of(ModuleProgress).c
@@ -48,11 +49,139 @@ standing = table_of(QuizStanding).c
 quiz = table_of(Quiz).c
 threshold = table_of(QuizThreshold).c
 completion = table_of(CourseCompletion).c
-certificate = table_of(Certification).c
 change = table_of(RosterChange).c
 case_ = table_of(CoachingCase).c
 event = table_of(Event).c
 delivery = table_of(Delivery).c
+
+
+@dataclass(frozen=True)
+class Profile(PersonRow):
+    """A person, since when they are on a roster, when they left or will, and whether they learned
+    anything after that."""
+
+    provisioned_at: datetime | None
+    deprovisioned_at: datetime | None
+    after_leaving: bool
+
+
+class AccountRow(NamedTuple):
+    """An account of a person at a vendor."""
+
+    vendor: str
+    user_id: str
+    email: str | None
+    name: str | None
+    role: str | None
+    team_id: str | None
+    active: bool
+
+
+class Summary(NamedTuple):
+    """Counts of a person. `modules` are those that they began, `average` is their progress in
+    percent (None without a module), `quizzes` have a graded attempt, `low` of them are low at the
+    latest try, `overdue`, `due_soon` and `expires_soon` are certificates that are not renewed,
+    `coaching` counts active rounds."""
+
+    modules: int
+    completed: int
+    average: float | None
+    quizzes: int
+    low: int
+    overdue: int
+    due_soon: int
+    expires_soon: int
+    coaching: int
+
+
+class ModuleRow(NamedTuple):
+    """Progress of a person in a module."""
+
+    vendor: str
+    module_id: str
+    module_name: str
+    progress_pct: float
+    time_spent_sec: int
+    updated_at: datetime
+
+
+class AttemptRow(NamedTuple):
+    """A submission of a quiz; `pct` is None without a score, `result` is of
+    `coaching.result_of`."""
+
+    vendor: str
+    quiz_id: str
+    quiz_name: str
+    graded: bool
+    passed: bool | None
+    pct: float | None
+    threshold_pct: float
+    submitted_at: datetime
+    result: str
+
+
+class CompletionRow(NamedTuple):
+    """A completed course."""
+
+    vendor: str
+    event_key: str
+    user_id: str
+    course_id: str
+    course_name: str | None
+    score: float | None
+    completed_at: datetime
+    report_url: str | None
+
+
+class CertificateRow(NamedTuple):
+    """A certificate, as of `certifications.stated`."""
+
+    person: str
+    vendor: str
+    user_id: str
+    cert_name: str
+    expired_at: datetime
+    renewal_deadline: datetime | None
+    renewed_at: datetime | None
+    renewed_by: str | None
+    renewal_id: int | None
+    state: str
+
+
+class RosterRow(NamedTuple):
+    """A change of a roster: `kind` is `joined` or `left`."""
+
+    vendor: str
+    user_id: str
+    changed_at: datetime
+    kind: str
+    role: str | None
+    team_id: str | None
+    reason: str | None
+
+
+class CaseRow(NamedTuple):
+    """A round of coaching. Only roles that coach are given `owner` and `notes`."""
+
+    quiz_name: str
+    status: str
+    flagged_pct: float | None
+    due: date | None
+    opened_at: datetime
+    closed_at: datetime | None
+    owner: str | None = None
+    notes: str | None = None
+
+
+class EventRow(NamedTuple):
+    """An event; `delivery_id` is None once its delivery was removed by age."""
+
+    vendor: str
+    event_key: str
+    type: str
+    occurred_at: datetime
+    payload: str
+    delivery_id: int | None
 
 
 def person_at(connection: Connection, vendor: str, user_id: str) -> str | None:
@@ -62,13 +191,13 @@ def person_at(connection: Connection, vendor: str, user_id: str) -> str | None:
     )
 
 
-def search(connection: Connection, words: str, who: Who, limit: int = 20) -> Sequence[AnyRow]:
-    """People (`people`) by a part of their name, e-mail address or any of their user ids, in upper
-    or lower case; those who are there before those who have left."""
-    # Both stores fold the case of plain letters only; these are the ways others are written.
-    ways = {words, words.lower(), words.upper(), words.title()}
-    told = (learner.name, learner.email, learner.user_id)
-    fits = or_(*(column.icontains(way, autoescape=True) for column in told for way in ways))
+def search(connection: Connection, words: str, who: Who, limit: int = 20) -> Sequence[PersonRow]:
+    """People by a part of their name, e-mail address or any of their user ids, in upper or lower
+    case; active people before those who left."""
+    # Both stores fold the case of ASCII letters only; other letters are tried in these spellings.
+    spellings = {words, words.lower(), words.upper(), words.title()}
+    columns = (learner.name, learner.email, learner.user_id)
+    fits = or_(*(one.icontains(way, autoescape=True) for one in columns for way in spellings))
     asked = people(who).subquery()
     name = func.coalesce(asked.c.name, asked.c.email, asked.c.key)
     query = (
@@ -76,12 +205,11 @@ def search(connection: Connection, words: str, who: Who, limit: int = 20) -> Seq
         .where(asked.c.person.in_(select(learner.person).where(fits)))
         .order_by(asked.c.active.desc(), func.lower(name), asked.c.key)
     )
-    return connection.execute(query.limit(limit)).all()
+    return rows_of(PersonRow, connection.execute(query.limit(limit)))
 
 
-def profile(connection: Connection, person: str, who: Who) -> AnyRow | None:
-    """Who somebody is (`people`), and since when: provisioned_at, deprovisioned_at. None if they
-    are not among those who may be asked about."""
+def profile(connection: Connection, person: str, who: Who) -> Profile | None:
+    """The profile of a person; None if they are not in `who`."""
     asked = people(who).subquery()
     roster = (
         select(
@@ -93,24 +221,35 @@ def profile(connection: Connection, person: str, who: Who) -> AnyRow | None:
         .where(learner.person == person)
         .subquery()
     )
-    query = select(asked, *roster.c).select_from(asked.join(roster, true()))
-    return connection.execute(query.where(asked.c.person == person)).first()
+    later = or_(
+        *(
+            select(row.user_id).where(_of(person, row), at > asked.c.left_at).exists()
+            for row, at in (
+                (progress, progress.updated_at),
+                (attempt, attempt.submitted_at),
+                (completion, completion.completed_at),
+            )
+        )
+    )
+    query = select(
+        asked, *roster.c, func.coalesce(later, false()).label("after_leaving")
+    ).select_from(asked.join(roster, true()))
+    return row_of(Profile, connection.execute(query.where(asked.c.person == person)))
 
 
-def accounts(connection: Connection, person: str) -> Sequence[AnyRow]:
-    """The accounts of a person: vendor, user_id, email, name, role, team_id, active."""
+def accounts(connection: Connection, person: str) -> Sequence[AccountRow]:
+    """The accounts of a person."""
     columns = (learner.vendor, learner.user_id, learner.email, learner.name, learner.role,
                learner.team_id, is_there().label("active"))  # fmt: skip
     query = select(*columns).where(learner.person == person)
-    return connection.execute(query.order_by(learner.vendor, learner.user_id)).all()
+    ordered = query.order_by(learner.vendor, learner.user_id)
+    return rows_of(AccountRow, connection.execute(ordered))
 
 
 def summary(
     connection: Connection, person: str, default_threshold_pct: float, now: datetime
-) -> AnyRow:
-    """Where somebody stands: modules (begun), completed, average (progress in percent, None
-    without a module), quizzes (taken graded), low (of them at the latest try), overdue, due_soon
-    (certificates), coaching (active rounds)."""
+) -> Summary:
+    """The counts of a person."""
     progressed, scored, expired, coached = (
         part.subquery()
         for part in (
@@ -122,7 +261,8 @@ def summary(
     )
     all_four = progressed.join(scored, true()).join(expired, true()).join(coached, true())
     query = select(*progressed.c, *scored.c, *expired.c, *coached.c)
-    return connection.execute(query.select_from(all_four)).one()
+    (found,) = rows_of(Summary, connection.execute(query.select_from(all_four)))
+    return found
 
 
 def _progressed(person: str) -> Select[Any]:
@@ -143,12 +283,13 @@ def _scored(person: str, default_threshold_pct: float) -> Select[int, int]:
     )
 
 
-def _expired(person: str, now: datetime) -> Select[int, int]:
-    state = state_of(certificate.renewal_deadline, now)
+def _expired(person: str, now: datetime) -> Select[int, int, int]:
+    row = stated(now).subquery().c
     return select(
-        counted(state == "overdue").label("overdue"),
-        counted(state == "due soon").label("due_soon"),
-    ).where(_of(person, certificate))
+        counted(row.state == "overdue").label("overdue"),
+        counted(row.state == "due soon").label("due_soon"),
+        counted(row.state == "expires soon").label("expires_soon"),
+    ).where(row.person == person)
 
 
 def _coached(person: str) -> Select[int]:
@@ -156,9 +297,8 @@ def _coached(person: str) -> Select[int]:
     return rounds.where(_of(person, case_), text(ACTIVE))
 
 
-def modules(connection: Connection, person: str) -> Sequence[AnyRow]:
-    """Progress by module: vendor, module_id, module_name, progress_pct, time_spent_sec,
-    updated_at; the latest first."""
+def modules(connection: Connection, person: str) -> Sequence[ModuleRow]:
+    """Progress by module, the latest first."""
     query = (
         select(
             progress.vendor,
@@ -177,14 +317,13 @@ def modules(connection: Connection, person: str) -> Sequence[AnyRow]:
         .where(_of(person, progress))
         .order_by(progress.updated_at.desc(), progress.module_id)
     )
-    return connection.execute(query).all()
+    return rows_of(ModuleRow, connection.execute(query))
 
 
 def attempts(
     connection: Connection, person: str, default_threshold_pct: float, limit: int = 500
-) -> Sequence[AnyRow]:
-    """Submissions of quizzes: vendor, quiz_id, quiz_name, graded, passed, pct (None without a
-    score), threshold_pct, submitted_at, result (as of `coaching.result_of`); the latest first."""
+) -> Sequence[AttemptRow]:
+    """Submissions of quizzes, the latest first."""
     limits = func.coalesce(threshold.threshold_pct, quiz.retake_pct, default_threshold_pct)
     query = (
         select(
@@ -204,38 +343,39 @@ def attempts(
         .order_by(attempt.submitted_at.desc(), attempt.event_key)
         .limit(limit)
     )
-    return connection.execute(query).all()
+    return rows_of(AttemptRow, connection.execute(query))
 
 
-def completions(connection: Connection, person: str, limit: int = 500) -> Sequence[AnyRow]:
-    """Completed courses: vendor, course_id, course_name, score, completed_at, report_url; the
-    latest first."""
+def completions(connection: Connection, person: str, limit: int = 500) -> Sequence[CompletionRow]:
+    """Completed courses, the latest first."""
     query = select(*completion).where(_of(person, completion))
     query = query.order_by(completion.completed_at.desc(), completion.event_key)
-    return connection.execute(query.limit(limit)).all()
+    return rows_of(CompletionRow, connection.execute(query.limit(limit)))
 
 
-def certificates(connection: Connection, person: str, now: datetime) -> Sequence[AnyRow]:
-    """Expired certificates: state (as of `certifications.certificates`), vendor, cert_name,
-    expired_at, renewal_deadline; the next deadline first."""
-    state = state_of(certificate.renewal_deadline, now).label("state")
-    at = expiry().label("expired_at")
-    columns = (certificate.vendor, certificate.cert_name, at, certificate.renewal_deadline)
-    query = select(*columns, state).where(_of(person, certificate))
-    order = (certificate.renewal_deadline.is_(None), certificate.renewal_deadline)
-    return connection.execute(query.order_by(*order, certificate.cert_name)).all()
+def certificates(connection: Connection, person: str, now: datetime) -> Sequence[CertificateRow]:
+    """Certificates, the next deadline first, renewed ones last."""
+    row = stated(now).subquery()
+    query = select(row).where(row.c.person == person)
+    ordered = query.order_by(
+        row.c.renewed_at.isnot(None),
+        row.c.renewal_deadline.is_(None),
+        row.c.renewal_deadline,
+        row.c.cert_name,
+    )
+    return rows_of(CertificateRow, connection.execute(ordered))
 
 
-def roster(connection: Connection, person: str) -> Sequence[AnyRow]:
-    """What became of their accounts: vendor, user_id, changed_at, kind (`joined` or `left`), role,
-    team_id, reason; the latest first."""
-    query = select(*change).where(_of(person, change))
-    return connection.execute(query.order_by(change.changed_at.desc(), change.kind)).all()
+def roster(connection: Connection, person: str) -> Sequence[RosterRow]:
+    """Roster changes of a person's accounts, the latest first."""
+    query = select(*(change[name] for name in RosterRow._fields)).where(_of(person, change))
+    ordered = query.order_by(change.changed_at.desc(), change.kind)
+    return rows_of(RosterRow, connection.execute(ordered))
 
 
-def cases(connection: Connection, person: str, *, coaches: bool) -> Sequence[AnyRow]:
-    """Rounds of coaching: quiz_name, status, flagged_pct, due, opened_at, closed_at; for those who
-    coach also owner and notes. The active ones first, then the latest."""
+def cases(connection: Connection, person: str, *, coaches: bool) -> Sequence[CaseRow]:
+    """Rounds of coaching, the active ones first, then the latest; with owner and notes for roles
+    that coach."""
     name = func.coalesce(quiz.quiz_name, case_.quiz_id).label("quiz_name")
     rounds = (case_.status, case_.flagged_pct, case_.due, case_.opened_at, case_.closed_at)
     query = (
@@ -244,7 +384,7 @@ def cases(connection: Connection, person: str, *, coaches: bool) -> Sequence[Any
         .where(_of(person, case_))
         .order_by(case_.closed_at.isnot(None), case_.id.desc())
     )
-    return connection.execute(query).all()
+    return rows_of(CaseRow, connection.execute(query))
 
 
 def events(
@@ -252,11 +392,10 @@ def events(
     person: str,
     since: datetime | None = None,
     until: datetime | None = None,
-    event_type: str | None = None,
+    event_types: Collection[str] | None = None,
     limit: int = 200,
-) -> Sequence[AnyRow]:
-    """What vendors told of somebody: vendor, event_key, type, occurred_at, payload, delivery_id
-    (None once the delivery has gone by age); the latest first."""
+) -> Sequence[EventRow]:
+    """Events of a person, the latest first."""
     query = (
         select(
             event.vendor,
@@ -272,21 +411,21 @@ def events(
         .where(_of(person, event))
         .where(event.occurred_at >= since if since else true())
         .where(event.occurred_at < until if until else true())
-        .where(event.type == event_type if event_type else true())
+        .where(true() if event_types is None else event.type.in_(event_types))
         .order_by(event.occurred_at.desc(), event.id.desc())
         .limit(limit)
     )
-    return connection.execute(query).all()
+    return rows_of(EventRow, connection.execute(query))
 
 
 def event_count(connection: Connection, person: str) -> int:
-    """How many events there are of somebody."""
+    """The number of events of a person."""
     query = select(func.count()).select_from(table_of(Event)).where(_of(person, event))
     return connection.scalar(query) or 0
 
 
 def _of(person: str, row: Any) -> ColumnElement[bool]:
-    """Whether a row is of one of a person's accounts, few as they are: a look-up each. SQLite makes
-    no look-up of an EXISTS, but reads the whole table."""
+    """Whether a row belongs to one of a person's accounts: a look-up for each of the few. For an
+    EXISTS, SQLite would read the whole table."""
     own = select(learner.vendor, learner.user_id).where(learner.person == person)
     return tuple_(row.vendor, row.user_id).in_(own)

@@ -5,7 +5,7 @@ Totals are looked up as of the end and the begin of a window, and of the period 
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -16,6 +16,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    false,
     func,
     literal,
     or_,
@@ -27,6 +28,7 @@ from shared.bulk import table_of
 from shared.figures import COMPLETE_PCT, exact
 from shared.models import Learner, LearnerStanding, ModuleProgress, ModuleStanding, UtcDateTime
 from shared.queries.people import Who, people, same_account
+from shared.queries.spells import BEFORE_ALL, FOREVER, moment, spells
 from shared.queries.windows import Window
 
 PERIODS = ("", "_before")
@@ -38,12 +40,17 @@ progress = table_of(ModuleProgress).c
 AnyColumn = ColumnElement[Any]
 
 
+Credit = Literal["then", "today"]
+
+
 class Board(NamedTuple):
-    """Whom a board is about, when, and which module (vendor, module_id) if only one."""
+    """The people of a board, its window, its module (vendor, module_id) if only one, and which team
+    gets what a learner gains: the one they were in `then`, or the one they are in `today`."""
 
     who: Who = Who()
     window: Window = Window()
     module: tuple[str, str] | None = None
+    credit: Credit = "then"
 
     def now(self) -> "Board":
         """Without the period it is compared with, which is half of the look-ups."""
@@ -51,7 +58,8 @@ class Board(NamedTuple):
 
 
 def of_people(dialect: str, board: Board) -> Select[Any]:
-    """One row a person who is asked about (`people`), with every metric of both periods."""
+    """One row a person who is asked about (`people`), with every metric of both periods, and
+    `after_leaving`: whether a person who has left moved in the window after that."""
     window = board.window
     ends = (as_of(dialect, board, window.until), _by(dialect, board, window.before_until))
     begins = (_by(dialect, board, window.since), _by(dialect, board, window.before))
@@ -60,6 +68,7 @@ def of_people(dialect: str, board: Board) -> Select[Any]:
     for period, end, start in zip(PERIODS, ends, begins, strict=True):
         figures += _moves(end.row, start.row, period)
     accounts = with_moments(table_of(Learner), moments, _is_vendor(board.who))
+    figures.append(func.max(ends[0].row.slot).label("last_moved"))
     row = people(board.who, figures, accounts).subquery().c
     averages = [
         exact(row[f"points{period}"] / func.nullif(row[f"modules{period}"], 0)).label(
@@ -67,7 +76,98 @@ def of_people(dialect: str, board: Board) -> Select[Any]:
         )
         for period in PERIODS
     ]
-    return select(*row, *averages)
+    shown = (column for column in row if column.name != "last_moved")
+    still_learns = func.coalesce(and_(row.moved, row.last_moved >= row.left_at), false())
+    return select(*shown, *averages, still_learns.label("after_leaving"))
+
+
+def of_members(dialect: str, board: Board) -> Select[Any]:
+    """One row for each team and each person who was in it, with every metric of both periods, of
+    the part of a period in which the person was in the team; `member` and `member_before` say
+    whether they were, by the roster or because they moved for the team.
+
+    A change of team counts from the quarter hour that begins after it. A person who left stays a
+    member of the periods before, whether or not `board.who` asks for leavers.
+    """
+    window = board.window
+    spell = spells().cte("team_spell")
+    row = spell.c
+    until = window.until or FOREVER
+    ends = [_clipped(row.ended_at, window.since or BEFORE_ALL, until)]
+    begins = [_clipped(row.credited_from, window.since or BEFORE_ALL, until)]
+    overlaps = [_overlaps(row, window.since, window.until)]
+    if window.before:
+        ends.append(_clipped(row.ended_at, window.before, window.before_until or FOREVER))
+        begins.append(_clipped(row.credited_from, window.before, window.before_until or FOREVER))
+        overlaps.append(_overlaps(row, window.before, window.before_until))
+    end_moments = [as_of(dialect, board, at) for at in ends]
+    begin_moments = [as_of(dialect, board, at) for at in begins]
+    moments = [*end_moments, *begin_moments]
+    if not window.before:
+        end_moments.append(NEVER)
+        begin_moments.append(NEVER)
+        overlaps.append(false())
+    figures: list[AnyColumn] = []
+    for period, end, start, overlap in zip(
+        PERIODS, end_moments, begin_moments, overlaps, strict=True
+    ):
+        figures += _moves(end.row, start.row, period)
+        figures.append((func.max(case((overlap, 1), else_=0)) != 0).label(f"listed{period}"))
+    accounts = spell.join(table_of(Learner), learner.person == row.person)
+    of_spells = (
+        select(row.person, row.team_id, row.began_at, *figures)
+        .select_from(with_moments(accounts, moments, _is_vendor(board.who)))
+        .where(true() if board.who.teams is None else row.team_id.in_(board.who.teams))
+        .where(_has_vendor(board.who, row.person))
+        .where(row.ended_at > (window.before or window.since or BEFORE_ALL))
+        .group_by(row.person, row.team_id, row.began_at)
+        .subquery("of_spell")
+    )
+    return _of_members(of_spells)
+
+
+def _of_members(of_spells: FromClause) -> Select[Any]:
+    """The spells of a person in one team as one row. Totals only grow, so the largest is that of
+    the last spell."""
+    row = of_spells.c
+    columns: list[AnyColumn] = []
+    for period in PERIODS:
+        is_member = or_(row[f"listed{period}"], row[f"moved{period}"])
+
+        def counted(name: str, period: str = period) -> AnyColumn:
+            return func.sum(row[f"{name}{period}"])
+
+        def latest(name: str, period: str = period, member: AnyColumn = is_member) -> AnyColumn:
+            return func.max(case((member, row[f"{name}{period}"])))
+
+        columns += [
+            (func.max(case((is_member, 1), else_=0)) != 0).label(f"member{period}"),
+            (func.max(case((row[f"moved{period}"], 1), else_=0)) != 0).label(f"moved{period}"),
+            *(counted(name).label(f"{name}{period}") for name in ("gained", "completed", "time")),
+            exact(latest("points") / func.nullif(latest("modules"), 0)).label(f"average{period}"),
+        ]
+    members = select(row.person, row.team_id, *columns).group_by(row.person, row.team_id)
+    found = members.subquery("member")
+    return select(found).where(or_(found.c.member, found.c.member_before))
+
+
+def _clipped(at: AnyColumn, since: datetime, until: datetime) -> AnyColumn:
+    """A moment, or the nearest one between two others."""
+    return case((at < since, moment(since)), (at > until, moment(until)), else_=at)
+
+
+def _overlaps(spell: Any, since: datetime | None, until: datetime | None) -> AnyColumn:
+    return and_(
+        spell.ended_at > since if since else true(), spell.began_at < until if until else true()
+    )
+
+
+def _has_vendor(who: Who, person: AnyColumn) -> AnyColumn:
+    if who.vendor is None:
+        return true()
+    account = table_of(Learner).alias().c
+    found = select(account.user_id).where(account.person == person, account.vendor == who.vendor)
+    return found.exists()
 
 
 def _moves(end: Any, start: Any, period: str) -> list[AnyColumn]:
@@ -104,8 +204,8 @@ NEVER = _Moment(
 """Before the first of all standings."""
 
 
-def as_of(dialect: str, board: Board, at: datetime | None) -> _Moment:
-    """As of the latest standing of an account before `at`; None is now."""
+def as_of(dialect: str, board: Board, at: datetime | AnyColumn | None) -> _Moment:
+    """As of the latest standing of an account before `at`, which can be a column; None is now."""
 
     def own(row: Any) -> AnyColumn:
         return and_(same_account(row, learner), is_module(row, board.module))
@@ -120,7 +220,7 @@ def _by(dialect: str, board: Board, at: datetime | None) -> _Moment:
 
 
 def _last(
-    dialect: str, standings: Any, own: Callable[[Any], AnyColumn], at: datetime | None
+    dialect: str, standings: Any, own: Callable[[Any], AnyColumn], at: datetime | AnyColumn | None
 ) -> tuple[Any, FromClause, AnyColumn]:
     """The latest before `at` of the standings that are somebody's `own`: its columns, and how to
     join it."""
@@ -159,9 +259,9 @@ def _figures(row: Any, board: Board) -> Any:
 
 def with_moments(accounts: FromClause, moments: Sequence[_Moment], which: AnyColumn) -> FromClause:
     """With what those of `which` had by some moments."""
-    for moment in moments:
-        if moment.table is not None:
-            accounts = accounts.outerjoin(moment.table, and_(moment.on, which))
+    for one in moments:
+        if one.table is not None:
+            accounts = accounts.outerjoin(one.table, and_(one.on, which))
     return accounts
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 import shared.queries
+from receiver.vendors import vendor_facts
 from shared.bulk import table_of
 from shared.models import Delivery, Learner
 from shared.outcomes import Outcome
@@ -21,8 +22,7 @@ from shared.queries.deliveries import Search
 from shared.queries.movement import Board
 from shared.queries.people import Who
 from shared.queries.windows import first_hour, week_begins, window_of
-from shared.settings import Settings
-from shared.vendors import vendor_facts
+from shared.settings import ReceiverSettings
 
 VENDOR, ZONE = "mindtickle", "Europe/Berlin"
 WRITES = ("ask_for_replay",)
@@ -106,7 +106,7 @@ def _call(function: Callable[..., object], needed: dict[str, Any], connection: C
 def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, Any]:
     """By the name of a parameter, and of a subject where it means something else there."""
     board_window, span = WINDOWS[about]
-    settings = Settings.load()
+    settings = ReceiverSettings.load()
     facts = vendor_facts(settings)[VENDOR]
     window = window_of(board_window, now, ZONE)
     board = Board(Who(), window, (VENDOR, "m-07") if about == "a module" else None)

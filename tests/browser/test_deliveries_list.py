@@ -47,7 +47,7 @@ def test_a_brush_over_the_timeline_limits_the_list_and_a_row_opens_its_delivery(
         assert receiver.deliver("module.progress", playing.progress()).status_code == 200
         refused = receiver.post(b"{}", {"x-mt-event-id": "evt-of-nobody"})
         assert refused.status_code == 401
-        page.goto(f"{dashboard}/deliveries?view=Deliveries")
+        page.goto(f"{dashboard}/deliveries?view=deliveries")
         expect(page.locator(TABLE)).to_be_visible()
 
         brush(page, 0.2, 0.6)

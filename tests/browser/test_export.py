@@ -19,7 +19,7 @@ def test_a_download_is_noted_and_the_page_stays_where_it_is(
             body = playing.body_of("module.progress", playing.progress(f"u-{number}"))
             receiver.post(body, playing.signed(body, datetime.now(UTC), secret="rotated"))
         page.set_viewport_size({"width": 1360, "height": 500})
-        page.goto(f"{dashboard}/deliveries?view=Deliveries")
+        page.goto(f"{dashboard}/deliveries?view=deliveries")
         button = page.get_by_role("button", name="CSV")
         button.scroll_into_view_if_needed()
         top = button.evaluate("element => element.getBoundingClientRect().top")

@@ -27,9 +27,9 @@ from tests.running import Receiver
 NAVIGATION = "[data-testid=stTopNavLink], [data-testid=stSidebarNavLink]"
 VIEWS = {
     "deliveries": (
-        "view=Attempt+chains",
-        "view=Deliveries&which=All",
-        "view=Quarantine",
+        "view=chains",
+        "view=deliveries&which=all",
+        "view=quarantine",
         "delivery=14",
         "delivery={last}",
     ),

@@ -89,7 +89,7 @@ def test_the_first_line_answers_and_a_row_leads_to_the_delivery_behind_it(
     dashboard: str, page: Page
 ) -> None:
     page.goto(dashboard)
-    answers = page.get_by_text("gained most in these 7 days")
+    answers = page.get_by_text("gained most in the last 7 days")
     expect(answers).to_contain_text(said("dana@acme.example gained most"))
     expect(answers).to_contain_text("160 points, 100 of them in Negotiating")
     expect(answers).to_contain_text(
@@ -126,7 +126,7 @@ def test_the_first_line_answers_and_a_row_leads_to_the_delivery_behind_it(
 
 @pytest.mark.usefixtures("company")
 def test_today_begins_at_the_viewers_midnight(dashboard: str, page: Page) -> None:
-    page.goto(f"{dashboard}/?window=Today")
+    page.goto(f"{dashboard}/?window=today")
     figure = page.locator("[data-testid=stMetric]").filter(has_text="Active learners")
     expect(figure).to_contain_text("1 of 4")
     expect(page.get_by_text("gained most today")).to_contain_text(said("ines@acme.example"))
@@ -136,8 +136,8 @@ def test_today_begins_at_the_viewers_midnight(dashboard: str, page: Page) -> Non
 def test_custom_days_in_the_address_survive_its_reload(dashboard: str, page: Page) -> None:
     today = datetime.now(TOKYO).date()
     days = f"days={today - 10 * DAY}&days={today - 8 * DAY}"
-    page.goto(f"{dashboard}/?window=Custom&{days}")
-    answer = page.get_by_text("gained most in these days: 42 points")
+    page.goto(f"{dashboard}/?window=custom&{days}")
+    answer = page.get_by_text("gained most on these days: 42 points")
     expect(answer).to_contain_text(said("omar@acme.example"))
     page.reload()
     expect(answer).to_contain_text(said("omar@acme.example"))

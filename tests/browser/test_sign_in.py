@@ -58,11 +58,11 @@ def test_a_deep_link_survives_the_sign_in_and_the_page_breaks_no_rule_of_its_hea
 ) -> None:
     broken: list[str] = []
     page.on("console", lambda line: broken.append(line.text) if "policy" in line.text else None)
-    page.goto(f"{site}/deliveries?view=Deliveries&span=7+days&elsewhere=https://evil.example")
+    page.goto(f"{site}/deliveries?view=deliveries&span=7d&elsewhere=https://evil.example")
     expect(page.get_by_text("Sign in to see this page.")).to_be_visible()
     sign_in(page, "ada")
     expect(page.get_by_text(said("Signed in as ada@acme.example · admin"))).to_be_visible()
-    expect(page).to_have_url(f"{site}/deliveries?view=Deliveries&span=7+days")
+    expect(page).to_have_url(f"{site}/deliveries?view=deliveries&span=7d")
     expect(page.get_by_role("link", name="Deliveries")).to_be_visible()
     assert broken == []
 
@@ -103,14 +103,14 @@ def test_a_page_that_is_open_when_the_token_ends_asks_to_sign_in_again(
 ) -> None:
     ends = int(time.time()) + 10
     provider.knows("ben", email="ada@acme.example", email_verified=True, exp=ends)
-    page.goto(f"{site}/deliveries?view=Quarantine")
+    page.goto(f"{site}/deliveries?view=quarantine")
     sign_in(page, "ben")
     expect(page.get_by_text("Your sign-in has ended.")).to_be_visible()
     expect(page.get_by_text("Signed in as")).not_to_be_visible()
 
     sign_in(page, "ada")
     expect(page.get_by_text(said("Signed in as ada@acme.example"))).to_be_visible()
-    expect(page).to_have_url(f"{site}/deliveries?view=Quarantine")
+    expect(page).to_have_url(f"{site}/deliveries?view=quarantine")
 
 
 def test_a_token_that_says_it_needs_no_signature_signs_nobody_in(

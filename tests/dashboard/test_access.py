@@ -16,18 +16,21 @@ from streamlit.testing.v1 import AppTest
 from dashboard import access
 from dashboard.base import filters
 from dashboard.base import store as data
+from dashboard.certifications import data as certifications
 from dashboard.coaching import data as coaching
 from dashboard.deliveries import data as deliveries
 from dashboard.learner import data as learner
 from dashboard.viewer import Role, Viewer, viewer
+from shared.certificates import Expiry
 from shared.coaching import Taker
+from shared.facts import Expired
 from shared.models import AuditLog, CoachingCase, QuizThreshold, ReplayRequest
 from shared.queries import catalog
 from shared.queries.people import Who
 from tests import playing, stores
-from tests.dashboard.conftest import ROOT, Open, Send
+from tests.dashboard.conftest import ROOT, Open, Send, provision
 from tests.pages import PAGES
-from tests.shared.tables import attempts, cases
+from tests.shared.tables import NOON, V, attempts, cases, fold
 
 NOT_FOR_YOU = "is not for your role"
 COOKIE_SECRET = "a-cookie-secret-of-the-tests-0123456789"
@@ -134,7 +137,7 @@ def linked(app: AppTest) -> set[str]:
         ("learner", {"id": "mindtickle/u-1"}, {"deliveries", "learner"}),
     ],
 )
-def test_a_link_is_shown_to_those_only_whose_role_opens_its_page(
+def test_a_link_is_shown_only_to_roles_that_may_open_its_page(
     visit: Visit, company: None, send: Send, page: str, query: dict[str, str],
     leads_to: set[str], role: Role,
 ) -> None:  # fmt: skip
@@ -144,12 +147,12 @@ def test_a_link_is_shown_to_those_only_whose_role_opens_its_page(
 
 
 @pytest.mark.parametrize(("role", "says"), [(Role.ADMIN, "The page"), (Role.MANAGER, "An admin")])
-def test_where_nothing_was_taken_it_is_said_who_can_see_why(
+def test_where_no_delivery_was_accepted_the_page_says_who_can_see_why(
     visit: Visit, send: Send, role: Role, says: str
 ) -> None:
     send("module.progress", {}, secret="rotated")
     app = visit("leaderboard", claims("somebody", roles=[role]))
-    assert f"none was taken. {says}" in said(app)
+    assert f"none was accepted. {says}" in said(app)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -197,6 +200,7 @@ WRITES: dict[str, Callable[[], None]] = {
     "replay": lambda: deliveries.ask_for_replay("mindtickle", None, dry_run=False),
     "coach": lambda: coaching.flag([Taker("mindtickle", "u-1", "q-1")], None, None, None),
     "set_threshold": lambda: coaching.set_threshold("mindtickle/q-1", 50),
+    "renew_certificate": lambda: certifications.mark_renewed(Expiry(V, "u-1", "Expert", NOON)),
     "export": lambda: data.note_export("learners", 12),
 }
 """What pages write, by its action."""
@@ -209,6 +213,7 @@ def test_a_write_is_refused_to_other_roles_and_leaves_nothing(
     ask: Ask, store: Engine, action: str, role: Role
 ) -> None:
     attempts(store, {})
+    fold(store, [Expired(V, "u-1", "Expert", NOON, None)])
     answer = ask(claims("somebody", roles=[role]), WRITES[action])
     left = sum(stores.count(store, table) for table in WRITTEN)
     if role in access.ACTIONS[action]:
@@ -221,6 +226,7 @@ def test_a_write_is_refused_to_other_roles_and_leaves_nothing(
 
 def test_what_is_written_names_who_did_it(ask: Ask, store: Engine) -> None:
     attempts(store, {})
+    fold(store, [Expired(V, "u-1", "Expert", NOON, None)])
     for write in WRITES.values():
         ask(claims("somebody", roles=[Role.ADMIN]), write)
     somebody = "somebody@acme.example"
@@ -399,6 +405,18 @@ def test_the_roster_is_counted_of_those_whom_the_viewer_may_see(
     assert f"{people} learners on the roster" in said(visit("leaderboard", claims(name)))
 
 
+@pytest.mark.parametrize("page", ["leaderboard", "learner"])
+def test_a_rehired_person_is_shown_to_the_manager_of_the_new_team_only(
+    visit: Visit, company: None, send: Send, page: str
+) -> None:
+    send("user.deprovisioned", {"userId": "u-1", "email": "dana@acme.example"}, 30)
+    provision(send, "u-9", "dana@acme.example", "east")
+    query = {"leaderboard": {}, "learner": {"id": "mindtickle/u-1"}}[page]
+    east, west = (everything(visit(page, claims(name), **query)) for name in ("ines", "paul"))
+    assert "dana@" in east
+    assert "dana@" not in west
+
+
 # What outlasts a sign-in
 
 
@@ -423,11 +441,11 @@ def everything(app: AppTest) -> str:
     ("page", "query"),
     [
         ("leaderboard", {}),
-        ("leaderboard", {"board": "Teams"}),
+        ("leaderboard", {"board": "teams"}),
         ("leaderboard", {"team": "west"}),
         ("leaderboard", {"learner": "mindtickle/u-1"}),
         ("certifications", {}),
-        ("certifications", {"view": "Course completions"}),
+        ("certifications", {"view": "courses"}),
         ("learner", {"find": "acme"}),
         ("learner", {"id": "mindtickle/u-1"}),
     ],
@@ -450,9 +468,8 @@ def test_an_admin_sees_what_is_kept_from_managers(visit: Visit, company: None) -
 
 
 def test_what_is_cached_is_given_to_nobody_who_has_not_signed_in(ask: Ask, company: None) -> None:
-    version = ask(claims("ada"), data.version)
-    assert ask(claims("ada"), lambda: data.last_event(version)) is not None
-    for read in (lambda: data.last_event(version), data.version, data.teams, data.read):
+    assert ask(claims("ada"), lambda: data.query(catalog.newest_event_at)) is not None
+    for read in (lambda: data.query(catalog.newest_event_at), data.version, data.teams, data.read):
         assert isinstance(ask({}, read), RerunException)  # to where one can sign in
 
 
@@ -481,7 +498,7 @@ def test_the_documents_say_what_the_table_says() -> None:
 @pytest.mark.parametrize(
     ("role", "told"), [(Role.MANAGER, False), (Role.LEAD, True), (Role.ADMIN, True)]
 )
-def test_notes_and_owner_of_coaching_reach_those_only_who_coach(
+def test_notes_and_owner_of_coaching_reach_only_roles_that_coach(
     ask: Ask, company: None, store: Engine, role: Role, told: bool
 ) -> None:
     cases(store, {"owner": "Lea", "notes": "Struggles at home"})

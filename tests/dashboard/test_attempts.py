@@ -198,7 +198,7 @@ def test_a_connection_that_names_no_origin_is_nobodys(site: Site) -> None:
 
 
 def test_a_button_of_a_hidden_page_does_nothing_in_a_crafted_session(site: Site) -> None:
-    held = "view=Quarantine"
+    held = "view=quarantine"
     with opened(site, cookie(site, ADMIN)) as admins, opened(site, cookie(site, MANAGER)) as own:
         page = run(admins, "deliveries", held)
         replay = page.buttons["Replay"]

@@ -16,13 +16,13 @@ from tests.pages import PAGES
 
 VIEWS = [
     *((page, {}) for page in PAGES),
-    ("leaderboard", {"board": "Teams", "metric": "Average progress"}),
-    ("leaderboard", {"board": "Modules", "window": "All time"}),
+    ("leaderboard", {"board": "teams", "metric": "average"}),
+    ("leaderboard", {"board": "modules", "window": "all"}),
     ("leaderboard", {"learner": "mindtickle/u-2"}),
-    ("certifications", {"view": "Course completions"}),
+    ("certifications", {"view": "courses"}),
     ("coaching", {"item": "mindtickle/u-1/q-1"}),
-    ("deliveries", {"view": "Deliveries", "which": "All"}),
-    ("deliveries", {"view": "Quarantine", "delivery": "1"}),
+    ("deliveries", {"view": "deliveries", "which": "all"}),
+    ("deliveries", {"view": "quarantine", "delivery": "1"}),
     ("learner", {"id": "mindtickle/u-1"}),
     ("learner", {"find": "acme"}),
 ]
@@ -54,7 +54,7 @@ def test_a_page_opens_on_either_store(
     [
         ("leaderboard", {"learner": "mindtickle/\0"}),
         ("coaching", {"item": "mindtickle/u%00/q-1"}),
-        ("deliveries", {"view": "Deliveries", "search": "\0"}),
+        ("deliveries", {"view": "deliveries", "search": "\0"}),
         ("learner", {"id": "mindtickle/\0"}),
         ("learner", {"find": "\0"}),
         ("audit", {"search": "\0"}),

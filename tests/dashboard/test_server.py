@@ -170,8 +170,8 @@ def test_an_idle_session_is_closed() -> None:
 @pytest.mark.parametrize(
     ("address", "leads_to"),
     [
-        ("https://repboard.acme.example/deliveries?view=Quarantine",
-         "/deliveries?view=Quarantine"),
+        ("https://repboard.acme.example/deliveries?view=quarantine",
+         "/deliveries?view=quarantine"),
         ("/deliveries?view=A+B&view=C", "/deliveries?view=A+B&view=C"),
         ("/?team=west", "/?team=west"),
         ("/deliveries?view=x&embed=true&next=https://evil.example", "/deliveries?view=x"),

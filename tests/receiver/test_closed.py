@@ -125,7 +125,7 @@ def test_the_start_warns_of_each_short_secret_without_showing_it(
         said = warnings(receiver)
         shown = receiver.log.read_text()
     assert [line.split()[0] for line in said] == [
-        "MINDTICKLE_WEBHOOK_SECRET", "LESSONLY_AUTHORIZATION", "METRICS_TOKEN",
+        "METRICS_TOKEN", "LESSONLY_AUTHORIZATION", "MINDTICKLE_WEBHOOK_SECRET",
         "STANDARD_WEBHOOKS_SECRET",
     ]  # fmt: skip
     assert all("could be guessed: " in line for line in said)

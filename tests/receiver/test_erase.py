@@ -24,6 +24,7 @@ from shared.bulk import table_of
 from shared.database import open_engine
 from shared.models import (
     AuditLog,
+    CertificateRenewal,
     CoachingCase,
     Delivery,
     Erased,
@@ -98,6 +99,11 @@ def fill(engine: Engine) -> None:
             case(1, "u-dana", owner="lead@acme.example", notes="Dana Brooks was ill"),
             case(2, "u-paul", owner=DANA, notes=f"Ask {DANA} or jor{DANA}."),
         ])  # fmt: skip
+        connection.execute(insert(table_of(CertificateRenewal)), [
+            {"vendor": V, "user_id": "u-dana", "cert_name": "Sales", "expired_at": AT,
+             "renewed_at": AT, "renewed_by": "lead@acme.example"},
+        ])  # fmt: skip
+        note(connection, "lead@acme.example", "mark renewed", "renewal 1", "Sales of Dana Brooks")
         note(connection, "lead@acme.example", "flag", "case 1", "Pricing of Dana Brooks at 40 %")
         note(connection, "lead@acme.example", "change", "case 2", f"owner nobody → {DANA}")
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from receiver.vendors import innovative_educators
 from receiver.vendors.base import Incoming, Rejected, Unreadable, VendorEvent
+from receiver.vendors.innovative_educators import InnovativeEducatorsSettings
 from shared.facts import Completed, Identified
 from shared.outcomes import Outcome
-from shared.settings import ReceiverSettings, SettingsError
+from shared.settings import SettingsError
 from tests import playing
 from tests.receiver.vendor_cases import NOW, SecurityCases, json_values, kept, only_refuses, served
 
@@ -130,7 +131,7 @@ def test_an_allowlist_with_a_wrong_entry_stops_the_start_with_one_line(
 ) -> None:
     monkeypatch.setenv("INNOVATIVE_EDUCATORS_ALLOWED_IPS", value)
     with pytest.raises(SettingsError) as wrong:
-        ReceiverSettings.load()
+        InnovativeEducatorsSettings.load()
     line = str(wrong.value)
     assert line.startswith(f"INNOVATIVE_EDUCATORS_ALLOWED_IPS: {complaint}")
     assert "\n" not in line

@@ -17,14 +17,14 @@ from receiver.replay import Replayed, replay
 from receiver.simulator import SCENARIOS, Plan, Play, Summary, mindtickle, simulate
 from receiver.simulator.base import Delivery, Fault
 from receiver.simulator.deliverer import Deliverer
+from receiver.vendors import vendor_facts
 from receiver.vendors.mindtickle import TIMESTAMP
 from shared.diagnosis import Evidence, Severity, diagnose
 from shared.models import Delivery as DeliveryRow
 from shared.models import Event
 from shared.queries import deliveries, evidence
 from shared.retries import Attempt, Schedule, chain
-from shared.settings import Settings
-from shared.vendors import vendor_facts
+from shared.settings import ReceiverSettings
 from shared.verdict import Clock, Level, Traffic, verdict
 from tests import playing
 from tests.conftest import FreshStore
@@ -34,7 +34,7 @@ from tests.stores import count as count_rows
 from tests.stores import empty, rows
 
 SECOND = timedelta(seconds=1)
-SETTINGS = Settings(
+SETTINGS = ReceiverSettings(
     _env_file=None, mindtickle_retry_delays=(4, 15, 60), mindtickle_suspend_after=60
 )
 MINDTICKLE = vendor_facts(SETTINGS)[V]
@@ -206,7 +206,7 @@ def missed_before(occurred_at: datetime, received_at: datetime) -> int:
     """Attempts that never reached us. A second of the schedule stands for 75: less than the
     minute that `shared.retries` allows for clocks and queues would be lost in it."""
     stretched = occurred_at + 75 * (received_at - occurred_at)
-    schedule = Schedule.of([75 * sec for sec in SETTINGS.mindtickle_retry_delays], "gaps")
+    schedule = Schedule.of([75 * sec for sec in (4, 15, 60)], "gaps")
     return chain([Attempt(stretched, taken=True)], schedule, stretched, occurred_at).missed
 
 

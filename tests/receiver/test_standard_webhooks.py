@@ -14,9 +14,15 @@ from hypothesis import strategies as st
 from receiver.pipeline import judge
 from receiver.vendors import standard_webhooks
 from receiver.vendors.base import Incoming, Rejected, Unreadable, VendorEvent
-from receiver.vendors.standard_webhooks import ID, SIGNATURE, TIMESTAMP, sign
+from receiver.vendors.standard_webhooks import (
+    ID,
+    SIGNATURE,
+    TIMESTAMP,
+    StandardWebhooksSettings,
+    sign,
+)
 from shared.outcomes import Outcome
-from shared.settings import ReceiverSettings, SettingsError
+from shared.settings import SettingsError
 from tests import playing
 from tests.receiver.vendor_cases import NOW, SigningCases, json_values, kept, only_refuses, served
 
@@ -197,7 +203,7 @@ def test_a_secret_that_is_none_stops_the_start_with_one_line_that_does_not_show_
 ) -> None:
     monkeypatch.setenv("STANDARD_WEBHOOKS_SECRET", value)
     with pytest.raises(SettingsError) as wrong:
-        ReceiverSettings.load()
+        StandardWebhooksSettings.load()
     place = 2 if "," in value else 1
     assert str(wrong.value) == (
         f"STANDARD_WEBHOOKS_SECRET: value {place} is not whsec_ followed by base64"
@@ -218,7 +224,7 @@ def test_a_secret_in_another_spelling_stops_the_start_with_what_to_change(
 ) -> None:
     monkeypatch.setenv("STANDARD_WEBHOOKS_SECRET", value)
     with pytest.raises(SettingsError) as wrong:
-        ReceiverSettings.load()
+        StandardWebhooksSettings.load()
     begin = f"STANDARD_WEBHOOKS_SECRET: value {place} is not whsec_ followed by base64: "
     assert str(wrong.value).startswith(begin)
     assert hint in str(wrong.value)
@@ -232,7 +238,7 @@ def test_a_secret_without_its_padding_is_the_same_secret() -> None:
 
 
 def test_a_secret_is_not_shown_when_settings_are_printed() -> None:
-    shown = repr(ReceiverSettings(_env_file=None, standard_webhooks_secret=playing.WHSEC))  # type: ignore[arg-type]
+    shown = repr(StandardWebhooksSettings(_env_file=None, standard_webhooks_secret=playing.WHSEC))  # type: ignore[arg-type]
     assert playing.WHSEC not in shown
     assert repr(KEY)[2:-1] not in shown
 

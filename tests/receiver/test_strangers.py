@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from receiver.replay import Replayed, replay
+from receiver.vendors import vendor_facts
 from receiver.vendors.base import Incoming
 from shared.diagnosis import Evidence, Severity, diagnose
 from shared.models import Delivery, DeliveryHourly, Event, Quarantine
 from shared.outcomes import STRANGERS_LISTED, Outcome, Sender
 from shared.queries import deliveries, failures, missing
 from shared.queries.evidence import gather
-from shared.settings import Settings
-from shared.vendors import vendor_facts
+from shared.settings import ReceiverSettings, Settings
 from tests import playing
 from tests.conftest import FreshStore
 from tests.holding import V, incoming, of_body, take, vendor
@@ -29,7 +29,7 @@ NOW = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)  # a Tuesday
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 OURS = vendor(SECRET)
-MINDTICKLE = vendor_facts(Settings(_env_file=None))[V]
+MINDTICKLE = vendor_facts(ReceiverSettings(_env_file=None))[V]
 
 
 def unsigned(number: int, at: datetime = NOW) -> Incoming:

@@ -1,7 +1,7 @@
-"""What must hold for every vendor, whatever it trusts. Each vendor's tests inherit these cases.
+"""What must hold for every vendor. The tests of each vendor inherit these cases.
 
-`SecurityCases` is for all of them, `HeaderCases` for those that a header lets in, `SigningCases`
-for those whose header signs the body.
+`SecurityCases` is for every vendor, `HeaderCases` for those with a credential in a header,
+`SigningCases` for those with a header that signs the body.
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from receiver.pipeline import joined, judge
 from receiver.replay import as_it_came
 from receiver.store import Entry
-from receiver.vendors import configured
+from receiver.vendors import configured, vendor_facts
 from receiver.vendors.base import Incoming, KeptEvent, Rejected, Unreadable, Vendor, VendorEvent
 from shared.bulk import encode
 from shared.outcomes import Outcome, Sender
@@ -31,7 +31,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 
 
 def settings(**values: str) -> ReceiverSettings:
-    """Settings as from the environment, with nothing else set."""
+    """Settings as read from the environment, with nothing else set."""
     return ReceiverSettings(_env_file=None, **values)  # type: ignore[arg-type]
 
 
@@ -74,15 +74,15 @@ class SecurityCases(ABC):
 
     @abstractmethod
     def genuine(self) -> Incoming:
-        """A delivery of the vendor's, as it comes at NOW."""
+        """A delivery of the vendor that arrives at NOW."""
 
     @abstractmethod
     def bare(self) -> Incoming:
-        """The same without what lets it in."""
+        """The same without its credential."""
 
     @abstractmethod
     def forged(self) -> Incoming:
-        """The same from somebody else."""
+        """The same from another sender."""
 
     def refusal(self, delivery: Incoming) -> Outcome:
         vendor = served(self.slug, **self.settings)
@@ -137,7 +137,7 @@ class SecurityCases(ABC):
 
     @abstractmethod
     def misconfigured(self) -> Mapping[str, str]:
-        """Settings of an admin who got the credential wrong: nobody's, not that of `forged`."""
+        """Settings with a wrong credential, and not that of `forged`."""
 
     def again(self, delivery: Incoming) -> Entry:
         """A delivery held under the wrong settings, and verified again under the right ones."""
@@ -182,7 +182,7 @@ ALMOST: Mapping[str, Callable[[bytes], bytes]] = {
 
 
 class HeaderCases(SecurityCases):
-    """A vendor that a header lets in."""
+    """A vendor with a credential in a header."""
 
     credential: ClassVar[str]
     """That header's name."""
@@ -195,6 +195,9 @@ class HeaderCases(SecurityCases):
 
     def bare(self) -> Incoming:
         return self.sent_as(None)
+
+    def test_no_page_shows_the_credential(self) -> None:
+        assert self.credential in vendor_facts(settings())[self.slug].secret_headers
 
     def test_an_empty_credential_is_a_missing_one(self) -> None:
         assert self.refusal(self.sent_as(b"")) is self.missing

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from receiver.vendors import vendor_facts
 from shared.diagnosis import (
     Evidence,
     Failing,
@@ -19,12 +20,11 @@ from shared.diagnosis import (
 from shared.outages import Outage
 from shared.outcomes import Outcome
 from shared.retries import Forecast, Silence, suspension
-from shared.settings import Settings
-from shared.vendors import vendor_facts
+from shared.settings import ReceiverSettings
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
-VENDORS = vendor_facts(Settings(_env_file=None))
+VENDORS = vendor_facts(ReceiverSettings(_env_file=None))
 HEALTHY = Evidence(
     vendor=VENDORS["mindtickle"],
     failures={},

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from dashboard.settings import DashboardSettings
-from receiver.vendors import ADAPTERS
+from receiver.vendors import ADAPTERS, configured, known_variables
+from receiver.vendors.lessonly import LessonlySettings
+from receiver.vendors.mindtickle import MindTickleSettings
 from shared.settings import (
     OF_THE_DASHBOARD,
-    OURS,
     ReceiverSettings,
     Settings,
     SettingsError,
@@ -24,8 +25,16 @@ from tests.running import ROOT
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing set, and no `.env`."""
     monkeypatch.chdir(tmp_path)
-    for name in ReceiverSettings.model_fields:
+    names, _ = known_variables()
+    for name in (*ReceiverSettings.model_fields, *names):
         monkeypatch.delenv(name.upper(), raising=False)
+
+
+def value_of(variable: str) -> object:
+    """What a setting of the receiver or of one of its vendors is read as."""
+    kinds = (ReceiverSettings, *(adapter.settings for adapter in ADAPTERS.values()))
+    (kind,) = (kind for kind in kinds if variable.lower() in kind.model_fields)
+    return getattr(kind.load(), variable.lower())
 
 
 def test_without_any_setting_the_defaults_serve_this_machine_only() -> None:
@@ -33,7 +42,7 @@ def test_without_any_setting_the_defaults_serve_this_machine_only() -> None:
     assert settings.database_url == "sqlite:///repboard.db"
     assert (settings.receiver_host, settings.receiver_port) == ("127.0.0.1", 8000)
     assert (settings.dashboard_host, settings.dashboard_port) == ("127.0.0.1", 8501)
-    assert settings.mindtickle_webhook_secret == ()
+    assert configured(settings) == {}
     assert settings.max_body_bytes == 1024 * 1024
     assert settings.trusted_proxy_hops == 0
     assert settings.timestamp_tolerance_past == 24 * 3600
@@ -95,7 +104,7 @@ def test_a_wrong_setting_is_one_line_that_names_the_variable(
     monkeypatch.setenv("MINDTICKLE_WEBHOOK_SECRET", "whsec-hidden")
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError) as wrong:
-        ReceiverSettings.load()
+        configured(ReceiverSettings.load())
     line = str(wrong.value)
     assert line.startswith(f"{variable}: ")
     assert "\n" not in line
@@ -150,7 +159,7 @@ def test_several_secrets_are_separated_by_commas(
     monkeypatch: pytest.MonkeyPatch, value: str, secrets: list[str]
 ) -> None:
     monkeypatch.setenv("MINDTICKLE_WEBHOOK_SECRET", value)
-    found = ReceiverSettings.load().mindtickle_webhook_secret
+    found = MindTickleSettings.load().mindtickle_webhook_secret
     assert [secret.get_secret_value() for secret in found] == secrets
 
 
@@ -182,7 +191,7 @@ def test_quotes_and_unseen_signs_in_what_others_gave_stop_the_start_by_name(
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError) as wrong:
-        ReceiverSettings.load()
+        configured(ReceiverSettings.load())
     assert str(wrong.value).startswith(f"{variable}: ")
     assert said in str(wrong.value)
     assert GOOD[9:] not in str(wrong.value)
@@ -193,7 +202,7 @@ def test_one_of_several_secrets_in_quotes_is_named_by_its_place(
 ) -> None:
     monkeypatch.setenv("LESSONLY_AUTHORIZATION", 'Bearer one, "hunter2"')
     with pytest.raises(SettingsError, match=r"^LESSONLY_AUTHORIZATION: value 2 stands in quotes"):
-        ReceiverSettings.load()
+        configured(ReceiverSettings.load())
 
 
 @pytest.mark.parametrize("variable", OF_OTHERS)
@@ -201,9 +210,9 @@ def test_blanks_around_what_others_gave_are_dropped(
     monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, f" {GOOD}\t\r\n")
-    spaced = getattr(ReceiverSettings.load(), variable.lower())
+    spaced = value_of(variable)
     monkeypatch.setenv(variable, GOOD)
-    assert spaced == getattr(ReceiverSettings.load(), variable.lower())
+    assert spaced == value_of(variable)
 
 
 @pytest.mark.parametrize("value", ['it\'s "one" $of %s \\them', "ab'cd'", "schl\u00fcssel", 'a"'])
@@ -211,7 +220,7 @@ def test_quotes_and_blanks_inside_a_secret_belong_to_it(
     monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setenv("LESSONLY_AUTHORIZATION", value)
-    (found,) = ReceiverSettings.load().lessonly_authorization
+    (found,) = LessonlySettings.load().lessonly_authorization
     assert found.get_secret_value() == value
 
 
@@ -233,7 +242,7 @@ def test_a_value_in_the_env_file_is_read_as_the_example_says(
     tmp_path: Path, written: str, read: str
 ) -> None:
     (tmp_path / ".env").write_text(f"\ufeffLESSONLY_AUTHORIZATION={written}\n", newline="")
-    (found,) = ReceiverSettings.load().lessonly_authorization
+    (found,) = LessonlySettings.load().lessonly_authorization
     assert found.get_secret_value() == read
 
 
@@ -260,34 +269,33 @@ def test_an_env_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 def test_a_variable_that_looks_like_a_setting_and_is_none_is_named(
     variable: str, meant: str | None
 ) -> None:
-    (line,) = misspelt([variable, "RECEIVER_PORT", "database_url", "PATH", "PYTHONPATH", "HOME"])
+    others = ("RECEIVER_PORT", "database_url", "PATH", "PYTHONPATH", "HOME")
+    (line,) = misspelt([variable, *others], *known_variables())
     assert line.startswith(f"{variable} is no setting and has no effect")
     assert line.endswith(f": is {meant} meant?") is (meant is not None)
 
 
 def test_no_setting_of_ours_is_taken_for_a_misspelt_one() -> None:
     known = {*ReceiverSettings.model_fields, *DashboardSettings.model_fields}
-    assert list(misspelt(name.upper() for name in known)) == []
+    names, prefixes = known_variables()
+    assert list(misspelt([one.upper() for one in {*known, *names}], names, prefixes)) == []
     assert known == ReceiverSettings.model_fields.keys() | OF_THE_DASHBOARD
-
-
-def test_what_begins_with_the_name_of_a_vendor_looks_like_a_setting() -> None:
-    assert {f"{slug.replace('-', '_')}_" for slug in ADAPTERS} < set(OURS)
 
 
 def test_the_example_names_each_variable_once_and_only_settings(tmp_path: Path) -> None:
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     names = re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)
     assert len(names) == len(set(names))
-    assert list(misspelt(names)) == []
+    assert list(misspelt(names, *known_variables())) == []
     shutil.copy(ROOT / ".env.example", tmp_path / ".env")
-    assert ReceiverSettings.load() == ReceiverSettings(_env_file=None)
+    for kind in (ReceiverSettings, *(adapter.settings for adapter in ADAPTERS.values())):
+        assert kind.load().model_dump() == kind(_env_file=None).model_dump()
 
 
 def test_a_secret_is_not_shown_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINDTICKLE_WEBHOOK_SECRET", "whsec-hidden")
     monkeypatch.setenv("MINDTICKLE_API_TOKEN", "api-hidden")
-    settings = ReceiverSettings.load()
+    settings = MindTickleSettings.load()
     shown = itertools.chain(
         (repr(settings), str(settings)), map(str, settings.model_dump().items())
     )
@@ -309,11 +317,11 @@ def test_the_api_is_asked_over_https_or_on_this_machine(
     monkeypatch: pytest.MonkeyPatch, url: str, taken: str
 ) -> None:
     monkeypatch.setenv("MINDTICKLE_API_URL", url)
-    assert ReceiverSettings.load().mindtickle_api_url == taken
+    assert MindTickleSettings.load().mindtickle_api_url == taken
 
 
 def test_without_an_address_the_api_is_mindtickles_own() -> None:
-    settings = ReceiverSettings.load()
+    settings = MindTickleSettings.load()
     assert settings.mindtickle_api_url == "https://api.mindtickle.com"
     assert settings.mindtickle_api_token is None
 

@@ -1,10 +1,17 @@
-"""What the guides of the vendors say of their retries."""
+"""The facts of the vendors: what their guides say, and how the dashboard gets them."""
 
-from receiver.vendors import ADAPTERS
-from shared.settings import Settings
-from shared.vendors import vendor_facts
+import pytest
+from sqlalchemy import Engine
 
-VENDORS = vendor_facts(Settings(_env_file=None))
+from receiver.vendors import ADAPTERS, note_vendors, vendor_facts
+from shared.models import Vendor
+from shared.queries.vendors import configured
+from shared.queries.vendors import vendor_facts as vendor_facts_in
+from shared.settings import ReceiverSettings, Tolerances
+from shared.vendors import FACTS, ProgressFields, VendorFacts, variable_prefix
+from tests.stores import rows
+
+VENDORS = vendor_facts(ReceiverSettings(_env_file=None))
 
 
 def minutes(slug: str) -> list[float]:
@@ -33,11 +40,56 @@ def test_standard_webhooks_come_again_for_three_days_as_the_specification_has_it
     assert VENDORS["standard-webhooks"].suspend_after is None
 
 
-def test_every_vendor_that_can_be_served_has_its_facts() -> None:
-    assert VENDORS.keys() == ADAPTERS.keys()
+@pytest.mark.parametrize("facts", VENDORS.values(), ids=VENDORS)
+def test_facts_come_back_from_the_store_as_they_were_noted(facts: VendorFacts) -> None:
+    assert FACTS.validate_json(FACTS.dump_json(facts)) == facts
+
+
+def test_a_start_notes_again_which_vendors_are_configured(store: Engine) -> None:
+    def noted(**settings: str) -> list[str]:
+        note_vendors(store, ReceiverSettings(_env_file=None, **settings))
+        with store.connect() as connection:
+            assert vendor_facts_in(connection) == VENDORS
+            return [one.name for one in configured(connection)]
+
+    assert noted(lessonly_authorization="x", mindtickle_webhook_secret="whsec-hidden") == [
+        "MindTickle", "Seismic Learning (Lessonly)",
+    ]  # fmt: skip
+    assert noted(mindtickle_webhook_secret="whsec-hidden") == ["MindTickle"]
+    assert not any("-hidden" in one.facts for one in rows(store, Vendor))
+
+
+def test_the_slug_of_a_vendor_is_in_its_facts_and_in_the_names_of_its_settings() -> None:
+    assert {slug: one.slug for slug, one in VENDORS.items()} == {slug: slug for slug in ADAPTERS}
+    for slug, adapter in ADAPTERS.items():
+        own = adapter.settings.model_fields.keys() - Tolerances.model_fields.keys()
+        assert all(name.startswith(variable_prefix(slug)) for name in own)
+
+
+PROGRESS = ProgressFields("module.progress", "data.moduleId", "data.moduleName", "data.progressPct")
+
+
+@pytest.mark.parametrize(
+    ("payload", "read"),
+    [
+        ('{"data": {"moduleId": "m-1", "moduleName": "Calls", "progressPct": 40}}',
+         ("m-1", "Calls", 40)),
+        ('{"data": {"moduleId": 7, "progressPct": "40"}}', ("7", "7", 40)),
+        ('{"data": {"moduleId": 7}}', None),
+        ('{"data": {"moduleId": 7, "progressPct": [40]}}', None),
+        ('{"data": [7]}', None),
+        ("[]", None),
+        ("", None),
+        ("[" * 100_000, None),
+    ],
+)  # fmt: skip
+def test_progress_is_read_from_where_the_vendor_has_it(
+    payload: str, read: tuple[str, str, float] | None
+) -> None:
+    assert PROGRESS.read(payload) == read
 
 
 def test_the_delays_are_settings() -> None:
-    settings = Settings(_env_file=None, lessonly_retry_delays="60,120")  # type: ignore[arg-type]
+    settings = ReceiverSettings(_env_file=None, lessonly_retry_delays="60,120")
     offsets = vendor_facts(settings)["lessonly"].schedule.offsets
     assert [at.total_seconds() for at in offsets] == [0, 60, 180]

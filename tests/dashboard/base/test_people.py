@@ -112,7 +112,7 @@ def test_the_average_of_a_team_of_few_is_told_only_to_a_role_that_sees_names(
     open_page: Open, monkeypatch: pytest.MonkeyPatch, how: str, told: float | None
 ) -> None:
     monkeypatch.setenv("NAMES_ADMIN", how)
-    (row,) = open_page(board="Teams").dataframe[0].value.to_dict("records")
+    (row,) = open_page(board="teams").dataframe[0].value.to_dict("records")
     assert (row["team_id"], row["members"]) == ("west", 1)
     assert (None if pd.isna(row["average"]) else row["average"]) == told
 

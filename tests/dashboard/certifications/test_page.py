@@ -5,7 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
+from dashboard.base.pieces import plain
+from dashboard.certifications import marks
+from shared.certificates import Expiry, mark_renewed
 from shared.facts import Completed, Expired, Provisioned
+from shared.models import AuditLog
+from tests import stores
 from tests.dashboard.conftest import Open, Send
 from tests.hostile import HOSTILE
 from tests.pages import rows, written
@@ -47,6 +52,50 @@ def test_the_most_urgent_certificates_come_first_with_what_is_left(open_page: Op
 
 
 @pytest.mark.usefixtures("certified")
+def test_renewed_certificates_are_listed_apart_with_who_or_what_renewed_them(
+    open_page: Open, store: Engine
+) -> None:
+    fold(
+        store,
+        [
+            Completed(V, "3", "bob", "c-2", "EXPERT", None, NOW - DAY),
+            Expired(V, "cy", "Expert", NOW + 5.5 * DAY, None, NOW + 5.5 * DAY),
+        ],
+    )
+    with store.begin() as connection:
+        mark_renewed(connection, "lea", Expiry(V, "ann", "Expert", NOW - 9 * DAY))
+    page = open_page("certifications")
+    said = written(page)
+    assert "**0 overdue** and **0 due within 30 days**, of 1 expired certificate, held by 1" in said
+    assert "**1 certificate expires** within 30 days. Renewed, and not counted: 2." in said
+    assert "does not report renewals" in said
+    listed, renewed = (table.value for table in page.dataframe if "stands" in table.value)
+    assert sorted(listed["learner"]) == ["cy@x.com", "cy@x.com"]
+    day = f"{NOW - DAY:%-d %b %Y}"
+    assert sorted(zip(renewed["learner"], renewed["stands"], renewed["mark"], strict=True)) == [
+        ("ann@x.com", f"✓ Marked by lea, {NOW:%-d %b %Y}", "Undo"),
+        ("bob@x.com", f"✓ Course completed, {day}", ""),
+    ]
+
+
+@pytest.mark.usefixtures("certified")
+def test_a_mark_is_set_and_undone_in_a_dialog_that_names_the_certificate(
+    open_page: Open, store: Engine
+) -> None:
+    page = open_page("certifications")
+    page.session_state[marks.ASKED] = page.session_state[marks.LISTED]["Mark renewed"][0]
+    page.run()
+    assert plain("Expert, ann@x.com") in written(page)
+    next(one for one in page.button if one.label == "Mark as renewed").click().run()
+    assert "**0 overdue**" in written(page)
+    page.session_state[marks.ASKED] = page.session_state[marks.LISTED]["Undo"][0]
+    page.run()
+    next(one for one in page.button if one.label == "Undo").click().run()
+    assert "**1 overdue**" in written(page)
+    assert [one.action for one in stores.rows(store, AuditLog)] == ["mark renewed", "undo renewal"]
+
+
+@pytest.mark.usefixtures("certified")
 def test_team_and_leavers_are_filters_in_the_address(open_page: Open) -> None:
     page = open_page("certifications", team="east", leavers="true")
     assert [row["learner"] for row in rows(page, "stands")] == ["gone@x.com", "bob@x.com"]
@@ -54,7 +103,7 @@ def test_team_and_leavers_are_filters_in_the_address(open_page: Open) -> None:
 
 @pytest.mark.usefixtures("certified")
 def test_completions_of_the_window_are_listed_and_counted_by_course(open_page: Open) -> None:
-    page = open_page("certifications", view="Course completions")
+    page = open_page("certifications", view="courses")
     (completion,) = rows(page, "completed_at")
     assert (completion["learner"], completion["course"], completion["score"]) == (
         "ann@x.com",
@@ -62,7 +111,7 @@ def test_completions_of_the_window_are_listed_and_counted_by_course(open_page: O
         80,
     )
     assert completion["report_url"] == "https://x.example/1"
-    page = open_page("certifications", view="Course completions", window="All time")
+    page = open_page("certifications", view="courses", window="all")
     (course,) = rows(page, "completions")
     assert (course["course_name"], course["completions"], course["average"]) == ("Basics", 2, 80)
 
@@ -70,7 +119,7 @@ def test_completions_of_the_window_are_listed_and_counted_by_course(open_page: O
 @pytest.mark.usefixtures("company")
 @pytest.mark.parametrize(
     ("view", "said"),
-    [("Certificates", "certification.expired"), ("Course completions", "No course was completed")],
+    [("certificates", "certification.expired"), ("courses", "No course completed")],
 )
 def test_where_there_is_nothing_the_page_says_why(open_page: Open, view: str, said: str) -> None:
     page = open_page("certifications", view=view)
@@ -88,9 +137,9 @@ def test_hostile_text_stays_in_cells(open_page: Open, store: Engine) -> None:
             Completed(V, "c", HOSTILE, HOSTILE, HOSTILE, 1, NOW - DAY / 4, "javascript:alert(1)"),
         ],
     )
-    (row,) = rows(open_page("certifications", view="Certificates"), "stands")
+    (row,) = rows(open_page("certifications", view="certificates"), "stands")
     assert row["cert_name"] == HOSTILE
-    page = open_page("certifications", view="Course completions")
+    page = open_page("certifications", view="courses")
     (row,) = rows(page, "completed_at")
     assert "report_url" not in row
     assert "onerror" not in written(page)

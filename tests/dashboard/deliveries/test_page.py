@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl
 
 import pytest
 from sqlalchemy import Engine, insert
@@ -116,7 +117,7 @@ def test_after_an_outage_the_page_says_how_many_events_arrived(
 @pytest.mark.usefixtures("company")
 def test_a_failed_delivery_is_listed_with_its_reason(open_page: Open, send: Send) -> None:
     refuse(send, 1)
-    (row,) = open_page("deliveries", view="Deliveries").dataframe[0].value.to_dict("records")
+    (row,) = open_page("deliveries", view="deliveries").dataframe[0].value.to_dict("records")
     assert row["words"] == "Wrong signature"
     assert "MINDTICKLE_WEBHOOK_SECRET" in row["reason"]
     assert row["event_type"] == "module.progress"
@@ -136,7 +137,7 @@ def test_causes_count_events_and_attempts_and_give_their_commonest_reason(
 
 @pytest.mark.usefixtures("company")
 def test_no_cell_of_an_accepted_delivery_is_unknown(open_page: Open) -> None:
-    listed = open_page("deliveries", view="Deliveries", which="All").dataframe[0].value
+    listed = open_page("deliveries", view="deliveries", which="all").dataframe[0].value
     assert set(listed["reason"]) == {"–"}
     assert not listed.drop(columns="id", errors="ignore").isna().to_numpy().any()
 
@@ -173,7 +174,7 @@ def test_an_address_of_no_list_or_no_time_says_so(open_page: Open, wrong: dict[s
 def test_the_outcome_filter_in_the_address_limits_the_list(open_page: Open, send: Send) -> None:
     refuse(send, 1)
     send("module.progress", {"userId": "u-1"})
-    page = open_page("deliveries", view="Deliveries", outcome="Not understood")
+    page = open_page("deliveries", view="deliveries", outcome="unreadable")
     assert page.dataframe[0].value["words"].tolist() == ["Not understood"]
 
 
@@ -191,7 +192,7 @@ def test_the_outcome_filter_in_the_address_limits_the_list(open_page: Open, send
 def test_the_search_finds_deliveries_by_learner_address_or_type(
     open_page: Open, words: str, found: int
 ) -> None:
-    page = open_page("deliveries", view="Deliveries", which="All", search=words)
+    page = open_page("deliveries", view="deliveries", which="all", search=words)
     assert len(page.dataframe[0].value if page.dataframe else ()) == found
 
 
@@ -200,7 +201,7 @@ def test_a_refused_event_is_in_the_chains_until_it_is_recovered(
     open_page: Open, send: Send
 ) -> None:
     refuse(send, 1)
-    (row,) = open_page("deliveries", view="Attempt chains").dataframe[0].value.to_dict("records")
+    (row,) = open_page("deliveries", view="chains").dataframe[0].value.to_dict("records")
     assert (row["attempt"], row["state"]) == ("1 of 5", "waiting for a retry")
 
 
@@ -229,7 +230,7 @@ def test_asking_for_a_replay_writes_a_request_for_a_receiver(
     open_page: Open, store: Engine, send: Send
 ) -> None:
     refuse(send, 2)
-    page = open_page("deliveries", view="Quarantine")
+    page = open_page("deliveries", view="quarantine")
     page.button(key="dry_mindtickle").click().run()
     request = stores.row(store, ReplayRequest)
     assert (request.vendor, request.outcome, request.dry_run, request.state) == (
@@ -268,7 +269,7 @@ def test_payload_text_reaches_no_markdown_and_no_html(
     pages = [open_page(name) for name in ("leaderboard", "coaching")]
     pages += [
         open_page("deliveries", view=view, delivery=delivery)
-        for view in ("Diagnosis", "Attempt chains", "Deliveries", "Quarantine")
+        for view in ("diagnosis", "chains", "deliveries", "quarantine")
         for delivery in ("1", "4")
     ]
     for page in pages:
@@ -309,7 +310,7 @@ def two_vendors(store: Engine) -> None:
 
 @pytest.mark.usefixtures("two_vendors")
 def test_with_several_vendors_each_delivery_and_finding_names_its_vendor(open_page: Open) -> None:
-    listed = open_page("deliveries", view="Deliveries").dataframe[-1].value
+    listed = open_page("deliveries", view="deliveries").dataframe[-1].value
     assert set(listed["vendor"]) == {"MindTickle", "Seismic Learning (Lessonly)"}
     titles = [one.label for one in open_page("deliveries").expander]
     assert any(title.startswith("Seismic Learning (Lessonly): ") for title in titles)
@@ -324,8 +325,22 @@ def test_findings_that_lose_events_come_first_of_all_vendors(open_page: Open, se
 
 
 @pytest.mark.usefixtures("two_vendors")
+def test_each_cause_has_its_vendor_and_each_finding_links_to_its_own_deliveries(
+    open_page: Open,
+) -> None:
+    page = open_page("deliveries")
+    causes = [(row["Vendor"], row["Cause"]) for row in page.table[0].value.to_dict("records")]
+    assert sorted(causes) == [
+        ("MindTickle", "Wrong signature"),
+        ("Seismic Learning (Lessonly)", "Wrong credentials"),
+    ]
+    links = [one.proto.url for one in page.get("link_button")]
+    assert {"mindtickle", "lessonly"} == {dict(parse_qsl(one[1:]))["vendor"] for one in links}
+
+
+@pytest.mark.usefixtures("two_vendors")
 def test_the_vendor_filter_limits_verdict_and_list(open_page: Open) -> None:
-    page = open_page("deliveries", view="Deliveries", vendor="Seismic Learning (Lessonly)")
+    page = open_page("deliveries", view="deliveries", vendor="lessonly")
     assert "of 1 accepted" in page.warning[0].value
     assert page.dataframe[-1].value["words"].tolist() == ["Wrong credentials"]
 

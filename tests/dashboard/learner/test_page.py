@@ -45,9 +45,9 @@ def test_a_learner_has_an_address_that_says_who_it_is_and_where_they_stand(
 
 @pytest.mark.usefixtures("company")
 @pytest.mark.parametrize("asked", ["mindtickle/nobody", "u-1", "/", "%", "mindtickle/\0", HOSTILE])
-def test_an_address_of_nobody_says_so_and_offers_the_search(open_page: Open, asked: str) -> None:
+def test_an_unknown_address_says_so_and_offers_the_search(open_page: Open, asked: str) -> None:
     page = open_page("learner", id=asked)
-    assert page.warning[0].value == "There is no such learner here."
+    assert page.warning[0].value == "No learner with this ID, or not on your teams."
     assert page.text_input[0].label == "Find a learner"
     assert not page.dataframe
 
@@ -59,7 +59,7 @@ def test_a_search_leads_to_the_learner(open_page: Open) -> None:
     assert link.label == plain("dana@acme.example · west")
     assert "mindtickle%2Fu-1" in link.proto.query_string
     page.text_input[0].set_value("zoe").run()
-    assert "Nobody here" in page.info[0].value
+    assert "No learner with this" in page.info[0].value
 
 
 @pytest.mark.usefixtures("company")

@@ -57,11 +57,19 @@ def reference(facts: Iterable[Fact]) -> dict[str, list[tuple[Any, ...]]]:
         "learner": [a_learner(group) for group in people_in(everything)],
         "roster_change": sorted(
             [
-                (*one[:2], one.provisioned_at, "joined", *one[4:6], None)
+                (*one[:2], one.provisioned_at, "joined", *one[4:6], None, one.provisioned_at)
                 for one in latest_change(by_kind.get(Provisioned, ()))
             ]
             + [
-                (*one[:2], one.leaves_at or one.deprovisioned_at, "left", None, None, one.reason)
+                (
+                    *one[:2],
+                    one.leaves_at or one.deprovisioned_at,
+                    "left",
+                    None,
+                    None,
+                    one.reason,
+                    one.deprovisioned_at,
+                )
                 for one in latest_change(by_kind.get(Deprovisioned, ()))
             ]
         ),
@@ -93,7 +101,8 @@ def people_in(facts: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def latest_change(facts: Iterable[Any]) -> list[Any]:
-    """Of several changes of a person at one moment the one with the greatest words."""
+    """Of several changes of a person at one moment the one that was said last, and of those the one
+    with the greatest words."""
     told = {Provisioned: (4, 5), Deprovisioned: (4,)}
 
     def at(fact: Any) -> Any:
@@ -102,7 +111,12 @@ def latest_change(facts: Iterable[Any]) -> list[Any]:
         return fact.leaves_at or fact.deprovisioned_at
 
     best: dict[Any, Any] = {}
-    for fact in sorted(facts, key=lambda one: words(*(one[n] for n in told[type(one)]))):
+    said = {Provisioned: "provisioned_at", Deprovisioned: "deprovisioned_at"}
+
+    def order(one: Any) -> Any:
+        return getattr(one, said[type(one)]), words(*(one[n] for n in told[type(one)]))
+
+    for fact in sorted(facts, key=order):
         best[fact.vendor, fact.user_id, at(fact)] = fact
     return list(best.values())
 

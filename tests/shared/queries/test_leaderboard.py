@@ -191,12 +191,14 @@ def test_a_team_is_ranked_by_its_average_per_active_member_so_that_size_does_not
     assert of_teams(connection) == [(1, "small", 1, 1, 20, 20), (2, "big", 4, 2, 60, 15)]
 
 
-def test_a_team_counts_its_leavers_as_members_when_they_are_asked_for(
+def test_by_todays_team_leavers_are_members_when_they_are_asked_for(
     store: Engine, connection: Connection
 ) -> None:
     people(store, ("a", "west"), ("-b", "west"))
     progress(store, ("a", "m-1", TODAY, 10, 1), ("b", "m-1", TODAY, 30, 1))
-    assert of_teams(connection, board=LEAVERS) == [(1, "west", 2, 2, 40, 20)]
+    assert of_teams(connection, board=LEAVERS._replace(credit="today")) == [
+        (1, "west", 2, 2, 40, 20)
+    ]
 
 
 def test_the_average_progress_of_a_team_is_over_those_who_moved(

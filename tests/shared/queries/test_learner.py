@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from shared.database import open_engine
-from shared.facts import Completed, Deprovisioned, Expired, Identified, Provisioned
+from shared.facts import Completed, Deprovisioned, Expired, Identified, Progressed, Provisioned
 from shared.models import CoachingCase, Event, QuizThreshold
 from shared.queries import learner
 from shared.queries.people import Who
-from tests.shared.tables import NOON, V, add, attempts, deliveries, fold, people, progress
+from tests.shared.tables import LONG_AGO, NOON, V, add, attempts, deliveries, fold, people, progress
 
 YESTERDAY = NOON - timedelta(days=1)
 DANA = "dana@x.com"
@@ -34,7 +34,7 @@ def test_a_person_is_found_by_any_of_their_accounts(store: Engine, connection: C
     assert [(row.vendor, row.user_id) for row in accounts] == [("lessonly", "7"), (V, "dana")]
 
 
-def test_a_profile_is_shown_only_to_those_who_may_ask_about_it(
+def test_a_profile_is_given_only_for_a_person_of_the_asked_teams(
     store: Engine, connection: Connection
 ) -> None:
     people(store, ("-dana", "west"))
@@ -103,12 +103,12 @@ def test_a_summary_counts_what_is_done_low_and_due(store: Engine, connection: Co
         ],
     )
     summary = learner.summary(connection, DANA, 70, NOON)
-    assert tuple(summary) == (2, 1, 60, 4, 2, 1, 1, 0)
+    assert tuple(summary) == (2, 1, 60, 4, 2, 1, 1, 0, 0)
 
 
 def test_a_summary_of_nothing_is_noughts(store: Engine, connection: Connection) -> None:
     people(store, ("dana", "west"))
-    assert tuple(learner.summary(connection, DANA, 70, NOON)) == (0, 0, None, 0, 0, 0, 0, 0)
+    assert tuple(learner.summary(connection, DANA, 70, NOON)) == (0, 0, None, 0, 0, 0, 0, 0, 0)
 
 
 def test_progress_is_told_module_by_module_the_latest_first(
@@ -226,7 +226,8 @@ def test_events_link_to_their_delivery_while_it_is_kept(
         return [(row.event_key, row.delivery_id) for row in rows]
 
     assert keys() == [("e-2", None), ("e-1", 1)]
-    assert keys(event_type="module.progress") == [("e-1", 1)]
+    assert keys(event_types=["module.progress"]) == [("e-1", 1)]
+    assert keys(event_types=[]) == []
     assert keys(since=NOON) == [("e-2", None)]
     assert keys(until=NOON) == [("e-1", 1)]
     assert learner.event_count(connection, DANA) == 2
@@ -248,3 +249,16 @@ def test_sqlite_looks_up_what_is_of_one_person_and_reads_no_whole_table(sqlite_u
     engine.dispose()
     assert plans
     assert not [plan for plan in plans if "SCAN" in plan]
+
+
+@pytest.mark.parametrize(("days", "after_leaving"), [(-1, False), (1, True)])
+def test_a_profile_says_that_a_learner_who_left_goes_on_learning(
+    store: Engine, days: int, after_leaving: bool
+) -> None:
+    left = LONG_AGO + timedelta(days=1)
+    people(store, ("-dana", "west"))
+    fold(store, [Progressed(V, "dana", "m-1", None, 10, 0, left + timedelta(days=days))])
+    with store.connect() as connection:
+        row = learner.profile(connection, "dana@x.com", Who(leavers=True))
+    assert row is not None
+    assert bool(row.after_leaving) is after_leaving

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine
 
+from receiver.vendors import vendor_facts
 from shared.models import Delivery, Event, Quarantine
 from shared.queries import missing
-from shared.settings import Settings
-from shared.vendors import vendor_facts
+from shared.settings import ReceiverSettings
 from tests import stores
 from tests.shared import tables
 from tests.shared.tables import NOON, V
 
 HOUR = timedelta(hours=1)
-VENDORS = vendor_facts(Settings(_env_file=None))
+VENDORS = vendor_facts(ReceiverSettings(_env_file=None))
 USUAL = {"held_as": None, "sender": "vendor", "dismissed_at": None}
 
 

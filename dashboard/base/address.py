@@ -1,0 +1,90 @@
+"""Filters in the address, so that a link shows the same view.
+
+The address holds stable keys, never labels: labels are words, and change. `bind="query-params"` of
+Streamlit writes labels and silently drops what it does not know, so widgets are bound here.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Generic, NamedTuple, TypeVar
+from urllib.parse import urlencode
+
+import streamlit as st
+
+T = TypeVar("T")
+Read = Callable[[Sequence[str]], T | None]
+PAGE = "page"
+"""The key of a list's page. Another filter that changes leads back to the first page."""
+
+
+class Field(NamedTuple, Generic[T]):
+    """A widget's place in the address.
+
+    `read` gives None for what the widget cannot show, and `shown` says what it shows then.
+    """
+
+    key: str
+    label: str
+    default: T
+    shown: str
+    read: Read[T]
+    written: Callable[[T], Iterable[str]]
+
+
+class Unknown(NamedTuple):
+    """What a link asks for in vain, and what is shown instead."""
+
+    label: str
+    asked: tuple[str, ...]
+    shown: str
+
+
+def begin(page: str) -> None:
+    """Before a page is drawn: what was seen of another page's address does not count for it."""
+    if st.session_state.get("address_of") != page:
+        st.session_state["address_of"], st.session_state["address_seen"] = page, {}
+    st.session_state["address_unknown"] = {}
+
+
+def bound(field: Field[T], draw: Callable[[], T]) -> T:
+    """The value of a widget that the address holds under the widget's own key.
+
+    The widget gets its value from there on the first run, and whenever the address has changed, as
+    by the back button. A choice is written there, and the default is left out. What the widget
+    cannot show stays in the address until a choice, and `unknown` has it.
+    """
+    key, default = field.key, field.default
+    asked = st.query_params.get_all(key)
+    found = field.read(asked) if asked else None
+    stands = default if found is None else found
+    seen: dict[str, list[str]] = st.session_state.setdefault("address_seen", {})
+    if key not in st.session_state or seen.get(key) != asked:
+        st.session_state[key] = stands
+    value = draw()
+    if value != stands:
+        write(key, () if value == default else field.written(value))
+    elif asked and found is None:
+        st.session_state["address_unknown"][key] = Unknown(field.label, tuple(asked), field.shown)
+    seen[key] = st.query_params.get_all(key)
+    return value
+
+
+def unknown() -> list[Unknown]:
+    """What the link to this page asks for in vain."""
+    return list(st.session_state["address_unknown"].values())
+
+
+def write(key: str, values: Iterable[str]) -> None:
+    """Put a value into the address, as one step of the browser's history."""
+    parameters = {name: st.query_params.get_all(name) for name in st.query_params if name != key}
+    if key != PAGE:
+        parameters.pop(PAGE, None)
+    if chosen := list(values):
+        parameters[key] = chosen
+    st.query_params.from_dict(parameters)
+
+
+def query() -> str:
+    """What follows the `?` in this view's address."""
+    return urlencode(
+        [(name, one) for name in st.query_params for one in st.query_params.get_all(name)]
+    )
