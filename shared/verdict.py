@@ -109,8 +109,10 @@ def _down(outage: Outage, clock: Clock) -> str:
 def _countdowns(evidence: Sequence[Evidence], clock: Clock) -> list[str]:
     return [
         f"{one.vendor.name} suspends the webhook in {clock.left(one.suspension.at)}."
+        if one.suspension.share < 1
+        else f"{one.vendor.name} has probably suspended the webhook."
         for one in evidence
-        if one.suspension and one.suspension.share < 1
+        if one.suspension
     ]
 
 

@@ -187,6 +187,7 @@ def _finding(evidence: Evidence, finding: Finding, whose: str) -> None:
                 "view": "deliveries",
                 "which": _which(finding.outcome),
                 "outcome": finding.outcome,
+                "vendor": evidence.vendor.slug,
             }
             st.link_button("The deliveries behind it", f"?{urlencode(view)}", type="tertiary")
 
@@ -432,7 +433,7 @@ def _attempts(version: store.Version, row: Detail) -> None:
 def _in_words(stands: Chain, vendor: VendorFacts) -> str:
     said = f"Attempt {stands.attempt} of {stands.of} by {vendor.name}: {STATES[stands.state]}"
     if stands.missed:
-        said += f"; {stands.missed} earlier attempts never arrived"
+        said += f"; {number_of(stands.missed, 'earlier attempt')} never arrived"
     if stands.next_due and stands.last_chance:
         now = clock()
         said += f"; next in {now.left(stands.next_due)}, last in {now.left(stands.last_chance)}"

@@ -13,7 +13,7 @@ from dashboard.base.outages import down_since
 from dashboard.base.paging import WHOLE, Part
 from dashboard.base.people import known_as, smallest_group, with_people
 from dashboard.base.percent import columns
-from dashboard.base.store import Version, framed, kept, kept_a_moment, query, read
+from dashboard.base.store import Version, framed, kept, kept_a_moment, read
 from shared.diagnosis import SELDOM
 from shared.outages import Outage
 from shared.queries import AnyRow, catalog, deliveries, leaderboard, learner, missing
@@ -232,7 +232,8 @@ def _missing(version: Version, window: Window) -> tuple[Toll, bool]:
     with read() as connection:
         events = missing.missing(connection, window.since, window.until)
         total = deliveries.totals(connection, hour, None).all
-        toll = missing.toll(events, vendor_facts(connection), now)
+        facts = vendor_facts(connection)
+    toll = missing.toll(events, facts, now)
     attempts = sum(one.attempts for one in events)
     return toll, attempts >= SELDOM * total
 

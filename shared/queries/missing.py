@@ -75,8 +75,10 @@ def is_lost(one: Missing, vendor: VendorFacts | None, now: datetime) -> bool:
     """Whether neither a replay can recover an event, as its body is gone, nor a retry."""
     if one.quarantined:
         return False
-    if vendor is None or STATUS[Outcome(one.outcome)] < 300:  # noqa: PLR2004
+    if STATUS[Outcome(one.outcome)] < 300:  # noqa: PLR2004
         return True
+    if vendor is None:
+        return False
     attempts = [Attempt(at, accepted=False) for at in (one.first, one.last)]
     return chain(attempts, vendor.schedule, now).state is State.GIVEN_UP
 

@@ -12,6 +12,8 @@ from tests.running import Receiver
 
 OLD, NEW = "the-old-secret", "the-new-secret"
 EVENTS = 6
+BEFORE = 3
+"""Accepted events, without which failures need not be the vendor's."""
 
 
 def deliver(receiver: Receiver, number: int, secret: str) -> httpx.Response:
@@ -24,7 +26,8 @@ def test_a_rotated_secret_is_seen_fixed_and_replayed_by_clicking(
     browsed_store: str, dashboard: str, page: Page, tmp_path: Path
 ) -> None:
     with Receiver(browsed_store, tmp_path, MINDTICKLE_WEBHOOK_SECRET=OLD) as receiver:
-        assert deliver(receiver, 0, OLD).status_code == 200
+        for number in range(EVENTS + 1, EVENTS + 1 + BEFORE):
+            assert deliver(receiver, number, OLD).status_code == 200
         for number in range(1, EVENTS + 1):
             assert deliver(receiver, number, NEW).status_code == 403
 
@@ -38,22 +41,23 @@ def test_a_rotated_secret_is_seen_fixed_and_replayed_by_clicking(
 
     both = f"{OLD},{NEW}"
     with Receiver(browsed_store, tmp_path, MINDTICKLE_WEBHOOK_SECRET=both) as receiver:
-        page.get_by_text("Quarantine", exact=True).click()
+        expect(page.get_by_text("done: restarted at")).to_be_visible()
         page.get_by_role("button", name="Dry run").click()
-        expect(page.get_by_text(f"{EVENTS} would pass")).to_be_visible()
-        assert stores.count(receiver.engine, Event) == 1
+        expect(page.get_by_text(f"done: {EVENTS} deliveries would pass")).to_be_visible()
+        assert stores.count(receiver.engine, Event) == BEFORE
 
         page.get_by_role("button", name="Replay", exact=True).click()
-        expect(page.get_by_text(f"{EVENTS} accepted")).to_be_visible()
+        fixed = f"fixed: {EVENTS} events replayed, waiting for MindTickle's next delivery"
+        expect(page.get_by_text(fixed)).to_be_visible()
 
         page.get_by_role("link", name="Leaderboard").click()
         figure = page.locator("[data-testid=stMetric]").filter(has_text="Progress gained")
-        expect(figure).to_contain_text(f"{50 * (EVENTS + 1)} pts")
+        expect(figure).to_contain_text(f"{50 * (EVENTS + BEFORE)} pts")
 
         assert deliver(receiver, 1, NEW).json() == {"duplicate": True}
-        assert stores.count(receiver.engine, Event) == EVENTS + 1
+        assert stores.count(receiver.engine, Event) == EVENTS + BEFORE
         page.get_by_role("link", name="Deliveries").click()
-        expect(page.get_by_text(f"{EVENTS} failed.")).to_be_visible()
+        expect(page.get_by_text("All good.")).to_be_visible()
         page.get_by_text("Attempt chains", exact=True).click()
         expect(page.get_by_text("All refused events are recovered.")).to_be_visible()
         done = [row.action for row in stores.rows(receiver.engine, AuditLog)]

@@ -181,4 +181,4 @@ def test_without_full_names_no_search_says_whose_a_delivery_is(
     monkeypatch.setenv("NAMES_KEY", "a-key-of-this-installation")
     monkeypatch.setenv("NAMES_ADMIN", "anonymous")
     page = open_page("deliveries", view="deliveries", which="all", search=words)
-    assert "No such delivery" in " ".join(one.value for one in page.info)
+    assert "No matching deliveries" in " ".join(one.value for one in page.info)

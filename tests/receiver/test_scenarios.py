@@ -19,12 +19,13 @@ from receiver.simulator.base import Delivery, Fault
 from receiver.simulator.deliverer import Deliverer
 from receiver.vendors import vendor_facts
 from receiver.vendors.mindtickle import TIMESTAMP
-from shared.diagnosis import diagnose
+from shared.diagnosis import Evidence, Severity, diagnose
 from shared.models import Delivery as DeliveryRow
 from shared.models import Event
-from shared.queries import evidence
+from shared.queries import deliveries, evidence
 from shared.retries import Attempt, Schedule, chain
 from shared.settings import ReceiverSettings
+from shared.verdict import Clock, Level, Traffic, verdict
 from tests import playing
 from tests.conftest import FreshStore
 from tests.holding import V, vendor
@@ -51,6 +52,8 @@ PLAN = Plan(
     duration=1,
     faults=0,
 )
+DEMO_FAULTS = 0.06
+"""The share of deliveries with a fault in the demo."""
 NOTES = {"practice", "repeats"}
 """Findings that an ordinary day may have."""
 WITH_A_TIME = ("course.completed", "certification.expired")
@@ -68,11 +71,18 @@ def plan_with(scenario: str | None) -> Plan:
 
 def kinds(engine: Engine, later: timedelta = timedelta(0)) -> set[str]:
     """What is diagnosed at a time after now, looking back over an hour."""
+    return {finding.kind for finding in diagnose(gathered(engine, later))}
+
+
+def gathered(engine: Engine, later: timedelta = timedelta(0)) -> Evidence:
     now = datetime.now(UTC)
-    since = (now - timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
     with engine.connect() as connection:
-        gathered = evidence.gather(connection, MINDTICKLE, since, now + later, SETTINGS)
-    return {finding.kind for finding in diagnose(gathered)}
+        return evidence.gather(connection, MINDTICKLE, hour_ago(), now + later, SETTINGS)
+
+
+def hour_ago() -> datetime:
+    earlier = datetime.now(UTC) - timedelta(hours=1)
+    return earlier.replace(minute=0, second=0, microsecond=0)
 
 
 def ticking(after: datetime, step: timedelta = SECOND) -> Callable[[], datetime]:
@@ -132,6 +142,19 @@ def receiver(lasting: Receiver) -> Receiver:
 def test_an_ordinary_day_has_no_finding(receiver: Receiver) -> None:
     assert played(receiver, None).accepted > 100
     assert kinds(receiver.engine) <= NOTES
+
+
+def test_an_ordinary_day_with_its_faults_is_green(receiver: Receiver) -> None:
+    summary = played(receiver, None, faults=DEMO_FAULTS, duration=3)
+    assert summary.accepted > 300
+    seen = gathered(receiver.engine)
+    assert seen.failures
+    assert {finding.severity for finding in diagnose(seen)} == {Severity.NOTE}
+    with receiver.engine.connect() as connection:
+        counts = deliveries.totals(connection, hour_ago(), V)
+    now = datetime.now(UTC)
+    traffic = Traffic(counts.all, counts.accepted, now)
+    assert verdict([seen], traffic, (), "24 hours", Clock(now, "UTC")).level is Level.GOOD
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl
 
 import pytest
 from sqlalchemy import Engine, insert
@@ -136,7 +137,7 @@ def test_causes_count_events_and_attempts_and_give_their_commonest_reason(
 
 @pytest.mark.usefixtures("company")
 def test_no_cell_of_an_accepted_delivery_is_unknown(open_page: Open) -> None:
-    listed = open_page("deliveries", view="Deliveries", which="All").dataframe[0].value
+    listed = open_page("deliveries", view="deliveries", which="all").dataframe[0].value
     assert set(listed["reason"]) == {"–"}
     assert not listed.drop(columns="id", errors="ignore").isna().to_numpy().any()
 
@@ -321,6 +322,20 @@ def test_findings_that_lose_events_come_first_of_all_vendors(open_page: Open, se
     titles = [one.label for one in open_page("deliveries").expander]
     assert titles[0] == "MindTickle: The signing secret was probably rotated"
     assert any(title.startswith("Seismic Learning") for title in titles[1:])
+
+
+@pytest.mark.usefixtures("two_vendors")
+def test_each_cause_has_its_vendor_and_each_finding_links_to_its_own_deliveries(
+    open_page: Open,
+) -> None:
+    page = open_page("deliveries")
+    causes = [(row["Vendor"], row["Cause"]) for row in page.table[0].value.to_dict("records")]
+    assert sorted(causes) == [
+        ("MindTickle", "Wrong signature"),
+        ("Seismic Learning (Lessonly)", "Wrong credentials"),
+    ]
+    links = [one.proto.url for one in page.get("link_button")]
+    assert {"mindtickle", "lessonly"} == {dict(parse_qsl(one[1:]))["vendor"] for one in links}
 
 
 @pytest.mark.usefixtures("two_vendors")

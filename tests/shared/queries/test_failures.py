@@ -12,7 +12,7 @@ from shared.models import Heartbeat
 from shared.queries import evidence, failures
 from shared.queries.deliveries import Search, search
 from shared.retries import State
-from shared.settings import ReceiverSettings, Settings
+from shared.settings import ReceiverSettings
 from tests.shared import tables
 from tests.shared.tables import NOON, V
 
@@ -136,7 +136,7 @@ def test_a_few_failures_are_needed_before_everything_counts_as_failing(
 ) -> None:
     tables.deliveries(store, *([BAD] * 4))
     gathered = evidence.gather(
-        connection, MINDTICKLE, NOON - HOUR, NOON + HOUR, Settings(_env_file=None)
+        connection, MINDTICKLE, NOON - HOUR, NOON + HOUR, ReceiverSettings(_env_file=None)
     )
     assert gathered.failing is None
     assert gathered.suspension is None
@@ -147,7 +147,7 @@ def test_everything_failing_starts_the_suspension_clock_and_the_forecast(
 ) -> None:
     tables.deliveries(store, *(BAD | {"event_key": f"e-{n}"} for n in range(5)))
     gathered = evidence.gather(
-        connection, MINDTICKLE, NOON - HOUR, NOON + 12 * HOUR, Settings(_env_file=None)
+        connection, MINDTICKLE, NOON - HOUR, NOON + 12 * HOUR, ReceiverSettings(_env_file=None)
     )
     assert gathered.suspension is not None
     assert gathered.suspension.share == 0.5
@@ -204,7 +204,9 @@ def test_an_outage_without_a_success_since_is_a_suspension_once_it_is_as_long_as
             {"receiver": "b", "started_at": end, "seen_at": end + HOUR},
         ],
     )
-    gathered = evidence.gather(connection, MINDTICKLE, NOON, end + HOUR, Settings(_env_file=None))
+    gathered = evidence.gather(
+        connection, MINDTICKLE, NOON, end + HOUR, ReceiverSettings(_env_file=None)
+    )
     assert gathered.suspension is not None
     assert gathered.suspension.since == NOON
     assert gathered.suspension.share == pytest.approx(29 / 24)
@@ -225,7 +227,7 @@ def test_after_a_complete_replay_the_next_retry_is_due_though_nothing_is_open(
     for n in range(1, 6):
         tables.event(store, f"e-{n}", n + 5)
     gathered = evidence.gather(
-        connection, MINDTICKLE, NOON - HOUR, NOON + 3 * MINUTE, Settings(_env_file=None)
+        connection, MINDTICKLE, NOON - HOUR, NOON + 3 * MINUTE, ReceiverSettings(_env_file=None)
     )
     assert gathered.failing is not None
     assert gathered.replayed == (5, NOON + 5 * MINUTE)
@@ -241,7 +243,7 @@ def test_while_one_event_is_open_the_replay_is_not_complete(
     )
     tables.event(store, "e-1", 6)
     gathered = evidence.gather(
-        connection, MINDTICKLE, NOON - HOUR, NOON + 3 * MINUTE, Settings(_env_file=None)
+        connection, MINDTICKLE, NOON - HOUR, NOON + 3 * MINUTE, ReceiverSettings(_env_file=None)
     )
     assert gathered.failing is not None
     assert gathered.replayed is None
