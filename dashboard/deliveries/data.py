@@ -217,8 +217,7 @@ def missing_events(version: Version, listing: Listing) -> list[Missing]:
 
 def missing_frame(events: Sequence[Missing], zone: str) -> pd.DataFrame:
     """The fields of `Missing`, and `state` in words."""
-    with read() as connection:
-        known, now = vendor_facts(connection), datetime.now(UTC)
+    known, now = query_seldom(vendor_facts), datetime.now(UTC)
     states = [missing_state(one, known.get(one.vendor), now) for one in events]
     frame = framed(events, lambda frame: _unnamed(local(frame, zone, "first", "last")))
     return frame.assign(state=states)

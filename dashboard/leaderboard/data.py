@@ -13,7 +13,7 @@ from dashboard.base.outages import down_since
 from dashboard.base.paging import WHOLE, Part
 from dashboard.base.people import known_as, smallest_group, with_people
 from dashboard.base.percent import columns
-from dashboard.base.store import Version, framed, kept, kept_a_moment, read
+from dashboard.base.store import Version, framed, kept, kept_a_moment, query, read
 from shared.diagnosis import SELDOM
 from shared.outages import Outage
 from shared.queries import AnyRow, catalog, deliveries, leaderboard, learner, missing

@@ -31,6 +31,7 @@ from shared.facts import Expired
 from shared.models import AuditLog, CoachingCase, QuizThreshold, ReplayRequest, ScoreWeight
 from shared.queries import catalog
 from shared.queries.people import Who
+from shared.scoring import Weight, rules_of
 from tests import playing, stores
 from tests.dashboard.conftest import ROOT, Open, Send, provision
 from tests.pages import PAGES
