@@ -18,6 +18,7 @@ from dashboard.base.store import (
     kept,
     kept_a_moment,
     local,
+    query_seldom,
     read,
     settings,
     write,
