@@ -28,7 +28,7 @@ from receiver.errors import EraseError
 from receiver.quarantine import size_of
 from receiver.readmodels.projections import READ_MODELS, fold_names
 from receiver.readmodels.rebuild import facts_of, fold_anew
-from receiver.replay import no_longer_held
+from receiver.replay import remove_from_totals
 from receiver.traces import Account, Traces, as_compared
 from shared.audit import note
 from shared.bulk import table_of
@@ -47,7 +47,7 @@ from shared.models import (
     Quiz,
     ReplayRequest,
 )
-from shared.outcomes import HeldState
+from shared.outcomes import QuarantineState
 
 T = TypeVar("T")
 ID_BATCH = 500
@@ -56,7 +56,7 @@ TOMBSTONE = {"type": "erased", "company_id": None, "user_id": None, "payload": "
 
 event = table_of(Event)
 delivery = table_of(Delivery)
-held = table_of(Quarantine)
+quarantine = table_of(Quarantine)
 case = table_of(CoachingCase)
 renewal = table_of(CertificateRenewal)
 audit = table_of(AuditLog)
@@ -158,7 +158,7 @@ def clean(engine: Engine) -> bool:
     """Have the store overwrite what the erased rows leave behind. False if others were at work
     on a SQLite file and the old bytes may still be there: then do it again."""
     return overwrite_deleted(
-        engine, [event, delivery, held, case, renewal, audit, *map(table_of, READ_MODELS)]
+        engine, [event, delivery, quarantine, case, renewal, audit, *map(table_of, READ_MODELS)]
     )
 
 
@@ -290,15 +290,20 @@ def _bodies(connection: Connection, traces: Traces) -> list[int]:
         if traces.in_body(row.vendor, row.body) or traces.in_body(row.vendor, row.headers.encode())
     ]
     for ids in _some(found):
-        mine = held.c.delivery_id.in_(ids)
-        columns = (held.c.vendor, held.c.kind, held.c.state, size_of(held.c).label("size"))
+        mine = quarantine.c.delivery_id.in_(ids)
+        columns = (
+            quarantine.c.vendor,
+            quarantine.c.kind,
+            quarantine.c.state,
+            size_of(quarantine.c).label("size"),
+        )
         locked = select(*columns).where(mine).with_for_update(skip_locked=True)
         rows = connection.execute(locked).all()
         if len(rows) < len(ids):  # to wait for a replay, which waits for us, would never end
             raise EraseError("A replay has a delivery of theirs in hand just now: try again.")
-        connection.execute(delete(held).where(mine))
-        still = (row for row in rows if row.state == HeldState.HELD)
-        no_longer_held(connection, [(row.vendor, row.kind, row.size) for row in still])
+        connection.execute(delete(quarantine).where(mine))
+        still = (row for row in rows if row.state == QuarantineState.QUARANTINED)
+        remove_from_totals(connection, [(row.vendor, row.kind, row.size) for row in still])
     return found
 
 
@@ -309,10 +314,12 @@ def _repeats(connection: Connection, bodies: Sequence[int]) -> Iterator[int]:
 
 
 def _kept(connection: Connection) -> Iterator[Any]:
-    query = select(held.c.delivery_id, held.c.vendor, held.c.headers, held.c.body)
-    query = query.order_by(held.c.delivery_id).limit(BODY_BATCH)
+    query = select(
+        quarantine.c.delivery_id, quarantine.c.vendor, quarantine.c.headers, quarantine.c.body
+    )
+    query = query.order_by(quarantine.c.delivery_id).limit(BODY_BATCH)
     last = 0
-    while rows := connection.execute(query.where(held.c.delivery_id > last)).all():
+    while rows := connection.execute(query.where(quarantine.c.delivery_id > last)).all():
         yield from rows
         last = rows[-1].delivery_id
 

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from receiver.errors import StoreUnavailable
 from receiver.metrics import Metrics
 from receiver.reading import BodyReader, CutOff, TooLarge
-from receiver.store import Entry, Held
+from receiver.store import Entry, Quarantined
 from receiver.vendors.base import (
     Claims,
     Ignored,
@@ -93,7 +93,7 @@ class Unverified:
         if entry.outcome in (Outcome.ACCEPTED, *AUTHENTIC):
             yield
             return
-        size = entry.body_bytes if entry.held else 0
+        size = entry.body_bytes if entry.quarantined else 0
         if not self._deliveries or size > self._bytes:
             raise StoreUnavailable("too many unverified deliveries are waiting")
         self._deliveries -= 1
@@ -173,9 +173,9 @@ def judge(vendor: Vendor, incoming: Incoming) -> Entry:
         vendor.authenticate(incoming)
         event = vendor.parse(incoming)
     except Rejected as refused:
-        return _kept_back(vendor, incoming, refused.outcome, refused.reason)
+        return _quarantined(vendor, incoming, refused.outcome, refused.reason)
     except Unreadable as unread:
-        return _kept_back(vendor, incoming, Outcome.UNREADABLE, unread.reason)
+        return _quarantined(vendor, incoming, Outcome.UNREADABLE, unread.reason)
     return Entry(
         vendor=vendor.slug,
         received_at=incoming.received_at,
@@ -194,7 +194,7 @@ def _without(ignored: Sequence[Ignored]) -> str | None:
     return f"Accepted without {fields}." if fields else None
 
 
-def _kept_back(vendor: Vendor, incoming: Incoming, outcome: Outcome, reason: str) -> Entry:
+def _quarantined(vendor: Vendor, incoming: Incoming, outcome: Outcome, reason: str) -> Entry:
     looked_at = incoming if outcome in AUTHENTIC else _without_a_large_body(incoming)
     kind = _kind(vendor, looked_at, outcome)
     digest = _digest(vendor, incoming, outcome)
@@ -206,7 +206,7 @@ def _kept_back(vendor: Vendor, incoming: Incoming, outcome: Outcome, reason: str
         reason=reason,
         remote_ip=incoming.peer,
         body_bytes=len(incoming.body),
-        held=Held(_to_keep(vendor, incoming), incoming.body, kind, digest),
+        quarantined=Quarantined(_headers_to_keep(vendor, incoming), incoming.body, kind, digest),
         sender=Sender.STRANGER if kind is Kind.JUNK else Sender.VENDOR,
     )
 
@@ -231,7 +231,7 @@ def _digest(vendor: Vendor, incoming: Incoming, outcome: Outcome) -> str:
     return whole.hexdigest()
 
 
-def _to_keep(vendor: Vendor, incoming: Incoming) -> dict[str, str]:
+def _headers_to_keep(vendor: Vendor, incoming: Incoming) -> dict[str, str]:
     """The headers that it takes to verify the delivery again; of a secret only a digest."""
     sent = incoming.headers
     kept = {one: sent[one].decode("utf-8", "replace") for one in vendor.kept_headers if one in sent}

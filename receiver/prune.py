@@ -9,12 +9,12 @@ from sqlalchemy import Connection, Engine, delete, exists, select
 
 from receiver.errors import Stopping
 from receiver.quarantine import size_of
-from receiver.replay import breathe, no_longer_held
+from receiver.replay import breathe, remove_from_totals
 from shared.audit import note
 from shared.bulk import table_of
 from shared.database import hold_write_lock
 from shared.models import Delivery, Quarantine, UnknownAddress
-from shared.outcomes import HeldState
+from shared.outcomes import QuarantineState
 
 BATCH = 1_000
 
@@ -91,8 +91,12 @@ def _remove_quarantined(connection: Connection, ids: Sequence[int]) -> int:
     if found:
         gone = [one.delivery_id for one in found]
         connection.execute(delete(quarantine).where(row.delivery_id.in_(gone)))
-    no_longer_held(
+    remove_from_totals(
         connection,
-        [(one.vendor, one.kind, one.size) for one in found if one.state == HeldState.HELD],
+        [
+            (one.vendor, one.kind, one.size)
+            for one in found
+            if one.state == QuarantineState.QUARANTINED
+        ],
     )
     return len(found)

@@ -16,8 +16,8 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, sel
 from sqlalchemy.sql.dml import ReturningInsert
 
 from shared.bulk import encode, insert_rows, table_of
-from shared.models import HELD, Quarantine, QuarantineTotal
-from shared.outcomes import HeldState, Kind
+from shared.models import QUARANTINED, Quarantine, QuarantineTotal
+from shared.outcomes import Kind, QuarantineState
 
 JUNK_SHARE = 10
 """Junk may take one part in so many of each cap."""
@@ -80,23 +80,23 @@ def keep(connection: Connection, arrivals: Sequence[Arrival], caps: Caps) -> dic
         vendor: _Room(connection, vendor, held, caps)
         for vendor, held in _by_vendor(add_to_totals(connection, nothing)).items()
     }
-    _find_held(connection, arrivals, rooms)
+    _find_quarantined(connection, arrivals, rooms)
     for arrival in arrivals:
         rooms[arrival.vendor].take(arrival)
     _write(connection, list(rooms.values()))
     return {repeat: held for room in rooms.values() for repeat, held in room.repeats.items()}
 
 
-def _find_held(
+def _find_quarantined(
     connection: Connection, arrivals: Iterable[Arrival], rooms: Mapping[str, "_Room"]
 ) -> None:
     """What is held of the same already. Nobody else adds to it while the totals are locked."""
     row = table_of(Quarantine).c
     query = select(row.vendor, row.digest, row.delivery_id).where(
-        text(HELD), row.vendor.in_(rooms), row.digest.in_({one.digest for one in arrivals})
+        text(QUARANTINED), row.vendor.in_(rooms), row.digest.in_({one.digest for one in arrivals})
     )
     for one in connection.execute(query):
-        rooms[one.vendor].held_of[one.digest] = one.delivery_id
+        rooms[one.vendor].quarantined_as[one.digest] = one.delivery_id
 
 
 def add_to_totals(
@@ -150,7 +150,7 @@ class _Room:
         self.kept: dict[Kind, deque[Arrival]] = {kind: deque() for kind in KINDS}
         self.unstored: list[int] = []
         """Delivery ids of rows from earlier transactions that have to go."""
-        self.held_of: dict[str, int] = {}
+        self.quarantined_as: dict[str, int] = {}
         """By digest: the delivery that is held."""
         self.repeats: dict[int, int] = {}
         self._changes: dict[Kind, Counter[str]] = {kind: Counter() for kind in KINDS}
@@ -167,16 +167,16 @@ class _Room:
 
     def take(self, arrival: Arrival) -> None:
         """Hold one more, unless the same is held already, or drop it."""
-        if arrival.digest in self.held_of:
-            self.repeats[arrival.delivery_id] = self.held_of[arrival.digest]
-        elif self._may_hold(arrival) and self._make_room(arrival):
-            self.held_of[arrival.digest] = arrival.delivery_id
+        if arrival.digest in self.quarantined_as:
+            self.repeats[arrival.delivery_id] = self.quarantined_as[arrival.digest]
+        elif self._may_quarantine(arrival) and self._make_room(arrival):
+            self.quarantined_as[arrival.digest] = arrival.delivery_id
             self.kept[arrival.kind].append(arrival)
-            self._hold(arrival.kind, 1, arrival.size)
+            self._add(arrival.kind, 1, arrival.size)
         else:
             self._drop(arrival.kind, arrival.size)
 
-    def _may_hold(self, arrival: Arrival) -> bool:
+    def _may_quarantine(self, arrival: Arrival) -> bool:
         """Whether it fits beside what it may not push out, so that nothing goes in vain."""
         if arrival.kind is Kind.JUNK:
             share = Caps(*(cap // JUNK_SHARE for cap in self._caps))
@@ -209,12 +209,12 @@ class _Room:
             size, digest = oldest.size, oldest.digest
         else:
             return False
-        self.held_of.pop(digest, None)
-        self._hold(kind, -1, -size)
+        self.quarantined_as.pop(digest, None)
+        self._add(kind, -1, -size)
         self._drop(kind, size)
         return True
 
-    def _hold(self, kind: Kind, count: int, size: int) -> None:
+    def _add(self, kind: Kind, count: int, size: int) -> None:
         self._count[kind] += count
         self._bytes[kind] += size
         self._changes[kind].update(held=count, held_bytes=size)
@@ -232,7 +232,7 @@ def _oldest(connection: Connection, vendor: str, kind: Kind) -> Iterator[_Stored
     row = table_of(Quarantine).c
     query = (
         select(row.delivery_id, size_of(row).label("size"), row.digest)
-        .where(row.vendor == vendor, row.state == HeldState.HELD, row.kind == kind)
+        .where(row.vendor == vendor, row.state == QuarantineState.QUARANTINED, row.kind == kind)
         .order_by(row.delivery_id)
         .limit(LOOK_AHEAD)
         .with_for_update(skip_locked=True)
@@ -250,7 +250,7 @@ def _write(connection: Connection, rooms: Sequence[_Room]) -> None:
         connection.execute(delete(table).where(table.c.delivery_id.in_(unstored)))
     kept = [one for room in rooms for kind in KINDS for one in room.kept[kind]]
     if kept:
-        rows = [one._asdict() | {"state": HeldState.HELD} for one in kept]
+        rows = [one._asdict() | {"state": QuarantineState.QUARANTINED} for one in kept]
         connection.execute(insert(table), rows)
     changes = {key: change for room in rooms for key, change in room.changes.items()}
     if changes:

@@ -23,22 +23,22 @@ from receiver.vendors.base import Incoming, SecretDigest, Vendor
 from shared.audit import note
 from shared.bulk import table_of
 from shared.models import Delivery, Event, Quarantine
-from shared.outcomes import HeldState, Outcome
+from shared.outcomes import Outcome, QuarantineState
 
 BATCH = 200
 BATCH_BYTES = 8_388_608
 PAUSE_SEC = 0.02
-HELD_BACK = tuple(
+REPLAYABLE = tuple(
     one for one in Outcome if one not in (Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.TOO_LARGE)
 )
 """The outcomes whose deliveries are held, and so can be replayed."""
 
-held = table_of(Quarantine)
+quarantine = table_of(Quarantine)
 delivery = table_of(Delivery).c
 event = table_of(Event).c
 log = structlog.get_logger()
 
-HeldRow = Row[*tuple[Any, ...]]
+QuarantinedRow = Row[*tuple[Any, ...]]
 
 
 class Replayed(NamedTuple):
@@ -122,8 +122,8 @@ def replay(
     vendor = vendors.get(vendor_slug)
     if vendor is None:
         raise ReplayError(f"Vendor {vendor_slug!r} is not served here: {_known(vendors)}.")
-    if outcome is not None and outcome not in HELD_BACK:
-        raise ReplayError(f"No delivery is held as {outcome!r}: use {', '.join(HELD_BACK)}.")
+    if outcome is not None and outcome not in REPLAYABLE:
+        raise ReplayError(f"No delivery is held as {outcome!r}: use {', '.join(REPLAYABLE)}.")
     wanted = Wanted(vendor_slug, since, outcome)
     counts, seen, ended = Replayed(), Seen(), "broken off"
     try:
@@ -147,33 +147,35 @@ def _known(vendors: Mapping[str, Vendor]) -> str:
     return f"use {', '.join(sorted(vendors))}" if vendors else "no vendor has its credential set"
 
 
-def _batches(engine: Engine, wanted: Wanted) -> Iterator[Sequence[HeldRow]]:
+def _batches(engine: Engine, wanted: Wanted) -> Iterator[Sequence[QuarantinedRow]]:
     """What is held by now, oldest first, some at a time."""
     with engine.connect() as connection:
-        newest = connection.scalar(select(func.max(held.c.delivery_id))) or 0
-    query = _query(wanted).where(held.c.delivery_id <= newest)
+        newest = connection.scalar(select(func.max(quarantine.c.delivery_id))) or 0
+    query = _query(wanted).where(quarantine.c.delivery_id <= newest)
     last = 0
-    while rows := _next_batch(engine, query.where(held.c.delivery_id > last)):
+    while rows := _next_batch(engine, query.where(quarantine.c.delivery_id > last)):
         yield rows
         last = rows[-1].delivery_id
 
 
 def _query(wanted: Wanted) -> Select[*tuple[Any, ...]]:
     query = (
-        select(held.c.delivery_id, held.c.kind, size_of(held.c).label("size"))
-        .join(Delivery, delivery.id == held.c.delivery_id)
-        .where(held.c.vendor == wanted.vendor, held.c.state == HeldState.HELD)
-        .order_by(held.c.delivery_id)
+        select(quarantine.c.delivery_id, quarantine.c.kind, size_of(quarantine.c).label("size"))
+        .join(Delivery, delivery.id == quarantine.c.delivery_id)
+        .where(
+            quarantine.c.vendor == wanted.vendor, quarantine.c.state == QuarantineState.QUARANTINED
+        )
+        .order_by(quarantine.c.delivery_id)
         .limit(BATCH)
     )
     if wanted.since is not None:
-        query = query.where(held.c.received_at >= wanted.since)
+        query = query.where(quarantine.c.received_at >= wanted.since)
     if wanted.outcome is not None:
         query = query.where(delivery.outcome == wanted.outcome)
     return query
 
 
-def _next_batch(engine: Engine, query: Select[*tuple[Any, ...]]) -> Sequence[HeldRow]:
+def _next_batch(engine: Engine, query: Select[*tuple[Any, ...]]) -> Sequence[QuarantinedRow]:
     """The next rows, fewer where their bodies are large."""
     with engine.connect() as connection:
         sizes = [(row.delivery_id, row.size) for row in connection.execute(query)]
@@ -186,8 +188,8 @@ def _next_batch(engine: Engine, query: Select[*tuple[Any, ...]]) -> Sequence[Hel
             ids.append(delivery_id)
         whole = (
             query.add_columns(
-                held.c.headers, held.c.body, held.c.received_at, delivery.remote_ip
-            ).where(held.c.delivery_id.in_(ids))
+                quarantine.c.headers, quarantine.c.body, quarantine.c.received_at, delivery.remote_ip
+            ).where(quarantine.c.delivery_id.in_(ids))
         )  # fmt: skip
         return connection.execute(whole).all() if ids else ()
 
@@ -201,7 +203,7 @@ def as_it_came(
     return Incoming(headers, body, peer, received_at, digests)
 
 
-def _again(vendor: Vendor, row: HeldRow) -> Passed | None:
+def _again(vendor: Vendor, row: QuarantinedRow) -> Passed | None:
     """The delivery as it came, judged by today's settings; None if it does not pass."""
     kept = json.loads(row.headers)
     entry = judge(vendor, as_it_came(vendor, kept, row.body, row.remote_ip, row.received_at))
@@ -233,9 +235,9 @@ def _take(engine: Engine, passed: Sequence[Passed]) -> Replayed:
 def _take_in(connection: Connection, passed: Sequence[Passed]) -> Replayed:
     """Whoever locks a row while it is held takes it in; for anybody else it is gone by then."""
     locked = (
-        select(held.c.delivery_id)
-        .where(held.c.delivery_id.in_([one.delivery_id for one in passed]))
-        .where(held.c.state == HeldState.HELD)
+        select(quarantine.c.delivery_id)
+        .where(quarantine.c.delivery_id.in_([one.delivery_id for one in passed]))
+        .where(quarantine.c.state == QuarantineState.QUARANTINED)
         .with_for_update(skip_locked=True)
     )
     ids = set(connection.scalars(locked))
@@ -245,18 +247,20 @@ def _take_in(connection: Connection, passed: Sequence[Passed]) -> Replayed:
     outcomes = [one.outcome for one in write_batch(connection, [one.entry for one in ours])]
     new = [one.delivery_id for one, outcome in zip(ours, outcomes, strict=True)
            if outcome is Outcome.ACCEPTED]  # fmt: skip
-    _close(connection, new, HeldState.REPLAYED)
-    _close(connection, sorted(ids.difference(new)), HeldState.DISCARDED)
-    no_longer_held(connection, [(one.entry.vendor, one.kind, one.size) for one in ours])
+    _close(connection, new, QuarantineState.REPLAYED)
+    _close(connection, sorted(ids.difference(new)), QuarantineState.DISCARDED)
+    remove_from_totals(connection, [(one.entry.vendor, one.kind, one.size) for one in ours])
     return Replayed(len(new), len(ours) - len(new))
 
 
-def _close(connection: Connection, ids: Sequence[int], state: HeldState) -> None:
+def _close(connection: Connection, ids: Sequence[int], state: QuarantineState) -> None:
     if ids:
-        connection.execute(update(held).where(held.c.delivery_id.in_(ids)).values(state=state))
+        connection.execute(
+            update(quarantine).where(quarantine.c.delivery_id.in_(ids)).values(state=state)
+        )
 
 
-def no_longer_held(connection: Connection, gone: Sequence[tuple[str, str, int]]) -> None:
+def remove_from_totals(connection: Connection, gone: Sequence[tuple[str, str, int]]) -> None:
     """Take deliveries, each (vendor, kind, size in bytes), out of the totals."""
     counts, sizes = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     for vendor, kind, size in gone:

@@ -50,7 +50,7 @@ EVENT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Quarantined:
     """What goes into quarantine: the body, and what is needed to verify it again."""
 
     headers: Mapping[str, str]
@@ -82,7 +82,7 @@ class Entry:
     remote_ip: str | None
     body_bytes: int
     event: VendorEvent | None = None
-    held: Held | None = None
+    quarantined: Quarantined | None = None
     replay: Replay | None = None
     sender: Sender = Sender.VENDOR
     started: float = field(default_factory=perf_counter)
@@ -226,13 +226,13 @@ def _arrivals(numbered: Iterable[tuple[int, Entry]]) -> list[Arrival]:
             delivery_id,
             entry.vendor,
             entry.received_at,
-            entry.held.kind,
-            json.dumps(dict(entry.held.headers)),
-            entry.held.body,
-            entry.held.digest,
+            entry.quarantined.kind,
+            json.dumps(dict(entry.quarantined.headers)),
+            entry.quarantined.body,
+            entry.quarantined.digest,
         )
         for delivery_id, entry in numbered
-        if entry.held
+        if entry.quarantined
     ]
 
 

@@ -99,7 +99,7 @@ class Writer:
         await self._wait(None)
 
     async def _wait(self, entry: Entry | None) -> Written | None:
-        size = entry.body_bytes if entry and (entry.held or entry.event) else 0
+        size = entry.body_bytes if entry and (entry.quarantined or entry.event) else 0
         if self._deliveries >= self._max_deliveries or self._bytes + size > self._max_bytes:
             raise StoreUnavailable("too many deliveries are waiting")
         if self._hangs():

@@ -12,7 +12,7 @@ OF_STRANGERS = "sender = 'stranger'"
 FAILED = f"{OF_VENDOR} AND outcome NOT IN ('accepted', 'duplicate')"
 """Conditions of partial indexes. A query repeats them word for word, so that it never reads what
 strangers sent, however much that is."""
-HELD = "state = 'held'"
+QUARANTINED = "state = 'held'"
 ACTIVE = "status IN ('open', 'in_progress')"
 
 
@@ -132,8 +132,8 @@ class Quarantine(Table, table=True):
             "vendor",
             "digest",
             unique=True,
-            sqlite_where=text(HELD),
-            postgresql_where=text(HELD),
+            sqlite_where=text(QUARANTINED),
+            postgresql_where=text(QUARANTINED),
         ),
     )
 

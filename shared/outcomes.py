@@ -1,4 +1,4 @@
-"""What can become of a delivery, and what the vendor is answered."""
+"""The outcomes of a delivery, and the status code that the vendor gets for each."""
 
 from enum import StrEnum
 
@@ -17,7 +17,7 @@ class Outcome(StrEnum):
 
 
 class Sender(StrEnum):
-    """From where a delivery may be."""
+    """Who may have sent a delivery."""
 
     VENDOR = "vendor"
     """Verified, or well-formed: under a changed secret, credential or address of the vendor's."""
@@ -31,7 +31,7 @@ Anyone can send more; those are only counted, in `delivery_hourly`."""
 
 
 class Kind(StrEnum):
-    """What a delivery that is held back may be worth, the least first."""
+    """What a quarantined delivery may be worth, the least first."""
 
     JUNK = "junk"
     """Nothing that today's vendor would have sent."""
@@ -41,14 +41,14 @@ class Kind(StrEnum):
     """The vendor's for certain, but not understood."""
 
 
-class HeldState(StrEnum):
-    """What became of a delivery that was held back."""
+class QuarantineState(StrEnum):
+    """The state of a quarantined delivery."""
 
-    HELD = "held"
+    QUARANTINED = "held"
     REPLAYED = "replayed"
     """A replay made an event of it."""
     DISCARDED = "discarded"
-    """Its event was there already when it was replayed: the vendor's own retry had brought it."""
+    """Its event existed before the replay: the vendor's own retry had been accepted."""
 
 
 TAKEN = (Outcome.ACCEPTED, Outcome.DUPLICATE)

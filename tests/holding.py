@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, func, select
 
 from receiver.pipeline import judge
 from receiver.quarantine import TOTALS, Caps, size_of
-from receiver.store import Entry, Held, Written, write_batch
+from receiver.store import Entry, Quarantined, Written, write_batch
 from receiver.vendors.base import Claims, Incoming
 from receiver.vendors.mindtickle import MindTickle
 from shared.bulk import table_of
@@ -57,16 +57,25 @@ def take(
         return write_batch(connection, entries, caps)
 
 
-def held_entry(kind: Kind, size: int) -> Entry:
+def quarantined_entry(kind: Kind, size: int) -> Entry:
     """One that is held back under a kind; `size` in bytes is that of body and headers."""
     body = b"x" * (size - HEADERS_SIZE)
-    held = Held(HEADERS, body, kind, playing.new_id())
-    return Entry(V, ARRIVAL, Claims(None, None), Outcome.BAD_SIGNATURE, "no", None, size, held=held)
+    quarantined = Quarantined(HEADERS, body, kind, playing.new_id())
+    return Entry(
+        V,
+        ARRIVAL,
+        Claims(None, None),
+        Outcome.BAD_SIGNATURE,
+        "no",
+        None,
+        size,
+        quarantined=quarantined,
+    )
 
 
-def held_entries(number: int, kind: Kind, size: int) -> list[Entry]:
+def quarantined_entries(number: int, kind: Kind, size: int) -> list[Entry]:
     """So many of them, no two the same."""
-    return [held_entry(kind, size) for _ in range(number)]
+    return [quarantined_entry(kind, size) for _ in range(number)]
 
 
 def totals(connection: Connection) -> dict[str, tuple[int, ...]]:

@@ -62,7 +62,7 @@ def read_models(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
 
 
 @contextmanager
-def held(engine: Engine) -> Iterator[None]:
+def write_locked(engine: Engine) -> Iterator[None]:
     """Meanwhile nobody else can write deliveries."""
     with engine.connect().execution_options(immediate=True) as connection:
         if engine.dialect.name == "postgresql":
@@ -77,7 +77,7 @@ def held(engine: Engine) -> Iterator[None]:
 def unreachable(store: Engine) -> Iterator[None]:
     """Meanwhile the store cannot be written by anybody else; afterwards it can."""
     if store.dialect.name == "sqlite":
-        with held(store):
+        with write_locked(store):
             yield
         return
     name = store.url.database

@@ -15,7 +15,7 @@ from shared.database import open_engine
 from tests.conftest import FreshStore, Postgres
 from tests.own_postgres import OwnPostgres, own_postgres
 from tests.running import environment
-from tests.stores import held
+from tests.stores import write_locked
 
 PASSWORD = "never-to-be-seen"
 PROGRAMS = {
@@ -131,7 +131,7 @@ def test_a_file_to_which_another_process_writes_for_long_is_said_to_be_that(
     program: str, sqlite_url: str, tmp_path: Path
 ) -> None:
     engine = open_engine(sqlite_url)
-    with held(engine):
+    with write_locked(engine):
         assert "another process holds" in complaint(program, sqlite_url, tmp_path)
     engine.dispose()
 

@@ -82,8 +82,8 @@ def test_each_of_several_values_is_admitted_while_one_is_changed() -> None:
 
 def test_a_secret_that_was_presented_is_kept_only_as_a_digest_with_a_salt_of_its_own() -> None:
     guess = b"Bearer guessed-secret"
-    helds = [judge(vendor(), incoming(playing.lesson(), guess)).held for _ in range(2)]
-    one, other = (held.headers for held in helds if held)
+    both = [judge(vendor(), incoming(playing.lesson(), guess)).quarantined for _ in range(2)]
+    one, other = (one.headers for one in both if one)
     assert one.keys() == {AUTHORIZATION}
     assert one != other
     assert "guessed" not in json.dumps(dict(one))
@@ -92,9 +92,9 @@ def test_a_secret_that_was_presented_is_kept_only_as_a_digest_with_a_salt_of_its
 
 
 def test_an_authentic_delivery_that_is_not_understood_keeps_no_secret_either() -> None:
-    held = judge(vendor(), incoming(b"{}")).held
-    assert held is not None
-    assert "value-one" not in json.dumps(dict(held.headers))
+    quarantined = judge(vendor(), incoming(b"{}")).quarantined
+    assert quarantined is not None
+    assert "value-one" not in json.dumps(dict(quarantined.headers))
 
 
 def test_a_digest_presented_in_place_of_the_value_is_refused() -> None:

@@ -200,8 +200,8 @@ def test_the_signed_text_has_one_reading(timestamp: str, rest: str) -> None:
             passing.append(header.decode())
         else:
             assert entry.outcome is Outcome.STALE_TIMESTAMP
-            assert entry.held is not None
-            assert entry.held.kind is not Kind.AUTHENTIC
+            assert entry.quarantined is not None
+            assert entry.quarantined.kind is not Kind.AUTHENTIC
     assert passing in ([], [timestamp])
     assert passing or _implausible(timestamp)
 

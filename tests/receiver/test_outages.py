@@ -20,7 +20,7 @@ from tests.conftest import FreshStore, Postgres
 from tests.load import Load
 from tests.own_postgres import OwnPostgres, own_postgres
 from tests.running import Receiver, until
-from tests.stores import held, rows
+from tests.stores import rows, write_locked
 
 SMALL_BYTES = 4_096
 ROOM_BYTES = 300_000
@@ -178,7 +178,7 @@ def test_a_receiver_outlives_another_process_that_keeps_the_store_locked_under_l
 ) -> None:
     with Load(receiver.url) as load:
         acknowledges(load)
-        with held(receiver.engine):
+        with write_locked(receiver.engine):
             is_refused(load, 1)
         acknowledges(load)
     assert_nothing_is_lost(receiver.engine, load)

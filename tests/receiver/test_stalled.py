@@ -187,12 +187,12 @@ def test_a_badly_signed_body_is_parsed_only_up_to_a_bound() -> None:
         return playing.body_of("badge.earned", {"text": "x" * (size - len(frame))})
 
     small, large = entry(of_size(65_536)), entry(of_size(65_537))
-    assert small.held
-    assert small.held.kind == "well_formed"
+    assert small.quarantined
+    assert small.quarantined.kind == "well_formed"
     assert small.claims == ("e-1", "badge.earned")
-    assert large.held
-    assert large.held.kind == "junk"
-    assert large.held.body == of_size(65_537)
+    assert large.quarantined
+    assert large.quarantined.kind == "junk"
+    assert large.quarantined.body == of_size(65_537)
     assert large.claims == ("e-1", None)
     assert entry(of_size(65_537), "secret-one").outcome == "accepted"
 

@@ -16,7 +16,7 @@ from shared.queries.unknown_addresses import since
 from tests.conftest import FreshStore
 from tests.running import Receiver, until
 from tests.shared import tables
-from tests.stores import count, held, row, rows
+from tests.stores import count, row, rows, write_locked
 
 ODD = [
     "/webhooks/nobody",
@@ -69,7 +69,7 @@ def test_a_receiver_that_stops_writes_what_it_has_counted(running: Receiver) -> 
 
 def test_what_cannot_be_written_is_written_later(fresh_store: FreshStore, tmp_path: Path) -> None:
     with fresh_store("sqlite") as url, Receiver(url, tmp_path) as receiver:
-        with held(receiver.engine):
+        with write_locked(receiver.engine):
             for _ in range(5):
                 httpx.post(f"{receiver.url}/webhooks/nobody")
             until(lambda: any(one["event"] == "chore_failed" for one in receiver.log_lines()))

@@ -28,7 +28,7 @@ from tests.conftest import FreshStore
 from tests.load import Load
 from tests.receiver.test_mindtickle import NOW
 from tests.running import Receiver, until
-from tests.stores import count, held, rows
+from tests.stores import count, rows, write_locked
 
 
 def entry(key: str, user: str = "u-1") -> Entry:
@@ -146,7 +146,7 @@ def test_when_too_many_wait_the_next_is_answered_503_at_once_with_a_time_to_retr
     narrow: Receiver,
 ) -> None:
     with ThreadPoolExecutor(2) as pool:
-        with held(narrow.engine):
+        with write_locked(narrow.engine):
             both = [pool.submit(narrow.deliver, "badge.earned", {"n": n}) for n in range(2)]
             (refused,), (waiting,) = wait(both, return_when=FIRST_COMPLETED)
         assert waiting.result().json() == {"received": True}
