@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, select
 
 from receiver.pipeline import judge
-from receiver.quarantine import TOTALS, Caps, size_of
+from receiver.quarantine import Caps, Total, size_of
 from receiver.store import Entry, Quarantined, Written, write_batch
 from receiver.vendors.base import Claims, Incoming
 from receiver.vendors.mindtickle import MindTickle
@@ -81,7 +81,7 @@ def quarantined_entries(number: int, kind: Kind, size: int) -> list[Entry]:
 def totals(connection: Connection) -> dict[str, tuple[int, ...]]:
     """By kind: held, held_bytes, dropped, dropped_bytes; only those that are not all zero."""
     table = table_of(QuarantineTotal)
-    rows = connection.execute(select(*(table.c[name] for name in TOTALS)))
+    rows = connection.execute(select(*(table.c[name] for name in Total._fields)))
     return {row.kind: tuple(row)[2:] for row in rows if any(tuple(row)[2:])}
 
 

@@ -119,8 +119,8 @@ def test_an_unknown_option_is_refused_without_a_traceback(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--vendor", "acme"], "Vendor 'acme' is not served here: use mindtickle."),
-        (["--vendor", V, "--reason", "bad"], "No delivery is held as 'bad': use "),
+        (["--vendor", "acme"], "Vendor 'acme' is not served here. Use one of mindtickle."),
+        (["--vendor", V, "--reason", "bad"], "No delivery is quarantined as 'bad'. Use one of "),
         (["--vendor", V, "--since", "yesterday"], "--since: 'yesterday' is not a time. Use "),
         (["--vendor", V, "--since", "9999999999d"], "--since: '9999999999d' is not a time. Use "),
         (["--vendor", V, "--since", "0001-01-01T00:00:00+10:00"], "--since: "),

@@ -502,7 +502,7 @@ def run(filled: Engine, sqlite_url: str, tmp_path: Path) -> Run:
 
 
 COUNTS = (
-    "2 accounts, 10 events, 16 deliveries, 5 kept bodies, 1 coaching cases, 5 mentions elsewhere\n"
+    "2 accounts, 10 events, 16 deliveries, 5 quarantined bodies, 1 coaching cases, 5 mentions elsewhere\n"
 )
 
 
@@ -561,7 +561,7 @@ def test_of_a_person_without_an_account_the_list_says_so(run: Run) -> None:
         (("--user", "/u-1"), "--user: "),
         (("--email", "dana"), "--email: "),
         (("--email", "a b@acme.example"), "--email: "),
-        (("--email", "no@acme.example", "--yes"), "There is no trace"),
+        (("--email", "no@acme.example", "--yes"), "The store does not know"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_a_failure(

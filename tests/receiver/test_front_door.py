@@ -215,6 +215,6 @@ def test_what_a_wrong_value_or_allowlist_refused_is_replayed_once_it_is_right(
         for slug in ("lessonly", "innovative-educators")
     ]
     assert said == [
-        "1 taken, 0 already delivered, 1 still refused\n",
-        "1 taken, 0 already delivered, 0 still refused\n",
+        "1 accepted, 0 already delivered, 1 still refused\n",
+        "1 accepted, 0 already delivered, 0 still refused\n",
     ]

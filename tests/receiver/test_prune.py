@@ -72,7 +72,7 @@ def test_it_is_noted_in_the_audit_log_if_anything_was_removed(store: Engine) -> 
     prune(store, 90)
     note = row(store, AuditLog)
     assert (note.actor, note.action) == ("command line", "prune")
-    assert note.detail == "4 deliveries, 2 of them with a kept body; 90 days kept"
+    assert note.detail == "4 deliveries, 2 of them quarantined; 90 days kept"
 
 
 def test_more_than_fits_into_one_transaction_goes_bit_by_bit(store: Engine) -> None:
@@ -126,8 +126,8 @@ def run(store: Engine, store_url: str, tmp_path: Path) -> Callable[..., str]:
 
 
 def test_the_command_says_what_it_removed(run: Callable[..., str], store: Engine) -> None:
-    assert run() == "Removed 4 deliveries, 2 of them with a kept body.\n"
-    assert run(RETENTION_DAYS="70") == "Removed 4 deliveries, 2 of them with a kept body.\n"
+    assert run() == "Removed 4 deliveries, 2 of them quarantined.\n"
+    assert run(RETENTION_DAYS="70") == "Removed 4 deliveries, 2 of them quarantined.\n"
     assert count(store, Event) == 6
 
 

@@ -305,7 +305,7 @@ def test_a_credential_with_blanks_around_it_is_replayed_once_its_value_is_set(
             assert answers(raw) == [403]
         right = {"LESSONLY_AUTHORIZATION": "Bearer new", "DATABASE_URL": url}
         ended = command("replay", "--vendor", "lessonly", folder=tmp_path, **right)
-    assert ended.stdout == "1 taken, 0 already delivered, 0 still refused\n"
+    assert ended.stdout == "1 accepted, 0 already delivered, 0 still refused\n"
 
 
 def test_deliveries_in_one_piece_are_answered_in_turn(receiver: Receiver) -> None:

@@ -113,10 +113,10 @@ def test_events_refused_under_a_rotated_secret_are_replayed_and_their_retries_ar
 
     with rotation.receiver(NEW) as receiver:
         said = rotation.replay("--dry-run")
-        assert said == "Dry run: 3 taken, 0 already delivered, 1 still refused\n"
+        assert said == "Dry run: 3 accepted, 0 already delivered, 1 still refused\n"
         assert count(store, Event) == 1
         said = rotation.replay("--since", "1h", "--reason", "bad_signature")
-        assert said == "3 taken, 0 already delivered, 1 still refused\n"
+        assert said == "3 accepted, 0 already delivered, 1 still refused\n"
 
         with store.connect() as connection:
             board = leaderboard.learners(connection, "average", Board())
@@ -128,7 +128,7 @@ def test_events_refused_under_a_rotated_secret_are_replayed_and_their_retries_ar
 
         for user, pct in users.items():
             assert send(receiver, NEW, user, pct, f"evt-{user}") == {"duplicate": True}
-        assert rotation.replay() == "0 taken, 0 already delivered, 1 still refused\n"
+        assert rotation.replay() == "0 accepted, 0 already delivered, 1 still refused\n"
     with store.connect() as connection:
         live = read_models(connection)
     rebuild(store)
@@ -147,8 +147,8 @@ def test_what_the_vendors_retry_delivered_first_is_closed_by_the_replay(
         assert send(receiver, NEW, "u-1", 50, "evt-1") == {"received": True}
         came = row(store, Event)
         said = rotation.replay("--dry-run")
-        assert said == "Dry run: 1 taken, 1 already delivered, 0 still refused\n"
-        assert rotation.replay() == "1 taken, 1 already delivered, 0 still refused\n"
+        assert said == "Dry run: 1 accepted, 1 already delivered, 0 still refused\n"
+        assert rotation.replay() == "1 accepted, 1 already delivered, 0 still refused\n"
     assert states(store) == ["discarded", "replayed"]
     assert row(store, Event, event_key="evt-1") == came
     assert_totals_are_exact(store)
@@ -324,13 +324,13 @@ def test_two_replays_at_once_take_each_delivery_once(store: Engine) -> None:
     assert_totals_are_exact(store)
 
 
-# What is refused, broken off, and noted
+# Refused and stopped replays, and the audit log
 
 
 @pytest.mark.parametrize(
     ("slug", "outcome", "said"),
     [
-        ("lessonly", None, "'lessonly' is not served here: use mindtickle"),
+        ("lessonly", None, "'lessonly' is not served here. Use one of mindtickle"),
         (V, "accepted", "'accepted'"),
         (V, "too_large", "'too_large'"),
         (V, "bad", "use missing_credentials, bad_signature,"),
@@ -352,7 +352,7 @@ def test_a_replay_that_is_broken_off_keeps_what_it_did_and_the_next_does_the_res
         replay(store, vendors(NEW), V, stopping=lambda: True)
     assert count(store, Event) == 200
     assert row(store, AuditLog).detail == (
-        "200 taken, 0 already delivered, 0 still refused; broken off"
+        "200 accepted, 0 already delivered, 0 still refused; stopped early"
     )
     assert replay(store, vendors(NEW), V) == Replayed(taken=300)
 
@@ -362,7 +362,7 @@ def test_each_replay_and_dry_run_is_in_the_audit_log(store: Engine) -> None:
     replay(store, vendors(NEW), V, actor="dana", dry_run=True)
     replay(store, vendors(NEW), V, since=ARRIVAL, outcome="bad_signature")
     notes = [(one.actor, one.action, one.subject, one.detail) for one in rows(store, AuditLog)]
-    counts = "6 taken, 3 already delivered, 3 still refused"
+    counts = "6 accepted, 3 already delivered, 3 still refused"
     assert notes == [
         ("dana", "replay dry run", V, counts),
         ("command line", "replay", V,

@@ -89,10 +89,10 @@ def test_a_request_that_cannot_be_carried_out_fails_with_one_plain_line(
     receiver: Receiver,
 ) -> None:
     hold(receiver.engine, 1)
-    nobody = finished(receiver.engine, ask(receiver.engine, vendor="nobody"))
-    assert nobody.state == "failed"
+    unknown = finished(receiver.engine, ask(receiver.engine, vendor="acme"))
+    assert unknown.state == "failed"
     served = ", ".join(sorted(ADAPTERS))
-    assert nobody.problem == f"Vendor 'nobody' is not served here: use {served}."
+    assert unknown.problem == f"Vendor 'acme' is not served here. Use one of {served}."
     odd = finished(receiver.engine, ask(receiver.engine, outcome="too_large"))
     assert (odd.state, odd.problem.splitlines()) == ("failed", [odd.problem])
     assert counts(finished(receiver.engine, ask(receiver.engine))) == (1, 0, 0)
