@@ -169,11 +169,13 @@ def _erase(connection: Connection, email: str | None, account: Account | None) -
     deliveries = {*bodies, *_repeats(connection, bodies), *_deliveries(connection, ids, traces)}
     _forget_deliveries(connection, deliveries)
     _bury(connection, ids, traces)
-    mentions, differ = _blot_payloads(connection, traces)
+    mentions, differ = _replace_in_payloads(connection, traces)
     known = _forget_read_models(connection, accounts)
     cases = _forget_cases(connection, accounts, address)
     _forget_renewals(connection, accounts)
-    mentions += sum(_blot(connection, table, names, traces) for table, names in FREE_TEXT)
+    mentions += sum(
+        _replace_in_text(connection, table, names, traces) for table, names in FREE_TEXT
+    )
     if differ:
         fold_anew(connection)
     elif named:
@@ -357,7 +359,7 @@ def _bury(connection: Connection, events: Sequence[int], traces: Traces) -> None
         )
 
 
-def _blot_payloads(connection: Connection, traces: Traces) -> tuple[int, bool]:
+def _replace_in_payloads(connection: Connection, traces: Traces) -> tuple[int, bool]:
     """Replace mentions in other people's events. Returns how many, and whether a fact of one has
     changed, such as the name of a module."""
     row = event.c
@@ -368,7 +370,7 @@ def _blot_payloads(connection: Connection, traces: Traces) -> tuple[int, bool]:
     changed = [
         (one, payload)
         for one in found
-        if (payload := traces.blotted(one.vendor, one.payload)) != one.payload
+        if (payload := traces.replaced(one.vendor, one.payload)) != one.payload
     ]
     differ = False
     for one, payload in changed:
@@ -411,7 +413,9 @@ def _forget_renewals(connection: Connection, accounts: Sequence[Account]) -> Non
         connection.execute(delete(renewal).where(renewal.c.id.in_(some)))
 
 
-def _blot(connection: Connection, table: Table, names: Sequence[str], traces: Traces) -> int:
+def _replace_in_text(
+    connection: Connection, table: Table, names: Sequence[str], traces: Traces
+) -> int:
     """Replace addresses in free text. Returns the number of changed rows."""
     columns = [table.c[name] for name in names]
     query = select(table.c.id, *columns).where(or_(*(_may_mention(one, traces) for one in columns)))

@@ -502,7 +502,8 @@ def run(filled: Engine, sqlite_url: str, tmp_path: Path) -> Run:
 
 
 COUNTS = (
-    "2 accounts, 10 events, 16 deliveries, 5 quarantined bodies, 1 coaching cases, 5 mentions elsewhere\n"
+    "2 accounts, 10 events, 16 deliveries, 5 quarantined bodies, 1 coaching cases, "
+    "5 mentions elsewhere\n"
 )
 
 

@@ -98,7 +98,7 @@ def test_a_backup_that_is_moved_into_place_is_written_to(place: Place) -> None:
 
 def test_a_backup_beside_the_log_of_the_file_before_is_left_alone(place: Place) -> None:
     place.put(place.good)
-    place.assert_refused("is of the file before")
+    place.assert_refused("belongs to the old file")
     assert place.file.read_bytes() == place.good.read_bytes()
     place.clear(*BESIDE)
     place.until_taken()

@@ -90,7 +90,7 @@ def test_of_what_others_sent_only_the_mention_goes() -> None:
     payload = (
         '{"moduleId": "u-dana", "provisionedBy": "u-dana", "n": 1.50, "to": "dana@acme.example!"}'
     )
-    assert json.loads(TRACES.blotted(V, payload)) == {
+    assert json.loads(TRACES.replaced(V, payload)) == {
         "moduleId": "u-dana",
         "provisionedBy": ERASED,
         "n": 1.5,
@@ -100,7 +100,7 @@ def test_of_what_others_sent_only_the_mention_goes() -> None:
 
 def test_a_payload_without_a_mention_stays_byte_by_byte() -> None:
     payload = '{"n": 1.50, "n": 2, "text": "\\u00e9"}'
-    assert TRACES.blotted(V, payload) is payload
+    assert TRACES.replaced(V, payload) is payload
 
 
 @pytest.mark.parametrize(
