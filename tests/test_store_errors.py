@@ -95,7 +95,7 @@ def newer(template: Path, path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("make", "why"),
-    [(no_database, "no SQLite database"), (folder, "folder"), (newer, "newer version")],
+    [(no_database, "not a SQLite database"), (folder, "folder"), (newer, "newer version")],
 )
 def test_a_file_that_is_no_store_of_ours_is_said_to_be_that(
     program: str,
@@ -144,7 +144,7 @@ def test_a_file_that_cannot_be_written_is_said_to_be_that(
     migrated(sqlite_template, path)
     path.chmod(0o444)
     said = complaint(program, f"sqlite:///{path}", tmp_path, *AS_ANYBODY)
-    assert f"{path} cannot be written" in said
+    assert f"{path} is not writable" in said
 
 
 def hba_file(server: Postgres) -> Path:

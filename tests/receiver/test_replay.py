@@ -333,7 +333,7 @@ def test_two_replays_at_once_take_each_delivery_once(store: Engine) -> None:
         ("lessonly", None, "'lessonly' is not served here. Use one of mindtickle"),
         (V, "accepted", "'accepted'"),
         (V, "too_large", "'too_large'"),
-        (V, "bad", "use missing_credentials, bad_signature,"),
+        (V, "bad", "Use one of missing_credentials, bad_signature,"),
     ],
 )
 def test_a_vendor_or_outcome_that_holds_nothing_is_refused(
