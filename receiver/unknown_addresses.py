@@ -24,7 +24,7 @@ LONGEST_PATH = 200
 class Requests(NamedTuple):
     """The requests of an hour: their number, and time and path of the latest."""
 
-    count: int
+    number: int
     latest_at: datetime
     latest_path: str
 
@@ -62,9 +62,9 @@ class UnknownAddresses:
     def _add(self, hours: dict[datetime, Requests]) -> None:
         with self._lock:
             for hour, more in hours.items():
-                known = self._hours.get(hour, more._replace(count=0))
+                known = self._hours.get(hour, more._replace(number=0))
                 latest = max(more, known, key=lambda one: (one.latest_at, one.latest_path))
-                self._hours[hour] = latest._replace(count=known.count + more.count)
+                self._hours[hour] = latest._replace(number=known.number + more.number)
 
     def _upsert(self, rows: Iterable[tuple[datetime, int, datetime, str]]) -> None:
         with (

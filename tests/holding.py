@@ -1,4 +1,4 @@
-"""Deliveries that are held back, and what the store says of them."""
+"""Quarantined deliveries, and what the store has of them."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from tests import playing
 
 V = "mindtickle"
 ARRIVAL = datetime(2025, 9, 1, 12, tzinfo=UTC)
-"""When deliveries came that are replayed months later."""
+"""The arrival of deliveries that are replayed months later."""
 HEADERS = {"x-mt-event-id": "e"}
 HEADERS_SIZE = len('{"x-mt-event-id": "e"}')
 
@@ -51,14 +51,14 @@ def of_body(
 def take(
     engine: Engine, deliveries: Iterable[Incoming], under: MindTickle, caps: Caps | None = None
 ) -> list[Written]:
-    """Take deliveries in as a receiver with these settings did."""
+    """Store deliveries as a receiver with these settings does."""
     entries = [judge(under, one) for one in deliveries]
     with engine.connect().execution_options(immediate=True) as connection, connection.begin():
         return write_batch(connection, entries, caps)
 
 
 def quarantined_entry(kind: Kind, size: int) -> Entry:
-    """One that is held back under a kind; `size` in bytes is that of body and headers."""
+    """A quarantined entry of a kind. `size` is the bytes of body and headers."""
     body = b"x" * (size - HEADERS_SIZE)
     quarantined = Quarantined(HEADERS, body, kind, playing.new_id())
     return Entry(
@@ -74,19 +74,19 @@ def quarantined_entry(kind: Kind, size: int) -> Entry:
 
 
 def quarantined_entries(number: int, kind: Kind, size: int) -> list[Entry]:
-    """So many of them, no two the same."""
+    """Several of them, all different."""
     return [quarantined_entry(kind, size) for _ in range(number)]
 
 
 def totals(connection: Connection) -> dict[str, tuple[int, ...]]:
-    """By kind: held, held_bytes, dropped, dropped_bytes; only those that are not all zero."""
+    """By kind: held, held_bytes, dropped, dropped_bytes. Without kinds that are all zero."""
     table = table_of(QuarantineTotal)
     rows = connection.execute(select(*(table.c[name] for name in Total._fields)))
     return {row.kind: tuple(row)[2:] for row in rows if any(tuple(row)[2:])}
 
 
 def recount(connection: Connection) -> dict[str, tuple[int, int]]:
-    """By kind: how many are held and their bytes, counted in the table itself."""
+    """By kind: number and bytes of quarantined bodies, counted in the table itself."""
     row = table_of(Quarantine).c
     query = (
         select(row.kind, func.count(), func.sum(size_of(row)))

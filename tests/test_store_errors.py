@@ -1,4 +1,4 @@
-"""A store that cannot be used ends every program with one line: what is wrong, and what to do."""
+"""An unusable store ends every program with one line: what is wrong, and what to do."""
 
 import os
 import sqlite3
@@ -34,7 +34,7 @@ AS_ANYBODY = () if os.geteuid() else ("setpriv", "--bounding-set=-dac_override")
 
 
 def complaint(program: str, url: str, folder: Path, *before: str) -> str:
-    """The one line that a program says which cannot use a store."""
+    """The one line of a program that cannot use its store."""
     ended = subprocess.run(
         [*before, sys.executable, "-m", *(PROGRAMS | OTHERS)[program]],
         env=environment(DATABASE_URL=url, MINDTICKLE_WEBHOOK_SECRET="a-secret-of-enough-length"),
@@ -110,7 +110,7 @@ def test_a_file_that_is_no_store_of_ours_is_said_to_be_that(
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """As one that does not even let others read."""
+    """A connection that keeps others from reading too."""
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA journal_mode=DELETE")
         other.execute("BEGIN EXCLUSIVE")
@@ -148,7 +148,7 @@ def test_a_file_that_cannot_be_written_is_said_to_be_that(
 
 
 def hba_file(server: Postgres) -> Path:
-    """Where a server has written down whom it asks for what."""
+    """The file in which a server configures authentication."""
     engine = open_engine(server.url("postgres"))
     with engine.connect() as connection:
         path = Path(connection.exec_driver_sql("SHOW hba_file").scalar_one())
@@ -158,7 +158,7 @@ def hba_file(server: Postgres) -> Path:
 
 @pytest.fixture(scope="module")
 def server(postgres_server: Postgres) -> Iterator[OwnPostgres]:
-    """One that asks one user for a password."""
+    """A server that requires a password of one user."""
     with own_postgres() as server:
         server.run(f"CREATE ROLE ann LOGIN PASSWORD '{PASSWORD}'")
         hba = hba_file(server)

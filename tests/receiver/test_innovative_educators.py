@@ -41,7 +41,7 @@ def sample(name: str) -> VendorEvent:
     return parsed(playing.sample(SLUG, name))
 
 
-# Who is let in
+# Authentication
 
 
 class TestSecurity(SecurityCases):
@@ -174,7 +174,7 @@ def test_a_sample_without_details_is_a_completion_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("user", [None, "", " "])
-def test_a_completion_by_nobody_is_not_understood(user: Any) -> None:
+def test_a_completion_without_a_learner_is_not_understood(user: Any) -> None:
     with pytest.raises(Unreadable, match="who it was"):
         parsed(playing.course(user=user, userDetail=None))
 

@@ -47,7 +47,7 @@ def said(kind: type, **fields: Any) -> Any:
     return one
 
 
-# Who is let in
+# Authentication
 
 
 class TestSecurity(HeaderCases):
@@ -60,7 +60,7 @@ class TestSecurity(HeaderCases):
         return incoming(playing.lesson())
 
     def forged(self) -> Incoming:
-        return incoming(playing.lesson(), b"Bearer value-of-somebody")
+        return incoming(playing.lesson(), b"Bearer another-value")
 
     def misconfigured(self) -> Mapping[str, str]:
         return {"lessonly_authorization": "Bearer retired"}
@@ -70,7 +70,7 @@ class TestSecurity(HeaderCases):
     "value",
     ["Basic dXNlcjpwYXNz", "plain", "Bearer  two  spaces", "schlüssel", "a=b; c=d", "{token}"],
 )
-def test_the_header_is_taken_as_the_admin_typed_it(value: str) -> None:
+def test_the_header_is_compared_as_the_admin_typed_it(value: str) -> None:
     vendor(value).authenticate(incoming(b"", value.encode()))
 
 
@@ -226,7 +226,7 @@ def test_two_pairs_of_ids_never_make_one_key(one: tuple[str, str], other: tuple[
     assert (made(one) == made(other)) == (clean[0] == clean[1])
 
 
-def test_a_key_that_would_be_too_long_is_hashed_and_still_told_apart() -> None:
+def test_a_key_that_would_be_too_long_is_hashed_and_stays_distinct() -> None:
     one, other = key(user__id="é" * 255), key(user__id="é" * 254 + "è")
     assert one != other
     assert len(one) == len(other) <= 255
@@ -238,7 +238,7 @@ def test_a_refused_delivery_claims_the_key_it_would_have() -> None:
     assert vendor().claims(incoming(b"{}")) == (None, None)
 
 
-# What nobody promised
+# Undocumented payloads
 
 
 @pytest.mark.parametrize(

@@ -229,7 +229,7 @@ def test_a_delivery_for_another_company_is_refused(company: Any) -> None:
     assert refused.value.outcome is Outcome.WRONG_COMPANY
 
 
-def test_without_a_configured_company_any_is_taken() -> None:
+def test_without_a_configured_company_any_is_accepted() -> None:
     body = playing.body_of("module.progress", playing.progress(), "globex")
     assert vendor(company=None).parse(incoming(body)).company_id == "globex"
 
@@ -279,7 +279,7 @@ def at(hour: int, minute: int = 0, day: int = 22, month: int = 11) -> datetime:
         ),
     ],
 )  # fmt: skip
-def test_a_recorded_event_says_what_happened_to_whom_and_when(name: str, says: Fact) -> None:
+def test_a_recorded_event_has_its_learner_facts_and_time(name: str, says: Fact) -> None:
     assert sample(name).facts == (says,)
 
 
@@ -339,7 +339,7 @@ def test_the_digest_does_not_depend_on_the_event_id_but_on_every_signed_byte() -
     assert parsed(body).digest != parsed(body, timestamp="1763800001").digest
 
 
-def test_overlong_event_ids_are_shortened_and_still_told_apart() -> None:
+def test_overlong_event_ids_are_shortened_and_stay_distinct() -> None:
     body = playing.body_of("x", {})
     longest = parsed(body, event_id=b"a" * 255).event_key
     one, other = (parsed(body, event_id=b"a" * 9000 + end).event_key for end in (b"1", b"2"))
@@ -354,7 +354,7 @@ def test_an_event_id_of_any_bytes_can_be_kept_as_text() -> None:
     key.encode()
 
 
-# Payloads that nobody promised
+# Undocumented payloads
 
 
 @pytest.mark.parametrize(("sent", "means"), [("40", 40), ("62.5", 62.5), (0, 0), (100, 100)])
@@ -475,7 +475,7 @@ def test_an_event_of_an_implausible_time_happened_when_it_was_signed(when: Any) 
     assert fact("course.completed", done).completed_at == NOW
 
 
-def test_what_was_wrong_is_told_without_the_value() -> None:
+def test_a_reason_names_the_problem_without_the_value() -> None:
     with pytest.raises(Unreadable) as unread:
         parsed(playing.body_of("module.progress", playing.progress(progressPct="dana@x.com")))
     assert "dana" not in unread.value.reason
@@ -503,7 +503,7 @@ raw_headers = st.dictionaries(
 
 
 @given(raw_headers, st.binary() | bodies)
-def test_no_bytes_that_anybody_sends_raise_anything_but_a_refusal(
+def test_no_bytes_of_any_sender_raise_anything_but_a_refusal(
     headers: dict[str, bytes], body: bytes
 ) -> None:
     only_refuses(vendor(), Incoming(headers, body, None, NOW))

@@ -122,7 +122,7 @@ def status_of(fill: Fill, receiver: Receiver) -> int:
 
 
 @pytest.mark.parametrize("by", FILLS)
-def test_a_sqlite_store_that_was_filled_by_anything_takes_deliveries_once_there_is_room(
+def test_a_full_sqlite_store_accepts_deliveries_once_there_is_space(
     sqlite_url: str, tmp_path: Path, by: str
 ) -> None:
     fill, _ = FILLS[by]
@@ -153,7 +153,7 @@ def cannot_grow(engine: Engine, table: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("by", FILLS)
-def test_a_postgres_with_a_table_that_cannot_grow_takes_deliveries_once_it_can(
+def test_a_postgres_with_a_full_table_accepts_deliveries_once_it_can_grow(
     fresh_store: FreshStore, tmp_path: Path, by: str
 ) -> None:
     fill, model = FILLS[by]

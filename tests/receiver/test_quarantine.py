@@ -1,4 +1,4 @@
-"""What is held of refused deliveries: its kinds, its caps, and what a flood can do to it."""
+"""Quarantine: kinds, caps, and floods."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -93,7 +93,7 @@ def test_what_the_vendor_would_never_send_is_junk(delivery: Incoming) -> None:
     assert kind_of(delivery) is JUNK
 
 
-def test_what_is_taken_is_not_held(store: Engine) -> None:
+def test_an_accepted_delivery_is_not_quarantined(store: Engine) -> None:
     assert kind_of(incoming("e", "secret-one")) is None
     with store.connect() as connection:
         write_batch(connection, [judge(OUR_VENDOR, incoming("e", "secret-one"))])
@@ -142,7 +142,7 @@ def test_junk_beyond_a_tenth_of_the_bytes_is_dropped_and_counted(store: Engine, 
     assert said(store) == {"junk": (2, 500, 1, 400)}
 
 
-def test_junk_is_not_held_where_the_others_have_left_no_room(store: Engine, hold: Hold) -> None:
+def test_junk_is_dropped_when_other_kinds_leave_no_room(store: Engine, hold: Hold) -> None:
     hold(Caps(deliveries=10), quarantined_entries(10, AUTHENTIC, 50))
     hold(Caps(deliveries=10), [quarantined_entry(JUNK, 50)])
     assert said(store) == {"authentic": (10, 500, 0, 0), "junk": (0, 0, 1, 50)}
@@ -184,7 +184,7 @@ def test_an_authentic_one_makes_room_by_junk_then_well_formed_then_the_oldest_au
     assert said(store)["authentic"] == (10, 500, 1, 50)
 
 
-def test_as_many_small_ones_go_as_a_large_one_takes_room(store: Engine, hold: Hold) -> None:
+def test_a_large_body_pushes_out_as_many_small_ones_as_it_needs(store: Engine, hold: Hold) -> None:
     caps = Caps(bytes=2000)
     hold(caps, quarantined_entries(40, WELL_FORMED, 50))
     hold(caps, [quarantined_entry(WELL_FORMED, 1001)])
@@ -201,7 +201,7 @@ def test_one_that_is_larger_than_the_whole_cap_pushes_out_nothing(
     assert said(store) == {"well_formed": (1, 500, 0, 0), "authentic": (0, 0, 1, 1001)}
 
 
-def test_no_room_at_all_holds_nothing_and_counts_it(store: Engine, hold: Hold) -> None:
+def test_without_room_every_body_is_dropped_and_counted(store: Engine, hold: Hold) -> None:
     hold(Caps(deliveries=0), [quarantined_entry(kind, 50) for kind in Kind])
     assert kept(store) == []
     assert said(store) == dict.fromkeys(Kind, (0, 0, 1, 50))
@@ -210,7 +210,7 @@ def test_no_room_at_all_holds_nothing_and_counts_it(store: Engine, hold: Hold) -
 def by_definition(
     batches: Sequence[Sequence[tuple[Kind, int]]], caps: Caps
 ) -> tuple[list[int], dict[str, list[int]]]:
-    """One after the other: the numbers of those that are held, and the drops by kind."""
+    """A slow reference: the numbers of the quarantined bodies, and the drops by kind."""
     held: list[tuple[int, Kind, int]] = []
     drops = {str(kind): [0, 0] for kind in Kind}
 
@@ -248,7 +248,7 @@ some = st.tuples(st.sampled_from(Kind), st.integers(HEADERS_SIZE, 120))
     batches=st.lists(st.lists(some, min_size=1, max_size=25), min_size=1, max_size=5),
     caps=st.builds(Caps, st.integers(0, 40), st.integers(0, 3000)),
 )
-def test_whatever_comes_the_right_ones_are_held_and_the_totals_are_those_of_a_recount(
+def test_any_sequence_keeps_the_right_bodies_and_the_totals_equal_a_recount(
     store: Engine, batches: list[list[tuple[Kind, int]]], caps: Caps
 ) -> None:
     with store.connect().execution_options(immediate=True) as connection:
@@ -271,7 +271,7 @@ def test_whatever_comes_the_right_ones_are_held_and_the_totals_are_those_of_a_re
 
 @pytest.fixture
 def small(store_url: str, tmp_path: Path) -> Iterator[Receiver]:
-    """A receiver that holds at most 40 deliveries and 2 MB."""
+    """A receiver with room for 40 quarantined deliveries and 2 MB."""
     caps = {"QUARANTINE_MAX_DELIVERIES": "40", "QUARANTINE_MAX_BYTES": "2000000"}
     with Receiver(store_url, tmp_path, **caps) as running:
         yield running
@@ -357,7 +357,7 @@ def test_several_receivers_that_fill_one_quarantine_at_once_keep_its_totals_exac
 
 
 def send_mixed(receiver: Receiver, number: int) -> httpx.Response:
-    """By turns: taken, junk, well formed, authentic."""
+    """In turn: accepted, junk, well-formed, authentic."""
     body = body_of("module.progress", progress(f"u-{number % 5}", note=number))
     event_id, now = new_id(), datetime.now(UTC)
     return (

@@ -159,7 +159,7 @@ def no_database(path: Path) -> None:
         (Path.mkdir, "is a folder"),
     ],
 )
-def test_what_is_no_store_of_this_version_is_never_written_to(
+def test_a_file_that_is_no_store_of_this_version_is_never_changed(
     place: Place, make: Callable[[Path], None], why: str
 ) -> None:
     other = place.data / "other"

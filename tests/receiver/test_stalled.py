@@ -75,7 +75,7 @@ def finished(raw: socket.socket) -> int:
     return status_of(raw)
 
 
-def test_while_64_bodies_stall_one_byte_short_of_the_limit_good_deliveries_are_taken(
+def test_while_64_bodies_stall_one_byte_below_the_limit_good_deliveries_are_accepted(
     fresh_store: FreshStore, tmp_path: Path
 ) -> None:
     with fresh_store("sqlite") as url, Receiver(url, tmp_path) as receiver, ExitStack() as opened:

@@ -69,7 +69,7 @@ def parsed(body: bytes, **more: bytes) -> VendorEvent:
     return event
 
 
-# Who is let in
+# Authentication
 
 
 class TestSecurity(SigningCases):
@@ -293,7 +293,7 @@ def test_the_digest_is_over_all_that_was_signed() -> None:
     assert len({parsed(b"{}").digest, parsed(b"{ }").digest, parsed(b"{}", id_=b"b").digest}) == 3
 
 
-def test_an_overlong_id_is_shortened_and_still_told_apart() -> None:
+def test_an_overlong_id_is_shortened_and_stays_distinct() -> None:
     one, other = (parsed(b"{}", id_=b"a" * 9000 + end).event_key for end in (b"1", b"2"))
     assert one != other
     assert len(one) == len(other) <= 255
@@ -318,7 +318,7 @@ raw_headers = st.dictionaries(st.sampled_from([ID, TIMESTAMP, SIGNATURE]), st.bi
 
 
 @given(raw_headers, st.binary() | bodies)
-def test_no_bytes_that_anybody_sends_raise_anything_but_a_refusal(
+def test_no_bytes_of_any_sender_raise_anything_but_a_refusal(
     headers: dict[str, bytes], body: bytes
 ) -> None:
     only_refuses(vendor(), Incoming(headers, body, None, NOW))

@@ -77,7 +77,7 @@ def test_bytes_of_any_origin_are_searched(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"\xff\xfe", b"", b"{}", b"NaN", b"[" * 100_000])
-def test_other_bytes_mention_nobody(body: bytes) -> None:
+def test_other_bytes_are_no_mention(body: bytes) -> None:
     assert not TRACES.in_body(V, body)
 
 
@@ -130,7 +130,7 @@ def test_an_address_counts_in_both_spellings_of_its_letters(form: Any, sought: A
     ["dana@acme.example", "DANA@Acme.Example", "  dana@acme.example\t", "\ufeffdana@acme.example",
      "dana@acme.example\u200b", "dana@acme.example\ufffd", "\u00a0dana@acme.example\r\n"],
 )  # fmt: skip
-def test_addresses_are_compared_without_case_surrounding_space_and_unseen_signs(
+def test_addresses_are_compared_without_case_spaces_and_invisible_characters(
     stored: str,
 ) -> None:
     assert as_compared(stored) == "dana@acme.example"

@@ -113,7 +113,7 @@ class SecurityCases(ABC):
     def test_without_a_credential_a_delivery_is_refused(self) -> None:
         assert self.refusal(self.bare()) is self.missing
 
-    def test_with_the_credential_of_somebody_else_a_delivery_is_refused(self) -> None:
+    def test_a_delivery_with_another_senders_credential_is_refused(self) -> None:
         assert self.refusal(self.forged()) is self.wrong
 
     def test_a_well_formed_body_may_be_the_vendors_unless_it_has_no_credential(self) -> None:
@@ -140,7 +140,7 @@ class SecurityCases(ABC):
         """Settings with a wrong credential, and not that of `forged`."""
 
     def again(self, delivery: Incoming) -> Entry:
-        """A delivery held under the wrong settings, and verified again under the right ones."""
+        """A delivery quarantined under the wrong settings, and verified under the right ones."""
         quarantined = judge(served(self.slug, **self.misconfigured()), delivery).quarantined
         assert quarantined is not None
         vendor = served(self.slug, **self.settings)
