@@ -172,7 +172,7 @@ def _erase(connection: Connection, email: str | None, account: Account | None) -
     mentions, differ = _replace_in_payloads(connection, traces)
     known = _forget_read_models(connection, accounts)
     cases = _forget_cases(connection, accounts, address)
-    _forget_renewals(connection, accounts)
+    _forget_audited(connection, renewal, "renewal", accounts)
     mentions += sum(
         _replace_in_text(connection, table, names, traces) for table, names in FREE_TEXT
     )
@@ -391,26 +391,25 @@ def _forget_read_models(connection: Connection, accounts: Sequence[Account]) -> 
 
 
 def _forget_cases(connection: Connection, accounts: Sequence[Account], address: str | None) -> int:
-    """Remove their coaching cases and the details of these in the audit log, which keeps who did
-    what and when. Cases of other people that they own lose their owner."""
-    ids = connection.scalars(select(case.c.id).where(_is_of(case.c, accounts))).all()
-    for some in _some(ids):
-        subjects = [f"case {id_}" for id_ in some]
-        connection.execute(update(audit).where(audit.c.subject.in_(subjects)).values(detail=None))
-        connection.execute(delete(case).where(case.c.id.in_(some)))
+    """Remove their coaching cases. Cases of other people that they own lose their owner."""
+    removed = _forget_audited(connection, case, "case", accounts)
     if address:
         owned = update(case).where(func.lower(case.c.owner) == address)
         connection.execute(owned.values(owner=None, version=case.c.version + 1))
-    return len(ids)
+    return removed
 
 
-def _forget_renewals(connection: Connection, accounts: Sequence[Account]) -> None:
-    """Remove the marks on their certificates, and what the audit log quotes of them."""
-    ids = connection.scalars(select(renewal.c.id).where(_is_of(renewal.c, accounts))).all()
+def _forget_audited(
+    connection: Connection, table: Table, noun: str, accounts: Sequence[Account]
+) -> int:
+    """Remove their rows of a table, and the details of these in the audit log, which keeps who did
+    what and when. Returns the number of rows."""
+    ids = connection.scalars(select(table.c.id).where(_is_of(table.c, accounts))).all()
     for some in _some(ids):
-        subjects = [f"renewal {id_}" for id_ in some]
+        subjects = [f"{noun} {id_}" for id_ in some]
         connection.execute(update(audit).where(audit.c.subject.in_(subjects)).values(detail=None))
-        connection.execute(delete(renewal).where(renewal.c.id.in_(some)))
+        connection.execute(delete(table).where(table.c.id.in_(some)))
+    return len(ids)
 
 
 def _replace_in_text(

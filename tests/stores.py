@@ -68,9 +68,7 @@ def write_locked(engine: Engine) -> Iterator[None]:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("LOCK TABLE delivery")
         else:
-            connection.exec_driver_sql(
-                "SELECT 1"
-            )  # starts the transaction and takes the lock
+            connection.exec_driver_sql("SELECT 1")  # starts the transaction and takes the lock
         yield
         connection.rollback()
 
