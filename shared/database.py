@@ -238,7 +238,7 @@ def _outside_of_transactions(engine: Engine, *statements: str) -> bool:
     """Run statements. False if SQLite was busy: it raises an error, and a checkpoint returns a row
     whose first value is 1."""
     connection = engine.raw_connection()
-    cursor: Any = connection.cursor()
+    cursor = connection.cursor()
     try:
         for statement in statements:
             found = cursor.execute(statement).fetchone()

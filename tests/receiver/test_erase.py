@@ -414,7 +414,7 @@ def test_an_unknown_person_is_an_error_and_changes_nothing(
     company: Engine, who: dict[str, Any]
 ) -> None:
     before = everything(company)
-    with pytest.raises(EraseError, match="no trace"):
+    with pytest.raises(EraseError, match="does not know this person"):
         erase_person(company, **who)
     assert everything(company) == before
 
