@@ -1,1 +1,1 @@
-"""Takes deliveries in: verifies each one and keeps every event exactly once."""
+"""The receiver: verifies each delivery and stores each event exactly once."""

@@ -23,12 +23,12 @@ from shared.settings import ReceiverSettings
 ADDRESS = "/webhooks/"
 STATEMENT_SEC = 8
 CHORE_SEC = 60
-"""How long Postgres may take over one statement of the writer, and of a chore."""
+"""The longest statement on Postgres, of the writer and of a chore."""
 ONLY_POST = Answer.of(405, {"detail": "Method Not Allowed"}, allow="POST")
 
 
 def security_headers(settings: ReceiverSettings) -> Iterator[tuple[str, str]]:
-    """Sent with every answer by the server itself, so that no route has to think of them."""
+    """Headers that the server adds to every response."""
     yield "x-content-type-options", "nosniff"
     yield "content-security-policy", "default-src 'none'; frame-ancestors 'none'"
     yield "referrer-policy", "no-referrer"
@@ -38,10 +38,10 @@ def security_headers(settings: ReceiverSettings) -> Iterator[tuple[str, str]]:
 
 
 class Door:
-    """The way in for deliveries; everything else is FastAPI's.
+    """Sends deliveries to the pipeline, and everything else to FastAPI.
 
-    A raw body leaves nothing to route, inject or validate, so FastAPI's machinery for that would
-    only cost time at each delivery: half of it, as `make bench` shows.
+    A raw body needs no routing, injection or validation. FastAPI's would take half of the time of a
+    delivery, as `make bench` shows.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Door:
         self._pipeline = pipeline
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # A slash at the end is no other vendor: some put one there when they enter the address.
+        # Some people add a slash when they enter the address at the vendor.
         path = scope["path"].removesuffix("/") if scope["type"] == "http" else ""
         vendor = self._vendors.get(path)
         if vendor is None:
@@ -72,9 +72,9 @@ class Door:
 
 
 def create_app(settings: ReceiverSettings) -> ASGIApp:
-    """The receiver for `settings`, on a store that has the newest schema."""
+    """The receiver for `settings`, on a store with the newest schema."""
     engine = open_engine(settings.database_url, intake=True, answer_sec=STATEMENT_SEC)
-    # What chores do may take longer than a vendor waits.
+    # A chore may take longer than a vendor waits.
     spare = open_engine(settings.database_url, intake=True, answer_sec=CHORE_SEC)
     metrics = Metrics()
     caps = Caps(settings.quarantine_max_deliveries, settings.quarantine_max_bytes)
@@ -124,7 +124,7 @@ def create_app(settings: ReceiverSettings) -> ASGIApp:
 
 
 def _presents(request: Request, token: SecretStr | None) -> bool:
-    """Whether a request brings the token, if there is one to bring."""
+    """Whether a request has the token, or none is required."""
     if token is None:
         return True
     wanted = f"Bearer {token.get_secret_value()}".encode()

@@ -1,9 +1,8 @@
-"""What a running receiver does besides taking deliveries in, in a thread of its own.
+"""Chores: what a running receiver does besides deliveries, in a separate thread.
 
-Every second it writes what came to unknown addresses, and looks for a replay that somebody asked
-for; once a day it prunes. Each does its
-work in small transactions with a pause between them, so that deliveries do not wait for it. Once an
-hour it has the store's planner count: 5 ms on a SQLite of a million events.
+Every second it stores the counts of unknown addresses and runs a requested replay. Once an hour it
+updates the statistics of the store's planner (5 ms on SQLite with a million events). Once a day it
+prunes. Chores use small transactions with pauses between them, so deliveries do not wait.
 """
 
 import threading
@@ -34,7 +33,7 @@ log = structlog.get_logger()
 
 
 class Chores:
-    """The thread. `retention_days` 0 keeps deliveries for ever."""
+    """The thread. `retention_days` 0 keeps all deliveries."""
 
     def __init__(
         self,
@@ -49,7 +48,7 @@ class Chores:
         self._retention_days = retention_days
         self._prune_at = self._analyze_at = monotonic()
         self._stopping = threading.Event()
-        # A store that hangs must not keep the process from ending.
+        # A daemon: a store that hangs must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
 
     def start(self) -> None:
@@ -57,7 +56,7 @@ class Chores:
         self._thread.start()
 
     def close(self) -> None:
-        """Break off after the transaction that is under way, and wait for that up to CLOSE_SEC."""
+        """Stop after the current transaction. Waits up to CLOSE_SEC for it."""
         self._stopping.set()
         self._thread.join(CLOSE_SEC)
         with suppress(SQLAlchemyError):
@@ -72,10 +71,10 @@ class Chores:
                 self._prune()
                 self._analyze()
                 if carry_out_next(self._engine, self._vendors, self._pause):
-                    pause = 0.0  # perhaps there is another
+                    pause = 0.0  # there may be another request
             except Stopping:
                 return
-            except Exception as error:  # the thread must outlive any failure of the store
+            except Exception as error:  # the thread survives any failure of the store
                 log.error("chore_failed", error=first_line(error))
                 pause = AFTER_FAILURE_SEC
 
@@ -93,5 +92,5 @@ class Chores:
             self._analyze_at = monotonic() + (ANALYZE_EVERY_SEC if done else AFTER_LOCK_SEC)
 
     def _pause(self) -> bool:
-        """Between two transactions; whether to break off."""
+        """Wait between two transactions. Returns whether to stop."""
         return self._stopping.wait(PAUSE_SEC)

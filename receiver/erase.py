@@ -1,14 +1,13 @@
-"""Erase a person: whatever the store knows of them goes, in one transaction.
+"""Erase a person: remove everything that the store knows about them, in one transaction.
 
-What stays is what the store needs to go on being right without them: of each event a tombstone
-with its key and digest, so that a redelivery is a duplicate and does not bring them back; of each
-delivery that it came, when, how long it took and what was answered; and in `erased` how much of
-everything there was. docs/privacy.md says what is done with each table, and why.
+Three things stay. Of each event a tombstone with its key and digest, so that a redelivery is a
+duplicate and does not bring the person back. Of each delivery its time, duration and response. In
+`erased` the number of rows. docs/privacy.md lists what happens to each table, and why.
 """
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -24,14 +23,13 @@ from sqlalchemy import (
     update,
 )
 
+from receiver import quarantine
 from receiver.errors import EraseError
-from receiver.quarantine import size_of
 from receiver.readmodels.projections import READ_MODELS, fold_names
 from receiver.readmodels.rebuild import facts_of, fold_anew
-from receiver.replay import no_longer_held
 from receiver.traces import Account, Traces, as_compared
 from shared.audit import note
-from shared.bulk import table_of
+from shared.bulk import Columns, table_of
 from shared.database import hold_write_lock, overwrite_deleted
 from shared.facts import Attempted, Fact, Progressed
 from shared.models import (
@@ -49,7 +47,7 @@ from shared.models import (
     Quiz,
     ReplayRequest,
 )
-from shared.outcomes import HeldState
+from shared.queries import rows_of
 
 T = TypeVar("T")
 ID_BATCH = 500
@@ -58,7 +56,7 @@ TOMBSTONE = {"type": "erased", "company_id": None, "user_id": None, "payload": "
 
 event = table_of(Event)
 delivery = table_of(Delivery)
-held = table_of(Quarantine)
+body = table_of(Quarantine)
 case = table_of(CoachingCase)
 renewal = table_of(CertificateRenewal)
 places = table_of(ContestResult)
@@ -72,11 +70,11 @@ FREE_TEXT = (
     (delivery, ("event_type", "reason")),
     (table_of(ReplayRequest), ("problem",)),
 )
-"""Where somebody or something else may mention them, beside payloads and bodies."""
+"""Columns that may mention a person, besides payloads and bodies."""
 
 
 class Gone(NamedTuple):
-    """How many rows were erased or blotted."""
+    """Numbers of erased and changed rows. The names are the columns of `erased`."""
 
     accounts: int
     events: int
@@ -88,13 +86,13 @@ class Gone(NamedTuple):
     def in_words(self) -> str:
         return (
             f"{self.accounts:,} accounts, {self.events:,} events, {self.deliveries:,} deliveries, "
-            f"{self.held:,} kept bodies, {self.cases:,} coaching cases, "
+            f"{self.held:,} quarantined bodies, {self.cases:,} coaching cases, "
             f"{self.mentions:,} mentions elsewhere"
         )
 
 
 class AccountRow(NamedTuple):
-    """One account of the person who would be erased."""
+    """One account of the person."""
 
     account: Account
     email: str | None
@@ -102,7 +100,7 @@ class AccountRow(NamedTuple):
 
     def in_words(self) -> str:
         words = f"{'/'.join(self.account)}: {self.email or 'no address'}, {self.events:,} events"
-        # Ids and addresses are the sender's: what is not seen may steer a terminal.
+        # IDs and addresses come from a sender: invisible characters could control a terminal.
         return "".join(
             sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in words
         )
@@ -111,14 +109,14 @@ class AccountRow(NamedTuple):
 def accounts_of(
     engine: Engine, email: str | None = None, account: Account | None = None
 ) -> Sequence[AccountRow]:
-    """The accounts that `erase_person` would remove. Changes nothing and locks nothing."""
+    """The accounts that `erase_person` removes. Changes nothing and locks nothing."""
     with engine.connect() as connection:
         accounts, _ = _person(connection, email, account)
         return [row for one in accounts if (row := _account_row(connection, one))]
 
 
 def _account_row(connection: Connection, account: Account) -> AccountRow | None:
-    """None for an account that the store does not know."""
+    """None if the store does not know the account."""
     theirs = event.c.vendor == account.vendor, event.c.user_id == account.user_id
     events = connection.scalar(select(func.count()).select_from(event).where(*theirs)) or 0
     known = select(learner.email).filter_by(**account._asdict())
@@ -134,19 +132,20 @@ def erase_person(
     actor: str = "command line",
     dry_run: bool = False,
 ) -> Gone:
-    """Erase whoever has this e-mail address or this account, at every vendor where they are the
-    same person. A dry run does all of it and takes it back.
+    """Erase the person with this email address or account, at every vendor. A dry run does the same
+    and rolls back.
 
-    Receivers cannot write meanwhile: they answer 503, and the vendors try again.
+    Receivers cannot write meanwhile: they answer 503, and vendors retry.
 
-    Raises EraseError if there is no trace of them, or if a replay has one in hand just now.
+    Raises EraseError if the store does not know the person, or if a replay has locked one of their
+    deliveries.
     """
     with engine.connect().execution_options(immediate=True) as connection:
         transaction = connection.begin()
         hold_write_lock(connection)
         gone = _erase(connection, email, account)
         if not any(gone):
-            raise EraseError("There is no trace of that person here; nothing was changed.")
+            raise EraseError("The store does not know this person. Nothing was changed.")
         if dry_run:
             transaction.rollback()
             return gone
@@ -159,11 +158,10 @@ def erase_person(
 
 
 def clean(engine: Engine) -> bool:
-    """Have the store overwrite what the erased rows leave behind. False if others were at work
-    on a SQLite file and the old bytes may still be there: then do it again."""
-    return overwrite_deleted(
-        engine, [event, delivery, held, case, renewal, places, audit, *map(table_of, READ_MODELS)]
-    )
+    """Have the store overwrite the bytes of erased rows. False if another process used a SQLite
+    file and old bytes may remain: repeat it then."""
+    tables = [event, delivery, body, case, renewal, places, audit, *map(table_of, READ_MODELS)]
+    return overwrite_deleted(engine, tables)
 
 
 def _erase(connection: Connection, email: str | None, account: Account | None) -> Gone:
@@ -175,12 +173,14 @@ def _erase(connection: Connection, email: str | None, account: Account | None) -
     deliveries = {*bodies, *_repeats(connection, bodies), *_deliveries(connection, ids, traces)}
     _forget_deliveries(connection, deliveries)
     _bury(connection, ids, traces)
-    mentions, differ = _blot_payloads(connection, traces)
+    mentions, differ = _replace_in_payloads(connection, traces)
     known = _forget_read_models(connection, accounts, address)
     cases = _forget_cases(connection, accounts, address)
-    _forget_renewals(connection, accounts)
+    _forget_audited(connection, renewal, "renewal", accounts)
     _forget_places(connection, accounts)
-    mentions += sum(_blot(connection, table, names, traces) for table, names in FREE_TEXT)
+    mentions += sum(
+        _replace_in_text(connection, table, names, traces) for table, names in FREE_TEXT
+    )
     if differ:
         fold_anew(connection)
     elif named:
@@ -191,8 +191,8 @@ def _erase(connection: Connection, email: str | None, account: Account | None) -
 def _person(
     connection: Connection, email: str | None, account: Account | None
 ) -> tuple[Sequence[Account], str | None]:
-    """All accounts of the person, and the address that they share if they have one. An address is
-    theirs if it is equal as it is compared, never by a pattern: a neighbour's can contain it."""
+    """All accounts of the person, and their shared address if they have one. Addresses are compared
+    as a whole, never by pattern: another person's address can contain it."""
     sought = as_compared(email or "")
     if account:
         person = connection.scalar(select(learner.person).filter_by(**account._asdict())) or ""
@@ -205,7 +205,7 @@ def _person(
     return sorted(found | ({account} if account else set())), sought
 
 
-def _is_of(row: Any, accounts: Sequence[Account]) -> ColumnElement[bool]:
+def _is_of(row: Columns, accounts: Sequence[Account]) -> ColumnElement[bool]:
     whose = (and_(row.vendor == one.vendor, row.user_id == one.user_id) for one in accounts)
     return or_(false(), *whose)
 
@@ -222,8 +222,8 @@ class Named(NamedTuple):
 
 
 def _named_by(connection: Connection, accounts: Sequence[Account]) -> Sequence[Named]:
-    """The modules and quizzes that have their name from them: without their events another event's
-    name holds again, or none."""
+    """The modules and quizzes whose name comes from their events. Without these events the name of
+    another event applies, or none."""
     return [
         Named(kind, *row)
         for table, id_, kind in NAMED
@@ -237,7 +237,7 @@ def _named_by(connection: Connection, accounts: Sequence[Account]) -> Sequence[N
 
 
 def _restore_names(connection: Connection, named: Sequence[Named]) -> None:
-    """Name them as the events say that are left."""
+    """Name modules and quizzes from the remaining events."""
     for table, id_, kind in NAMED:
         for one in named:
             if one.kind is kind:
@@ -248,7 +248,7 @@ def _restore_names(connection: Connection, named: Sequence[Named]) -> None:
     columns = (row.id, row.vendor, row.event_key, row.type, *when, row.payload)
     for some in _some(named):
         names_one = or_(
-            row.payload.contains("\\", autoescape=True),  # an escape can spell any id
+            row.payload.contains("\\", autoescape=True),  # an escape can spell any ID
             *(row.payload.contains(id_, autoescape=True) for id_ in {one.id for one in some}),
         )
         query = select(*columns).where(row.vendor.in_({one.vendor for one in some}), names_one)
@@ -266,64 +266,68 @@ def _named(fact: Fact) -> Named | None:
     return None
 
 
-def _may_mention(column: Any, traces: Traces) -> ColumnElement[bool]:
-    """Whether it is worth a look: an escape in JSON can spell any sign."""
+def _may_mention(column: ColumnElement[str], traces: Traces) -> ColumnElement[bool]:
+    """Whether a closer look is needed: an escape in JSON can spell any character."""
     words = (func.lower(column).contains(needle) for needle in traces.needles)
     return or_(column.contains("\\", autoescape=True), *words)
 
 
 def _events(connection: Connection, accounts: Sequence[Account], traces: Traces) -> list[int]:
-    """The ids of their events, and of those that name no learner but mention them."""
+    """The IDs of their events, and of events without a learner that mention them."""
     theirs = select(event.c.id).where(_is_of(event.c, accounts))
-    nobodys = select(event.c.id, event.c.vendor, event.c.payload).where(
+    without_learner = select(event.c.id, event.c.vendor, event.c.payload).where(
         event.c.user_id.is_(None), event.c.payload != "", _may_mention(event.c.payload, traces)
     )
     about_them = (
         row.id
-        for row in connection.execute(nobodys, execution_options={"yield_per": ID_BATCH})
+        for row in connection.execute(without_learner, execution_options={"yield_per": ID_BATCH})
         if traces.in_body(row.vendor, row.payload.encode())
     )
     return [*connection.scalars(theirs), *about_them]
 
 
+class QuarantinedBody(NamedTuple):
+    """What quarantine has of a delivery."""
+
+    delivery_id: int
+    vendor: str
+    headers: str
+    body: bytes
+
+
 def _bodies(connection: Connection, traces: Traces) -> list[int]:
-    """Remove what is kept of refused deliveries that mention them; their delivery ids. A body is
-    signed as it is, so nothing of it can stay."""
+    """Remove quarantined bodies that mention them. Returns their delivery IDs. A body is signed as
+    a whole, so no part of it can stay."""
     found = [
         row.delivery_id
-        for row in _kept(connection)
+        for row in _quarantined(connection)
         if traces.in_body(row.vendor, row.body) or traces.in_body(row.vendor, row.headers.encode())
     ]
     for ids in _some(found):
-        mine = held.c.delivery_id.in_(ids)
-        columns = (held.c.vendor, held.c.kind, held.c.state, size_of(held.c).label("size"))
-        locked = select(*columns).where(mine).with_for_update(skip_locked=True)
-        rows = connection.execute(locked).all()
-        if len(rows) < len(ids):  # to wait for a replay, which waits for us, would never end
-            raise EraseError("A replay has a delivery of theirs in hand just now: try again.")
-        connection.execute(delete(held).where(mine))
-        still = (row for row in rows if row.state == HeldState.HELD)
-        no_longer_held(connection, [(row.vendor, row.kind, row.size) for row in still])
+        if len(quarantine.remove(connection, ids)) < len(ids):
+            raise EraseError("A replay is using one of the person's deliveries. Try again.")
     return found
 
 
 def _repeats(connection: Connection, bodies: Sequence[int]) -> Iterator[int]:
-    """The deliveries that brought one of these bodies again."""
+    """The deliveries that repeated one of these bodies."""
     for ids in _some(bodies):
         yield from connection.scalars(select(delivery.c.id).where(delivery.c.held_as.in_(ids)))
 
 
-def _kept(connection: Connection) -> Iterator[Any]:
-    query = select(held.c.delivery_id, held.c.vendor, held.c.headers, held.c.body)
-    query = query.order_by(held.c.delivery_id).limit(BODY_BATCH)
+def _quarantined(connection: Connection) -> Iterator[QuarantinedBody]:
+    query = select(*(body.c[name] for name in QuarantinedBody._fields))
+    query = query.order_by(body.c.delivery_id).limit(BODY_BATCH)
     last = 0
-    while rows := connection.execute(query.where(held.c.delivery_id > last)).all():
+    while rows := rows_of(
+        QuarantinedBody, connection.execute(query.where(body.c.delivery_id > last))
+    ):
         yield from rows
         last = rows[-1].delivery_id
 
 
 def _deliveries(connection: Connection, events: Sequence[int], traces: Traces) -> Iterator[int]:
-    """The ids of the deliveries of these events, and of those whose key names the person."""
+    """The IDs of the deliveries of these events, and of deliveries whose key names the person."""
     same = and_(event.c.vendor == delivery.c.vendor, event.c.event_key == delivery.c.event_key)
     for ids in _some(events):
         of_them = select(delivery.c.id).join(event, same).where(event.c.id.in_(ids))
@@ -337,16 +341,16 @@ def _deliveries(connection: Connection, events: Sequence[int], traces: Traces) -
 
 
 def _forget_deliveries(connection: Connection, found: set[int]) -> None:
-    """That they came stays, for the counts. The key names the event to whoever may ask the vendor;
-    the address may be that of the person's own machine, as most of these are nobody's for sure."""
+    """Remove key and address; the rows stay, for the counts. A person with access to the vendor can
+    look the key up. The address may be that of the person's own machine."""
     for ids in _some(sorted(found)):
         forgotten = update(delivery).where(delivery.c.id.in_(ids))
         connection.execute(forgotten.values(event_key=None, remote_ip=None))
 
 
 def _bury(connection: Connection, events: Sequence[int], traces: Traces) -> None:
-    """Leave tombstones. A key that is made from the user id goes too: such a vendor sends the same
-    bytes again, so that the digest is enough."""
+    """Leave tombstones. A key made from the user ID goes too: such a vendor repeats the same bytes,
+    so the digest is enough."""
     row = event.c
     for ids in _some(events):
         mine = row.id.in_(ids)
@@ -360,9 +364,9 @@ def _bury(connection: Connection, events: Sequence[int], traces: Traces) -> None
         )
 
 
-def _blot_payloads(connection: Connection, traces: Traces) -> tuple[int, bool]:
-    """Blot mentions out of other people's events: how many, and if any of them now says another
-    thing, as that a module has another name."""
+def _replace_in_payloads(connection: Connection, traces: Traces) -> tuple[int, bool]:
+    """Replace mentions in other people's events. Returns how many, and whether a fact of one has
+    changed, such as the name of a module."""
     row = event.c
     columns = (row.id, row.vendor, row.event_key, row.type, row.occurred_at, row.received_at,
                row.payload)  # fmt: skip
@@ -371,7 +375,7 @@ def _blot_payloads(connection: Connection, traces: Traces) -> tuple[int, bool]:
     changed = [
         (one, payload)
         for one in found
-        if (payload := traces.blotted(one.vendor, one.payload)) != one.payload
+        if (payload := traces.replaced(one.vendor, one.payload)) != one.payload
     ]
     differ = False
     for one, payload in changed:
@@ -384,7 +388,7 @@ def _blot_payloads(connection: Connection, traces: Traces) -> tuple[int, bool]:
 def _forget_read_models(
     connection: Connection, accounts: Sequence[Account], address: str | None
 ) -> int:
-    """How many accounts were known."""
+    """Remove their rows. Returns the number of known accounts."""
     if address:
         connection.execute(delete(activity).where(activity.c.person == address))
     gone = {
@@ -396,36 +400,37 @@ def _forget_read_models(
 
 
 def _forget_cases(connection: Connection, accounts: Sequence[Account], address: str | None) -> int:
-    """Remove their coaching, and what the audit log quotes of it; the cases of others that they
-    look after are nobody's. That somebody did something, and who, the audit log keeps."""
-    ids = connection.scalars(select(case.c.id).where(_is_of(case.c, accounts))).all()
-    for some in _some(ids):
-        subjects = [f"case {id_}" for id_ in some]
-        connection.execute(update(audit).where(audit.c.subject.in_(subjects)).values(detail=None))
-        connection.execute(delete(case).where(case.c.id.in_(some)))
+    """Remove their coaching cases. Cases of other people that they own lose their owner."""
+    removed = _forget_audited(connection, case, "case", accounts)
     if address:
         owned = update(case).where(func.lower(case.c.owner) == address)
         connection.execute(owned.values(owner=None, version=case.c.version + 1))
+    return removed
+
+
+def _forget_audited(
+    connection: Connection, table: Table, noun: str, accounts: Sequence[Account]
+) -> int:
+    """Remove their rows of a table, and the details of these in the audit log, which keeps who did
+    what and when. Returns the number of rows."""
+    ids = connection.scalars(select(table.c.id).where(_is_of(table.c, accounts))).all()
+    for some in _some(ids):
+        subjects = [f"{noun} {id_}" for id_ in some]
+        connection.execute(update(audit).where(audit.c.subject.in_(subjects)).values(detail=None))
+        connection.execute(delete(table).where(table.c.id.in_(some)))
     return len(ids)
 
 
-def _forget_renewals(connection: Connection, accounts: Sequence[Account]) -> None:
-    """Remove the marks on their certificates, and what the audit log quotes of them."""
-    ids = connection.scalars(select(renewal.c.id).where(_is_of(renewal.c, accounts))).all()
-    for some in _some(ids):
-        subjects = [f"renewal {id_}" for id_ in some]
-        connection.execute(update(audit).where(audit.c.subject.in_(subjects)).values(detail=None))
-        connection.execute(delete(renewal).where(renewal.c.id.in_(some)))
-
-
 def _forget_places(connection: Connection, accounts: Sequence[Account]) -> None:
-    """Their places in results of contests stay, without who it is: the others keep theirs."""
+    """Their places in results of contests stay, without the learner: the others keep theirs."""
     theirs = update(places).where(_is_of(places.c, accounts))
     connection.execute(theirs.values(vendor=None, user_id=None))
 
 
-def _blot(connection: Connection, table: Table, names: Sequence[str], traces: Traces) -> int:
-    """Blot addresses out of free text: how many rows had one."""
+def _replace_in_text(
+    connection: Connection, table: Table, names: Sequence[str], traces: Traces
+) -> int:
+    """Replace addresses in free text. Returns the number of changed rows."""
     columns = [table.c[name] for name in names]
     query = select(table.c.id, *columns).where(or_(*(_may_mention(one, traces) for one in columns)))
     count = 0

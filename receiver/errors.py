@@ -1,13 +1,13 @@
 """Errors of the receiver.
 
 ReceiverError
-├── StoreUnavailable    the store cannot be written now: answered 503, the vendor retries
+├── StoreUnavailable    the store is not writable: 503, the vendor retries
 ├── StartError          the receiver cannot start: one line, exit 1
-├── ReplayError         a replay cannot be done: one line, exit 1, or the request's `problem`
-├── EraseError          a person cannot be erased: one line, exit 1, and nothing is changed
-├── Stopping            a long task breaks off between two transactions, as the receiver stops
-├── WebhooksError       MindTickle's API did not do what was asked: one line, exit 1
-└── SimulatorError      a play cannot start: one line, exit 1
+├── ReplayError         a replay is not possible: one line, exit 1, or `problem` of the request
+├── EraseError          a person cannot be erased: one line, exit 1, nothing is changed
+├── Stopping            the receiver stops, and a long task stops between two transactions
+├── WebhooksError       a call of MindTickle's API failed: one line, exit 1
+└── SimulatorError      a simulation cannot start: one line, exit 1
 """
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
@@ -16,48 +16,48 @@ from shared.store_errors import StoreError
 
 
 class ReceiverError(Exception):
-    """Anything of the below."""
+    """The base of all errors of the receiver."""
 
 
 class StoreUnavailable(ReceiverError):
-    """The store cannot be written now."""
+    """The store is not writable."""
 
 
 class StartError(ReceiverError):
-    """The receiver cannot start; the message says what to do."""
+    """The receiver cannot start. The message says what to do."""
 
 
 class ReplayError(ReceiverError):
-    """A replay cannot be done as it was asked for; the message says what would do."""
+    """A replay is not possible. The message says what to change."""
 
 
 class EraseError(ReceiverError):
-    """Nobody is erased; the message says why, and what to do."""
+    """No person is erased. The message says why, and what to do."""
 
 
 class Stopping(ReceiverError):
-    """The receiver stops, and a long task with it; what it has committed stays."""
+    """The receiver stops, and a long task with it. Committed work stays."""
 
 
 class WebhooksError(ReceiverError):
-    """MindTickle's API cannot be asked, or did not do it; the message says what to do."""
+    """A call of MindTickle's API failed. The message says what to do."""
 
 
 class SimulatorError(ReceiverError):
-    """A play cannot start; the message says what to do."""
+    """A simulation cannot start. The message says what to do."""
 
 
 _SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY",
            "SQLITE_CANTOPEN", "SQLITE_CORRUPT", "SQLITE_NOTADB")  # fmt: skip
 _POSTGRES = ("08", "25", "28", "3D", "3F", "42", "53", "55P03", "57", "58")
-"""Connection, read-only, login, database, schema, tables and rights, out of resources, locked,
-operator, system: any row would fail."""
+"""SQLSTATE classes: connection, read-only, login, database, schema, tables and rights, resources,
+lock, operator, system. Any row would fail."""
 
 
 def is_of_the_store(error: Exception) -> bool:
-    """Whether the store itself failed, so that no delivery of the batch can be written now.
+    """Whether the store itself failed, so that no delivery of the batch can be written.
 
-    Anything else is the fault of some row, and the other rows of its batch can be saved.
+    Any other error comes from one row, and the rest of the batch can be written.
     """
     if isinstance(error, StoreError):
         return True
@@ -68,11 +68,11 @@ def is_of_the_store(error: Exception) -> bool:
         return str(name).startswith(_SQLITE)
     if state := getattr(original, "sqlstate", None):
         return str(state).startswith(_POSTGRES)
-    # Without a state the server never answered, or the driver could not put a value into SQL.
+    # No state: the server did not answer, or the driver could not convert a value to SQL.
     return isinstance(error, (OperationalError, InterfaceError, InternalError))
 
 
 def first_line(error: Exception) -> str:
-    """What the driver says, without the statement and its parameters: those are payload."""
+    """The driver's message, without statement and parameters, which contain payload."""
     original = getattr(error, "orig", None) or error
     return f"{type(original).__name__}: {str(original).splitlines()[0] if str(original) else ''}"

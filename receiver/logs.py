@@ -1,4 +1,4 @@
-"""One JSON object a line on standard output: no newline or escape in a value can forge another."""
+"""Logs: one JSON object a line on standard output. No value can forge a line."""
 
 import logging
 import sys
@@ -9,13 +9,13 @@ from pydantic_core import to_json
 
 
 def _json(line: object, **_: object) -> bytes:
-    # U+009B starts an escape and U+2028 a line, too; DEL is ASCII, so that it needs a word more.
+    # U+009B starts an escape sequence and U+2028 a line. DEL is ASCII, so it is escaped here.
     return to_json(line, ensure_ascii=True).replace(b"\x7f", rb"\u007f")
 
 
 class _Lines:
-    """Standard output, a line at a time. On a full disk lines wait in its buffer or are dropped:
-    an error here would end the writer, or be the answer to a delivery that is safely stored."""
+    """Standard output, line by line. On a full disk lines stay in its buffer or are dropped: an
+    error here would end the writer, or fail a delivery that is already stored."""
 
     def msg(self, line: bytes) -> None:
         with suppress(OSError):
@@ -26,7 +26,7 @@ class _Lines:
 
 
 def configure() -> None:
-    """Set up structlog, and send the libraries' warnings the same way."""
+    """Set up structlog, also for the warnings of libraries."""
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -1,4 +1,4 @@
-"""What Prometheus is told. Labels come from our own tables, never from a payload."""
+"""Metrics for Prometheus. Labels come from our own tables, never from a payload."""
 
 from collections.abc import Iterable
 
@@ -14,48 +14,48 @@ class Metrics:
         self._registry = CollectorRegistry()
         self.deliveries = Counter(
             "repboard_deliveries",
-            "Requests to a configured vendor, by what became of them.",
+            "Requests to a configured vendor, by outcome.",
             ["vendor", "outcome"],
             registry=self._registry,
         )
         self.not_stored = Counter(
             "repboard_deliveries_not_stored",
-            "Requests answered 503: no store to write to, or no whole body.",
+            "Requests answered 503: the store is not writable, or the body is incomplete.",
             ["vendor"],
             registry=self._registry,
         )
         self.ignored_fields = Counter(
             "repboard_fields_ignored",
-            "Fields of accepted events that count as absent: their value was not understood.",
+            "Fields of accepted events that were ignored because their value was not understood.",
             ["vendor", "event_type", "field"],
             registry=self._registry,
         )
         self.unknown_addresses = Counter(
             "repboard_unknown_addresses",
-            "Requests below /webhooks/ to no vendor.",
+            "Requests below /webhooks/ to an address without a vendor.",
             registry=self._registry,
         )
         self.bytes_under_way = Gauge(
             "repboard_body_bytes_under_way",
-            "Bytes of bodies that have begun to arrive and are not there whole.",
+            "Bytes of incomplete bodies.",
             registry=self._registry,
         )
         self.seconds = Histogram(
             "repboard_delivery_seconds",
-            "From the first byte of a request to its answer.",
+            "Seconds from the first byte of a request to its response.",
             ["vendor"],
             buckets=DURATIONS,
             registry=self._registry,
         )
         self.commit_seconds = Histogram(
             "repboard_commit_seconds",
-            "Time of one transaction.",
+            "Seconds of one transaction.",
             buckets=DURATIONS,
             registry=self._registry,
         )
         self.batch_size = Histogram(
             "repboard_batch_deliveries",
-            "Deliveries that shared one transaction.",
+            "Deliveries in one transaction.",
             buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500),
             registry=self._registry,
         )
@@ -65,11 +65,11 @@ class Metrics:
             registry=self._registry,
         )
 
-        # Of the label names one child each: to look it up by words costs as much as to count.
+        # One child for each pair of labels: a look-up by label takes as long as counting.
         self._delivered: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
 
     def delivered(self, vendor: str, outcome: str, seconds: float) -> None:
-        """Count a request that was taken, refused or repeated, and the time to its answer."""
+        """Count a request with its outcome, and the seconds to its response."""
         counts = self._delivered.get((vendor, outcome))
         if counts is None:
             counts = self.deliveries.labels(vendor, outcome), self.seconds.labels(vendor)
@@ -78,8 +78,8 @@ class Metrics:
         counts[1].observe(seconds)
 
     def ignored(self, vendor: str, event_type: str, fields: Iterable[str]) -> None:
-        """Count the fields that an event was accepted without: of a known type, as only an adapter
-        that knows the fields of a type ignores one of them."""
+        """Count the ignored fields of an accepted event. An adapter ignores fields only of event
+        types that it knows, so the labels are known names."""
         for field in fields:
             self.ignored_fields.labels(vendor, event_type, field).inc()
 

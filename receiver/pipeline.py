@@ -1,4 +1,4 @@
-"""The way of one delivery: read → authenticate → parse → write → answer."""
+"""The steps of one delivery: read → authenticate → parse → write → respond."""
 
 import hashlib
 import ipaddress
@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from receiver.errors import StoreUnavailable
 from receiver.metrics import Metrics
 from receiver.reading import BodyReader, CutOff, TooLarge
-from receiver.store import Entry, Held
+from receiver.store import Entry, Quarantined
 from receiver.vendors.base import (
     Claims,
     Ignored,
@@ -35,9 +35,9 @@ from shared.settings import ReceiverSettings
 RETRY_AFTER_SEC = 30
 SALT_BYTES = 16
 SHARE_OF_UNVERIFIED = 2
-"""Half of the writer's queue."""
+"""Unverified deliveries may use half of the writer's queue."""
 MAX_UNVERIFIED = 65_536
-"""Bytes of a body that are parsed although its signature, credential or address is wrong."""
+"""A body with a wrong signature, credential or address is parsed up to this many bytes."""
 AUTHENTIC = (Outcome.UNREADABLE, Outcome.WRONG_COMPANY)
 CONTENT: dict[Outcome, dict[str, object]] = {
     Outcome.ACCEPTED: {"received": True},
@@ -49,7 +49,7 @@ log = structlog.get_logger()
 
 
 class Answer(NamedTuple):
-    """What is sent back: JSON."""
+    """A JSON response."""
 
     status: int
     body: bytes
@@ -73,15 +73,15 @@ ANSWERS: Mapping[Outcome, Answer] = {
     for outcome, status in STATUS.items()
 }
 LATER = Answer.of(503, {"received": False}, retry_after=str(RETRY_AFTER_SEC))
-# What is left of a body that was not read is no next request.
+# The unread rest of a body must not be read as the next request.
 LATER_AND_CLOSE = Answer.of(
     503, {"received": False}, retry_after=str(RETRY_AFTER_SEC), connection="close"
 )
 
 
 class Unverified:
-    """The share of the writer's queue for what is not verified: however much of it comes, there is
-    room for the vendors' own. Counts deliveries and bytes that wait."""
+    """The share of the writer's queue for unverified deliveries: a flood of them leaves room for
+    the vendors. Counts waiting deliveries and bytes."""
 
     def __init__(self, max_deliveries: int, max_bytes: int) -> None:
         self._deliveries = max(1, max_deliveries)
@@ -89,11 +89,11 @@ class Unverified:
 
     @contextmanager
     def room_for(self, entry: Entry) -> Iterator[None]:
-        """Holds room meanwhile, if `entry` needs any here. Raises StoreUnavailable."""
+        """Reserve room while the block runs, if `entry` is unverified. Raises StoreUnavailable."""
         if entry.outcome in (Outcome.ACCEPTED, *AUTHENTIC):
             yield
             return
-        size = entry.body_bytes if entry.held else 0
+        size = entry.body_bytes if entry.quarantined else 0
         if not self._deliveries or size > self._bytes:
             raise StoreUnavailable("too many unverified deliveries are waiting")
         self._deliveries -= 1
@@ -106,7 +106,7 @@ class Unverified:
 
 
 class Pipeline:
-    """Takes requests in, for any vendor."""
+    """Receives requests for any vendor."""
 
     def __init__(self, settings: ReceiverSettings, writer: Writer, metrics: Metrics) -> None:
         self._max_body = settings.max_body_bytes
@@ -121,7 +121,7 @@ class Pipeline:
         metrics.bytes_under_way.set_function(self._reader.bytes_under_way)
 
     async def take(self, vendor: Vendor, scope: Scope, receive: Receive) -> Answer:
-        """What to answer to one request. Never raises for any bytes that anyone can send."""
+        """The response to one request. No bytes of a sender make it raise."""
         started = perf_counter()
         headers = joined(scope["headers"])
         client = scope["client"][0] if scope["client"] else None
@@ -138,7 +138,7 @@ class Pipeline:
         return await self._write(entry, started)
 
     def _unread(self, vendor: Vendor, address: str | None, reason: str) -> Answer:
-        """There is nothing to keep: the vendor must send it again."""
+        """Nothing is stored: the vendor must send the delivery again."""
         self._metrics.not_stored.labels(vendor.slug).inc()
         log.warning(
             "delivery",
@@ -168,14 +168,14 @@ class Pipeline:
 
 
 def judge(vendor: Vendor, incoming: Incoming) -> Entry:
-    """What a delivery is, before the store has been asked whether it is a duplicate."""
+    """What a delivery is. Only the store can tell whether it is a duplicate."""
     try:
         vendor.authenticate(incoming)
         event = vendor.parse(incoming)
     except Rejected as refused:
-        return _kept_back(vendor, incoming, refused.outcome, refused.reason)
+        return _quarantined(vendor, incoming, refused.outcome, refused.reason)
     except Unreadable as unread:
-        return _kept_back(vendor, incoming, Outcome.UNREADABLE, unread.reason)
+        return _quarantined(vendor, incoming, Outcome.UNREADABLE, unread.reason)
     return Entry(
         vendor=vendor.slug,
         received_at=incoming.received_at,
@@ -189,12 +189,12 @@ def judge(vendor: Vendor, incoming: Incoming) -> Entry:
 
 
 def _without(ignored: Sequence[Ignored]) -> str | None:
-    """What an accepted event was accepted without, for its delivery."""
+    """The ignored fields of an accepted event, as the reason of its delivery."""
     fields = "; ".join(f"{one.field}: {one.why}" for one in ignored)
     return f"Accepted without {fields}." if fields else None
 
 
-def _kept_back(vendor: Vendor, incoming: Incoming, outcome: Outcome, reason: str) -> Entry:
+def _quarantined(vendor: Vendor, incoming: Incoming, outcome: Outcome, reason: str) -> Entry:
     looked_at = incoming if outcome in AUTHENTIC else _without_a_large_body(incoming)
     kind = _kind(vendor, looked_at, outcome)
     digest = _digest(vendor, incoming, outcome)
@@ -206,21 +206,21 @@ def _kept_back(vendor: Vendor, incoming: Incoming, outcome: Outcome, reason: str
         reason=reason,
         remote_ip=incoming.peer,
         body_bytes=len(incoming.body),
-        held=Held(_to_keep(vendor, incoming), incoming.body, kind, digest),
+        quarantined=Quarantined(_headers_to_keep(vendor, incoming), incoming.body, kind, digest),
         sender=Sender.STRANGER if kind is Kind.JUNK else Sender.VENDOR,
     )
 
 
 def _without_a_large_body(incoming: Incoming) -> Incoming:
-    """What may be parsed of a delivery that is not verified, so that JSON from a stranger costs
-    milliseconds. The vendor's own are smaller, so they are known for well-formed."""
+    """The delivery, without a body that is too large to parse unverified. So JSON from a stranger
+    costs milliseconds. Real deliveries are smaller, so they are recognised as well-formed."""
     return incoming if len(incoming.body) <= MAX_UNVERIFIED else incoming._replace(body=b"")
 
 
 def _digest(vendor: Vendor, incoming: Incoming, outcome: Outcome) -> str:
-    """The same for deliveries of which it is enough to hold one: those of one event, once they are
-    verified. Before that only what is sent the same in all that it is verified by, or a forged
-    delivery could stand for the vendor's own."""
+    """The same for repeats, which are quarantined once. Verified deliveries of one event are
+    repeats. Unverified ones must be equal in everything that verifies them, or a forged delivery
+    could replace the vendor's own."""
     if outcome in VERIFIED:
         return vendor.digest(incoming)
     names = (*vendor.kept_headers, *vendor.secret_headers)
@@ -231,8 +231,8 @@ def _digest(vendor: Vendor, incoming: Incoming, outcome: Outcome) -> str:
     return whole.hexdigest()
 
 
-def _to_keep(vendor: Vendor, incoming: Incoming) -> dict[str, str]:
-    """The headers that it takes to verify the delivery again; of a secret only a digest."""
+def _headers_to_keep(vendor: Vendor, incoming: Incoming) -> dict[str, str]:
+    """The headers needed to verify the delivery again. A secret becomes a salted digest."""
     sent = incoming.headers
     kept = {one: sent[one].decode("utf-8", "replace") for one in vendor.kept_headers if one in sent}
     digests = {
@@ -244,7 +244,7 @@ def _to_keep(vendor: Vendor, incoming: Incoming) -> dict[str, str]:
 
 
 def _kind(vendor: Vendor, incoming: Incoming, outcome: Outcome) -> Kind:
-    """What it may be worth: if it reads like the vendor's, our own settings may be at fault."""
+    """Its worth. If it looks like the vendor's, our settings may be wrong."""
     if outcome is Outcome.UNREADABLE:
         return Kind.AUTHENTIC
     if outcome is Outcome.MISSING_CREDENTIALS:
@@ -262,7 +262,7 @@ def _kind(vendor: Vendor, incoming: Incoming, outcome: Outcome) -> Kind:
 
 
 def _too_large(vendor: Vendor, incoming: Incoming, size: int, limit: int) -> Entry:
-    """A body that was not read, so that no signature over it can be checked: what can be, is."""
+    """The body was not read, so a signature over it cannot be verified. Everything else is."""
     try:
         vendor.authenticate(incoming)
     except Rejected as refused:
@@ -298,9 +298,9 @@ def _log(entry: Entry, outcome: str, status: int, started: float, **more: object
 
 
 def joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, bytes]:
-    """Headers by lower-case name. A repeated one is joined, so a second credential never wins.
+    """Headers by lower-case name. Repeated headers are joined, so a second credential never wins.
 
-    Blanks around a value are no part of it (RFC 9110, 5.5), whether or not the server drops them.
+    Spaces around a value are not part of it (RFC 9110, 5.5), whether or not the server drops them.
     """
     values: dict[bytes, list[bytes]] = {}
     for name, value in raw:
@@ -309,10 +309,10 @@ def joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, bytes]:
 
 
 def peer(client: str | None, forwarded_for: bytes, hops: int) -> str | None:
-    """The address that counts: the socket's, or behind `hops` trusted proxies the entry that the
-    outermost of them wrote, counted from the right, as anybody can write further left.
+    """The sender's address: the socket's, or behind `hops` trusted proxies the entry that the
+    outermost of them added. Entries count from the right, as any sender can add some on the left.
 
-    An IPv4-mapped IPv6 address is its IPv4 address; None where there is no address to trust.
+    An IPv4-mapped IPv6 address is its IPv4 address. None if no address can be trusted.
     """
     entries = [client or "", *reversed(forwarded_for.decode("latin-1").split(","))]
     entry = entries[hops].strip() if hops < len(entries) else ""
@@ -325,10 +325,10 @@ _WITH_PORT = re.compile(r"\[(.*)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
 
 @lru_cache(maxsize=1024)
 def _address(text: str) -> str | None:
-    if found := _WITH_PORT.fullmatch(text):  # some proxies write the caller's port as well
+    if found := _WITH_PORT.fullmatch(text):  # some proxies add the sender's port
         text = found[1] or found[2] or ""
     try:
-        # What follows a "%" names a network card of somebody's, in any characters at all.
+        # A zone after "%" names a network interface, in any characters.
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None

@@ -1,7 +1,7 @@
-"""HTTP as uvicorn reads it, with bounds on what precedes a body and on how long all may take.
+"""uvicorn's HTTP protocol, with limits on the request head and on time.
 
-uvicorn bounds neither: its parser keeps a header until it ends, and its queue of pipelined requests
-grows by whatever is sent. All of this is open to any stranger, before a signature can be checked.
+uvicorn has neither: its parser buffers a header of any length, and its queue of pipelined requests
+grows without limit. Any stranger can use that, before a signature is verified.
 """
 
 import asyncio
@@ -9,36 +9,44 @@ from asyncio import TimerHandle
 from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
 
 MAX_HEADERS = 100
 MAX_HEAD_BYTES = 65_536
-"""Of names and values of all headers, or of all trailers."""
+"""Names and values of all headers, or of all trailers."""
 MAX_URL_BYTES = 16_384
 MAX_BUFFERED_BYTES = 2 * MAX_HEAD_BYTES
-"""Received of a head or of trailers that do not end: the parser shows no header before its end."""
+"""Of an incomplete head or trailers: the parser reports a header only when it is complete."""
 MAX_PIPELINED = 100
-"""Requests that wait on one connection for the answer to the one before."""
+"""Requests that wait on one connection for an earlier response."""
 HEAD_SEC = 20
-"""For a head to arrive whole, and for what is left of a body that is answered already."""
+"""For a complete head, and for the rest of a body that is already answered."""
 REQUEST_SEC = 60
-"""From the end of its head to its answer. The pipeline answers much sooner: this is for a client
-that does not read its answers."""
+"""From the end of the head to the response. The pipeline is much faster: this is for a client that
+does not read its responses."""
 LINGER_SEC = 2
-"""After a refusal: to close at once would reset the connection, and the answer could get lost."""
+"""After a refusal. Closing at once would reset the connection and could lose the response."""
 TOO_MUCH = b"Request head too large."
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
         self._begun = False
-        """Whether some of a request is here, and some of it is not."""
+        """Whether a request has arrived in part."""
         self._in_head = True
         self._buffers = True
-        """Whether the parser keeps what comes now: it does so with a head and with trailers."""
+        """Whether the parser buffers the next bytes, as it does with a head and trailers."""
         self._advanced = False
         self._buffered = 0
         self._headers = 0
@@ -77,8 +85,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._close_in(HEAD_SEC)
 
     def _feed(self, data: bytes) -> None:
-        """An offer to speak another protocol may be ignored (RFC 9110, 7.8), but the parser stops
-        at it and drops the body. So the request is read once more, without the offer."""
+        """A server may ignore an offer of another protocol (RFC 9110, 7.8), but the parser stops
+        there and drops the body. So the request is parsed again, without the offer."""
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade as stopped:
@@ -95,17 +103,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self) -> None:
         status = 431 if self._too_much else 400
-        said = TOO_MUCH if self._too_much else b"Invalid HTTP request received."
-        self.logger.warning(said.decode())
+        message = TOO_MUCH if self._too_much else b"Invalid HTTP request received."
+        self.logger.warning(message.decode())
         self._refused = True
         head = [name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers]
         head.append(b"content-type: text/plain; charset=utf-8\r\n")
-        head.append(b"content-length: %d\r\nconnection: close\r\n\r\n" % len(said))
-        self.transport.write(b"".join([STATUS_LINE[status], *head, said]))
+        head.append(b"content-length: %d\r\nconnection: close\r\n\r\n" % len(message))
+        self.transport.write(b"".join([STATUS_LINE[status], *head, message]))
         if self.pipeline:
             self.transport.close()
             return
-        if not self._is_idle():  # its own answer must not follow this one
+        if not self._is_idle():  # its own response must not follow this one
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.transport.write_eof()
@@ -114,7 +122,7 @@ class BoundedProtocol(HttpToolsProtocol):
     # Time
 
     def _is_idle(self) -> bool:
-        """Whether no request is under way."""
+        """Whether no request is in progress."""
         return self.cycle is None or self.cycle.response_complete
 
     def _close_in(self, seconds: float) -> None:
@@ -150,13 +158,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._headers > MAX_HEADERS or self._header_bytes > MAX_HEAD_BYTES:
             self._too_much = True
             raise ValueError("too many headers")
-        if self._in_head:  # a trailer is no header: a proxy in front has not looked at it
+        if self._in_head:  # a trailer is not a header: a proxy in front has not checked it
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         if self.parser.get_method() == b"CONNECT":
-            raise ValueError("this is no proxy")
-        if self.parser.should_upgrade():  # `_feed` reads it once more
+            raise ValueError("CONNECT is not supported")
+        if self.parser.should_upgrade():  # `_feed` parses it again
             self.scope["method"] = self.parser.get_method().decode("ascii")
             self.scope["http_version"] = self.parser.get_http_version()
             return
@@ -166,7 +174,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._in_head = False
         self._await_body()
-        self._headers = self._header_bytes = 0  # from here on trailers
+        self._headers = self._header_bytes = 0  # from here on they count trailers
         if not self.pipeline:
             self._close_in(REQUEST_SEC)
 
@@ -175,7 +183,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_chunk_header(self) -> None:
-        """After the last chunk, which has no body, come trailers."""
+        """Trailers follow the last chunk, which has no body."""
         self._buffers = self._advanced = True
         self._buffered = 0
 

@@ -1,25 +1,24 @@
-"""Retention: raw deliveries, their quarantine and what came to no vendor go by age; events and
-roll-ups stay."""
+"""Retention: removes old deliveries, their quarantine and counts of unknown addresses. Events and
+hourly totals stay."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, exists, select
+from sqlalchemy import Engine, delete, exists, select
 
+from receiver import quarantine
 from receiver.errors import Stopping
-from receiver.quarantine import size_of
-from receiver.replay import breathe, no_longer_held
+from receiver.replay import breathe
 from shared.audit import note
 from shared.bulk import table_of
 from shared.database import hold_write_lock
 from shared.models import Delivery, Quarantine, UnknownAddress
-from shared.outcomes import HeldState
 
 BATCH = 1_000
 
 delivery = table_of(Delivery)
-quarantine = table_of(Quarantine)
+body = table_of(Quarantine)
 unknown_address = table_of(UnknownAddress)
 
 
@@ -30,7 +29,7 @@ class Pruned(NamedTuple):
     quarantined: int = 0
 
     def in_words(self) -> str:
-        return f"{self.deliveries:,} deliveries, {self.quarantined:,} of them with a kept body"
+        return f"{self.deliveries:,} deliveries, {self.quarantined:,} of them quarantined"
 
 
 def prune(
@@ -40,10 +39,10 @@ def prune(
     actor: str = "command line",
     stopping: Callable[[], bool] = breathe,
 ) -> Pruned:
-    """Remove the deliveries that came more than `days` days ago, held or not.
+    """Remove the deliveries received more than `days` days ago, quarantined or not.
 
-    `stopping` is asked between two transactions whether to break off; it may wait, as others have
-    the store meanwhile. Raises Stopping if it was; what is removed by then stays so.
+    After each transaction `stopping` says whether to stop; it may wait, to leave the store to
+    others. Raises Stopping if stopped; what is removed by then stays removed.
     """
     before = datetime.now(UTC) - timedelta(days=days)
     removed = Pruned()
@@ -53,7 +52,7 @@ def prune(
         while (batch := _remove_some(engine, before)).deliveries:
             removed = Pruned(*(one + more for one, more in zip(removed, batch, strict=True)))
             if stopping():
-                raise Stopping("The receiver stopped before all that is old was removed.")
+                raise Stopping("The receiver stopped before all old deliveries were removed.")
     finally:
         if removed.deliveries:
             with engine.begin() as connection:
@@ -63,7 +62,7 @@ def prune(
 
 def _remove_some(engine: Engine, before: datetime) -> Pruned:
     with engine.connect().execution_options(immediate=True) as connection, connection.begin():
-        hold_write_lock(connection)  # an erasure takes the same rows in another order
+        hold_write_lock(connection)  # `erase` locks the same rows in another order
         oldest = (
             select(delivery.c.id)
             .where(delivery.c.received_at < before)
@@ -74,25 +73,8 @@ def _remove_some(engine: Engine, before: datetime) -> Pruned:
         ids = connection.scalars(oldest).all()
         if not ids:
             return Pruned()
-        quarantined = _remove_quarantined(connection, ids)
-        # One whose body a replay has in hand just now goes another time.
-        free = ~exists().where(quarantine.c.delivery_id == delivery.c.id)
+        removed = quarantine.remove(connection, ids)
+        # A delivery whose body a replay has locked goes next time.
+        free = ~exists().where(body.c.delivery_id == delivery.c.id)
         gone = connection.execute(delete(delivery).where(delivery.c.id.in_(ids), free))
-        return Pruned(gone.rowcount, quarantined)
-
-
-def _remove_quarantined(connection: Connection, ids: Sequence[int]) -> int:
-    row = quarantine.c
-    found = connection.execute(
-        select(row.delivery_id, row.vendor, row.kind, row.state, size_of(row).label("size"))
-        .where(row.delivery_id.in_(ids))
-        .with_for_update(skip_locked=True)
-    ).all()
-    if found:
-        gone = [one.delivery_id for one in found]
-        connection.execute(delete(quarantine).where(row.delivery_id.in_(gone)))
-    no_longer_held(
-        connection,
-        [(one.vendor, one.kind, one.size) for one in found if one.state == HeldState.HELD],
-    )
-    return len(found)
+        return Pruned(gone.rowcount, len(removed))

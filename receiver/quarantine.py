@@ -1,9 +1,9 @@
-"""What is kept of deliveries that became no event: within caps, and the least worth goes first.
+"""Quarantine: the bodies of refused deliveries, within caps. What is worth least goes first.
 
-Anybody can send junk, so junk may take a tenth of the room and pushes out nothing. What the vendor
-may well have sent makes room for itself: by junk, then by the oldest of its own kind. Every drop
-is counted. What is sent again is held once. The counts live in `quarantine_total`, so that a flood
-never has to count the table.
+Anyone can send junk, so junk gets a tenth of the room and pushes out nothing. What the vendor may
+have sent makes room for itself: first junk goes, then the oldest of its own kind. Every drop is
+counted. Repeats of one delivery are stored once. The counts are in `quarantine_total`, so a flood
+never makes the receiver count the table.
 """
 
 from collections import Counter, defaultdict, deque
@@ -12,29 +12,29 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, text
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, text
 from sqlalchemy.sql.dml import ReturningInsert
 
-from shared.bulk import encode, insert_rows, table_of
-from shared.models import HELD, Quarantine, QuarantineTotal
-from shared.outcomes import HeldState, Kind
+from shared.bulk import Columns, encode, insert_rows, table_of
+from shared.models import QUARANTINED, Quarantine, QuarantineTotal
+from shared.outcomes import Kind, QuarantineState
+from shared.queries import rows_of
 
 JUNK_SHARE = 10
-"""Junk may take one part in so many of each cap."""
+"""Junk may use one part in this many of each cap."""
 LOOK_AHEAD = 16
 KINDS = tuple(Kind)
-TOTALS = ("vendor", "kind", "held", "held_bytes", "dropped", "dropped_bytes")
 
 
 class Caps(NamedTuple):
-    """How much may be held of each vendor: deliveries, and bytes of their bodies and headers."""
+    """The limits for each vendor: deliveries, and bytes of their bodies and headers."""
 
     deliveries: int = 20_000
     bytes: int = 268_435_456
 
 
 class Arrival(NamedTuple):
-    """A delivery that would be held. `headers` is the JSON of those that are kept, in ASCII."""
+    """A delivery for quarantine. `headers` is ASCII JSON of the headers to store."""
 
     delivery_id: int
     vendor: str
@@ -46,12 +46,23 @@ class Arrival(NamedTuple):
 
     @property
     def size(self) -> int:
-        """In bytes, as `size_of` has it of a stored row."""
+        """Bytes, counted as `size_of` does for a stored row."""
         return len(self.headers) + len(self.body)
 
 
+class Total(NamedTuple):
+    """A row of `quarantine_total`."""
+
+    vendor: str
+    kind: str
+    held: int
+    held_bytes: int
+    dropped: int
+    dropped_bytes: int
+
+
 class Change(NamedTuple):
-    """What a row of `quarantine_total` grows by."""
+    """What is added to a row of `quarantine_total`."""
 
     held: int = 0
     held_bytes: int = 0
@@ -59,17 +70,39 @@ class Change(NamedTuple):
     dropped_bytes: int = 0
 
 
-def size_of(row: Any) -> ColumnElement[int]:
-    """The bytes of a row of `quarantine`; the headers are ASCII. Neither store reads the body."""
+class _Removed(NamedTuple):
+    delivery_id: int
+    vendor: str
+    kind: str
+    state: str
+    size: int
+
+
+class _Repeated(NamedTuple):
+    """A quarantined delivery that has the digest of one that arrives."""
+
+    vendor: str
+    digest: str
+    delivery_id: int
+
+
+class _Oldest(NamedTuple):
+    delivery_id: int
+    size: int
+    digest: str | None
+
+
+def size_of(row: Columns) -> ColumnElement[int]:
+    """The bytes of a row of `quarantine`. Headers are ASCII, so neither store reads the body."""
     size: ColumnElement[int] = func.length(row.body) + func.length(row.headers)
     return size
 
 
 def keep(connection: Connection, arrivals: Sequence[Arrival], caps: Caps) -> dict[int, int]:
-    """Hold what there is room for, drop what has to make room, and count both. The deliveries of
-    which the same is held already, each with the delivery that it is held of.
+    """Store what fits, drop what has to make room, and count both. Returns the repeats: delivery ID
+    to the ID of the delivery that has the same body in quarantine.
 
-    Call it late in a transaction: other receivers that hold something of a vendor wait for it.
+    Call it late in a transaction: other receivers with an arrival of the same vendor wait for it.
     """
     if not arrivals:
         return {}
@@ -77,63 +110,85 @@ def keep(connection: Connection, arrivals: Sequence[Arrival], caps: Caps) -> dic
         (one.vendor, kind): Change() for one in arrivals for kind in KINDS
     }
     rooms = {
-        vendor: _Room(connection, vendor, held, caps)
-        for vendor, held in _by_vendor(add_to_totals(connection, nothing)).items()
+        vendor: _Room(connection, vendor, counts, caps)
+        for vendor, counts in _by_vendor(add_to_totals(connection, nothing)).items()
     }
-    _find_held(connection, arrivals, rooms)
+    _find_repeated(connection, arrivals, rooms)
     for arrival in arrivals:
         rooms[arrival.vendor].take(arrival)
     _write(connection, list(rooms.values()))
-    return {repeat: held for room in rooms.values() for repeat, held in room.repeats.items()}
+    return {id_: first for room in rooms.values() for id_, first in room.repeats.items()}
 
 
-def _find_held(
-    connection: Connection, arrivals: Iterable[Arrival], rooms: Mapping[str, "_Room"]
-) -> None:
-    """What is held of the same already. Nobody else adds to it while the totals are locked."""
+def remove(connection: Connection, delivery_ids: Sequence[int]) -> list[int]:
+    """Remove the bodies of these deliveries and subtract them from the totals. Returns the IDs of
+    those removed. A body that a replay has locked stays: it waits for the totals, so to wait for it
+    here would never end."""
     row = table_of(Quarantine).c
-    query = select(row.vendor, row.digest, row.delivery_id).where(
-        text(HELD), row.vendor.in_(rooms), row.digest.in_({one.digest for one in arrivals})
+    columns = (row.delivery_id, row.vendor, row.kind, row.state, size_of(row).label("size"))
+    unlocked = (
+        select(*columns).where(row.delivery_id.in_(delivery_ids)).with_for_update(skip_locked=True)
     )
-    for one in connection.execute(query):
-        rooms[one.vendor].held_of[one.digest] = one.delivery_id
+    removed = rows_of(_Removed, connection.execute(unlocked))
+    ids = [one.delivery_id for one in removed]
+    if ids:
+        connection.execute(delete(table_of(Quarantine)).where(row.delivery_id.in_(ids)))
+    still = (one for one in removed if one.state == QuarantineState.QUARANTINED)
+    subtract_from_totals(connection, [(one.vendor, one.kind, one.size) for one in still])
+    return ids
+
+
+def subtract_from_totals(connection: Connection, bodies: Sequence[tuple[str, str, int]]) -> None:
+    """Subtract bodies, each (vendor, kind, size in bytes), from the totals."""
+    counts, sizes = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    for vendor, kind, size in bodies:
+        counts[vendor, kind] += 1
+        sizes[vendor, kind] += size
+    if counts:
+        add_to_totals(connection, {key: Change(-counts[key], -sizes[key]) for key in counts})
 
 
 def add_to_totals(
     connection: Connection, changes: Mapping[tuple[str, str], Change]
-) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Add to the totals of (vendor, kind), and lock them until the transaction ends. The new rows.
+) -> Sequence[Total]:
+    """Add to the totals by (vendor, kind), and lock them until the transaction ends. Returns the
+    new rows.
 
-    In order of their keys, so that transactions wait for each other and never in a circle.
+    They are locked in the order of their keys, so that two transactions never deadlock.
     """
     rows = [(*key, *changes[key]) for key in sorted(changes)]
-    return connection.execute(_more(connection.dialect.name), {"rows": encode(rows)}).all()
+    statement = _add_to_totals(connection.dialect.name)
+    return rows_of(Total, connection.execute(statement, {"rows": encode(rows)}))
 
 
 @cache
-def _more(dialect: str) -> ReturningInsert[*tuple[Any, ...]]:
+def _add_to_totals(dialect: str) -> ReturningInsert[*tuple[Any, ...]]:
     table = table_of(QuarantineTotal)
-    statement = insert_rows(dialect, QuarantineTotal, TOTALS)
+    statement = insert_rows(dialect, QuarantineTotal, Total._fields)
     statement = statement.on_conflict_do_update(
-        index_elements=list(TOTALS[:2]),
+        index_elements=["vendor", "kind"],
         set_={name: table.c[name] + statement.excluded[name] for name in Change._fields},
     )
-    return statement.returning(*(table.c[name] for name in TOTALS))
+    return statement.returning(*(table.c[name] for name in Total._fields))
 
 
-def _by_vendor(
-    totals: Iterable[Row[*tuple[Any, ...]]],
-) -> dict[str, dict[Kind, tuple[int, int]]]:
-    held: dict[str, dict[Kind, tuple[int, int]]] = defaultdict(dict)
+def _by_vendor(totals: Iterable[Total]) -> dict[str, dict[Kind, tuple[int, int]]]:
+    counts: dict[str, dict[Kind, tuple[int, int]]] = defaultdict(dict)
     for row in totals:
-        held[row.vendor][Kind(row.kind)] = (row.held, row.held_bytes)
-    return held
+        counts[row.vendor][Kind(row.kind)] = (row.held, row.held_bytes)
+    return counts
 
 
-class _Stored(NamedTuple):
-    delivery_id: int
-    size: int
-    digest: str
+def _find_repeated(
+    connection: Connection, arrivals: Iterable[Arrival], rooms: Mapping[str, "_Room"]
+) -> None:
+    """Find bodies with the same digest. No other receiver adds one while the totals are locked."""
+    row = table_of(Quarantine).c
+    query = select(row.vendor, row.digest, row.delivery_id).where(
+        text(QUARANTINED), row.vendor.in_(rooms), row.digest.in_({one.digest for one in arrivals})
+    )
+    for one in rows_of(_Repeated, connection.execute(query)):
+        rooms[one.vendor].quarantined_as[one.digest] = one.delivery_id
 
 
 class _Room:
@@ -143,41 +198,41 @@ class _Room:
         self,
         connection: Connection,
         vendor: str,
-        held: Mapping[Kind, tuple[int, int]],
+        counts: Mapping[Kind, tuple[int, int]],
         caps: Caps,
     ) -> None:
         self.vendor = vendor
         self.kept: dict[Kind, deque[Arrival]] = {kind: deque() for kind in KINDS}
-        self.unstored: list[int] = []
-        """Delivery ids of rows from earlier transactions that have to go."""
-        self.held_of: dict[str, int] = {}
-        """By digest: the delivery that is held."""
+        self.dropped: list[int] = []
+        """Delivery IDs of stored rows to remove."""
+        self.quarantined_as: dict[str, int] = {}
+        """Digest to the ID of the delivery in quarantine."""
         self.repeats: dict[int, int] = {}
         self._changes: dict[Kind, Counter[str]] = {kind: Counter() for kind in KINDS}
-        self._count = {kind: held[kind][0] for kind in KINDS}
-        self._bytes = {kind: held[kind][1] for kind in KINDS}
+        self._count = {kind: counts[kind][0] for kind in KINDS}
+        self._bytes = {kind: counts[kind][1] for kind in KINDS}
         self._caps = caps
-        self._stored = {kind: _oldest(connection, vendor, kind) for kind in KINDS}
+        self._oldest = {kind: _oldest(connection, vendor, kind) for kind in KINDS}
 
     @property
     def changes(self) -> dict[tuple[str, str], Change]:
-        """What this did to the totals."""
+        """The changes to the totals."""
         return {(self.vendor, kind): Change(**self._changes[kind]) for kind in KINDS
                 if any(self._changes[kind].values())}  # fmt: skip
 
     def take(self, arrival: Arrival) -> None:
-        """Hold one more, unless the same is held already, or drop it."""
-        if arrival.digest in self.held_of:
-            self.repeats[arrival.delivery_id] = self.held_of[arrival.digest]
-        elif self._may_hold(arrival) and self._make_room(arrival):
-            self.held_of[arrival.digest] = arrival.delivery_id
+        """Add one, note it as a repeat, or drop it."""
+        if arrival.digest in self.quarantined_as:
+            self.repeats[arrival.delivery_id] = self.quarantined_as[arrival.digest]
+        elif self._may_enter(arrival) and self._make_room(arrival):
+            self.quarantined_as[arrival.digest] = arrival.delivery_id
             self.kept[arrival.kind].append(arrival)
-            self._hold(arrival.kind, 1, arrival.size)
+            self._count_kept(arrival.kind, 1, arrival.size)
         else:
-            self._drop(arrival.kind, arrival.size)
+            self._count_dropped(arrival.kind, arrival.size)
 
-    def _may_hold(self, arrival: Arrival) -> bool:
-        """Whether it fits beside what it may not push out, so that nothing goes in vain."""
+    def _may_enter(self, arrival: Arrival) -> bool:
+        """Whether it fits beside what it may not push out. If not, nothing is pushed out for it."""
         if arrival.kind is Kind.JUNK:
             share = Caps(*(cap // JUNK_SHARE for cap in self._caps))
             return self._fits((Kind.JUNK,), arrival, share) and self._fits(
@@ -190,7 +245,7 @@ class _Room:
         worth_less_or_as_much = KINDS[: KINDS.index(arrival.kind) + 1]
         while not self._fits(KINDS, arrival, self._caps):
             if not any(self._drop_oldest(kind) for kind in worth_less_or_as_much):
-                return False  # a replay has the others in hand just now
+                return False  # a replay has locked the others
         return True
 
     def _fits(self, beside: Iterable[Kind], arrival: Arrival, caps: Caps) -> bool:
@@ -201,56 +256,55 @@ class _Room:
     def _drop_oldest(self, kind: Kind) -> bool:
         if not self._count[kind]:
             return False
-        if stored := next(self._stored[kind], None):
-            delivery_id, size, digest = stored
-            self.unstored.append(delivery_id)
+        if stored := next(self._oldest[kind], None):
+            self.dropped.append(stored.delivery_id)
+            size, digest = stored.size, stored.digest
         elif self.kept[kind]:
             oldest = self.kept[kind].popleft()
             size, digest = oldest.size, oldest.digest
         else:
             return False
-        self.held_of.pop(digest, None)
-        self._hold(kind, -1, -size)
-        self._drop(kind, size)
+        self.quarantined_as.pop(digest or "", None)
+        self._count_kept(kind, -1, -size)
+        self._count_dropped(kind, size)
         return True
 
-    def _hold(self, kind: Kind, count: int, size: int) -> None:
+    def _count_kept(self, kind: Kind, count: int, size: int) -> None:
         self._count[kind] += count
         self._bytes[kind] += size
         self._changes[kind].update(held=count, held_bytes=size)
 
-    def _drop(self, kind: Kind, size: int) -> None:
+    def _count_dropped(self, kind: Kind, size: int) -> None:
         self._changes[kind].update(dropped=1, dropped_bytes=size)
 
 
-def _oldest(connection: Connection, vendor: str, kind: Kind) -> Iterator[_Stored]:
-    """What is stored, oldest first.
+def _oldest(connection: Connection, vendor: str, kind: Kind) -> Iterator[_Oldest]:
+    """The stored rows, oldest first.
 
-    What a replay has locked is passed over: waiting for it here, with the totals locked, while it
-    waits for the totals would never end.
+    Skips what a replay has locked: it waits for the totals, which are locked here, so to wait for
+    it would never end.
     """
     row = table_of(Quarantine).c
     query = (
         select(row.delivery_id, size_of(row).label("size"), row.digest)
-        .where(row.vendor == vendor, row.state == HeldState.HELD, row.kind == kind)
+        .where(row.vendor == vendor, row.state == QuarantineState.QUARANTINED, row.kind == kind)
         .order_by(row.delivery_id)
         .limit(LOOK_AHEAD)
         .with_for_update(skip_locked=True)
     )
     last = 0
-    while found := connection.execute(query.where(row.delivery_id > last)).all():
-        for one in found:
-            yield _Stored(*one)
+    while found := rows_of(_Oldest, connection.execute(query.where(row.delivery_id > last))):
+        yield from found
         last = found[-1].delivery_id
 
 
 def _write(connection: Connection, rooms: Sequence[_Room]) -> None:
     table = table_of(Quarantine)
-    if unstored := [id_ for room in rooms for id_ in room.unstored]:
-        connection.execute(delete(table).where(table.c.delivery_id.in_(unstored)))
+    if dropped := [id_ for room in rooms for id_ in room.dropped]:
+        connection.execute(delete(table).where(table.c.delivery_id.in_(dropped)))
     kept = [one for room in rooms for kind in KINDS for one in room.kept[kind]]
     if kept:
-        rows = [one._asdict() | {"state": HeldState.HELD} for one in kept]
+        rows = [one._asdict() | {"state": QuarantineState.QUARANTINED} for one in kept]
         connection.execute(insert(table), rows)
     changes = {key: change for room in rooms for key, change in room.changes.items()}
     if changes:

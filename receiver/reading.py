@@ -1,4 +1,4 @@
-"""Bodies off the network: bounded in size, in time, and in the bytes that are under way in all."""
+"""Reads request bodies, within limits of size, time and bytes in transit."""
 
 import asyncio
 import ipaddress
@@ -10,13 +10,13 @@ from starlette.types import Receive
 READ_SEC = 20
 LONGEST_NUMBER = 18
 SHARE_OF_PEER = 4
-"""One peer may have a quarter of the room, and always one whole body."""
+"""One peer may use a quarter of the room, and always one whole body."""
 IPV6_PREFIX = 64
-"""What one customer of a network has; all addresses in it are one peer."""
+"""The network of one customer: all its addresses are one peer."""
 
 
 class TooLarge(Exception):
-    """The body is over the limit; `size` is what was announced or read of it, in bytes."""
+    """The body is over the limit. `size` is the announced or read number of bytes."""
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
@@ -24,7 +24,7 @@ class TooLarge(Exception):
 
 
 class CutOff(Exception):
-    """The body is not there whole; `reason` says why."""
+    """The body is incomplete. `reason` says why."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -32,7 +32,7 @@ class CutOff(Exception):
 
 
 class Unfinished:
-    """A body that is under way; `size` is what the room counts of it, in bytes."""
+    """An incomplete body. `size` is its share of the room, in bytes."""
 
     def __init__(self, peer: str, deadline: asyncio.Timeout) -> None:
         self.peer = peer
@@ -45,9 +45,9 @@ class Unfinished:
 class BodyReader:
     """Reads the bodies of one application.
 
-    A body that is there whole is never refused for lack of room, and a small one does not wait for
-    large ones: where the room runs out, the largest body of the peer that has most goes first, and
-    of equals the oldest.
+    A complete body is never refused for lack of room, and a small one does not wait for large ones.
+    When the room is full, the largest incomplete body of the peer with the most bytes is cut off;
+    of equals, the oldest.
     """
 
     def __init__(self, max_body: int, room: int) -> None:
@@ -59,13 +59,13 @@ class BodyReader:
         self._bytes = 0
 
     def bytes_under_way(self) -> int:
-        """Of all bodies that are not there whole yet."""
+        """Bytes of all incomplete bodies."""
         return self._bytes
 
     async def read(
         self, headers: Mapping[str, bytes], receive: Receive, address: str | None
     ) -> bytes:
-        """The raw body that `address` sends. Raises CutOff, or TooLarge once that is known."""
+        """The raw body from `address`. Raises CutOff or TooLarge."""
         announced = _announced(headers)
         if announced is not None and announced > self._max_body:
             raise TooLarge(announced)
@@ -76,7 +76,7 @@ class BodyReader:
             async with deadline:
                 await self._collect(receive, one)
         except TimeoutError:
-            raise CutOff("it made room for others" if one.made_room else "too slow") from None
+            raise CutOff("made room for other bodies" if one.made_room else "too slow") from None
         finally:
             self._forget(one)
         return bytes(one.body)
@@ -85,11 +85,11 @@ class BodyReader:
         more = True
         while more:
             message = await receive()
-            # Its deadline was moved, but what came before may wake it first.
+            # Its deadline has passed, but data that arrived earlier may wake it first.
             if one.made_room:
                 raise TimeoutError
             if message["type"] == "http.disconnect":
-                raise CutOff("it broke off")
+                raise CutOff("the sender closed the connection")
             chunk = message.get("body", b"")
             one.body += chunk
             if len(one.body) > self._max_body:
@@ -117,7 +117,7 @@ class BodyReader:
             self._cut_largest(max(self._bytes_of, key=self._bytes_of.__getitem__))
 
     def _cut_largest(self, peer: str) -> None:
-        """The first of the largest is the oldest, as they stand in the order of their begin."""
+        """Bodies are in the order of their start, so `max` finds the oldest of the largest."""
         of_peer = (one for one in self._unfinished if one.peer == peer)
         largest = max(of_peer, key=lambda one: one.size)
         self._forget(largest)
@@ -128,8 +128,8 @@ class BodyReader:
 
 
 def peer_of(address: str | None) -> str:
-    """What counts as one peer: an IPv4 address, or a network of IPv6 that one customer has. All
-    without an address that can be trusted are one."""
+    """The peer of an address: the IPv4 address, or the IPv6 network of one customer. All senders
+    without a trusted address are one peer."""
     if address is None or ":" not in address:
         return address or ""
     return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))

@@ -1,11 +1,10 @@
-"""Replay: verify again what was held back, and take in what passes today.
+"""Replay: verify quarantined deliveries again, and accept those that pass.
 
-A delivery is verified as of the moment it arrived, so it is not stale because the replay is late.
-Nothing is taken that today's settings would not have taken then.
+A delivery is verified with today's settings, but as of its arrival: a late replay does not make it
+stale.
 """
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,40 +12,51 @@ from time import sleep
 from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import Connection, Engine, Row, Select, func, or_, select, update
+from sqlalchemy import Connection, Engine, Select, func, or_, select, update
 
 from receiver.errors import ReplayError, Stopping, first_line, is_of_the_store
 from receiver.pipeline import judge
-from receiver.quarantine import Change, add_to_totals, size_of
+from receiver.quarantine import size_of, subtract_from_totals
 from receiver.store import Entry, Replay, write_batch
 from receiver.vendors.base import Incoming, SecretDigest, Vendor
 from shared.audit import note
 from shared.bulk import table_of
 from shared.models import Delivery, Event, Quarantine
-from shared.outcomes import HeldState, Outcome
+from shared.outcomes import Outcome, QuarantineState
+from shared.queries import rows_of
 
 BATCH = 200
 BATCH_BYTES = 8_388_608
 PAUSE_SEC = 0.02
-HELD_BACK = tuple(
+REPLAYABLE = tuple(
     one for one in Outcome if one not in (Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.TOO_LARGE)
 )
-"""The outcomes whose deliveries are held, and so can be replayed."""
+"""The outcomes whose deliveries are quarantined and can be replayed."""
 
-held = table_of(Quarantine)
+quarantine = table_of(Quarantine)
 delivery = table_of(Delivery).c
 event = table_of(Event).c
 log = structlog.get_logger()
 
-HeldRow = Row[*tuple[Any, ...]]
+
+class QuarantinedRow(NamedTuple):
+    """A quarantined delivery with its body."""
+
+    delivery_id: int
+    kind: str
+    size: int
+    headers: str
+    body: bytes
+    received_at: datetime
+    remote_ip: str | None
 
 
 class Replayed(NamedTuple):
-    """What became of held deliveries, or would have in a dry run."""
+    """The results of a replay or a dry run: numbers of quarantined deliveries."""
 
     taken: int = 0
     already_delivered: int = 0
-    """Their event was there before: by the vendor's own retry, or by an earlier attempt."""
+    """Their event was stored before, from the vendor's own retry or an earlier attempt."""
     still_refused: int = 0
 
     def plus(self, other: "Replayed") -> "Replayed":
@@ -54,13 +64,13 @@ class Replayed(NamedTuple):
 
     def in_words(self) -> str:
         return (
-            f"{self.taken:,} taken, {self.already_delivered:,} already delivered, "
+            f"{self.taken:,} accepted, {self.already_delivered:,} already delivered, "
             f"{self.still_refused:,} still refused"
         )
 
 
 class Passed(NamedTuple):
-    """A held delivery that verifies today, and what would be written of it."""
+    """A quarantined delivery that verifies today, and what a replay writes for it."""
 
     delivery_id: int
     kind: str
@@ -70,7 +80,7 @@ class Passed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which held deliveries: of a vendor, since a moment, refused with an outcome."""
+    """Which quarantined deliveries: of a vendor, received since, refused with an outcome."""
 
     vendor: str
     since: datetime | None
@@ -86,14 +96,14 @@ class Wanted:
 
 @dataclass(slots=True)
 class Seen:
-    """The keys and digests that a dry run has met, as the event table would hold them by now."""
+    """The keys and digests of a dry run so far, as a replay would have stored them."""
 
     keys: set[str] = field(default_factory=set)
     digests: set[str] = field(default_factory=set)
 
 
 def breathe() -> bool:
-    """Between two transactions: SQLite has no queue for its lock, so leave it for a moment."""
+    """Pause between two transactions. SQLite has no queue for its lock, so others need a gap."""
     sleep(PAUSE_SEC)
     return False
 
@@ -110,31 +120,32 @@ def replay(
     on_progress: Callable[[Replayed], None] = lambda _: None,
     stopping: Callable[[], bool] = breathe,
 ) -> Replayed:
-    """Verify a vendor's held deliveries again, and take in those that pass.
+    """Verify a vendor's quarantined deliveries again, and accept those that pass.
 
-    `since` is about their arrival, `outcome` about why they were refused. A dry run changes
-    nothing but the audit log. `on_progress` is given the counts so far after each transaction,
-    and `stopping` is asked whether to break off; it may wait, as others have the store meanwhile.
+    `since` filters by arrival, `outcome` by the reason of refusal. A dry run changes only the audit
+    log. After each transaction `on_progress` receives the counts so far, and `stopping` says
+    whether to stop; it may wait, to leave the store to others.
 
-    Raises ReplayError for a vendor that is not served or an outcome that holds nothing back, and
-    Stopping if it was broken off. What is committed by then stays, and so does the rest.
+    Raises ReplayError for a vendor that is not served or an outcome that is never quarantined, and
+    Stopping if stopped. Committed results stay, and the other deliveries stay in quarantine.
     """
     vendor = vendors.get(vendor_slug)
     if vendor is None:
-        raise ReplayError(f"Vendor {vendor_slug!r} is not served here: {_known(vendors)}.")
-    if outcome is not None and outcome not in HELD_BACK:
-        raise ReplayError(f"No delivery is held as {outcome!r}: use {', '.join(HELD_BACK)}.")
+        raise ReplayError(f"Vendor {vendor_slug!r} is not served here. {_known(vendors)}.")
+    if outcome is not None and outcome not in REPLAYABLE:
+        known = ", ".join(REPLAYABLE)
+        raise ReplayError(f"No delivery is quarantined as {outcome!r}. Use one of {known}.")
     wanted = Wanted(vendor_slug, since, outcome)
-    counts, seen, ended = Replayed(), Seen(), "broken off"
+    counts, seen, ended = Replayed(), Seen(), "stopped early"
     try:
         for batch in _batches(engine, wanted):
-            passed = [one for one in (_again(vendor, row) for row in batch) if one]
-            become = _would(engine, passed, seen) if dry_run else _take(engine, passed)
+            passed = [one for one in (_verify(vendor, row) for row in batch) if one]
+            results = _dry_run(engine, passed, seen) if dry_run else _take(engine, passed)
             refused = Replayed(still_refused=len(batch) - len(passed))
-            counts = counts.plus(become).plus(refused)
+            counts = counts.plus(results).plus(refused)
             on_progress(counts)
             if stopping():
-                raise Stopping("The receiver stopped before the replay was through.")
+                raise Stopping("The receiver stopped before the replay was complete.")
         ended = ""
     finally:
         detail = "; ".join(part for part in (counts.in_words(), str(wanted), ended) if part)
@@ -144,37 +155,39 @@ def replay(
 
 
 def _known(vendors: Mapping[str, Vendor]) -> str:
-    return f"use {', '.join(sorted(vendors))}" if vendors else "no vendor has its credential set"
+    return f"Use one of {', '.join(sorted(vendors))}" if vendors else "No vendor has a credential"
 
 
-def _batches(engine: Engine, wanted: Wanted) -> Iterator[Sequence[HeldRow]]:
-    """What is held by now, oldest first, some at a time."""
+def _batches(engine: Engine, wanted: Wanted) -> Iterator[Sequence[QuarantinedRow]]:
+    """What is quarantined now, oldest first, some at a time."""
     with engine.connect() as connection:
-        newest = connection.scalar(select(func.max(held.c.delivery_id))) or 0
-    query = _query(wanted).where(held.c.delivery_id <= newest)
+        newest = connection.scalar(select(func.max(quarantine.c.delivery_id))) or 0
+    query = _query(wanted).where(quarantine.c.delivery_id <= newest)
     last = 0
-    while rows := _next_batch(engine, query.where(held.c.delivery_id > last)):
+    while rows := _next_batch(engine, query.where(quarantine.c.delivery_id > last)):
         yield rows
         last = rows[-1].delivery_id
 
 
 def _query(wanted: Wanted) -> Select[*tuple[Any, ...]]:
     query = (
-        select(held.c.delivery_id, held.c.kind, size_of(held.c).label("size"))
-        .join(Delivery, delivery.id == held.c.delivery_id)
-        .where(held.c.vendor == wanted.vendor, held.c.state == HeldState.HELD)
-        .order_by(held.c.delivery_id)
+        select(quarantine.c.delivery_id, quarantine.c.kind, size_of(quarantine.c).label("size"))
+        .join(Delivery, delivery.id == quarantine.c.delivery_id)
+        .where(
+            quarantine.c.vendor == wanted.vendor, quarantine.c.state == QuarantineState.QUARANTINED
+        )
+        .order_by(quarantine.c.delivery_id)
         .limit(BATCH)
     )
     if wanted.since is not None:
-        query = query.where(held.c.received_at >= wanted.since)
+        query = query.where(quarantine.c.received_at >= wanted.since)
     if wanted.outcome is not None:
         query = query.where(delivery.outcome == wanted.outcome)
     return query
 
 
-def _next_batch(engine: Engine, query: Select[*tuple[Any, ...]]) -> Sequence[HeldRow]:
-    """The next rows, fewer where their bodies are large."""
+def _next_batch(engine: Engine, query: Select[*tuple[Any, ...]]) -> Sequence[QuarantinedRow]:
+    """The next rows. Fewer if their bodies are large."""
     with engine.connect() as connection:
         sizes = [(row.delivery_id, row.size) for row in connection.execute(query)]
         ids: list[int] = []
@@ -184,25 +197,26 @@ def _next_batch(engine: Engine, query: Select[*tuple[Any, ...]]) -> Sequence[Hel
             if ids and total > BATCH_BYTES:
                 break
             ids.append(delivery_id)
-        whole = (
-            query.add_columns(
-                held.c.headers, held.c.body, held.c.received_at, delivery.remote_ip
-            ).where(held.c.delivery_id.in_(ids))
-        )  # fmt: skip
-        return connection.execute(whole).all() if ids else ()
+        bodies = query.add_columns(
+            quarantine.c.headers,
+            quarantine.c.body,
+            quarantine.c.received_at,
+            delivery.remote_ip,
+        ).where(quarantine.c.delivery_id.in_(ids))
+        return rows_of(QuarantinedRow, connection.execute(bodies)) if ids else ()
 
 
 def as_it_came(
     vendor: Vendor, kept: Mapping[str, str], body: bytes, peer: str | None, received_at: datetime
 ) -> Incoming:
-    """The delivery of which these headers were kept; a secret among them only as its digest."""
+    """The delivery with these stored headers. Of a secret header only the digest is stored."""
     headers = {one: kept[one].encode() for one in vendor.kept_headers if one in kept}
     digests = {one: SecretDigest.read(kept[one]) for one in vendor.secret_headers if one in kept}
     return Incoming(headers, body, peer, received_at, digests)
 
 
-def _again(vendor: Vendor, row: HeldRow) -> Passed | None:
-    """The delivery as it came, judged by today's settings; None if it does not pass."""
+def _verify(vendor: Vendor, row: QuarantinedRow) -> Passed | None:
+    """The delivery, judged by today's settings. None if it does not pass."""
     kept = json.loads(row.headers)
     entry = judge(vendor, as_it_came(vendor, kept, row.body, row.remote_ip, row.received_at))
     if entry.event is None:
@@ -212,12 +226,12 @@ def _again(vendor: Vendor, row: HeldRow) -> Passed | None:
 
 
 def _take(engine: Engine, passed: Sequence[Passed]) -> Replayed:
-    """Take deliveries in; if one of them cannot be written, the others still are."""
+    """Accept deliveries. If one cannot be written, the others still are."""
     if not passed:
         return Replayed()
     try:
         with engine.connect().execution_options(immediate=True) as connection, connection.begin():
-            return _take_in(connection, passed)
+            return _accept(connection, passed)
     except Exception as error:
         if is_of_the_store(error):
             raise
@@ -230,12 +244,12 @@ def _take(engine: Engine, passed: Sequence[Passed]) -> Replayed:
     return counts
 
 
-def _take_in(connection: Connection, passed: Sequence[Passed]) -> Replayed:
-    """Whoever locks a row while it is held takes it in; for anybody else it is gone by then."""
+def _accept(connection: Connection, passed: Sequence[Passed]) -> Replayed:
+    """The replay that locks a quarantined row accepts it. Another one no longer finds it."""
     locked = (
-        select(held.c.delivery_id)
-        .where(held.c.delivery_id.in_([one.delivery_id for one in passed]))
-        .where(held.c.state == HeldState.HELD)
+        select(quarantine.c.delivery_id)
+        .where(quarantine.c.delivery_id.in_([one.delivery_id for one in passed]))
+        .where(quarantine.c.state == QuarantineState.QUARANTINED)
         .with_for_update(skip_locked=True)
     )
     ids = set(connection.scalars(locked))
@@ -245,29 +259,21 @@ def _take_in(connection: Connection, passed: Sequence[Passed]) -> Replayed:
     outcomes = [one.outcome for one in write_batch(connection, [one.entry for one in ours])]
     new = [one.delivery_id for one, outcome in zip(ours, outcomes, strict=True)
            if outcome is Outcome.ACCEPTED]  # fmt: skip
-    _close(connection, new, HeldState.REPLAYED)
-    _close(connection, sorted(ids.difference(new)), HeldState.DISCARDED)
-    no_longer_held(connection, [(one.entry.vendor, one.kind, one.size) for one in ours])
+    _close(connection, new, QuarantineState.REPLAYED)
+    _close(connection, sorted(ids.difference(new)), QuarantineState.DISCARDED)
+    subtract_from_totals(connection, [(one.entry.vendor, one.kind, one.size) for one in ours])
     return Replayed(len(new), len(ours) - len(new))
 
 
-def _close(connection: Connection, ids: Sequence[int], state: HeldState) -> None:
+def _close(connection: Connection, ids: Sequence[int], state: QuarantineState) -> None:
     if ids:
-        connection.execute(update(held).where(held.c.delivery_id.in_(ids)).values(state=state))
+        connection.execute(
+            update(quarantine).where(quarantine.c.delivery_id.in_(ids)).values(state=state)
+        )
 
 
-def no_longer_held(connection: Connection, gone: Sequence[tuple[str, str, int]]) -> None:
-    """Take deliveries, each (vendor, kind, size in bytes), out of the totals."""
-    counts, sizes = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    for vendor, kind, size in gone:
-        counts[vendor, kind] += 1
-        sizes[vendor, kind] += size
-    if counts:
-        add_to_totals(connection, {key: Change(-counts[key], -sizes[key]) for key in counts})
-
-
-def _would(engine: Engine, passed: Sequence[Passed], seen: Seen) -> Replayed:
-    """What taking them in would give."""
+def _dry_run(engine: Engine, passed: Sequence[Passed], seen: Seen) -> Replayed:
+    """What accepting them would give."""
     events = [one.entry.event for one in passed if one.entry.event]
     if not events:
         return Replayed()
@@ -283,7 +289,7 @@ def _would(engine: Engine, passed: Sequence[Passed], seen: Seen) -> Replayed:
             seen.keys.add(row.event_key)
             seen.digests.add(row.digest)
     new = 0
-    for one in sorted(events, key=lambda one: one.event_key):  # as `write_batch` inserts them
+    for one in sorted(events, key=lambda one: one.event_key):  # the order of `write_batch`
         if one.event_key not in seen.keys and one.digest not in seen.digests:
             new += 1
             seen.keys.add(one.event_key)

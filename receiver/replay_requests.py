@@ -1,116 +1,126 @@
-"""Replays that the dashboard asks for: it holds no secret, so a receiver carries them out."""
+"""Replays requested on the dashboard. It has no vendor secret, so a receiver runs them."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
 import structlog
-from sqlalchemy import ColumnElement, Engine, Row, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Engine, and_, func, or_, select, update
 
 from receiver.errors import ReplayError, Stopping, first_line, is_of_the_store
 from receiver.replay import Replayed, replay
 from receiver.vendors.base import Vendor
 from shared.bulk import table_of
 from shared.models import ReplayRequest
+from shared.queries import row_of
 
 GIVEN_UP_AFTER = timedelta(minutes=10)
-"""A running request of which nothing was heard for so long had a receiver that died."""
+"""If a running request shows no progress for this long, its receiver has died."""
 
 request = table_of(ReplayRequest)
 log = structlog.get_logger()
 
-RequestRow = Row[*tuple[Any, ...]]
+
+class Request(NamedTuple):
+    """A claimed row of `replay_request`."""
+
+    id: int
+    vendor: str
+    outcome: str | None
+    since: datetime | None
+    dry_run: bool
+    requested_by: str
+    taken: int
+    already_delivered: int
 
 
 def carry_out_next(
     engine: Engine, vendors: Mapping[str, Vendor], stopping: Callable[[], bool]
 ) -> bool:
-    """Carry out the oldest open request, if there is one, and say whether there was.
+    """Run the oldest open request. Returns whether there was one.
 
-    If `stopping` says so it is handed back with what was done of it. Raises SQLAlchemyError if
-    the store fails; the request is then taken up again later.
+    If `stopping` returns true, the request is open again, with its counts so far. Raises
+    SQLAlchemyError if the store fails; the request then runs again later.
     """
-    asked = _claim(engine)
-    if asked is None:
+    claimed = _claim(engine)
+    if claimed is None:
         return False
-    # What a receiver before this one took of it counts; a dry run begins anew.
-    before = Replayed() if asked.dry_run else Replayed(asked.taken, asked.already_delivered)
+    # What an earlier receiver accepted counts too. A dry run starts again.
+    before = Replayed() if claimed.dry_run else Replayed(claimed.taken, claimed.already_delivered)
     counts = before
 
     def progressed(so_far: Replayed) -> None:
         nonlocal counts
         counts = before.plus(so_far)
-        _write(engine, asked.id, counts)
+        _write(engine, claimed.id, counts)
 
     try:
         replay(
             engine,
             vendors,
-            asked.vendor,
-            since=asked.since,
-            outcome=asked.outcome,
-            dry_run=asked.dry_run,
-            actor=asked.requested_by,
+            claimed.vendor,
+            since=claimed.since,
+            outcome=claimed.outcome,
+            dry_run=claimed.dry_run,
+            actor=claimed.requested_by,
             on_progress=progressed,
             stopping=stopping,
         )
     except Stopping:
-        _write(engine, asked.id, counts, state="requested")
+        _write(engine, claimed.id, counts, state="requested")
     except ReplayError as error:
-        _finish(engine, asked, counts, problem=str(error))
+        _finish(engine, claimed, counts, problem=str(error))
     except Exception as error:
         if is_of_the_store(error):
             raise
-        _finish(engine, asked, counts, problem=f"The replay broke off: {first_line(error)}")
+        _finish(engine, claimed, counts, problem=f"The replay failed: {first_line(error)}")
     else:
-        _finish(engine, asked, counts)
+        _finish(engine, claimed, counts)
     return True
 
 
-def _claim(engine: Engine) -> RequestRow | None:
-    """Looks first without any lock: nearly always there is nothing to do."""
+def _claim(engine: Engine) -> Request | None:
+    """Looks first without a lock: nearly always there is nothing to do."""
     now = datetime.now(UTC)
     oldest = select(request.c.id).where(_is_open(now)).order_by(request.c.id).limit(1)
     with engine.connect() as connection:
         id_ = connection.scalar(oldest)
     if id_ is None:
         return None
-    claimed = (
+    statement = (
         update(request)
         .where(request.c.id == id_, _is_open(now))
         .values(state="running", seen_at=now, still_refused=0)
-        .returning(*request.c)
+        .returning(*(request.c[name] for name in Request._fields))
     )
     with engine.connect().execution_options(immediate=True) as connection, connection.begin():
-        return connection.execute(claimed).one_or_none()
+        return row_of(Request, connection.execute(statement))
 
 
 def _is_open(now: datetime) -> ColumnElement[bool]:
-    heard_of = func.coalesce(request.c.seen_at, request.c.requested_at)
-    orphaned = and_(request.c.state == "running", heard_of < now - GIVEN_UP_AFTER)
+    last_seen = func.coalesce(request.c.seen_at, request.c.requested_at)
+    orphaned = and_(request.c.state == "running", last_seen < now - GIVEN_UP_AFTER)
     return or_(request.c.state == "requested", orphaned)
 
 
-def _finish(
-    engine: Engine, asked: RequestRow, counts: Replayed, problem: str | None = None
-) -> None:
+def _finish(engine: Engine, claimed: Request, counts: Replayed, problem: str | None = None) -> None:
     state = "done" if problem is None else "failed"
-    _write(engine, asked.id, counts, state=state, finished_at=datetime.now(UTC), problem=problem)
+    _write(engine, claimed.id, counts, state=state, finished_at=datetime.now(UTC), problem=problem)
     log.info(
         "replay",
-        request_id=asked.id,
-        vendor=asked.vendor,
-        outcome=asked.outcome,
-        since=asked.since and asked.since.isoformat(),
-        dry_run=asked.dry_run,
-        requested_by=asked.requested_by,
+        request_id=claimed.id,
+        vendor=claimed.vendor,
+        outcome=claimed.outcome,
+        since=claimed.since and claimed.since.isoformat(),
+        dry_run=claimed.dry_run,
+        requested_by=claimed.requested_by,
         state=state,
         problem=problem,
         **counts._asdict(),
     )
 
 
-def _write(engine: Engine, id_: int, counts: Replayed, **more: Any) -> None:
+def _write(engine: Engine, id_: int, counts: Replayed, **more: object) -> None:
     values = counts._asdict() | {"seen_at": datetime.now(UTC)} | more
     with engine.connect().execution_options(immediate=True) as connection, connection.begin():
         connection.execute(update(request).where(request.c.id == id_).values(**values))

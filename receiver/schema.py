@@ -1,4 +1,4 @@
-"""Whether a command may use the store."""
+"""Opens the store for a command."""
 
 from sqlalchemy import Engine
 
@@ -7,8 +7,7 @@ from shared.settings import ReceiverSettings
 
 
 def current_engine(settings: ReceiverSettings) -> Engine:
-    """The engine of a store with the newest schema, in which nothing is locked for long. Raises
-    SQLAlchemyError for any other."""
+    """An engine for a writable store with the newest schema. Else raises SQLAlchemyError."""
     engine = open_engine(settings.database_url)
     require_current(engine)
     require_writable(engine)

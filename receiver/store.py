@@ -1,4 +1,4 @@
-"""A batch of deliveries into the store, in few statements and in the caller's transaction."""
+"""Writes a batch of deliveries in few statements, in the caller's transaction."""
 
 import json
 from collections import Counter, defaultdict
@@ -19,6 +19,7 @@ from shared.bulk import Upsert, encode, insert_rows, table_of, upsert
 from shared.database import hold_write_lock
 from shared.models import Delivery, DeliveryHourly, Event, Heartbeat
 from shared.outcomes import STATUS, STRANGERS_LISTED, Kind, Outcome, Sender
+from shared.queries import rows_of
 
 DELIVERY = (
     "vendor",
@@ -34,7 +35,6 @@ DELIVERY = (
     "replay_of",
     "sender",
 )
-HOURLY = ("vendor", "hour", "outcome", "sender", "deliveries")
 EVENT = (
     "vendor",
     "event_key",
@@ -49,19 +49,29 @@ EVENT = (
 )
 
 
+class HourlyCount(NamedTuple):
+    """A row of `delivery_hourly`."""
+
+    vendor: str
+    hour: datetime
+    outcome: str
+    sender: str
+    deliveries: int
+
+
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What goes into quarantine: the body, and what is needed to verify it again."""
+class Quarantined:
+    """What goes into quarantine: the body, and the headers needed to verify it again."""
 
     headers: Mapping[str, str]
     body: bytes
     kind: Kind
     digest: str
-    """The same for what was sent again: it is held once."""
+    """The same for a repeat, which is quarantined once."""
 
 
 class Replay(NamedTuple):
-    """That an entry is a delivery of earlier, verified again: which one, and when that was."""
+    """Marks an entry as a replay: of which delivery, and when."""
 
     of: int
     at: datetime
@@ -69,9 +79,9 @@ class Replay(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One delivery on its way into the store. `outcome` holds unless it is a duplicate.
+    """One delivery to store. A new event that proves to be a duplicate changes `outcome`.
 
-    `received_at` is when the vendor's request came, in a replay too: an event keeps its time.
+    `received_at` is the time of the vendor's request, also in a replay: an event keeps its time.
     """
 
     vendor: str
@@ -82,7 +92,7 @@ class Entry:
     remote_ip: str | None
     body_bytes: int
     event: VendorEvent | None = None
-    held: Held | None = None
+    quarantined: Quarantined | None = None
     replay: Replay | None = None
     sender: Sender = Sender.VENDOR
     started: float = field(default_factory=perf_counter)
@@ -90,7 +100,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of an entry; a stranger's that was only counted has no delivery."""
+    """The stored outcome of an entry. A stranger's request that is only counted has no row."""
 
     delivery_id: int | None
     outcome: Outcome
@@ -99,10 +109,10 @@ class Written:
 def write_batch(
     connection: Connection, entries: Sequence[Entry], caps: Caps | None = None
 ) -> list[Written]:
-    """Store entries and what their events change. Duplicates are decided by unique indexes.
+    """Store entries and update the read models. Unique indexes decide about duplicates.
 
-    Of strangers' entries only the first of an hour are stored, all are counted. `caps` bound what
-    is held of each vendor.
+    All entries of strangers are counted, but only the first of an hour are stored. `caps` limit
+    each vendor's quarantine.
     """
     hold_write_lock(connection)
     only_counted = _count_strangers(connection, entries)
@@ -142,7 +152,7 @@ def _outcome(delivery_id: int, entry: Entry, fresh: set[int]) -> Outcome:
 
 
 def _insert_deliveries(connection: Connection, entries: Sequence[Entry]) -> list[int]:
-    """The new ids, in the order of the entries: rows are inserted in order and ids count up."""
+    """The new IDs, in the order of the entries: rows are inserted in order and IDs increase."""
     now = perf_counter()
     rows = encode(
         (
@@ -170,7 +180,7 @@ def _new_deliveries(dialect: str) -> ReturningInsert[tuple[int]]:
 
 
 def _insert_events(connection: Connection, numbered: Iterable[tuple[int, Entry]]) -> set[int]:
-    """The delivery ids whose event is new."""
+    """The IDs of deliveries whose event is new."""
     rows = [
         (
             entry.vendor,
@@ -210,13 +220,13 @@ def _mark_duplicates(connection: Connection, outcomes: Iterable[tuple[int, Outco
 
 
 def _note_repeats(connection: Connection, repeats: Mapping[int, int]) -> None:
-    """Deliveries point to the one under which their body is held."""
+    """Point each repeat to the delivery that has its body in quarantine."""
     if repeats:
         delivery = table_of(Delivery)
         noted = update(delivery).where(delivery.c.id == bindparam("repeat"))
         connection.execute(
-            noted.values(held_as=bindparam("held")),
-            [{"repeat": repeat, "held": held} for repeat, held in repeats.items()],
+            noted.values(held_as=bindparam("first")),
+            [{"repeat": repeat, "first": first} for repeat, first in repeats.items()],
         )
 
 
@@ -226,13 +236,13 @@ def _arrivals(numbered: Iterable[tuple[int, Entry]]) -> list[Arrival]:
             delivery_id,
             entry.vendor,
             entry.received_at,
-            entry.held.kind,
-            json.dumps(dict(entry.held.headers)),
-            entry.held.body,
-            entry.held.digest,
+            entry.quarantined.kind,
+            json.dumps(dict(entry.quarantined.headers)),
+            entry.quarantined.body,
+            entry.quarantined.digest,
         )
         for delivery_id, entry in numbered
-        if entry.held
+        if entry.quarantined
     ]
 
 
@@ -241,9 +251,9 @@ def _hour(entry: Entry) -> tuple[str, datetime]:
 
 
 def _count_strangers(connection: Connection, entries: Sequence[Entry]) -> set[int]:
-    """Count what strangers sent. Which entries, by their place, are past those that get a row.
+    """Count requests of strangers. Returns the places of the entries that get no row.
 
-    The store's own count decides, so that it holds for all receivers together and over restarts.
+    The count in the store decides, so the limit holds for all receivers together and over restarts.
     """
     places: dict[tuple[str, datetime, str], list[int]] = defaultdict(list)
     for place, entry in enumerate(entries):
@@ -253,8 +263,8 @@ def _count_strangers(connection: Connection, entries: Sequence[Entry]) -> set[in
         return set()
     counts = [(*key, Sender.STRANGER, len(places[key])) for key in sorted(places)]
     only_counted: set[int] = set()
-    for row in connection.execute(_strangers_in_hour(connection.dialect.name),
-                                  {"rows": encode(counts)}):  # fmt: skip
+    statement = _strangers_in_hour(connection.dialect.name)
+    for row in rows_of(HourlyCount, connection.execute(statement, {"rows": encode(counts)})):
         of_row = places[row.vendor, row.hour, row.outcome]
         before = row.deliveries - len(of_row)
         only_counted.update(of_row[max(0, STRANGERS_LISTED - before) :])
@@ -264,7 +274,7 @@ def _count_strangers(connection: Connection, entries: Sequence[Entry]) -> set[in
 def _count_by_hour(
     connection: Connection, entries: Iterable[Entry], outcomes: Iterable[Outcome]
 ) -> None:
-    # What vendors sent: a replay is a request that was counted when it came.
+    # A replay is no request: the delivery was counted when it arrived.
     counts = Counter(
         (*_hour(entry), outcome, entry.sender)
         for entry, outcome in zip(entries, outcomes, strict=True)
@@ -276,10 +286,10 @@ def _count_by_hour(
 
 @cache
 def _more_in_hour(dialect: str) -> Upsert:
-    statement = insert_rows(dialect, DeliveryHourly, HOURLY)
+    statement = insert_rows(dialect, DeliveryHourly, HourlyCount._fields)
     old = table_of(DeliveryHourly).c.deliveries
     return statement.on_conflict_do_update(
-        index_elements=list(HOURLY[:4]),
+        index_elements=["vendor", "hour", "outcome", "sender"],
         set_={"deliveries": old + statement.excluded.deliveries},
     )
 
@@ -287,13 +297,13 @@ def _more_in_hour(dialect: str) -> Upsert:
 @cache
 def _strangers_in_hour(dialect: str) -> ReturningInsert[*tuple[Any, ...]]:
     hourly = table_of(DeliveryHourly).c
-    return _more_in_hour(dialect).returning(*(hourly[name] for name in HOURLY))
+    return _more_in_hour(dialect).returning(*(hourly[name] for name in HourlyCount._fields))
 
 
 def write_heartbeat(
     connection: Connection, receiver: str, started_at: datetime, seen_at: datetime
 ) -> None:
-    """Note that this run of a receiver is up."""
+    """Record that this run of a receiver is up."""
     columns = ("receiver", "started_at", "seen_at")
     statement = insert_rows(connection.dialect.name, Heartbeat, columns)
     statement = statement.on_conflict_do_update(

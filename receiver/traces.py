@@ -1,31 +1,31 @@
-"""Where a person is mentioned: in text, in JSON of any shape, and in bytes of anybody's.
+"""Finds mentions of a person: in text, in JSON of any shape, and in the bytes of any sender.
 
-An address counts wherever it stands by itself, in any case, and as part of a web address. A user
-id counts at its own vendor only, and only as a whole value. In what others sent, and everywhere if
-it is a number, it counts only below a name like `user`: `7` is also a lesson, and a score.
+An email address counts as a whole, in any case, also inside a web address. A user ID counts only
+for its own vendor, as a whole value. In other people's events, and everywhere if it is a number, it
+counts only below a name like `user`: `7` is also a lesson, and a score.
 """
 
 import json
 import re
 from collections.abc import Iterable, Iterator
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from unicodedata import normalize
 from urllib.parse import unquote
 
 from shared.facts import trimmed
 
 ERASED = "(erased)"
-"""Stands for a mention. It sorts before letters, so it wins no tie in the read models."""
+"""Replaces a mention. It sorts before letters, so it wins no tie in the read models."""
 
 _PERSON = re.compile(r"user|learner|member|person|employee|manager|owner|uid|by$", re.IGNORECASE)
 
 
 def as_compared(address: str) -> str:
-    """An e-mail address as it is compared: without case, surrounding space and signs that are not
-    seen, and with each letter in its one spelling (NFC).
+    """An email address for comparison: lower case, without surrounding spaces and invisible
+    characters, in Unicode's composed form (NFC).
 
-    Lower case, not `casefold`, which would take `straße@` and `strasse@` for one person.
+    Not `casefold`, which makes `straße@` and `strasse@` equal.
     """
     begin, end = 0, len(address)
     while begin < end and _is_blank(address[begin]):
@@ -37,7 +37,7 @@ def as_compared(address: str) -> str:
 
 
 def _is_blank(sign: str) -> bool:
-    # The replacement character stands for a line end or a tab in what older versions stored.
+    # Older versions stored a line end or tab as the replacement character.
     return sign.isspace() or not sign.isprintable() or sign == "\N{REPLACEMENT CHARACTER}"
 
 
@@ -54,35 +54,35 @@ class Traces:
     def __init__(self, accounts: Iterable[Account], addresses: Iterable[str]) -> None:
         self._accounts = frozenset(accounts)
         self._words = sorted({*addresses, *(one.user_id for one in self._accounts)})
-        # In a payload letters may be spelled apart from their accents; in the read models never.
+        # Payloads may have decomposed letters (NFD). Read models never have.
         spelled = {normalize(form, one) for one in addresses for form in ("NFC", "NFD")}
         self._patterns = [_address(one) for one in sorted(spelled)]
 
     @property
     def needles(self) -> list[str]:
-        """Of each mention at least one of these is a part, in lower case: to look for in SQL,
-        beside JSON with escapes. Empty for one that has no such part."""
+        """For a search in SQL: each mention contains one of these in lower case, unless it has JSON
+        escapes. A word without ASCII letters or digits gives an empty one."""
         runs = (re.findall(r"[a-z0-9]+", one.partition("@")[0].lower()) for one in self._words)
         return sorted({max(run, key=len, default="") for run in runs})
 
     def in_text(self, text: str) -> bool:
-        """Whether an address stands in it."""
+        """Whether it contains an address."""
         return any(pattern.search(text) for pattern in self._patterns)
 
     def without(self, text: str) -> str:
-        """The text with each address in it blotted out."""
+        """The text with each address replaced."""
         return reduce(lambda left, pattern: pattern.sub(ERASED, left), self._patterns, text)
 
     def in_key(self, vendor: str, key: str) -> bool:
-        """Whether the key of an event is made from an address or, between colons, a user id."""
+        """Whether the key of an event contains an address or, between colons, a user ID."""
         parts = {unquote(part) for part in key.split(":")}
         ours = any(one.vendor == vendor and one.user_id in parts for one in self._accounts)
         return ours or self.in_text(key)
 
     def in_body(self, vendor: str, body: bytes) -> bool:
-        """Whether bytes of any origin mention them. What is no JSON is searched as text, where a
-        user id counts as a word."""
-        text = body.replace(b"\0", b"").decode("utf-8", "replace")  # UTF-16 is half of it NUL
+        """Whether bytes of any sender mention the person. What is not JSON is searched as text,
+        where a user ID counts as a word."""
+        text = body.replace(b"\0", b"").decode("utf-8", "replace")  # half of UTF-16 is NUL
         if self.in_text(text):
             return True
         try:
@@ -96,36 +96,36 @@ class Traces:
             for leaf, of_person in leaves
         )
 
-    def blotted(self, vendor: str, payload: str) -> str:
-        """A JSON payload with each mention blotted out; the same text if there is none."""
+    def replaced(self, vendor: str, payload: str) -> str:
+        """A JSON payload with each mention replaced. The same text if there is none."""
         try:
             value = json.loads(payload)
-            blotted = self._blotted(vendor, value)
-        except (ValueError, RecursionError):  # a number of more digits than Python reads, say
+            replaced = self._replaced(vendor, value)
+        except (ValueError, RecursionError):  # such as a number with more digits than Python reads
             return self.without(payload)
-        return json.dumps(blotted) if blotted != value or self.in_text(payload) else payload
+        return json.dumps(replaced) if replaced != value or self.in_text(payload) else payload
 
-    def _blotted(self, vendor: str, value: Any, *, of_person: bool = False) -> Any:
+    def _replaced(self, vendor: str, value: object, *, of_person: bool = False) -> object:
         if isinstance(value, dict):
             return {
-                self.without(key): self._blotted(
+                self.without(key): self._replaced(
                     vendor, inner, of_person=of_person or _names_a_person(key)
                 )
                 for key, inner in value.items()
             }
         if isinstance(value, list):
-            return [self._blotted(vendor, inner, of_person=of_person) for inner in value]
+            return [self._replaced(vendor, inner, of_person=of_person) for inner in value]
         if of_person and self._is_id(vendor, value):
             return ERASED
         return self.without(value) if isinstance(value, str) else value
 
-    def _is_id(self, vendor: str, value: Any) -> bool:
+    def _is_id(self, vendor: str, value: object) -> bool:
         is_one = isinstance(value, str | int) and not isinstance(value, bool)
         return is_one and Account(vendor, trimmed(str(value))) in self._accounts
 
 
-def _leaves(value: Any, *, of_person: bool = False) -> Iterator[tuple[Any, bool]]:
-    """Each name and value in some JSON, and whether it stands below a name like `user`."""
+def _leaves(value: object, *, of_person: bool = False) -> Iterator[tuple[object, bool]]:
+    """Each name and value in JSON, and whether it is below a name like `user`."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield key, False
@@ -146,8 +146,8 @@ _LETTER = r"%(?:2[bde]|3\d|4[1-9a-f]|5[\daf]|6[1-9a-f]|7[\da]|[89a-f][0-9a-f])"
 
 
 def _address(address: str) -> re.Pattern[str]:
-    """An e-mail address as such or percent-encoded, and not as a part of a longer one: `jordana@`,
-    `jor.dana@` and `o'dana@` are other people's, and `….example.org` is another domain."""
+    """An email address, also percent-encoded, and not as a part of a longer one: `jordana@`,
+    `jor.dana@` and `o'dana@` belong to other people, and `….example.org` is another domain."""
     signs = (_sign(one) for one in address)
     after_text = r"(?<![\w.+-])(?<!\w['\u2019])"
     after_escape = rf"(?<=%[0-9a-f][0-9a-f])(?<!{_LETTER})"

@@ -1,7 +1,7 @@
-"""Requests below /webhooks/ to no vendor: a wrong address at a vendor's must not go unseen.
+"""Counts requests below /webhooks/ to no vendor, to show a wrong address in a vendor's settings.
 
-They are counted in memory and written once in a while, an hour a row, so that a stranger can
-neither fill the store with them nor make deliveries wait.
+They are counted in memory and stored every second, one row an hour. So a stranger can neither fill
+the store nor make deliveries wait.
 """
 
 import re
@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
+from typing import NamedTuple
 
 from sqlalchemy import Engine
 
@@ -19,46 +20,51 @@ from shared.models import UnknownAddress
 BELOW = re.compile(r"/+webhooks(/|$)", re.IGNORECASE)
 LONGEST_PATH = 200
 
-Seen = tuple[int, datetime, str]
-"""Requests of an hour, when the latest came, and its path."""
+
+class Requests(NamedTuple):
+    """The requests of an hour: their number, and time and path of the latest."""
+
+    number: int
+    latest_at: datetime
+    latest_path: str
 
 
 class UnknownAddresses:
-    """The count of one receiver. Any thread may use it."""
+    """The counts of one receiver. Thread-safe."""
 
     def __init__(self, engine: Engine, metrics: Metrics) -> None:
         self._engine = engine
         self._metrics = metrics
         self._lock = threading.Lock()
-        self._hours: dict[datetime, Seen] = {}
+        self._hours: dict[datetime, Requests] = {}
 
     def note(self, path: str, raw_path: bytes) -> None:
-        """Count a request, if it is one of those. Its query is left out: it may hold a secret."""
+        """Count a request below /webhooks/, without its query, which may contain a secret."""
         if BELOW.match(path):
             self._metrics.unknown_addresses.inc()
             at = datetime.now(UTC)
             shown = raw_path.decode("ascii", "replace")[:LONGEST_PATH]
             hour = at.replace(minute=0, second=0, microsecond=0)
-            self._add({hour: (1, at, shown)})
+            self._add({hour: Requests(1, at, shown)})
 
     def write(self) -> None:
-        """Write what was counted since. What cannot be written stays for the next time."""
+        """Store the counts since the last call. If that fails, they stay for the next one."""
         with self._lock:
             hours, self._hours = self._hours, {}
         if not hours:
             return
         try:
-            self._upsert((hour, *seen) for hour, seen in hours.items())
+            self._upsert((hour, *requests) for hour, requests in hours.items())
         except Exception:
             self._add(hours)
             raise
 
-    def _add(self, hours: dict[datetime, Seen]) -> None:
+    def _add(self, hours: dict[datetime, Requests]) -> None:
         with self._lock:
-            for hour, (requests, at, path) in hours.items():
-                known = self._hours.get(hour, (0, at, path))
-                latest = max((at, path), known[1:])
-                self._hours[hour] = (known[0] + requests, *latest)
+            for hour, more in hours.items():
+                known = self._hours.get(hour, more._replace(number=0))
+                latest = max(more, known, key=lambda one: (one.latest_at, one.latest_path))
+                self._hours[hour] = latest._replace(number=known.number + more.number)
 
     def _upsert(self, rows: Iterable[tuple[datetime, int, datetime, str]]) -> None:
         with (

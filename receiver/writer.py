@@ -1,8 +1,7 @@
-"""Group commit: all deliveries that are waiting share one transaction.
+"""Group commit: all waiting deliveries share one transaction.
 
-One thread writes. While it commits batch N, the event loop verifies the deliveries of batch
-N + 1, so batches grow with the load and a sync to disk is shared by all of them. A delivery
-is answered only after its commit.
+One thread writes. While it commits a batch, the event loop verifies the deliveries of the next one,
+so batches grow with the load and share one sync to disk. A delivery is answered after its commit.
 """
 
 import asyncio
@@ -29,19 +28,19 @@ from shared.sqlite_file import require_in_place
 
 MAX_BATCH = 500
 COMMIT_DELAY_SEC = 0.003
-"""Under load the first of a batch waits so long for others, as under Postgres' `commit_delay`: what
-a batch costs by itself is shared by more, and meanwhile the event loop has the interpreter."""
+"""Under load the first delivery of a batch waits this long for more, like Postgres' `commit_delay`.
+More deliveries then share the cost of a batch, and the event loop has the interpreter meanwhile."""
 HEARTBEAT_EVERY = timedelta(seconds=15)
 ANSWER_SEC = 10
-"""How long a delivery waits for its commit. MindTickle hangs up after 15 s, and the body took time
-to arrive; https://www.standardwebhooks.com advises senders to wait 15 to 30 s."""
+"""How long a delivery waits for its commit. MindTickle closes the connection after 15 s, and the
+body took time to arrive. https://www.standardwebhooks.com advises senders to wait 15 to 30 s."""
 CLOSE_SEC = 10
 
 log = structlog.get_logger()
 
 
 class Waiting(NamedTuple):
-    """An entry and where its result goes. Without an entry: a question if all is well."""
+    """An entry and the future of its result. Without an entry: a request for a heartbeat."""
 
     entry: Entry | None
     size: int
@@ -75,7 +74,7 @@ class Writer:
         self._seen_at: datetime | None = None
         self._under_load = False
         self._busy_since: float | None = None
-        # A store that hangs must not keep the process from ending.
+        # A daemon: a store that hangs must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -83,15 +82,15 @@ class Writer:
         self._thread.start()
 
     def close(self) -> None:
-        """Write all that is waiting, then stop; do not wait for a store that hangs."""
+        """Write all waiting entries, then stop. Waits up to CLOSE_SEC."""
         self._waiting.put(None)
         self._thread.join(CLOSE_SEC)
 
     async def write(self, entry: Entry) -> Written:
-        """Wait until `entry` is committed. Raises StoreUnavailable, at the latest after
-        `answer_sec`: the entry is then left out, unless its transaction is already under way."""
+        """Wait until `entry` is committed. Raises StoreUnavailable, after `answer_sec` at the
+        latest. The entry is then not written, unless its transaction has already begun."""
         written = await self._wait(entry)
-        assert written is not None  # noqa: S101 (there is a result for each entry)
+        assert written is not None  # noqa: S101 (each entry has a result)
         return written
 
     async def check(self) -> None:
@@ -99,7 +98,7 @@ class Writer:
         await self._wait(None)
 
     async def _wait(self, entry: Entry | None) -> Written | None:
-        size = entry.body_bytes if entry and (entry.held or entry.event) else 0
+        size = entry.body_bytes if entry and (entry.quarantined or entry.event) else 0
         if self._deliveries >= self._max_deliveries or self._bytes + size > self._max_bytes:
             raise StoreUnavailable("too many deliveries are waiting")
         if self._hangs():
@@ -115,7 +114,7 @@ class Writer:
             raise StoreUnavailable(f"the store took more than {self._answer_sec:g} s") from None
 
     def _hangs(self) -> bool:
-        """Whether what is under way takes so long that what comes now need not wait as well."""
+        """Whether the current transaction takes so long that a new entry should not wait."""
         since = self._busy_since
         return since is not None and time.monotonic() - since > self._answer_sec
 
@@ -129,7 +128,7 @@ class Writer:
             self._busy_since = None
 
     def _next_batch(self) -> tuple[list[Waiting], bool]:
-        """All that is waiting, up to a limit, and whether to stop after it."""
+        """All waiting entries, up to MAX_BATCH, and whether to stop after them."""
         batch: list[Waiting] = []
         try:
             one = self._waiting.get(timeout=HEARTBEAT_EVERY.total_seconds())
@@ -145,7 +144,7 @@ class Writer:
         return batch, True
 
     def _write(self, batch: Sequence[Waiting]) -> None:
-        """Write what still has a request that waits; the rest was answered, and will be retried."""
+        """Write the entries whose request still waits. The others were answered 503."""
         waits = [not one.result.done() for one in batch]
         waiting = list(compress(batch, waits))
         self._answer(list(compress(batch, map(not_, waits))), [None] * waits.count(False))
@@ -157,7 +156,7 @@ class Writer:
             self._write_each(waiting)
 
     def _write_each(self, batch: Sequence[Waiting]) -> None:
-        """Each by itself, so that one poisoned row never costs its neighbours."""
+        """Write each entry alone, so that one bad row fails alone."""
         for place, one in enumerate(batch):
             if error := self._try([one]):
                 if is_of_the_store(error):
@@ -166,11 +165,11 @@ class Writer:
                 self._fail([one])
 
     def _try(self, batch: Sequence[Waiting]) -> Exception | None:
-        """Commit and answer these, or say why not."""
-        all_well = any(one.entry is None for one in batch)
+        """Commit and answer these entries. Returns the error if that fails."""
+        heartbeat = any(one.entry is None for one in batch)
         try:
-            results = self._commit([one.entry for one in batch if one.entry], all_well=all_well)
-        except Exception as error:  # the thread must outlive any bug, or nothing is accepted
+            results = self._commit([one.entry for one in batch if one.entry], heartbeat=heartbeat)
+        except Exception as error:  # without this thread no delivery is accepted
             self._metrics.store_failures.inc()
             log.error("commit_failed", deliveries=len(batch), error=first_line(error))
             return error
@@ -181,9 +180,9 @@ class Writer:
     def _fail(self, batch: Sequence[Waiting]) -> None:
         self._answer(batch, [StoreUnavailable("the store cannot be written")] * len(batch))
 
-    def _commit(self, entries: Sequence[Entry], *, all_well: bool) -> list[Written]:
+    def _commit(self, entries: Sequence[Entry], *, heartbeat: bool) -> list[Written]:
         now = datetime.now(UTC)
-        beat = all_well or self._seen_at is None or now - self._seen_at >= HEARTBEAT_EVERY
+        beat = heartbeat or self._seen_at is None or now - self._seen_at >= HEARTBEAT_EVERY
         if not entries and not beat:
             return []
         with (
@@ -211,11 +210,11 @@ class Writer:
     def _settle(
         self, batch: Sequence[Waiting], results: Sequence[Written | StoreUnavailable | None]
     ) -> None:
-        # Only now does an entry take no more room: one whose request gave up was still in here.
+        # An entry counts until now, even if its request gave up earlier.
         self._deliveries -= len(batch)
         self._bytes -= sum(one.size for one in batch)
         for one, result in zip(batch, results, strict=True):
-            if one.result.done():  # its request gave up
+            if one.result.done():  # the request gave up
                 continue
             if isinstance(result, StoreUnavailable):
                 one.result.set_exception(result)

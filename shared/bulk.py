@@ -1,20 +1,23 @@
-"""Many rows in one statement: the batch travels as a single JSON parameter.
+"""Many rows in one statement: a batch is one JSON parameter.
 
-Multi-row VALUES binds every value by itself; a JSON array of arrays binds once, and the store
-unpacks it where it is quick.
+A multi-row VALUES binds each value separately. A JSON array of arrays is bound once, and the store
+unpacks it quickly.
 """
 
 import json
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Column, Connection, Select, bindparam, cast, func, select
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlmodel import SQLModel
 
+Columns: TypeAlias = ReadOnlyColumnCollection[str, Column[Any]]
+"""The columns of a table: `table_of(model).c`."""
 Row = Sequence[Any]
 Upsert = sqlite.Insert | postgresql.Insert
 
@@ -25,12 +28,12 @@ def table_of(model: type[SQLModel]) -> SqlTable:
 
 
 def encode(rows: Iterable[Row]) -> str:
-    """Rows as one JSON text; times and dates as the stores write them, in UTC."""
+    """Rows as JSON. Times and dates have the form that the stores use, in UTC."""
     return json.dumps(list(rows), default=_plain, ensure_ascii=False)
 
 
-@lru_cache(maxsize=4096)  # the times of an event stand in several of its rows
-def _plain(value: Any) -> str:
+@lru_cache(maxsize=4096)  # several rows of an event have the same times
+def _plain(value: object) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
     if isinstance(value, date):
@@ -39,9 +42,9 @@ def _plain(value: Any) -> str:
 
 
 def insert_rows(dialect: str, model: type[SQLModel], columns: Sequence[str]) -> Upsert:
-    """`INSERT INTO model (columns) SELECT … FROM :rows`, to be given `on_conflict_…` if needed.
+    """`INSERT INTO model (columns) SELECT … FROM :rows`. Add `on_conflict_…` if needed.
 
-    Making a statement costs more than running it on a small batch: keep it, by `dialect`.
+    Building a statement takes longer than running it on a small batch: cache it by `dialect`.
     """
     table = table_of(model)
     chosen = [table.c[name] for name in columns]
@@ -49,13 +52,13 @@ def insert_rows(dialect: str, model: type[SQLModel], columns: Sequence[str]) -> 
 
 
 def insert_into(dialect: str, model: type[SQLModel]) -> Upsert:
-    """`INSERT INTO model`, to which `from_select` and `on_conflict_…` are added."""
+    """`INSERT INTO model`. Add `from_select` and `on_conflict_…`."""
     make = sqlite.insert if dialect == "sqlite" else postgresql.insert
     return make(table_of(model))
 
 
 def given(dialect: str, columns: Sequence[Column[Any]]) -> Select[Any]:
-    """`SELECT … FROM :rows` with these columns, for statements that compute from rows."""
+    """`SELECT … FROM :rows` with these columns, for statements that calculate from rows."""
     return (_from_sqlite if dialect == "sqlite" else _from_postgres)(columns)
 
 
@@ -70,7 +73,7 @@ def _from_sqlite(columns: Sequence[Column[Any]]) -> Select[Any]:
 
 
 def _from_postgres(columns: Sequence[Column[Any]]) -> Select[Any]:
-    # JSONB is read once; of JSON each `->>` would read the whole row again.
+    # JSONB is parsed once. With JSON each `->>` would parse the whole row again.
     each = func.jsonb_array_elements(cast(bindparam("rows"), postgresql.JSONB)).table_valued(
         "value", with_ordinality="ordinality"
     )
@@ -82,10 +85,10 @@ def _from_postgres(columns: Sequence[Column[Any]]) -> Select[Any]:
 
 
 def layers(rows: Iterable[Row], key_columns: int) -> Iterator[list[Row]]:
-    """Split rows so that no key (the first `key_columns` values) stands twice in one list.
+    """Split rows so that no list has a key (the first `key_columns` values) twice.
 
-    Postgres refuses to touch a row twice in one `ON CONFLICT DO UPDATE`. Each list is sorted
-    by its key, so that receivers lock rows in one order and cannot deadlock.
+    Postgres refuses to update a row twice in one `ON CONFLICT DO UPDATE`. Each list is sorted by
+    key, so that all receivers lock rows in the same order and cannot deadlock.
     """
     waiting: dict[Hashable, list[Row]] = {}
     for row in rows:
@@ -101,6 +104,6 @@ def layers(rows: Iterable[Row], key_columns: int) -> Iterator[list[Row]]:
 def upsert(
     connection: Connection, statement: Upsert, rows: Iterable[Row], key_columns: int
 ) -> None:
-    """Run an upsert over rows of any order, with any repetition of keys."""
+    """Run an upsert over rows in any order. Keys may repeat."""
     for layer in layers(rows, key_columns):
         connection.execute(statement, {"rows": encode(layer)})

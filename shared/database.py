@@ -1,4 +1,4 @@
-"""The store: engine for SQLite or Postgres, and the upgrade to the newest schema."""
+"""The store: engines for SQLite and Postgres, and the upgrade to the newest schema."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Set
@@ -23,7 +23,7 @@ from shared.store_errors import StoreError, drop_connection
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_SEC = 5
 COMMAND_TIMEOUT_SEC = 3
-"""How long a command waits for SQLite's lock, as a person waits for it."""
+"""How long a command waits for SQLite's lock: a person waits for the command."""
 GRACE_SEC = 2
 WAKE_SEC = 0.1
 RECYCLE_SEC = 3600
@@ -33,50 +33,50 @@ WRITE_LOCK = 7_411_052_002
 APPLIED = "SELECT version_num FROM alembic_version"
 QUERIES = (
     "timezone=UTC",
-    # What a page asks is worked out by look-ups in milliseconds: to compile it first takes longer,
-    # and that a look-up costs four times a page read in order was true of turning disks.
+    # A page's query takes milliseconds, and compiling it takes longer. The default cost of a
+    # look-up, four times a sequential read, was true for rotating disks.
     "jit=off",
     "random_page_cost=1.1",
 )
 """Settings of every Postgres session."""
-PEER_IS_THERE: dict[str, Any] = {
+KEEPALIVE: dict[str, Any] = {
     "connect_timeout": BUSY_TIMEOUT_SEC,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,  # ms until what was sent must have been received
+    "tcp_user_timeout": 10_000,  # ms until sent data must be acknowledged
 }
-"""Of every connection: a machine that is gone without a word is noticed within half a minute."""
+"""For every connection: a machine that disappears is detected within half a minute."""
 INTAKE = (
     f"lock_timeout={BUSY_TIMEOUT_SEC}s",
-    # The other way round: a receiver whose machine is gone must not keep the write lock.
+    # And the reverse: a receiver whose machine disappears must not keep the write lock.
     "idle_in_transaction_session_timeout=15s",
     "tcp_keepalives_idle=10",
     "tcp_keepalives_interval=5",
     "tcp_keepalives_count=3",
-    # It looks rows up by key. A plan made while tables were small must not read them whole, again
-    # and again, until somebody analyses them: on an empty store that doubles the cost of a batch.
+    # Intake looks rows up by key. A plan from when tables were small would read them whole until
+    # the next ANALYZE: on an empty store that doubles the cost of a batch.
     "enable_seqscan=off",
     "enable_hashjoin=off",
     "enable_mergejoin=off",
 )
-"""More settings of one that takes deliveries in."""
+"""Additional settings of sessions that write deliveries."""
 
 
 def open_engine(url: str, *, intake: bool = False, answer_sec: int | None = None) -> Engine:
-    """An engine for `url`, as `Settings.database_url` gives it. Nothing is connected yet, and no
-    file is created: only `migrate` does that. A connection whose error a new one might not have is
-    dropped.
+    """An engine for `url`, in the form of `Settings.database_url`. It does not connect yet and
+    never creates a file: only `migrate` does. A connection is dropped after any error that a new
+    connection might not have.
 
-    One for `intake` is tuned for many small writes by key, and gives up on a lock after
-    BUSY_TIMEOUT_SEC on Postgres too, as SQLite always does: a vendor waits for its answer. Its
-    writer mostly gets the connection that it had, as others' caches do not know what it wrote.
-    On SQLite it opens only a store that has the newest schema.
+    With `intake` it is tuned for many small writes by key. It waits for a lock up to
+    BUSY_TIMEOUT_SEC on Postgres too, as a vendor waits for the response. The writer usually gets
+    the same connection again, whose cache has its rows. On SQLite it opens only a store with the
+    newest schema.
 
-    `answer_sec` bounds how long one statement waits for Postgres, be it busy or silent.
+    `answer_sec` limits how long one statement waits for a busy or silent Postgres.
 
-    A connection with the execution option `immediate=True` takes SQLite's write lock when
-    it begins: a transaction that reads first and locks later can fail in the middle.
+    A connection with the execution option `immediate=True` takes SQLite's write lock at its start:
+    a transaction that reads first and locks later can fail halfway.
     """
     is_sqlite = url.startswith("sqlite")
     engine = _sqlite(url, intake) if is_sqlite else _postgres(url, intake, answer_sec)
@@ -90,8 +90,8 @@ def _sqlite(url: str, intake: bool) -> Engine:
         if intake:
             _tune_sqlite(connection)
 
-    # SQLite's planner reads its statistics once a connection: what `analyze` has found since
-    # then is only for new ones.
+    # SQLite's planner reads its statistics once for each connection: only new connections use the
+    # result of a later `analyze`.
     engine = create_engine(
         url,
         hide_parameters=True,
@@ -105,19 +105,19 @@ def _sqlite(url: str, intake: bool) -> Engine:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, *, only_current: bool) -> None:
-    connection.isolation_level = None  # the driver must not begin transactions on its own
+    connection.isolation_level = None  # the driver must not start transactions by itself
     wrong = schema_problem(_applied(connection))
     if wrong and only_current:
         raise StoreError(wrong)
-    if not wrong:  # nothing else is written to a file that is none of ours
+    if not wrong:  # a file that is not ours is not changed
         _use_wal(connection)
-        _applied(connection)  # begins to use the log
+        _applied(connection)  # starts to use the log
     connection.execute("PRAGMA synchronous=FULL")  # a committed delivery survives a power cut
     connection.execute("PRAGMA foreign_keys=ON")
 
 
 def _applied(connection: sqlite3.Connection) -> set[str]:
-    """The revisions that a file says it has; none if it has no such table."""
+    """The schema revisions of a file. None if it has no such table."""
     try:
         return {revision for (revision,) in connection.execute(APPLIED)}
     except sqlite3.OperationalError as error:
@@ -127,15 +127,15 @@ def _applied(connection: sqlite3.Connection) -> set[str]:
 
 
 def _tune_sqlite(connection: sqlite3.Connection) -> None:
-    """The journal of a statement of many rows needs no file, pages are found in memory, and the
-    log is written back when much has gathered: together a fifth of what a delivery costs here."""
+    """Keep statement journals and pages in memory, and write the log back less often. Together this
+    saves a fifth of the cost of a delivery."""
     connection.execute("PRAGMA temp_store=MEMORY")
     connection.execute("PRAGMA cache_size=-16000")  # KiB
     connection.execute("PRAGMA wal_autocheckpoint=4000")  # pages of 4 KiB
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """For this one lock SQLite does not wait by itself: two first starts at once would collide."""
+    """SQLite does not wait for this one lock, so two first starts at once would collide."""
     deadline = monotonic() + COMMAND_TIMEOUT_SEC
     while True:
         try:
@@ -149,8 +149,8 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 
 class _Bounded(psycopg.Connection[Any]):
-    """A connection that does not wait for ever. Keepalives find a peer that is gone; one that is
-    there and silent, as a proxy whose server is gone, only this does."""
+    """A connection with a limit on waiting. Keepalives detect a peer that is gone. Only this limit
+    detects a silent one, such as a proxy whose server is gone."""
 
     answer_sec: int | None = None
 
@@ -166,13 +166,13 @@ def _postgres(url: str, intake: bool, answer_sec: int | None) -> Engine:
         pool_pre_ping=True,
         pool_recycle=RECYCLE_SEC,
         pool_use_lifo=intake,
-        connect_args=PEER_IS_THERE
+        connect_args=KEEPALIVE
         | {"options": " ".join(f"-c {one}" for one in (*QUERIES, *(INTAKE * intake), *limits))},
     )
 
     def connect(_dialect: Any, _record: Any, names: Any, options: Any) -> _Bounded:
         connection = _Bounded.connect(*names, **options)
-        # The server's own limit comes first: then it says so, and goes on to the next statement.
+        # The server's own limit comes first: its error leaves the connection usable.
         connection.answer_sec = answer_sec and answer_sec + GRACE_SEC
         return connection
 
@@ -186,21 +186,21 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def hold_write_lock(connection: Connection) -> None:
-    """One transaction at a time writes events and read models, whatever the number of receivers:
-    SQLite works so by itself, Postgres by this. Read models then see all that came before, ids
-    are committed in their order, and no two writers can deadlock.
+    """Let one transaction at a time write events and read models, with any number of receivers.
+    SQLite does this by itself. Read models then see all earlier events, IDs are committed in their
+    order, and two writers cannot deadlock.
 
-    Raises OperationalError if an engine for intake has waited too long.
+    Raises OperationalError if an engine for intake waits too long.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
 
 
 def overwrite_deleted(engine: Engine, tables: Iterable[Table]) -> bool:
-    """Have the store write over what deleted and changed rows leave behind: all of a SQLite file
-    and its log, the dead rows of these tables and what the planner noted of them on Postgres.
+    """Have the store overwrite deleted and changed rows: a whole SQLite file and its log, or on
+    Postgres the dead rows and planner statistics of these tables.
 
-    False if others had a SQLite file in use for so long that its log may still hold old bytes.
+    False if another process used a SQLite file for so long that its log may contain old bytes.
     """
     if engine.dialect.name == "sqlite":
         return _rewrite_file(engine)
@@ -211,23 +211,23 @@ def overwrite_deleted(engine: Engine, tables: Iterable[Table]) -> bool:
 
 
 def _rewrite_file(engine: Engine) -> bool:
-    # Some builds of SQLite note values for the planner, which `ANALYZE` writes anew.
+    # Some builds of SQLite store sample values for the planner; `ANALYZE` replaces them.
     return _outside_of_transactions(
         engine, *ANALYZE_SQLITE, "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"
     )
 
 
 def analyze(engine: Engine) -> bool:
-    """Have the store count what its tables and indexes hold, from a sample: without it SQLite's
-    planner guesses, and at a million events `leaderboard.close_calls` takes 12.7 s in place of 0.1.
+    """Update the planner's statistics of tables and indexes from a sample. Without them SQLite
+    guesses: with a million events `leaderboard.close_calls` takes 12.7 s instead of 0.1 s.
 
-    False if others had a SQLite file locked; Postgres leaves out tables that others have.
+    False if another process has locked a SQLite file. Postgres skips locked tables.
     """
     if engine.dialect.name == "sqlite":
         return _outside_of_transactions(engine, *ANALYZE_SQLITE)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        # One that was counted while empty would be planned as empty: the intake then took six times
-        # as long, until autovacuum came by. One that was never counted is taken for ten pages.
+        # A table analysed while empty is planned as empty, and intake takes six times as long until
+        # the next autovacuum. A table that was never analysed is planned with ten pages.
         filled = "SELECT relid::regclass FROM pg_stat_user_tables WHERE pg_relation_size(relid) > 0"
         names = ", ".join(connection.exec_driver_sql(filled).scalars())
         connection.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {names}")
@@ -235,10 +235,10 @@ def analyze(engine: Engine) -> bool:
 
 
 def _outside_of_transactions(engine: Engine, *statements: str) -> bool:
-    """Whether SQLite could do this, or was busy: it says so by an error, or a checkpoint by the
-    first value of its row."""
+    """Run statements. False if SQLite was busy: it raises an error, and a checkpoint returns a row
+    whose first value is 1."""
     connection = engine.raw_connection()
-    cursor: Any = connection.cursor()
+    cursor = connection.cursor()
     try:
         for statement in statements:
             found = cursor.execute(statement).fetchone()
@@ -253,8 +253,8 @@ def _outside_of_transactions(engine: Engine, *statements: str) -> bool:
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
-    """Bring the schema to `revision`; a SQLite file is created if there is none. Safe to run from
-    several processes at once. Raises StoreError for a store of a newer version."""
+    """Upgrade the schema to `revision`, and create a missing SQLite file. Several processes may run
+    this at once. Raises StoreError for a store of a newer version."""
     if engine.dialect.name == "sqlite":
         create_file(engine.url)
     with engine.connect().execution_options(immediate=True) as connection, connection.begin():
@@ -265,33 +265,33 @@ def migrate(engine: Engine, revision: str = "head") -> None:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
-    engine.dispose()  # a connection finds out how to go about a file when it opens it
+    engine.dispose()  # a connection checks the schema when it opens a file
     require_writable(engine)
     analyze(engine)
 
 
 def is_current(engine: Engine) -> bool:
-    """Whether the store has the newest schema, and read models that fit it."""
+    """Whether the store has the newest schema and matching read models."""
     with engine.connect() as connection:
         return _problem(connection) is None
 
 
 def require_current(engine: Engine) -> None:
-    """Raises StoreError, with what to do, unless the store has the newest schema and read models
-    that fit it."""
+    """Raises StoreError, with the command to run, unless the store has the newest schema and
+    matching read models."""
     _require(engine, _problem)
 
 
 def require_schema(engine: Engine) -> None:
-    """Raises StoreError unless the store has the newest schema; read models may be due."""
+    """Raises StoreError unless the store has the newest schema. A rebuild may be due."""
     _require(engine, lambda connection: schema_problem(_heads(connection)))
 
 
 def require_writable(engine: Engine) -> None:
-    """Raises SQLAlchemyError if a SQLite file cannot be written, or another process is at it."""
+    """Raises SQLAlchemyError if a SQLite file is not writable or another process has locked it."""
     if engine.dialect.name == "sqlite":
         with engine.connect().execution_options(immediate=True) as connection, connection.begin():
-            # SQLite begins to write to a file that can only be read, and says so at a write.
+            # SQLite starts a write transaction on a read-only file, and fails at the first write.
             connection.exec_driver_sql("DELETE FROM alembic_version WHERE 1 = 0")
 
 
@@ -305,15 +305,15 @@ def _problem(connection: Connection) -> str | None:
     if problem := schema_problem(_heads(connection)):
         return problem
     if rebuild_is_due(connection):
-        return "the read models do not fit the schema yet: run `repboard migrate`."
+        return "the read models do not match the schema yet. Run `repboard migrate`."
     return None
 
 
 def schema_problem(applied: Set[str]) -> str | None:
-    """Why a store with these revisions cannot be used, and what to do; None if it can."""
+    """Why a store with these revisions cannot be used, and what to do. None if it can."""
     if applied == set(_script().get_heads()):
         return None
-    return _unknown(applied) or "the store has no current schema: run `repboard migrate`."
+    return _unknown(applied) or "the store has no current schema. Run `repboard migrate`."
 
 
 def _unknown(applied: Set[str]) -> str | None:
@@ -322,8 +322,8 @@ def _unknown(applied: Set[str]) -> str | None:
         return None
     names = ", ".join(sorted(unknown))
     return (
-        f"the store has schema {names} of a newer version: install that version, "
-        "or restore the backup from before it."
+        f"the store has schema {names} of a newer version. Install that version, "
+        "or restore a backup from before the upgrade."
     )
 
 
@@ -332,7 +332,7 @@ def _heads(connection: Connection) -> set[str]:
 
 
 def rebuild_is_due(connection: Connection) -> bool:
-    """Whether a migration changed what read models hold since they were last made."""
+    """Whether a migration has changed read models since the last rebuild."""
     due = table_of(RebuildDue).c.revision
     return connection.scalar(select(due).limit(1)) is not None
 

@@ -1,4 +1,4 @@
-"""The tables. All times are UTC; `vendor` begins every key, ids are the vendor's own."""
+"""The tables. All times are UTC. Every key begins with `vendor`; IDs are the vendor's own."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -10,14 +10,14 @@ from sqlmodel import Field, Index, SQLModel
 OF_VENDOR = "sender = 'vendor'"
 OF_STRANGERS = "sender = 'stranger'"
 FAILED = f"{OF_VENDOR} AND outcome NOT IN ('accepted', 'duplicate')"
-"""Conditions of partial indexes. A query repeats them word for word, so that it never reads what
-strangers sent, however much that is."""
-HELD = "state = 'held'"
+"""Conditions of partial indexes. A query repeats one word for word, so that it never reads the
+requests of strangers, however many there are."""
+QUARANTINED = "state = 'held'"
 ACTIVE = "status IN ('open', 'in_progress')"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware datetime in UTC. SQLite drops offsets silently, so they are put back here."""
+    """An aware datetime in UTC. SQLite drops offsets silently, so this type restores them."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -42,7 +42,7 @@ class Words(TypeDecorator[str]):
 
 
 class RowId(TypeDecorator[int]):
-    """A 64-bit key that the store counts up."""
+    """A 64-bit key that the store increments."""
 
     impl = BigInteger
     cache_ok = True
@@ -63,11 +63,11 @@ class Table(SQLModel):
 
 
 class Delivery(Table, table=True):
-    """One HTTP request to a configured vendor, whatever became of it.
+    """One HTTP request to a configured vendor, with any outcome.
 
-    `sender` is `vendor`, or `stranger` where it cannot be the vendor's; of strangers' requests
-    only the first of an hour have a row. `held_as` is the delivery under which the same body was
-    quarantined before.
+    `sender` is `vendor`, or `stranger` if it cannot be the vendor's. Only the first requests of
+    strangers in an hour have a row. `held_as` is the earlier delivery with the same body in
+    quarantine.
     """
 
     __table_args__ = (
@@ -113,18 +113,18 @@ class Delivery(Table, table=True):
         default="vendor", sa_type=Words, sa_column_kwargs={"server_default": "vendor"}
     )
     held_as: int | None = Field(default=None, sa_type=RowId)
-    """No foreign key: quarantine makes room for others."""
+    """No foreign key: quarantine drops bodies to make room."""
     dismissed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    """When an admin dismissed its event, which then counts as missing no longer."""
+    """When an admin dismissed its event, which then no longer counts as missing."""
 
 
 class Quarantine(Table, table=True):
-    """Body and the few headers needed to verify again, of a delivery that became no event.
+    """Body of a delivery that gave no event, and the headers needed to verify it again.
 
-    `kind` says what goes first when there is too much of it: `junk`, then `well_formed` (only the
-    credential was wrong), then `authentic` (only not understood). `state` is `held`, `replayed`
-    (it became an event) or `discarded` (the vendor's own retry did). `digest` stands for what was
-    sent: the same is held once. Rows of before there were digests have none.
+    `kind` says what is dropped first when quarantine is full: `junk`, then `well_formed` (only the
+    credential was wrong), then `authentic` (not understood). `state` is `held` (in quarantine),
+    `replayed` (it gave an event) or `discarded` (the vendor's own retry did). `digest` identifies
+    repeats, which are quarantined once. Rows from before digests have none.
     """
 
     __table_args__ = (
@@ -134,8 +134,8 @@ class Quarantine(Table, table=True):
             "vendor",
             "digest",
             unique=True,
-            sqlite_where=text(HELD),
-            postgresql_where=text(HELD),
+            sqlite_where=text(QUARANTINED),
+            postgresql_where=text(QUARANTINED),
         ),
     )
 
@@ -150,7 +150,7 @@ class Quarantine(Table, table=True):
 
 
 class QuarantineTotal(Table, table=True):
-    """What a vendor's quarantine holds, and what was dropped from it to stay within its caps."""
+    """What a vendor's quarantine contains, and what was dropped to stay within its caps."""
 
     __tablename__ = "quarantine_total"
 
@@ -163,10 +163,10 @@ class QuarantineTotal(Table, table=True):
 
 
 class ReplayRequest(Table, table=True):
-    """Somebody asks for held deliveries to be verified again; a receiver carries it out.
+    """An admin's request to replay quarantined deliveries. A receiver runs it.
 
-    `state` is `requested`, `running`, `done` or `failed`; the counts are of held deliveries, and
-    grow while it runs. `seen_at` is when its receiver last said that it is at work on it.
+    `state` is `requested`, `running`, `done` or `failed`. The counts are quarantined deliveries and
+    grow while it runs. `seen_at` is the receiver's last sign of progress.
     """
 
     __tablename__ = "replay_request"
@@ -188,10 +188,10 @@ class ReplayRequest(Table, table=True):
 
 
 class Event(Table, table=True):
-    """One verified event. `payload` is the vendor's body as it came.
+    """One verified event. `payload` is the vendor's body, unchanged.
 
-    Of an erased one only the key, the digest and when it came are left, so that the vendor's
-    redelivery is a duplicate: its `payload` is empty, as no event's is.
+    An erased event keeps only its key, digest and time of receipt, so that a redelivery is a
+    duplicate. Its `payload` is empty, unlike that of any other event.
     """
 
     __table_args__ = (
@@ -211,17 +211,17 @@ class Event(Table, table=True):
     received_at: datetime = Field(sa_type=UtcDateTime)
     payload: str = Field(sa_type=Words)
     delivery_id: int = Field(sa_type=RowId)
-    """No foreign key: events stay, deliveries go by age."""
+    """No foreign key: events stay, old deliveries are removed."""
 
 
 class Learner(Table, table=True):
-    """A user of a vendor: everybody that any event told of.
+    """A user of a vendor, from any event that names one.
 
-    `person` is the same for one person at several vendors: the e-mail address in lower case, or
-    vendor and id where there is none. `active` is false for a learner whose last roster event is a
-    departure, and true where no roster event named them. A departure that was announced at
-    `deprovisioned_at` for later begins at `leaves_at`: until then the learner is there all the same
-    (`shared.queries.people`). `identified_at` is when a vendor without a roster last named them.
+    `person` is the same for one person at several vendors: the email address in lower case, or
+    vendor and ID without one. `active` is false after a departure, and true without a roster event.
+    A departure announced at `deprovisioned_at` for a later time begins at `leaves_at`; until then
+    the learner counts as active (`shared.queries.people`). `identified_at` is when a vendor without
+    a roster last named the learner.
     """
 
     vendor: str = Field(primary_key=True, sa_type=Words)
@@ -255,7 +255,7 @@ class RosterChange(Table, table=True):
 
 
 class Module(Table, table=True):
-    """A module that anybody has begun, by the latest name that it was given."""
+    """A module that a learner has begun, with its latest name."""
 
     vendor: str = Field(primary_key=True, sa_type=Words)
     module_id: str = Field(primary_key=True, sa_type=Words)
@@ -264,9 +264,9 @@ class Module(Table, table=True):
 
 
 class Quiz(Table, table=True):
-    """A quiz that anybody has taken, as its latest submission describes it.
+    """A quiz that a learner has taken, as the latest submission describes it.
 
-    `retake_pct` is the vendor's own threshold: under it a learner must retake.
+    `retake_pct` is the vendor's own threshold: a lower score requires a retake.
     """
 
     vendor: str = Field(primary_key=True, sa_type=Words)
@@ -277,7 +277,7 @@ class Quiz(Table, table=True):
 
 
 class ModuleProgress(Table, table=True):
-    """How far a learner is in a module: running totals, the larger value is the later one."""
+    """A learner's progress in a module. Both totals only grow, so the larger value is the later."""
 
     __tablename__ = "module_progress"
 
@@ -291,10 +291,10 @@ class ModuleProgress(Table, table=True):
 
 
 class ModuleStanding(Table, table=True):
-    """How far a learner was in a module at the end of a quarter hour in which they moved.
+    """A learner's progress in a module at the end of each quarter hour with a change.
 
-    Every midnight of every time zone begins a quarter hour, so a window on any viewer's clock
-    begins between two of these rows. `slot` is the begin of the quarter hour.
+    Midnight of every time zone is the start of a quarter hour, so a window in any viewer's zone
+    starts between two rows. `slot` is the start of the quarter hour.
     """
 
     __tablename__ = "module_standing"
@@ -308,10 +308,10 @@ class ModuleStanding(Table, table=True):
 
 
 class LearnerStanding(Table, table=True):
-    """The same over all modules of a learner: a window costs two look-ups, however long it is.
+    """The same, summed over all modules of a learner: a window of any length takes two look-ups.
 
-    `points` are the percentage points of all modules together, `modules` counts those begun,
-    `completed` those at 100 %.
+    `points` is the sum of the percentages, `modules` the number of begun modules, `completed` the
+    number of modules at 100 %.
     """
 
     __tablename__ = "learner_standing"
@@ -326,7 +326,7 @@ class LearnerStanding(Table, table=True):
 
 
 class QuizAttempt(Table, table=True):
-    """One submission of a quiz; a practice run has no score and is not graded."""
+    """One submission of a quiz. A practice run has no score and is not graded."""
 
     __tablename__ = "quiz_attempt"
     __table_args__ = (
@@ -347,12 +347,12 @@ class QuizAttempt(Table, table=True):
 
 
 class QuizStanding(Table, table=True):
-    """Where a learner stands at a quiz. Scores are percent of graded attempts; `submitted_at` and
-    `passed` are those of the latest. Practice runs are only counted."""
+    """A learner's results in a quiz. Scores are percentages of graded attempts; `submitted_at` and
+    `passed` belong to the latest. Practice runs are only counted."""
 
     __tablename__ = "quiz_standing"
     __table_args__ = (
-        # All that tells how a quiz went: how many did equally well is read from here alone.
+        # Covers every query about the results of a quiz.
         Index(
             "quiz_standing_quiz", "vendor", "quiz_id", "latest_pct", "passed", "tries", "user_id"
         ),
@@ -370,9 +370,9 @@ class QuizStanding(Table, table=True):
 
 
 class CourseCompletion(Table, table=True):
-    """One completion of a course; a learner who retakes it has several.
+    """One completion of a course. A learner who retakes it has several.
 
-    `report_url` is where the vendor shows the learner's answers, if it told a web address.
+    `report_url` is the vendor's page with the learner's answers, if the event has one.
     """
 
     __tablename__ = "course_completion"
@@ -405,8 +405,8 @@ class Activity(Table, table=True):
 
 
 class Certification(Table, table=True):
-    """The latest expiry of a learner's certificate; one that was announced at `expired_at` for
-    later comes at `expires_at`."""
+    """The latest expiry of a learner's certificate. An expiry announced at `expired_at` for a later
+    time happens at `expires_at`."""
 
     vendor: str = Field(primary_key=True, sa_type=Words)
     user_id: str = Field(primary_key=True, sa_type=Words)
@@ -450,11 +450,11 @@ class CertificateRenewal(Table, table=True):
 
 
 class CoachingCase(Table, table=True):
-    """One round of coaching of a learner at a quiz. A new fail after its end opens a new round.
+    """One round of coaching of a learner for a quiz. A fail after its end opens a new round.
 
-    `status` is `open`, `in_progress`, `resolved` or `dismissed`; `outcome` says how it ended.
-    `flagged_pct` is the score it began with, `passed_pct` the one it ended with. `version` counts
-    up with every change, so that nobody overwrites what they have not seen.
+    `status` is `open`, `in_progress`, `resolved` or `dismissed`. `outcome` says how it ended.
+    `flagged_pct` is the first score, `passed_pct` the last. `version` increases with every change,
+    so that a lead cannot overwrite a change that they have not seen.
     """
 
     __tablename__ = "coaching_case"
@@ -492,7 +492,7 @@ class CoachingCase(Table, table=True):
 
 
 class QuizThreshold(Table, table=True):
-    """The percentage under which one quiz counts as a low score, where it is not the default."""
+    """The threshold of one quiz, if not the default: a lower percentage is a low score."""
 
     __tablename__ = "quiz_threshold"
 
@@ -560,7 +560,7 @@ class ContestResult(Table, table=True):
 
 
 class AuditLog(Table, table=True):
-    """Who did what, and when. `subject` is what it was done to, as `case 12`."""
+    """Who did what, and when. `subject` is the target, such as `case 12`."""
 
     __tablename__ = "audit_log"
     __table_args__ = (Index("audit_log_subject", "subject", "id"),)
@@ -574,10 +574,10 @@ class AuditLog(Table, table=True):
 
 
 class Erased(Table, table=True):
-    """That somebody was erased, and how much of them there was: nothing that says who.
+    """One erasure: how many rows, and nothing that says of which person.
 
-    Not even a digest of the address: whoever has a list of staff would find it out by trying, and
-    nothing needs it, as the tombstones of their events are what keeps redeliveries out.
+    Not even a digest of the address: a list of staff would be enough to find the person. Nothing
+    needs it, as the tombstones of the events make redeliveries duplicates.
     """
 
     id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
@@ -592,7 +592,7 @@ class Erased(Table, table=True):
 
 
 class RebuildDue(Table, table=True):
-    """A row stands here from a migration that changed read models until `rebuild` has run."""
+    """Has a row from a migration that changes read models until `rebuild` has run."""
 
     __tablename__ = "rebuild_due"
 
@@ -600,8 +600,8 @@ class RebuildDue(Table, table=True):
 
 
 class Vendor(Table, table=True):
-    """What the receiver knows of a vendor, written at its start: `facts` is a `VendorFacts` as
-    JSON. No credential: `configured` says whether one is set."""
+    """The facts of a vendor, written by each receiver at its start: `facts` is a `VendorFacts` as
+    JSON. Has no credential: `configured` says whether one is set."""
 
     slug: str = Field(primary_key=True, sa_type=Words)
     facts: str = Field(sa_type=Words)
@@ -610,7 +610,7 @@ class Vendor(Table, table=True):
 
 
 class Heartbeat(Table, table=True):
-    """One run of a receiver: since when it is up, and when it last said so."""
+    """One run of a receiver: when it started, and when it was last seen."""
 
     receiver: str = Field(primary_key=True, sa_type=Words)
     started_at: datetime = Field(sa_type=UtcDateTime)
@@ -631,7 +631,7 @@ class UnknownAddress(Table, table=True):
 class DeliveryHourly(Table, table=True):
     """Deliveries per vendor, hour, outcome and sender, so that a timeline never counts deliveries.
 
-    Strangers' are all counted here, also those without a row of their own.
+    Includes all requests of strangers, also the ones without a row in `delivery`.
     """
 
     __tablename__ = "delivery_hourly"

@@ -41,10 +41,10 @@ class Kind(StrEnum):
     """The vendor's for certain, but not understood."""
 
 
-class HeldState(StrEnum):
+class QuarantineState(StrEnum):
     """The state of a quarantined delivery."""
 
-    HELD = "held"
+    QUARANTINED = "held"
     REPLAYED = "replayed"
     """A replay made an event of it."""
     DISCARDED = "discarded"

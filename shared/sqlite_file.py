@@ -1,7 +1,7 @@
-"""The file of a SQLite store: opened only where it is, and watched while it is open.
+"""Opens the file of a SQLite store, never creates it, and checks that it stays in place.
 
-SQLite goes on writing to a file that was deleted or replaced: what it commits then exists nowhere.
-Why a log must stay with its file: https://www.sqlite.org/howtocorrupt.html
+SQLite continues to write to a deleted or replaced file: such commits are lost. A log must stay with
+its file: https://www.sqlite.org/howtocorrupt.html
 """
 
 import os
@@ -26,15 +26,15 @@ FILE, PLACE = "sqlite_file", "sqlite_place"
 
 
 class Place(NamedTuple):
-    """What lies where a store has its files: device and inode of each, None where there is none."""
+    """The files of a store: device and inode of each, None for a missing one."""
 
     file: Identity | None
     log: Identity | None
     shared: Identity | None
 
     def is_left(self, now: "Place") -> bool:
-        """Whether a connection that was opened here goes by files that are not there now. One
-        that had no log yet begins one as soon as another process does."""
+        """Whether a connection opened at this place uses files that are no longer there. One
+        without a log starts to use one as soon as another process does."""
         return self.file != now.file or any(
             was is not None and was != is_now
             for was, is_now in ((self.log, now.log), (self.shared, now.shared))
@@ -42,7 +42,7 @@ class Place(NamedTuple):
 
 
 class SqliteFile:
-    """Opens the file of an engine, and sees to it that no transaction goes into another one."""
+    """Opens the file of an engine, and keeps transactions out of any other file."""
 
     def __init__(self, url: URL, prepare: Prepare) -> None:
         self._path = path_of(url)
@@ -53,13 +53,13 @@ class SqliteFile:
         self._release_log: Callable[[], object] = int
 
     def watch(self, engine: Engine) -> None:
-        """From now on the engine opens the file by this, and never creates one."""
+        """Make the engine open its file through this object."""
         event.listen(engine, "do_connect", self._open)
         event.listen(engine, "checkout", self._reopen_if_moved)
         event.listen(engine, "commit", require_in_place)
 
     def is_left_by(self, place: Place) -> bool:
-        """Whether a connection that was opened at this place goes by other files."""
+        """Whether a connection opened at this place uses other files than the current ones."""
         return place.is_left(self._look())
 
     def _reopen_if_moved(self, connection: sqlite3.Connection, record: Any, _proxy: Any) -> None:
@@ -68,9 +68,7 @@ class SqliteFile:
         if not place.is_left(now):
             return
         if place.file == now.file and now.log is None:
-            with suppress(
-                sqlite3.Error
-            ):  # only the log was deleted: save what was not yet out of it
+            with suppress(sqlite3.Error):  # only the log was deleted: save its content
                 connection.execute("PRAGMA wal_checkpoint")
         raise InvalidatePoolError("the file was removed or replaced")
 
@@ -97,7 +95,7 @@ class SqliteFile:
             return connection
 
     def _look(self) -> Place:
-        # SQLite keeps log and index beside the file that a link leads to.
+        # SQLite keeps log and index beside the target of a link.
         return Place(
             _identity(self._path), _identity(self._beside("wal")), _identity(self._beside("shm"))
         )
@@ -111,31 +109,31 @@ class SqliteFile:
         if place.file is None:
             raise StoreError(_missing(self._target))
         if self._path.is_dir():
-            raise StoreError(f"{self._path} is a folder: name a file in it.")
+            raise StoreError(f"{self._path} is a folder. Use a file in it.")
         before = self._place
         if before and before.file != place.file and place.log and before.log == place.log:
             raise StoreError(
-                f"{self._path} was replaced, and {self._beside('wal')} is of the file before: "
-                "SQLite would mix the two. Move it and the -shm beside it away."
+                f"{self._path} was replaced, but {self._beside('wal')} belongs to the old file. "
+                "SQLite would mix the two. Move it and the -shm file away."
             )
         return place
 
     def _remember(self, place: Place) -> None:
-        """Keeps the log open: as long as that is so, no other file can get its number."""
+        """Keep the log open, so that no other file gets its inode."""
         if place == self._place:
             return
         self._place = place
         self._release_log()
         if place.log:
-            held = os.open(self._beside("wal"), os.O_RDONLY)
-            self._release_log = weakref.finalize(self, os.close, held)
+            log = os.open(self._beside("wal"), os.O_RDONLY)
+            self._release_log = weakref.finalize(self, os.close, log)
 
 
 def require_in_place(connection: Connection) -> None:
-    """Raises StoreError if what this connection writes goes to a file that is no longer there.
+    """Raises StoreError if this connection writes to a file that is no longer in place.
 
-    Before a commit this keeps a transaction out of it; after one it says whether to believe that.
-    Does nothing on Postgres.
+    Before a commit this stops the transaction. After one it tells whether the commit counts. Does
+    nothing on Postgres.
     """
     file: SqliteFile | None = connection.info.get(FILE)
     if file and file.is_left_by(connection.info[PLACE]):
@@ -143,7 +141,7 @@ def require_in_place(connection: Connection) -> None:
 
 
 def path_of(url: URL) -> Path:
-    """Where the address of a SQLite store says that it is: by a path, or `file:…?uri=true`."""
+    """The path in the address of a SQLite store: a path, or `file:…?uri=true`."""
     name = url.database or ""
     if "uri" in url.query:
         name = unquote(urlsplit(name).path)
@@ -151,8 +149,8 @@ def path_of(url: URL) -> Path:
 
 
 def create_file(url: URL) -> None:
-    """An empty file that only its owner can read, unless there is one. SQLite gives the files
-    beside it the same mode. Raises StoreError where none can be made."""
+    """Create an empty file that only its owner can read, if there is none. SQLite gives its log and
+    index the same mode. Raises StoreError if that fails."""
     path = path_of(url)
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, ONLY_OWNER))
@@ -161,19 +159,17 @@ def create_file(url: URL) -> None:
     except FileNotFoundError:
         raise StoreError(_missing(path)) from None
     except OSError as error:
-        raise StoreError(f"{path} cannot be made: {error.strerror}.") from None
+        raise StoreError(f"{path} cannot be created: {error.strerror}.") from None
 
 
 def _missing(path: Path) -> str:
     if not path.parent.is_dir():
-        return f"there is no folder {path.parent}: check the path, or make the folder."
-    return (
-        f"there is no file {path}: check the path, or make a new store there by `repboard migrate`."
-    )
+        return f"there is no folder {path.parent}. Check the path, or create the folder."
+    return f"there is no file {path}. Check the path, or create a store with `repboard migrate`."
 
 
 def _as_uri(name: str) -> str:
-    """For an existing file only: SQLite would make a new one of a mistyped path."""
+    """The address for an existing file only: SQLite would create a file for a mistyped path."""
     if not name.startswith("file:"):
         return f"file:{quote(name)}?mode=rw"
     if "mode=" in name:

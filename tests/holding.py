@@ -1,4 +1,4 @@
-"""Deliveries that are held back, and what the store says of them."""
+"""Quarantined deliveries, and what the store has of them."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, select
 
 from receiver.pipeline import judge
-from receiver.quarantine import TOTALS, Caps, size_of
-from receiver.store import Entry, Held, Written, write_batch
+from receiver.quarantine import Caps, Total, size_of
+from receiver.store import Entry, Quarantined, Written, write_batch
 from receiver.vendors.base import Claims, Incoming
 from receiver.vendors.mindtickle import MindTickle
 from shared.bulk import table_of
@@ -18,7 +18,7 @@ from tests import playing
 
 V = "mindtickle"
 ARRIVAL = datetime(2025, 9, 1, 12, tzinfo=UTC)
-"""When deliveries came that are replayed months later."""
+"""The arrival of deliveries that are replayed months later."""
 HEADERS = {"x-mt-event-id": "e"}
 HEADERS_SIZE = len('{"x-mt-event-id": "e"}')
 
@@ -51,33 +51,42 @@ def of_body(
 def take(
     engine: Engine, deliveries: Iterable[Incoming], under: MindTickle, caps: Caps | None = None
 ) -> list[Written]:
-    """Take deliveries in as a receiver with these settings did."""
+    """Store deliveries as a receiver with these settings does."""
     entries = [judge(under, one) for one in deliveries]
     with engine.connect().execution_options(immediate=True) as connection, connection.begin():
         return write_batch(connection, entries, caps)
 
 
-def held_entry(kind: Kind, size: int) -> Entry:
-    """One that is held back under a kind; `size` in bytes is that of body and headers."""
+def quarantined_entry(kind: Kind, size: int) -> Entry:
+    """A quarantined entry of a kind. `size` is the bytes of body and headers."""
     body = b"x" * (size - HEADERS_SIZE)
-    held = Held(HEADERS, body, kind, playing.new_id())
-    return Entry(V, ARRIVAL, Claims(None, None), Outcome.BAD_SIGNATURE, "no", None, size, held=held)
+    quarantined = Quarantined(HEADERS, body, kind, playing.new_id())
+    return Entry(
+        V,
+        ARRIVAL,
+        Claims(None, None),
+        Outcome.BAD_SIGNATURE,
+        "no",
+        None,
+        size,
+        quarantined=quarantined,
+    )
 
 
-def held_entries(number: int, kind: Kind, size: int) -> list[Entry]:
-    """So many of them, no two the same."""
-    return [held_entry(kind, size) for _ in range(number)]
+def quarantined_entries(number: int, kind: Kind, size: int) -> list[Entry]:
+    """Several of them, all different."""
+    return [quarantined_entry(kind, size) for _ in range(number)]
 
 
 def totals(connection: Connection) -> dict[str, tuple[int, ...]]:
-    """By kind: held, held_bytes, dropped, dropped_bytes; only those that are not all zero."""
+    """By kind: held, held_bytes, dropped, dropped_bytes. Without kinds that are all zero."""
     table = table_of(QuarantineTotal)
-    rows = connection.execute(select(*(table.c[name] for name in TOTALS)))
+    rows = connection.execute(select(*(table.c[name] for name in Total._fields)))
     return {row.kind: tuple(row)[2:] for row in rows if any(tuple(row)[2:])}
 
 
 def recount(connection: Connection) -> dict[str, tuple[int, int]]:
-    """By kind: how many are held and their bytes, counted in the table itself."""
+    """By kind: number and bytes of quarantined bodies, counted in the table itself."""
     row = table_of(Quarantine).c
     query = (
         select(row.kind, func.count(), func.sum(size_of(row)))

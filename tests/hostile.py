@@ -119,7 +119,7 @@ def _header(text: str) -> bytes:
 
 
 def innovative_educators(name: str, text: str) -> Iterator[Post]:
-    """A completion whose every field is hostile, and one of somebody known."""
+    """A completion whose every field is hostile, and one of a known learner."""
     for who in (f"hostile-{name}", text[:255]):
         yield Post(
             playing.course(

@@ -46,7 +46,7 @@ class Provider:
             self._server.server_close()
 
     def knows(self, name: str, /, **claims: object) -> None:
-        """Somebody who signs in as `name`; their claims, over those that a token always has."""
+        """A person who signs in as `name`. `claims` are added to the standard ones of a token."""
         httpx.put(f"{self.url}/users/{name}", json=claims).raise_for_status()
 
     def _answer(self, environ: Any, start_response: Any) -> Iterable[bytes]:

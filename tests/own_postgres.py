@@ -20,7 +20,7 @@ class OwnPostgres(Postgres):
         self._server = server
 
     def tool(self, name: str, *arguments: str) -> None:
-        """Run `pg_ctl` or the like, as the user to whom the server's files belong."""
+        """Run `pg_ctl` or the like, as the owner of the server's files."""
         pgexec(name, arguments, self._server.bin_path, user=self._server.system_user)
 
     def stop(self, mode: str) -> None:

@@ -1,4 +1,4 @@
-"""A look into a store."""
+"""Reads from a store in tests."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ def rows(engine: Engine, model: type[SQLModel], **wanted: Any) -> Sequence[Row[A
 
 
 def row(engine: Engine, model: type[SQLModel], **wanted: Any) -> Any:
-    """The only such row."""
+    """The only row with the wanted values."""
     (one,) = rows(engine, model, **wanted)
     return one
 
@@ -32,18 +32,18 @@ def count(engine: Engine, model: type[SQLModel]) -> int:
 
 
 def planned_for(engine: Engine) -> dict[str, int]:
-    """How many rows the planner believes each table to have that it knows anything of."""
-    told = {
+    """The number of rows that the planner assumes for each table with statistics."""
+    statistics = {
         "sqlite": "SELECT tbl, max(CAST(stat AS INTEGER)) FROM sqlite_stat1 GROUP BY tbl",
         "postgresql": "SELECT relname, reltuples FROM pg_class WHERE relkind = 'r'",
     }
     with engine.connect() as connection:
-        found = connection.exec_driver_sql(told[engine.dialect.name]).all()
+        found = connection.exec_driver_sql(statistics[engine.dialect.name]).all()
         return {table: int(rows) for table, rows in found if rows >= 0}
 
 
 def empty(engine: Engine) -> None:
-    """Remove what tests before this one left in a store that a receiver still uses."""
+    """Remove the rows of earlier tests from a store that a receiver still uses."""
     with engine.connect().execution_options(immediate=True) as connection, connection.begin():
         for table in reversed(Table.metadata.sorted_tables):
             if table not in (table_of(Heartbeat), table_of(Vendor)):
@@ -62,22 +62,22 @@ def read_models(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
 
 
 @contextmanager
-def held(engine: Engine) -> Iterator[None]:
-    """Meanwhile nobody else can write deliveries."""
+def write_locked(engine: Engine) -> Iterator[None]:
+    """While the block runs, no other process can write deliveries."""
     with engine.connect().execution_options(immediate=True) as connection:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("LOCK TABLE delivery")
         else:
-            connection.exec_driver_sql("SELECT 1")  # begins, and so takes the write lock
+            connection.exec_driver_sql("SELECT 1")  # starts the transaction and takes the lock
         yield
         connection.rollback()
 
 
 @contextmanager
 def unreachable(store: Engine) -> Iterator[None]:
-    """Meanwhile the store cannot be written by anybody else; afterwards it can."""
+    """While the block runs, no other process can write to the store."""
     if store.dialect.name == "sqlite":
-        with held(store):
+        with write_locked(store):
             yield
         return
     name = store.url.database

@@ -1,4 +1,4 @@
-"""A store that cannot be used ends every program with one line: what is wrong, and what to do."""
+"""An unusable store ends every program with one line: what is wrong, and what to do."""
 
 import os
 import sqlite3
@@ -15,7 +15,7 @@ from shared.database import open_engine
 from tests.conftest import FreshStore, Postgres
 from tests.own_postgres import OwnPostgres, own_postgres
 from tests.running import environment
-from tests.stores import held
+from tests.stores import write_locked
 
 PASSWORD = "never-to-be-seen"
 PROGRAMS = {
@@ -34,7 +34,7 @@ AS_ANYBODY = () if os.geteuid() else ("setpriv", "--bounding-set=-dac_override")
 
 
 def complaint(program: str, url: str, folder: Path, *before: str) -> str:
-    """The one line that a program says which cannot use a store."""
+    """The one line of a program that cannot use its store."""
     ended = subprocess.run(
         [*before, sys.executable, "-m", *(PROGRAMS | OTHERS)[program]],
         env=environment(DATABASE_URL=url, MINDTICKLE_WEBHOOK_SECRET="a-secret-of-enough-length"),
@@ -95,7 +95,7 @@ def newer(template: Path, path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("make", "why"),
-    [(no_database, "no SQLite database"), (folder, "folder"), (newer, "newer version")],
+    [(no_database, "not a SQLite database"), (folder, "folder"), (newer, "newer version")],
 )
 def test_a_file_that_is_no_store_of_ours_is_said_to_be_that(
     program: str,
@@ -110,7 +110,7 @@ def test_a_file_that_is_no_store_of_ours_is_said_to_be_that(
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """As one that does not even let others read."""
+    """A connection that keeps others from reading too."""
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA journal_mode=DELETE")
         other.execute("BEGIN EXCLUSIVE")
@@ -131,7 +131,7 @@ def test_a_file_to_which_another_process_writes_for_long_is_said_to_be_that(
     program: str, sqlite_url: str, tmp_path: Path
 ) -> None:
     engine = open_engine(sqlite_url)
-    with held(engine):
+    with write_locked(engine):
         assert "another process holds" in complaint(program, sqlite_url, tmp_path)
     engine.dispose()
 
@@ -144,11 +144,11 @@ def test_a_file_that_cannot_be_written_is_said_to_be_that(
     migrated(sqlite_template, path)
     path.chmod(0o444)
     said = complaint(program, f"sqlite:///{path}", tmp_path, *AS_ANYBODY)
-    assert f"{path} cannot be written" in said
+    assert f"{path} is not writable" in said
 
 
 def hba_file(server: Postgres) -> Path:
-    """Where a server has written down whom it asks for what."""
+    """The file in which a server configures authentication."""
     engine = open_engine(server.url("postgres"))
     with engine.connect() as connection:
         path = Path(connection.exec_driver_sql("SHOW hba_file").scalar_one())
@@ -158,7 +158,7 @@ def hba_file(server: Postgres) -> Path:
 
 @pytest.fixture(scope="module")
 def server(postgres_server: Postgres) -> Iterator[OwnPostgres]:
-    """One that asks one user for a password."""
+    """A server that requires a password of one user."""
     with own_postgres() as server:
         server.run(f"CREATE ROLE ann LOGIN PASSWORD '{PASSWORD}'")
         hba = hba_file(server)

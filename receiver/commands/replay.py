@@ -8,7 +8,7 @@ import typer
 
 from receiver import logs
 from receiver.errors import ReplayError
-from receiver.replay import HELD_BACK
+from receiver.replay import REPLAYABLE
 from receiver.replay import replay as verify_again
 from receiver.schema import current_engine
 from receiver.vendors import ADAPTERS, required
@@ -26,7 +26,7 @@ def replay(
         ),
     ] = None,
     reason: Annotated[
-        str | None, typer.Option(help=f"Only deliveries refused as: {', '.join(HELD_BACK)}.")
+        str | None, typer.Option(help=f"Only deliveries refused as: {', '.join(REPLAYABLE)}.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only report the results; change nothing.")

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from shared.bulk import table_of
 from shared.models import FAILED, Delivery, Event, Quarantine
-from shared.outcomes import STATUS, HeldState, Outcome
+from shared.outcomes import STATUS, Outcome, QuarantineState
 from shared.queries import rows_of
 from shared.retries import Attempt, State, chain
 from shared.vendors import VendorFacts
@@ -97,8 +97,10 @@ def missing(
 ) -> Sequence[Missing]:
     """Events that failed in that time, are not stored and not dismissed; the oldest first."""
     failed = _failed(since, until, vendor).c
-    quarantined = case((held.state == HeldState.HELD, 1), else_=0)
-    recovered = case((held.state.in_((HeldState.REPLAYED, HeldState.DISCARDED)), 1), else_=0)
+    quarantined = case((held.state == QuarantineState.QUARANTINED, 1), else_=0)
+    recovered = case(
+        (held.state.in_((QuarantineState.REPLAYED, QuarantineState.DISCARDED)), 1), else_=0
+    )
     events = (
         select(
             failed.vendor,

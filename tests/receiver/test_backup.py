@@ -65,7 +65,7 @@ def keys(engine: Engine) -> set[str]:
     return {one.event_key for one in rows(engine, Event)}
 
 
-def test_a_backup_under_load_is_whole_and_retries_bring_what_came_after_it(
+def test_a_backup_under_load_is_complete_and_retries_bring_later_events(
     receiver: Receiver, backup: Backup, tmp_path: Path
 ) -> None:
     with Load(receiver.url) as load:

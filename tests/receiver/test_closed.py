@@ -1,4 +1,4 @@
-"""What a receiver shows to whom: headers of its answers, routes, metrics, weak settings."""
+"""What a receiver exposes: response headers, routes, metrics, warnings of weak settings."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +32,7 @@ HEADERS = {
 def guarded(
     fresh_store: FreshStore, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Receiver]:
-    """A receiver that browsers would reach by https, with a token for its metrics."""
+    """A receiver with a public https address and a token for its metrics."""
     with (
         fresh_store("sqlite") as url,
         Receiver(
@@ -51,7 +51,7 @@ def guarded(
     [
         ("POST", "/webhooks/mindtickle"),
         ("GET", "/webhooks/mindtickle"),
-        ("POST", "/webhooks/nobody"),
+        ("POST", "/webhooks/acme"),
         ("GET", "/healthz"),
         ("GET", "/readyz"),
         ("GET", "/metrics"),
@@ -72,7 +72,7 @@ def test_a_receiver_without_a_public_https_address_promises_no_https(
     assert "strict-transport-security" not in lasting_receiver.client.get("/healthz").headers
 
 
-def test_there_are_no_routes_beside_those_of_the_design(sqlite_url: str) -> None:
+def test_there_are_no_other_routes(sqlite_url: str) -> None:
     door = create_app(ReceiverSettings(database_url=sqlite_url, mindtickle_webhook_secret=SECRET))
     assert isinstance(door, Door)
     assert isinstance(door._app, FastAPI)
@@ -91,9 +91,7 @@ def test_there_are_no_routes_beside_those_of_the_design(sqlite_url: str) -> None
         {"authorization": "Bearer \xff"},
     ],
 )
-def test_the_metrics_are_closed_to_whoever_has_no_token(
-    guarded: Receiver, sent: dict[str, str]
-) -> None:
+def test_metrics_require_the_token(guarded: Receiver, sent: dict[str, str]) -> None:
     headers = [(name.encode(), value.encode("latin-1")) for name, value in sent.items()]
     answer = guarded.client.get("/metrics", headers=headers)
     assert (answer.status_code, answer.content) == (401, b"")
@@ -146,12 +144,12 @@ def test_the_start_warns_of_a_misspelt_variable_and_does_not_show_its_value(
         assert "hunter2" not in receiver.log.read_text()
 
 
-def test_long_secrets_are_no_reason_to_warn(guarded: Receiver) -> None:
+def test_long_secrets_give_no_warning(guarded: Receiver) -> None:
     assert warnings(guarded) == []
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o640, False), (0o600, False)])
-def test_the_start_warns_of_an_env_file_that_everybody_can_read(
+def test_the_start_warns_of_a_world_readable_env_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, warned: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)

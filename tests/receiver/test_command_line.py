@@ -32,14 +32,14 @@ def complaint(*arguments: str, folder: Path, **settings: str) -> str:
     return line
 
 
-def test_serve_with_a_wrong_setting_says_which_and_ends(tmp_path: Path) -> None:
+def test_serve_with_a_wrong_setting_names_it_and_exits(tmp_path: Path) -> None:
     line = complaint(
         "serve", folder=tmp_path, MINDTICKLE_WEBHOOK_SECRET=SECRET, RECEIVER_PORT="http"
     )
     assert line.startswith("RECEIVER_PORT: ")
 
 
-def test_serve_without_a_secret_says_so_and_ends(tmp_path: Path) -> None:
+def test_serve_without_a_secret_says_so_and_exits(tmp_path: Path) -> None:
     line = complaint("serve", folder=tmp_path)
     assert line.startswith("No vendor has its credential set. Set ")
     assert all(adapter.setting.upper() in line for adapter in ADAPTERS.values())
@@ -66,9 +66,7 @@ def test_a_store_that_cannot_be_reached_is_one_line(name: str, url: str, tmp_pat
     assert line.startswith("DATABASE_URL: ")
 
 
-def test_serve_on_a_port_in_use_says_which_and_ends(
-    fresh_store: FreshStore, tmp_path: Path
-) -> None:
+def test_serve_on_a_port_in_use_names_it_and_exits(fresh_store: FreshStore, tmp_path: Path) -> None:
     with fresh_store("sqlite") as url, socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -86,7 +84,7 @@ def test_serve_on_a_port_in_use_says_which_and_ends(
     assert "Traceback" not in said
 
 
-def test_rebuild_says_from_how_many_events_and_notes_it_in_the_audit_log(
+def test_rebuild_prints_the_number_of_events_and_is_in_the_audit_log(
     store: Engine, store_url: str, tmp_path: Path
 ) -> None:
     ended = command("rebuild", folder=tmp_path, DATABASE_URL=store_url)
@@ -119,8 +117,8 @@ def test_an_unknown_option_is_refused_without_a_traceback(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--vendor", "acme"], "Vendor 'acme' is not served here: use mindtickle."),
-        (["--vendor", V, "--reason", "bad"], "No delivery is held as 'bad': use "),
+        (["--vendor", "acme"], "Vendor 'acme' is not served here. Use one of mindtickle."),
+        (["--vendor", V, "--reason", "bad"], "No delivery is quarantined as 'bad'. Use one of "),
         (["--vendor", V, "--since", "yesterday"], "--since: 'yesterday' is not a time. Use "),
         (["--vendor", V, "--since", "9999999999d"], "--since: '9999999999d' is not a time. Use "),
         (["--vendor", V, "--since", "0001-01-01T00:00:00+10:00"], "--since: "),

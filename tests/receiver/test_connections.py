@@ -1,4 +1,4 @@
-"""What goes wrong with connections to Postgres: each is given up in time, and a new one is good."""
+"""Faulty connections to Postgres: each is dropped in time, and a new one works."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ from tests.stores import rows
 
 NOW = datetime(2025, 11, 22, 12, tzinfo=UTC)
 PATIENCE_SEC = 15
-"""After which MindTickle hangs up; the client of these tests fails then, too."""
+"""MindTickle's timeout, also of the client in these tests."""
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def takes(receiver: Receiver) -> None:
 
 
 def read_only(server: Postgres, name: str | None, *, on: bool) -> None:
-    """As a failover does: whoever is connected is thrown out, and connects to what is there."""
+    """A failover: all connections are closed, and new ones reach the new server."""
     server.run(
         f"ALTER DATABASE {name} SET default_transaction_read_only = on"
         if on
@@ -80,7 +80,7 @@ def test_a_receiver_that_connected_to_a_read_only_server_writes_once_it_is_writa
         assert receiver.client.get("/readyz").status_code == 200
 
 
-def test_a_replay_that_was_asked_for_while_the_server_was_read_only_is_done_later(
+def test_a_replay_requested_while_the_server_is_read_only_runs_later(
     postgres_server: Postgres, url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with Receiver(url, tmp_path_factory.mktemp("receiver")) as receiver:
@@ -104,11 +104,11 @@ POISONS = {
     "a time-out of a moment": "SET statement_timeout = '1ms'",
     "a server process that has ended": "SELECT pg_terminate_backend(pg_backend_pid())",
 }
-"""What can be wrong with a connection for as long as it lives."""
+"""Faults of a connection that last until it is closed."""
 
 
 def note_it(engine: Engine) -> None:
-    """A transaction like ours: it takes the lock, repeats a statement, and writes."""
+    """A transaction like the writer's: it takes the lock, repeats a statement, and writes."""
     with engine.begin() as connection:
         for _ in range(10):  # the driver prepares what is repeated
             connection.execute(insert(table_of(AuditLog)).values(at=NOW, actor="a", action="b"))
@@ -117,7 +117,7 @@ def note_it(engine: Engine) -> None:
 
 @pytest.mark.parametrize("intake", [True, False])
 @pytest.mark.parametrize("poison", POISONS)
-def test_what_is_wrong_with_a_connection_goes_with_it(url: str, poison: str, intake: bool) -> None:
+def test_a_faulty_connection_is_replaced(url: str, poison: str, intake: bool) -> None:
     engine = open_engine(url, intake=intake)
     note_it(engine)
     with suppress(DBAPIError), engine.begin() as connection:
@@ -128,7 +128,7 @@ def test_what_is_wrong_with_a_connection_goes_with_it(url: str, poison: str, int
     engine.dispose()
 
 
-def test_a_plan_that_no_longer_fits_goes_with_its_connection(url: str) -> None:
+def test_an_outdated_plan_is_dropped_with_its_connection(url: str) -> None:
     engine = open_engine(url)
 
     def look() -> None:
@@ -208,7 +208,7 @@ def test_a_database_that_falls_silent_costs_every_delivery_a_503_in_time(
     takes(relayed)
 
 
-def test_a_receiver_ends_when_asked_to_while_its_database_is_silent(
+def test_a_receiver_stops_on_request_while_its_database_is_silent(
     relayed: Receiver, relay: Relay
 ) -> None:
     assert status(relayed, "before") == 200
@@ -217,7 +217,7 @@ def test_a_receiver_ends_when_asked_to_while_its_database_is_silent(
         assert relayed.stop() == 0
 
 
-def test_a_server_lets_go_of_the_lock_of_a_receiver_that_is_gone_without_a_word(url: str) -> None:
+def test_a_server_releases_the_lock_of_a_receiver_whose_machine_disappears(url: str) -> None:
     gone, other = open_engine(url, intake=True), open_engine(url)
     connection = gone.connect()
     hold_write_lock(connection)

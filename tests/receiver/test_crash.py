@@ -1,4 +1,4 @@
-"""kill -9 under load: what was acknowledged stays, exactly once."""
+"""kill -9 under load: every acknowledged event is stored exactly once."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ KILLS = 10
 
 
 class Crashed(NamedTuple):
-    """A store whose receiver was killed several times under load, each time started anew."""
+    """A store whose receiver was killed and restarted several times under load."""
 
     url: str
     folder: Path
@@ -47,7 +47,7 @@ def event_keys(engine: Engine) -> list[str]:
     return [one.event_key for one in rows(engine, Event)]
 
 
-def test_every_acknowledged_event_is_there_once_and_the_read_models_are_those_of_a_rebuild(
+def test_every_acknowledged_event_is_stored_once_and_the_read_models_equal_a_rebuild(
     crashed: Crashed,
 ) -> None:
     proof = Proof.of(crashed.engine, crashed.loads)

@@ -1,4 +1,4 @@
-"""A person is erased: nothing of them is left, and nobody else notices."""
+"""Erasing a person: nothing of them is left, and other people's data stays."""
 
 import json
 import unicodedata
@@ -55,7 +55,7 @@ GRADED = {"quizId": "q-1", "quizName": "Pricing", "score": 4, "maxScore": 10, "p
 
 
 def sent(event_type: str, data: Any, key: str, at: datetime = AT, secret: str = SECRET) -> Incoming:
-    """A delivery, signed a while before it comes."""
+    """A delivery, signed a while before its arrival."""
     return of_body(playing.body_of(event_type, data), key, secret, at, timedelta(seconds=5))
 
 
@@ -113,7 +113,7 @@ def fill(engine: Engine) -> None:
         ])  # fmt: skip
         note(connection, "lead@acme.example", "mark renewed", "renewal 1", "Sales of Dana Brooks")
         note(connection, "lead@acme.example", "flag", "case 1", "Pricing of Dana Brooks at 40 %")
-        note(connection, "lead@acme.example", "change", "case 2", f"owner nobody → {DANA}")
+        note(connection, "lead@acme.example", "change", "case 2", f"owner none → {DANA}")
 
 
 def case(id_: int, user: str, **more: Any) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def everything(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def found(engine: Engine) -> list[tuple[str, str]]:
-    """Where anything of Dana stands, in any column of any table."""
+    """Every place that mentions Dana, in any column of any table."""
     cells = [
         (table, cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell))
         for table, held in everything(engine).items()
@@ -166,7 +166,7 @@ def found(engine: Engine) -> list[tuple[str, str]]:
 
 
 def of_others(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
-    """The read models without what only Dana's events made."""
+    """The read models without the rows that only Dana's events gave."""
     with engine.connect() as connection:
         models = read_models(connection)
     hers = {"u-dana", "u-dana-2", "m-dana", "c-1"}
@@ -193,12 +193,12 @@ def test_events_that_score_for_them_are_erased_and_those_of_others_stay(company:
     assert [one.person for one in rows(company, Activity)] == ["p@x.com"]
 
 
-def test_of_everybody_else_the_read_models_are_as_before(company: Engine) -> None:
+def test_the_read_models_of_other_people_are_unchanged(company: Engine) -> None:
     before = of_others(company)
     erase_person(company, DANA)
     after = of_others(company)
-    told = AT - timedelta(seconds=5)
-    named = [(V, module, "Discovery calls", told) for module in ("m-1", "m-2")]
+    said_at = AT - timedelta(seconds=5)
+    named = [(V, module, "Discovery calls", said_at) for module in ("m-1", "m-2")]
     assert after.pop("module") == named
     assert before.pop("module") != []
     assert after == before
@@ -214,7 +214,7 @@ def test_a_rebuild_afterwards_changes_nothing(company: Engine) -> None:
         assert read_models(connection) == before
 
 
-def test_a_name_that_they_told_last_is_the_one_told_before(store: Engine) -> None:
+def test_a_name_from_their_event_gives_way_to_the_earlier_one(store: Engine) -> None:
     named = {"moduleId": "m-1", "moduleName": "Objections, by Dana"}
     take(store, [*OTHERS, DANAS[0]], OURS)
     hers = sent("module.progress", playing.progress("u-dana", **named), "e-n", AT + 3 * LATER)
@@ -248,7 +248,7 @@ def test_names_come_back_without_folding_all_events(store: Engine, quiz_id: str 
 
 @contextmanager
 def counted(engine: Engine, begin: str) -> Iterator[list[str]]:
-    """The statements of this kind that the store is given meanwhile."""
+    """The statements of this kind while the block runs."""
     seen: list[str] = []
 
     def note_it(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -260,7 +260,7 @@ def counted(engine: Engine, begin: str) -> Iterator[list[str]]:
     remove(engine, "before_cursor_execute", note_it)
 
 
-def test_a_module_that_is_named_after_them_is_blotted_in_every_table(store: Engine) -> None:
+def test_a_module_named_after_them_is_replaced_in_every_table(store: Engine) -> None:
     named = playing.progress("u-paul", moduleName=f"One-to-one with {DANA}")
     take(store, [DANAS[0], OTHERS[0], sent("module.progress", named, "o-9")], OURS)
     erase_person(store, DANA)
@@ -292,7 +292,7 @@ def test_another_id_on_the_same_bytes_does_not_bring_them_back_either(company: E
     assert again.outcome == "duplicate"
 
 
-def test_a_new_event_of_the_vendor_about_them_is_taken_in(company: Engine) -> None:
+def test_a_new_event_about_them_is_accepted(company: Engine) -> None:
     erase_person(company, DANA)
     new = sent("module.progress", playing.progress("u-dana"), "new", AT + 9 * LATER)
     (taken,) = take(company, [new], OURS)
@@ -300,7 +300,7 @@ def test_a_new_event_of_the_vendor_about_them_is_taken_in(company: Engine) -> No
     assert row(company, Learner, user_id="u-dana").email is None
 
 
-def test_a_key_that_is_made_of_the_user_id_goes_and_the_digest_still_finds_duplicates(
+def test_a_key_made_from_the_user_id_is_removed_and_the_digest_finds_duplicates(
     store: Engine,
 ) -> None:
     take(store, DANAS[:3], OURS)
@@ -364,7 +364,7 @@ def test_an_account_names_the_person_as_well_as_the_address_does(company: Engine
     assert found(company) == []
 
 
-def test_somebody_without_an_address_is_erased_by_account_and_nobody_of_a_like_id(
+def test_a_person_without_an_address_is_erased_by_account_and_similar_ids_are_not(
     store: Engine,
 ) -> None:
     both = [sent("module.progress", playing.progress(one), f"e-{one}") for one in ("7", "77")]
@@ -378,13 +378,13 @@ def test_somebody_without_an_address_is_erased_by_account_and_nobody_of_a_like_i
     assert count(store, Quarantine) == 1
 
 
-def test_totals_of_what_is_held_stay_exact_and_the_bodies_of_others_stay(company: Engine) -> None:
+def test_totals_of_quarantine_stay_exact_and_other_bodies_stay(company: Engine) -> None:
     erase_person(company, DANA)
     assert_totals_are_exact(company)
     assert b"u-paul" in row(company, Quarantine).body
 
 
-def test_what_stays_of_their_deliveries_is_that_they_came(company: Engine) -> None:
+def test_their_deliveries_keep_only_the_facts_of_the_request(company: Engine) -> None:
     before = {one.id: one for one in rows(company, Delivery)}
     erase_person(company, DANA)
     after = rows(company, Delivery)
@@ -403,23 +403,23 @@ def test_it_is_counted_and_noted_without_saying_who(company: Engine) -> None:
     assert entry.detail == gone.in_words()
 
 
-def test_what_they_did_as_a_user_of_the_dashboard_stays_in_the_audit_log(company: Engine) -> None:
+def test_their_actions_on_the_dashboard_stay_in_the_audit_log(company: Engine) -> None:
     with company.begin() as connection:
         note(connection, DANA, "export", "csv", "everything")
     erase_person(company, DANA)
     assert row(company, AuditLog, action="export").actor == DANA
 
 
-def test_their_case_is_gone_and_what_they_looked_after_is_nobodys(company: Engine) -> None:
+def test_their_case_is_removed_and_cases_that_they_own_lose_their_owner(company: Engine) -> None:
     erase_person(company, DANA)
     other = row(company, CoachingCase)
     assert (other.id, other.owner, other.version) == (2, None, 2)
     assert other.notes == f"Ask {ERASED} or jor{DANA}."
     assert row(company, AuditLog, subject="case 1").detail is None
-    assert row(company, AuditLog, subject="case 2").detail == f"owner nobody → {ERASED}"
+    assert row(company, AuditLog, subject="case 2").detail == f"owner none → {ERASED}"
 
 
-def test_a_dry_run_says_the_same_and_changes_nothing(company: Engine) -> None:
+def test_a_dry_run_prints_the_same_and_changes_nothing(company: Engine) -> None:
     before = everything(company)
     would = erase_person(company, DANA, dry_run=True)
     assert everything(company) == before
@@ -427,11 +427,11 @@ def test_a_dry_run_says_the_same_and_changes_nothing(company: Engine) -> None:
 
 
 @pytest.mark.parametrize("who", [{"email": "no@acme.example"}, {"account": Account(V, "u-no")}])
-def test_of_somebody_unknown_it_says_so_and_changes_nothing(
+def test_an_unknown_person_is_an_error_and_changes_nothing(
     company: Engine, who: dict[str, Any]
 ) -> None:
     before = everything(company)
-    with pytest.raises(EraseError, match="no trace"):
+    with pytest.raises(EraseError, match="does not know this person"):
         erase_person(company, **who)
     assert everything(company) == before
 
@@ -441,7 +441,7 @@ def test_a_store_without_a_single_account_of_them_is_searched_all_the_same(store
     assert erase_person(store, DANA) == (0, 0, 1, 1, 0, 0)
 
 
-def test_one_that_a_replay_has_in_hand_stops_it_and_nothing_is_changed(
+def test_a_body_that_a_replay_has_locked_stops_the_erasure_and_nothing_is_changed(
     fresh_store: FreshStore,
 ) -> None:
     with fresh_store("postgres") as url:
@@ -457,7 +457,7 @@ def test_one_that_a_replay_has_in_hand_stops_it_and_nothing_is_changed(
         engine.dispose()
 
 
-# What deleted rows leave behind
+# The bytes of deleted rows
 
 
 def files_of(url: str) -> bytes:
@@ -465,7 +465,7 @@ def files_of(url: str) -> bytes:
     return b"".join(one.read_bytes() for one in sorted(path.parent.glob(f"{path.name}*")))
 
 
-def test_the_bytes_of_a_sqlite_file_and_its_log_hold_nothing_of_them(
+def test_the_bytes_of_a_sqlite_file_and_its_log_do_not_mention_them(
     filled: Engine, sqlite_url: str
 ) -> None:
     engine = filled
@@ -495,7 +495,7 @@ def test_the_planner_of_postgres_forgets_them_too(fresh_store: FreshStore) -> No
         engine.dispose()
 
 
-def test_a_reader_who_keeps_the_old_bytes_in_the_sqlite_log_is_told_of(filled: Engine) -> None:
+def test_a_reader_that_keeps_old_bytes_in_the_sqlite_log_is_reported(filled: Engine) -> None:
     with filled.connect() as reading:
         reading.execute(select(table_of(Learner))).all()
         erase_person(filled, DANA)
@@ -503,7 +503,7 @@ def test_a_reader_who_keeps_the_old_bytes_in_the_sqlite_log_is_told_of(filled: E
     assert clean(filled)
 
 
-# As a command
+# The command
 
 
 Run = Callable[..., tuple[int, str, str]]
@@ -519,7 +519,8 @@ def run(filled: Engine, sqlite_url: str, tmp_path: Path) -> Run:
 
 
 COUNTS = (
-    "2 accounts, 10 events, 16 deliveries, 5 kept bodies, 1 coaching cases, 5 mentions elsewhere\n"
+    "2 accounts, 10 events, 16 deliveries, 5 quarantined bodies, 1 coaching cases, "
+    "5 mentions elsewhere\n"
 )
 
 
@@ -529,7 +530,7 @@ ACCOUNTS = (
 )
 
 
-def test_the_command_erases_and_says_how_much(run: Run, filled: Engine) -> None:
+def test_the_command_erases_and_prints_the_counts(run: Run, filled: Engine) -> None:
     assert run("--email", DANA, "--dry-run") == (0, f"{ACCOUNTS}Dry run: {COUNTS}", "")
     assert found(filled)
     assert run("--email", f" {DANA.upper()}", "--yes") == (0, f"Erased: {COUNTS}", "")
@@ -564,7 +565,7 @@ def test_what_steers_a_terminal_is_not_in_the_list() -> None:
     assert listed.endswith(", 2 events")
 
 
-def test_of_a_person_without_an_account_the_list_says_so(run: Run) -> None:
+def test_the_list_says_that_a_person_has_no_account(run: Run) -> None:
     _, said, _ = run("--email", "no@acme.example")
     assert said.startswith("No account is known.")
 
@@ -578,7 +579,7 @@ def test_of_a_person_without_an_account_the_list_says_so(run: Run) -> None:
         (("--user", "/u-1"), "--user: "),
         (("--email", "dana"), "--email: "),
         (("--email", "a b@acme.example"), "--email: "),
-        (("--email", "no@acme.example", "--yes"), "There is no trace"),
+        (("--email", "no@acme.example", "--yes"), "The store does not know"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_a_failure(

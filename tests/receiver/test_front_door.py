@@ -1,4 +1,4 @@
-"""Every vendor comes through the same door: over real HTTP, on both stores."""
+"""The same cases for every vendor, over real HTTP on both stores."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from tests.playing import new_id
 from tests.running import Receiver, command
 from tests.stores import row, rows
 
-SECRETS = ("secret-one", "value-one", "value-two", playing.WHSEC, "somebody")
+SECRETS = ("secret-one", "value-one", "value-two", playing.WHSEC, "another-secret")
 
 
 def now() -> datetime:
@@ -27,10 +27,10 @@ class Door(NamedTuple):
     """How deliveries of a vendor are made."""
 
     body: Callable[[str], bytes]
-    """One about the learner or thing of this id."""
+    """A delivery about the learner or item with this ID."""
     headers: Callable[[bytes], Mapping[str, Any]]
     forged: Callable[[bytes], Mapping[str, Any]] | None
-    """From somebody else; None where only the address tells."""
+    """From another sender. None if only the address identifies the vendor."""
     wrong: str = "bad_signature"
 
 
@@ -38,7 +38,7 @@ DOORS = {
     "mindtickle": Door(
         lambda id_: playing.body_of("module.progress", playing.progress(id_)),
         lambda body: playing.signed(body, now(), new_id()),
-        lambda body: playing.signed(body, now(), new_id(), "somebody"),
+        lambda body: playing.signed(body, now(), new_id(), "another-secret"),
     ),
     "innovative-educators": Door(
         lambda id_: playing.course(id=id_, userDetail__id=id_), lambda _: {}, None
@@ -46,7 +46,7 @@ DOORS = {
     "lessonly": Door(
         lambda id_: playing.lesson(user__id=id_),
         lambda _: {"authorization": playing.AUTHORIZATION},
-        lambda _: {"authorization": "Bearer somebody"},
+        lambda _: {"authorization": "Bearer another-secret"},
         "wrong_credentials",
     ),
     "standard-webhooks": Door(
@@ -76,7 +76,7 @@ def test_a_delivery_is_accepted_once(lasting_receiver: Receiver, slug: str) -> N
 
 
 @each_with_a_header
-def test_a_delivery_of_somebody_else_is_refused_and_held_without_its_secret(
+def test_a_delivery_of_another_sender_is_refused_and_quarantined_without_its_secret(
     lasting_receiver: Receiver, slug: str
 ) -> None:
     door = DOORS[slug]
@@ -116,7 +116,7 @@ def test_a_repeated_header_is_refused(lasting_receiver: Receiver, slug: str) -> 
 
 
 @each_vendor
-def test_what_is_authentic_but_no_json_is_acknowledged_and_held(
+def test_an_authentic_body_that_is_not_json_is_acknowledged_and_quarantined(
     lasting_receiver: Receiver, slug: str
 ) -> None:
     body = f"not JSON: {new_id()}".encode()
@@ -153,7 +153,7 @@ def test_a_completed_lesson_and_a_completed_course_are_of_one_person(
 
 
 @pytest.mark.parametrize("kept", ADAPTERS)
-def test_a_vendor_without_its_setting_is_not_there(
+def test_a_vendor_without_its_setting_gets_a_404(
     fresh_store: FreshStore, tmp_path: Path, kept: str
 ) -> None:
     others = {slug: adapter for slug, adapter in ADAPTERS.items() if slug != kept}
@@ -192,7 +192,7 @@ def test_behind_a_proxy_the_address_that_it_saw_decides(
         assert (refused.outcome, refused.event_type) == ("ip_not_allowed", "course.completed")
 
 
-def test_what_a_wrong_value_or_allowlist_refused_is_replayed_once_it_is_right(
+def test_deliveries_refused_by_a_wrong_setting_are_replayed_once_it_is_right(
     store_url: str, tmp_path: Path
 ) -> None:
     wrong = {
@@ -204,7 +204,7 @@ def test_what_a_wrong_value_or_allowlist_refused_is_replayed_once_it_is_right(
             body = DOORS[slug].body(new_id())
             assert receiver.post(body, DOORS[slug].headers(body), slug).status_code == 403
         body = DOORS["lessonly"].body(new_id())
-        receiver.post(body, {"authorization": "Bearer somebody"}, "lessonly")
+        receiver.post(body, {"authorization": "Bearer another-secret"}, "lessonly")
     right = {
         "LESSONLY_AUTHORIZATION": playing.AUTHORIZATION,
         "INNOVATIVE_EDUCATORS_ALLOWED_IPS": "127.0.0.1",
@@ -215,6 +215,6 @@ def test_what_a_wrong_value_or_allowlist_refused_is_replayed_once_it_is_right(
         for slug in ("lessonly", "innovative-educators")
     ]
     assert said == [
-        "1 taken, 0 already delivered, 1 still refused\n",
-        "1 taken, 0 already delivered, 0 still refused\n",
+        "1 accepted, 0 already delivered, 1 still refused\n",
+        "1 accepted, 0 already delivered, 0 still refused\n",
     ]

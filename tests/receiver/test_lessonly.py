@@ -70,7 +70,7 @@ class TestSecurity(HeaderCases):
     "value",
     ["Basic dXNlcjpwYXNz", "plain", "Bearer  two  spaces", "schlüssel", "a=b; c=d", "{token}"],
 )
-def test_the_header_is_taken_as_the_admin_typed_it(value: str) -> None:
+def test_the_header_is_compared_as_the_admin_typed_it(value: str) -> None:
     vendor(value).authenticate(incoming(b"", value.encode()))
 
 
@@ -82,8 +82,8 @@ def test_each_of_several_values_is_admitted_while_one_is_changed() -> None:
 
 def test_a_secret_that_was_presented_is_kept_only_as_a_digest_with_a_salt_of_its_own() -> None:
     guess = b"Bearer guessed-secret"
-    helds = [judge(vendor(), incoming(playing.lesson(), guess)).held for _ in range(2)]
-    one, other = (held.headers for held in helds if held)
+    both = [judge(vendor(), incoming(playing.lesson(), guess)).quarantined for _ in range(2)]
+    one, other = (one.headers for one in both if one)
     assert one.keys() == {AUTHORIZATION}
     assert one != other
     assert "guessed" not in json.dumps(dict(one))
@@ -92,9 +92,9 @@ def test_a_secret_that_was_presented_is_kept_only_as_a_digest_with_a_salt_of_its
 
 
 def test_an_authentic_delivery_that_is_not_understood_keeps_no_secret_either() -> None:
-    held = judge(vendor(), incoming(b"{}")).held
-    assert held is not None
-    assert "value-one" not in json.dumps(dict(held.headers))
+    quarantined = judge(vendor(), incoming(b"{}")).quarantined
+    assert quarantined is not None
+    assert "value-one" not in json.dumps(dict(quarantined.headers))
 
 
 def test_a_digest_presented_in_place_of_the_value_is_refused() -> None:
@@ -226,7 +226,7 @@ def test_two_pairs_of_ids_never_make_one_key(one: tuple[str, str], other: tuple[
     assert (made(one) == made(other)) == (clean[0] == clean[1])
 
 
-def test_a_key_that_would_be_too_long_is_hashed_and_still_told_apart() -> None:
+def test_a_key_that_would_be_too_long_is_hashed_and_stays_distinct() -> None:
     one, other = key(user__id="é" * 255), key(user__id="é" * 254 + "è")
     assert one != other
     assert len(one) == len(other) <= 255
@@ -238,7 +238,7 @@ def test_a_refused_delivery_claims_the_key_it_would_have() -> None:
     assert vendor().claims(incoming(b"{}")) == (None, None)
 
 
-# What the guide does not promise
+# Undocumented payloads
 
 
 @pytest.mark.parametrize(

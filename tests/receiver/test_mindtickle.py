@@ -200,8 +200,8 @@ def test_the_signed_text_has_one_reading(timestamp: str, rest: str) -> None:
             passing.append(header.decode())
         else:
             assert entry.outcome is Outcome.STALE_TIMESTAMP
-            assert entry.held is not None
-            assert entry.held.kind is not Kind.AUTHENTIC
+            assert entry.quarantined is not None
+            assert entry.quarantined.kind is not Kind.AUTHENTIC
     assert passing in ([], [timestamp])
     assert passing or _implausible(timestamp)
 
@@ -229,7 +229,7 @@ def test_a_delivery_for_another_company_is_refused(company: Any) -> None:
     assert refused.value.outcome is Outcome.WRONG_COMPANY
 
 
-def test_without_a_configured_company_any_is_taken() -> None:
+def test_without_a_configured_company_any_is_accepted() -> None:
     body = playing.body_of("module.progress", playing.progress(), "globex")
     assert vendor(company=None).parse(incoming(body)).company_id == "globex"
 
@@ -345,7 +345,7 @@ def test_the_digest_does_not_depend_on_the_event_id_but_on_every_signed_byte() -
     assert parsed(body).digest != parsed(body, timestamp="1763800001").digest
 
 
-def test_overlong_event_ids_are_shortened_and_still_told_apart() -> None:
+def test_overlong_event_ids_are_shortened_and_stay_distinct() -> None:
     body = playing.body_of("x", {})
     longest = parsed(body, event_id=b"a" * 255).event_key
     one, other = (parsed(body, event_id=b"a" * 9000 + end).event_key for end in (b"1", b"2"))
@@ -360,7 +360,7 @@ def test_an_event_id_of_any_bytes_can_be_kept_as_text() -> None:
     key.encode()
 
 
-# Payloads that the guide does not promise
+# Undocumented payloads
 
 
 @pytest.mark.parametrize(("sent", "means"), [("40", 40), ("62.5", 62.5), (0, 0), (100, 100)])
@@ -485,7 +485,7 @@ def test_an_event_of_an_implausible_time_happened_when_it_was_signed(when: Any) 
     assert fact("course.completed", done).completed_at == NOW
 
 
-def test_what_was_wrong_is_told_without_the_value() -> None:
+def test_a_reason_names_the_problem_without_the_value() -> None:
     with pytest.raises(Unreadable) as unread:
         parsed(playing.body_of("module.progress", playing.progress(progressPct="dana@x.com")))
     assert "dana" not in unread.value.reason

@@ -127,7 +127,7 @@ def decides(sample: Sample, path: Path) -> bool:
 
 
 @each_sample
-def test_a_field_that_only_describes_may_be_anything_and_the_event_is_taken(
+def test_a_descriptive_field_may_be_anything_and_the_event_is_accepted(
     sample: Sample,
 ) -> None:
     for path in paths(sample.body):
@@ -229,9 +229,7 @@ def said(event_type: str, **data: Any) -> Any:
     [(103, 100), (100.00000000000001, 100), (100.4, 100), (200, 100), (-0.0000001, 0), (-0.5, 0),
      ("85", 85), ("85.5", 85.5), ("85 %", 85), (" 85% ", 85), ("103", 100)],
 )  # fmt: skip
-def test_a_percentage_a_little_out_of_its_range_is_taken_at_its_end(
-    sent: Any, means: float
-) -> None:
+def test_a_percentage_just_out_of_range_is_clamped(sent: Any, means: float) -> None:
     assert said("module.progress", progressPct=sent).progress_pct == means
     entry = judged("lessonly", playing.lesson(score_percent=sent))
     assert entry.event is not None
@@ -298,7 +296,7 @@ def test_letters_that_look_the_same_are_the_same() -> None:
 
 
 @pytest.mark.parametrize("blank", [" ", "\n", "\t", "\r\n", "\xa0", "\u200b", "\ufeff", "\x85"])
-def test_blanks_around_an_id_or_a_name_are_no_part_of_it(blank: str) -> None:
+def test_spaces_around_an_id_or_a_name_are_removed(blank: str) -> None:
     assert said("user.provisioned", teamId=f"west{blank}", role=f"{blank}rep").team_id == "west"
     plain = said("module.progress", moduleName="M")
     typed = said("module.progress", userId=f"u-1{blank}", moduleId=f"{blank}m-1", moduleName=f"M{blank}")  # noqa: E501  # fmt: skip
@@ -463,7 +461,7 @@ def test_an_announced_departure_begins_when_its_time_comes(store: Engine) -> Non
     assert roster(store) == (False, str(now - hour))
 
 
-def test_a_later_word_wins_over_an_announced_departure(store: Engine) -> None:
+def test_a_later_event_wins_over_an_announced_departure(store: Engine) -> None:
     now = datetime.now(UTC)
     hour = timedelta(hours=1)
     events = [(left(now + hour), now - 8 * hour), (JOINED, now - 7 * hour)]
@@ -482,7 +480,7 @@ def test_a_departure_of_another_age_gives_way_to_a_later_join(store: Engine, yea
     assert roster(store)[0] is True
 
 
-def test_a_certificate_that_expires_later_gives_way_to_what_comes_later(store: Engine) -> None:
+def test_a_later_event_wins_over_an_announced_expiry(store: Engine) -> None:
     def expired(when: datetime) -> bytes:
         data = {"userId": "u-1", "certName": "z", "expiredAt": when.isoformat()}
         return playing.body_of("certification.expired", data)

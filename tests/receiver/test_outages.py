@@ -20,7 +20,7 @@ from tests.conftest import FreshStore, Postgres
 from tests.load import Load
 from tests.own_postgres import OwnPostgres, own_postgres
 from tests.running import Receiver, until
-from tests.stores import held, rows
+from tests.stores import rows, write_locked
 
 SMALL_BYTES = 4_096
 ROOM_BYTES = 300_000
@@ -122,7 +122,7 @@ def status_of(fill: Fill, receiver: Receiver) -> int:
 
 
 @pytest.mark.parametrize("by", FILLS)
-def test_a_sqlite_store_that_was_filled_by_anything_takes_deliveries_once_there_is_room(
+def test_a_full_sqlite_store_accepts_deliveries_once_there_is_space(
     sqlite_url: str, tmp_path: Path, by: str
 ) -> None:
     fill, _ = FILLS[by]
@@ -153,7 +153,7 @@ def cannot_grow(engine: Engine, table: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("by", FILLS)
-def test_a_postgres_with_a_table_that_cannot_grow_takes_deliveries_once_it_can(
+def test_a_postgres_with_a_full_table_accepts_deliveries_once_it_can_grow(
     fresh_store: FreshStore, tmp_path: Path, by: str
 ) -> None:
     fill, model = FILLS[by]
@@ -178,7 +178,7 @@ def test_a_receiver_outlives_another_process_that_keeps_the_store_locked_under_l
 ) -> None:
     with Load(receiver.url) as load:
         acknowledges(load)
-        with held(receiver.engine):
+        with write_locked(receiver.engine):
             is_refused(load, 1)
         acknowledges(load)
     assert_nothing_is_lost(receiver.engine, load)

@@ -1,4 +1,4 @@
-"""Retention: old deliveries and what is held of them go, events and roll-ups stay."""
+"""Retention: old deliveries and their quarantine are removed, events and hourly totals stay."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ DAY = timedelta(days=1)
 
 
 def fill(engine: Engine) -> None:
-    """From 100 and from 80 days ago each: two events, one held, one that was replayed."""
+    """From 100 and from 80 days ago each: two events, one quarantined delivery, one replayed."""
     now = datetime.now(UTC)
     for age in (100, 80):
         at = now - age * DAY
@@ -36,7 +36,7 @@ def fill(engine: Engine) -> None:
         connection.execute(table_of(AuditLog).delete())
 
 
-def test_what_is_older_goes_and_what_is_younger_stays(store: Engine) -> None:
+def test_old_deliveries_are_removed_and_newer_ones_stay(store: Engine) -> None:
     fill(store)
     assert prune(store, 90) == Pruned(deliveries=4, quarantined=2)
     old = datetime.now(UTC) - 90 * DAY
@@ -58,7 +58,7 @@ def test_events_read_models_and_roll_ups_stay(store: Engine) -> None:
         assert read_models(connection) == before
 
 
-def test_the_totals_of_what_is_held_stay_exact_and_count_no_drop(store: Engine) -> None:
+def test_the_totals_of_quarantine_stay_exact_and_count_no_drop(store: Engine) -> None:
     fill(store)
     prune(store, 90)
     assert_totals_are_exact(store)
@@ -72,10 +72,10 @@ def test_it_is_noted_in_the_audit_log_if_anything_was_removed(store: Engine) -> 
     prune(store, 90)
     note = row(store, AuditLog)
     assert (note.actor, note.action) == ("command line", "prune")
-    assert note.detail == "4 deliveries, 2 of them with a kept body; 90 days kept"
+    assert note.detail == "4 deliveries, 2 of them quarantined; 90 days kept"
 
 
-def test_more_than_fits_into_one_transaction_goes_bit_by_bit(store: Engine) -> None:
+def test_many_deliveries_are_removed_in_several_transactions(store: Engine) -> None:
     at = datetime.now(UTC) - 100 * DAY
     take(store, [incoming(f"f-{n}", "forged", at=at) for n in range(2300)], vendor(SECRET))
     with pytest.raises(Stopping):
@@ -85,14 +85,14 @@ def test_more_than_fits_into_one_transaction_goes_bit_by_bit(store: Engine) -> N
     assert prune(store, 90) == Pruned(1300, 1300)
 
 
-def test_one_that_a_replay_has_in_hand_is_left_for_another_time(fresh_store: FreshStore) -> None:
+def test_a_body_that_a_replay_has_locked_is_removed_next_time(fresh_store: FreshStore) -> None:
     with fresh_store("postgres") as url:
         engine = open_engine(url, intake=True)
         fill(engine)
         held = table_of(Quarantine)
         with engine.begin() as replaying:
-            in_hand = select(held.c.delivery_id).where(held.c.state == "held").with_for_update()
-            replaying.execute(in_hand)
+            locked = select(held.c.delivery_id).where(held.c.state == "held").with_for_update()
+            replaying.execute(locked)
             assert prune(engine, 90) == Pruned(deliveries=3, quarantined=1)
         assert prune(engine, 90) == Pruned(deliveries=1, quarantined=1)
         assert_totals_are_exact(engine)
@@ -125,13 +125,13 @@ def run(store: Engine, store_url: str, tmp_path: Path) -> Callable[..., str]:
     return run
 
 
-def test_the_command_says_what_it_removed(run: Callable[..., str], store: Engine) -> None:
-    assert run() == "Removed 4 deliveries, 2 of them with a kept body.\n"
-    assert run(RETENTION_DAYS="70") == "Removed 4 deliveries, 2 of them with a kept body.\n"
+def test_the_command_prints_what_it_removed(run: Callable[..., str], store: Engine) -> None:
+    assert run() == "Removed 4 deliveries, 2 of them quarantined.\n"
+    assert run(RETENTION_DAYS="70") == "Removed 4 deliveries, 2 of them quarantined.\n"
     assert count(store, Event) == 6
 
 
-def test_an_option_goes_before_the_setting_and_zero_keeps_all(
+def test_an_option_overrides_the_setting_and_zero_keeps_all(
     run: Callable[..., str], store: Engine
 ) -> None:
     assert run(RETENTION_DAYS="0") == (

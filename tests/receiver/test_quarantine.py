@@ -1,4 +1,4 @@
-"""What is held of refused deliveries: its kinds, its caps, and what a flood can do to it."""
+"""Quarantine: kinds, caps, and floods."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +21,10 @@ from tests.conftest import FreshStore
 from tests.holding import (
     HEADERS_SIZE,
     assert_totals_are_exact,
-    held_entries,
-    held_entry,
     incoming,
     of_body,
+    quarantined_entries,
+    quarantined_entry,
     recount,
     totals,
     vendor,
@@ -41,8 +41,8 @@ OUR_VENDOR = vendor("secret-one")
 
 
 def kind_of(delivery: Incoming) -> Kind | None:
-    held = judge(OUR_VENDOR, delivery).held
-    return held.kind if held else None
+    quarantined = judge(OUR_VENDOR, delivery).quarantined
+    return quarantined.kind if quarantined else None
 
 
 def without(delivery: Incoming, header: str) -> Incoming:
@@ -93,7 +93,7 @@ def test_what_the_vendor_would_never_send_is_junk(delivery: Incoming) -> None:
     assert kind_of(delivery) is JUNK
 
 
-def test_what_is_taken_is_not_held(store: Engine) -> None:
+def test_an_accepted_delivery_is_not_quarantined(store: Engine) -> None:
     assert kind_of(incoming("e", "secret-one")) is None
     with store.connect() as connection:
         write_batch(connection, [judge(OUR_VENDOR, incoming("e", "secret-one"))])
@@ -127,21 +127,24 @@ def said(store: Engine) -> dict[str, tuple[int, ...]]:
 def test_junk_beyond_a_tenth_of_the_deliveries_is_dropped_and_counted(
     store: Engine, hold: Hold
 ) -> None:
-    hold(Caps(deliveries=20), held_entries(5, JUNK, 100))
+    hold(Caps(deliveries=20), quarantined_entries(5, JUNK, 100))
     assert kept(store) == [(1, "junk"), (2, "junk")]
     assert said(store) == {"junk": (2, 200, 3, 300)}
     assert count(store, Delivery) == 5
 
 
 def test_junk_beyond_a_tenth_of_the_bytes_is_dropped_and_counted(store: Engine, hold: Hold) -> None:
-    hold(Caps(bytes=5000), [held_entry(JUNK, 200), held_entry(JUNK, 400), held_entry(JUNK, 300)])
+    hold(
+        Caps(bytes=5000),
+        [quarantined_entry(JUNK, 200), quarantined_entry(JUNK, 400), quarantined_entry(JUNK, 300)],
+    )
     assert kept(store) == [(1, "junk"), (3, "junk")]
     assert said(store) == {"junk": (2, 500, 1, 400)}
 
 
-def test_junk_is_not_held_where_the_others_have_left_no_room(store: Engine, hold: Hold) -> None:
-    hold(Caps(deliveries=10), held_entries(10, AUTHENTIC, 50))
-    hold(Caps(deliveries=10), [held_entry(JUNK, 50)])
+def test_junk_is_dropped_when_other_kinds_leave_no_room(store: Engine, hold: Hold) -> None:
+    hold(Caps(deliveries=10), quarantined_entries(10, AUTHENTIC, 50))
+    hold(Caps(deliveries=10), [quarantined_entry(JUNK, 50)])
     assert said(store) == {"authentic": (10, 500, 0, 0), "junk": (0, 0, 1, 50)}
 
 
@@ -149,19 +152,19 @@ def test_a_well_formed_one_makes_room_by_the_oldest_junk_then_by_the_oldest_well
     store: Engine, hold: Hold
 ) -> None:
     caps = Caps(deliveries=20)
-    hold(caps, held_entries(2, JUNK, 50) + held_entries(18, WELL_FORMED, 50))
-    hold(caps, [held_entry(WELL_FORMED, 50)])
+    hold(caps, quarantined_entries(2, JUNK, 50) + quarantined_entries(18, WELL_FORMED, 50))
+    hold(caps, [quarantined_entry(WELL_FORMED, 50)])
     assert [id_ for id_, _ in kept(store)] == [2, *range(3, 22)]
-    hold(caps, [held_entry(WELL_FORMED, 50)])
+    hold(caps, [quarantined_entry(WELL_FORMED, 50)])
     assert [id_ for id_, _ in kept(store)] == [*range(3, 23)]
-    hold(caps, [held_entry(WELL_FORMED, 50)])
+    hold(caps, [quarantined_entry(WELL_FORMED, 50)])
     assert [id_ for id_, _ in kept(store)] == [*range(4, 24)]
     assert said(store) == {"junk": (0, 0, 2, 100), "well_formed": (20, 1000, 1, 50)}
 
 
 def test_a_well_formed_one_pushes_out_nothing_authentic(store: Engine, hold: Hold) -> None:
-    hold(Caps(deliveries=3), held_entries(3, AUTHENTIC, 50))
-    hold(Caps(deliveries=3), [held_entry(WELL_FORMED, 50)])
+    hold(Caps(deliveries=3), quarantined_entries(3, AUTHENTIC, 50))
+    hold(Caps(deliveries=3), [quarantined_entry(WELL_FORMED, 50)])
     assert said(store) == {"authentic": (3, 150, 0, 0), "well_formed": (0, 0, 1, 50)}
 
 
@@ -169,22 +172,22 @@ def test_an_authentic_one_makes_room_by_junk_then_well_formed_then_the_oldest_au
     store: Engine, hold: Hold
 ) -> None:
     caps = Caps(deliveries=10)
-    hold(caps, [*held_entries(8, WELL_FORMED, 50), held_entry(AUTHENTIC, 50)])
-    hold(caps, [held_entry(JUNK, 50)])
-    hold(caps, [held_entry(AUTHENTIC, 50)])
+    hold(caps, [*quarantined_entries(8, WELL_FORMED, 50), quarantined_entry(AUTHENTIC, 50)])
+    hold(caps, [quarantined_entry(JUNK, 50)])
+    hold(caps, [quarantined_entry(AUTHENTIC, 50)])
     assert said(store)["junk"] == (0, 0, 1, 50)
-    hold(caps, held_entries(8, AUTHENTIC, 50))
+    hold(caps, quarantined_entries(8, AUTHENTIC, 50))
     assert said(store)["well_formed"] == (0, 0, 8, 400)
     assert said(store)["authentic"] == (10, 500, 0, 0)
-    hold(caps, [held_entry(AUTHENTIC, 50)])
+    hold(caps, [quarantined_entry(AUTHENTIC, 50)])
     assert [id_ for id_, _ in kept(store)] == [11, *range(12, 21)]
     assert said(store)["authentic"] == (10, 500, 1, 50)
 
 
-def test_as_many_small_ones_go_as_a_large_one_takes_room(store: Engine, hold: Hold) -> None:
+def test_a_large_body_pushes_out_as_many_small_ones_as_it_needs(store: Engine, hold: Hold) -> None:
     caps = Caps(bytes=2000)
-    hold(caps, held_entries(40, WELL_FORMED, 50))
-    hold(caps, [held_entry(WELL_FORMED, 1001)])
+    hold(caps, quarantined_entries(40, WELL_FORMED, 50))
+    hold(caps, [quarantined_entry(WELL_FORMED, 1001)])
     assert said(store) == {"well_formed": (20, 19 * 50 + 1001, 21, 1050)}
     assert_totals_are_exact(store)
 
@@ -192,12 +195,14 @@ def test_as_many_small_ones_go_as_a_large_one_takes_room(store: Engine, hold: Ho
 def test_one_that_is_larger_than_the_whole_cap_pushes_out_nothing(
     store: Engine, hold: Hold
 ) -> None:
-    hold(Caps(bytes=1000), [held_entry(WELL_FORMED, 500), held_entry(AUTHENTIC, 1001)])
+    hold(
+        Caps(bytes=1000), [quarantined_entry(WELL_FORMED, 500), quarantined_entry(AUTHENTIC, 1001)]
+    )
     assert said(store) == {"well_formed": (1, 500, 0, 0), "authentic": (0, 0, 1, 1001)}
 
 
-def test_no_room_at_all_holds_nothing_and_counts_it(store: Engine, hold: Hold) -> None:
-    hold(Caps(deliveries=0), [held_entry(kind, 50) for kind in Kind])
+def test_without_room_every_body_is_dropped_and_counted(store: Engine, hold: Hold) -> None:
+    hold(Caps(deliveries=0), [quarantined_entry(kind, 50) for kind in Kind])
     assert kept(store) == []
     assert said(store) == dict.fromkeys(Kind, (0, 0, 1, 50))
 
@@ -205,7 +210,7 @@ def test_no_room_at_all_holds_nothing_and_counts_it(store: Engine, hold: Hold) -
 def by_definition(
     batches: Sequence[Sequence[tuple[Kind, int]]], caps: Caps
 ) -> tuple[list[int], dict[str, list[int]]]:
-    """One after the other: the numbers of those that are held, and the drops by kind."""
+    """A slow reference: the numbers of the quarantined bodies, and the drops by kind."""
     held: list[tuple[int, Kind, int]] = []
     drops = {str(kind): [0, 0] for kind in Kind}
 
@@ -243,13 +248,13 @@ some = st.tuples(st.sampled_from(Kind), st.integers(HEADERS_SIZE, 120))
     batches=st.lists(st.lists(some, min_size=1, max_size=25), min_size=1, max_size=5),
     caps=st.builds(Caps, st.integers(0, 40), st.integers(0, 3000)),
 )
-def test_whatever_comes_the_right_ones_are_held_and_the_totals_are_those_of_a_recount(
+def test_any_sequence_keeps_the_right_bodies_and_the_totals_equal_a_recount(
     store: Engine, batches: list[list[tuple[Kind, int]]], caps: Caps
 ) -> None:
     with store.connect().execution_options(immediate=True) as connection:
         first = 0
         for batch in batches:
-            written = write_batch(connection, [held_entry(*one) for one in batch], caps)
+            written = write_batch(connection, [quarantined_entry(*one) for one in batch], caps)
             first = first or written[0].delivery_id
         table = Quarantine.__table__  # type: ignore[attr-defined]
         ids = sorted(connection.scalars(table.select().with_only_columns(table.c.delivery_id)))
@@ -266,7 +271,7 @@ def test_whatever_comes_the_right_ones_are_held_and_the_totals_are_those_of_a_re
 
 @pytest.fixture
 def small(store_url: str, tmp_path: Path) -> Iterator[Receiver]:
-    """A receiver that holds at most 40 deliveries and 2 MB."""
+    """A receiver with room for 40 quarantined deliveries and 2 MB."""
     caps = {"QUARANTINE_MAX_DELIVERIES": "40", "QUARANTINE_MAX_BYTES": "2000000"}
     with Receiver(store_url, tmp_path, **caps) as running:
         yield running
@@ -352,7 +357,7 @@ def test_several_receivers_that_fill_one_quarantine_at_once_keep_its_totals_exac
 
 
 def send_mixed(receiver: Receiver, number: int) -> httpx.Response:
-    """By turns: taken, junk, well formed, authentic."""
+    """In turn: accepted, junk, well-formed, authentic."""
     body = body_of("module.progress", progress(f"u-{number % 5}", note=number))
     event_id, now = new_id(), datetime.now(UTC)
     return (

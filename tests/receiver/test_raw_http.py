@@ -1,5 +1,5 @@
 """What no HTTP client would send, over a bare socket: an answer or a closed connection, never a
-fault, and whoever delivers next is served."""
+fault, and the next delivery is accepted."""
 
 import re
 import socket
@@ -218,7 +218,7 @@ def answers(raw: socket.socket) -> list[int]:
 
 
 @pytest.mark.parametrize("request_of", ODD_BUT_WHOLE.values(), ids=ODD_BUT_WHOLE)
-def test_a_delivery_that_comes_whole_is_taken_however_odd_it_is(
+def test_a_complete_delivery_is_accepted_however_odd_it_is(
     receiver: Receiver, request_of: Callable[[Good], bytes]
 ) -> None:
     before = count(receiver.engine, Delivery)
@@ -228,7 +228,7 @@ def test_a_delivery_that_comes_whole_is_taken_however_odd_it_is(
 
 
 @pytest.mark.parametrize("request_of", NO_HTTP.values(), ids=NO_HTTP)
-def test_what_is_no_http_is_answered_400_and_the_next_delivery_is_taken(
+def test_invalid_http_gets_a_400_and_the_next_delivery_is_accepted(
     receiver: Receiver, request_of: Callable[[Good], bytes]
 ) -> None:
     before = count(receiver.engine, Delivery)
@@ -239,7 +239,7 @@ def test_what_is_no_http_is_answered_400_and_the_next_delivery_is_taken(
 
 
 @pytest.mark.parametrize("request_of", TOO_MUCH.values(), ids=TOO_MUCH)
-def test_a_head_or_trailers_beyond_all_bounds_are_answered_431_and_the_next_delivery_is_taken(
+def test_an_oversized_head_or_trailers_get_a_431_and_the_next_delivery_is_accepted(
     receiver: Receiver, request_of: Callable[[Good], bytes]
 ) -> None:
     before = count(receiver.engine, Delivery)
@@ -250,7 +250,7 @@ def test_a_head_or_trailers_beyond_all_bounds_are_answered_431_and_the_next_deli
 
 
 @pytest.mark.parametrize("request_of", BROKEN_OFF.values(), ids=BROKEN_OFF)
-def test_what_breaks_off_leaves_nothing_and_the_next_delivery_is_taken(
+def test_an_incomplete_request_leaves_nothing_and_the_next_delivery_is_accepted(
     receiver: Receiver, request_of: Callable[[Good], bytes]
 ) -> None:
     before = count(receiver.engine, Delivery)
@@ -272,7 +272,7 @@ def authorized(value: bytes, path: bytes = b"POST /webhooks/lessonly") -> bytes:
 
 
 @pytest.mark.parametrize("padded", PADDED)
-def test_blanks_around_a_credential_are_no_part_of_it(receiver: Receiver, padded: bytes) -> None:
+def test_spaces_around_a_credential_are_removed(receiver: Receiver, padded: bytes) -> None:
     with closing(sent(receiver, authorized(padded % playing.AUTHORIZATION.encode()))) as raw:
         assert answers(raw) == [200]
 
@@ -286,7 +286,7 @@ def test_blanks_inside_a_credential_are_a_part_of_it(receiver: Receiver, value: 
 
 
 @pytest.mark.parametrize("padded", PADDED)
-def test_blanks_around_the_token_of_the_metrics_are_no_part_of_it(
+def test_spaces_around_the_token_of_the_metrics_are_removed(
     guarded: Receiver, padded: bytes
 ) -> None:
     for token, status in ((b"Bearer metrics-token", 200), (b"Bearer  metrics-token", 401)):
@@ -294,7 +294,7 @@ def test_blanks_around_the_token_of_the_metrics_are_no_part_of_it(
             assert answers(raw) == [status]
 
 
-def test_a_credential_with_blanks_around_it_is_replayed_once_its_value_is_set(
+def test_a_credential_with_spaces_around_it_is_replayed_once_its_value_is_set(
     fresh_store: FreshStore, tmp_path: Path
 ) -> None:
     with fresh_store("sqlite") as url:
@@ -305,7 +305,7 @@ def test_a_credential_with_blanks_around_it_is_replayed_once_its_value_is_set(
             assert answers(raw) == [403]
         right = {"LESSONLY_AUTHORIZATION": "Bearer new", "DATABASE_URL": url}
         ended = command("replay", "--vendor", "lessonly", folder=tmp_path, **right)
-    assert ended.stdout == "1 taken, 0 already delivered, 0 still refused\n"
+    assert ended.stdout == "1 accepted, 0 already delivered, 0 still refused\n"
 
 
 def test_deliveries_in_one_piece_are_answered_in_turn(receiver: Receiver) -> None:
@@ -323,14 +323,14 @@ def test_thousands_of_requests_in_one_piece_are_not_queued(receiver: Receiver) -
     assert receiver.deliver("badge.earned", {"n": playing.new_id()}).json() == {"received": True}
 
 
-def test_what_follows_a_body_is_no_part_of_it(receiver: Receiver) -> None:
+def test_bytes_after_a_body_are_not_part_of_it(receiver: Receiver) -> None:
     before = count(receiver.engine, Delivery)
     with closing(sent(receiver, framed()(good()) + b"GET /healthz HTTP/1.1\r\n\r\n")) as raw:
         assert answers(raw) == [200]
     assert count(receiver.engine, Delivery) == before + 1
 
 
-def test_a_body_that_never_comes_whole_is_to_be_sent_again(unfinished: socket.socket) -> None:
+def test_an_incomplete_body_gets_a_503(unfinished: socket.socket) -> None:
     assert answers(unfinished) == [503]
 
 

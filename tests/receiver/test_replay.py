@@ -1,4 +1,4 @@
-"""Replay of held deliveries: what passes today is taken in once, the rest stays as it was."""
+"""Replay of quarantined deliveries: those that pass are accepted once, the others stay."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -49,7 +49,7 @@ def vendors(*secrets: str, **settings: Any) -> Mapping[str, Vendor]:
 
 
 def states(engine: Engine) -> list[str]:
-    """Of what was held, oldest first."""
+    """The states in quarantine, oldest first."""
     return [one.state for one in rows(engine, Quarantine)]
 
 
@@ -113,10 +113,10 @@ def test_events_refused_under_a_rotated_secret_are_replayed_and_their_retries_ar
 
     with rotation.receiver(NEW) as receiver:
         said = rotation.replay("--dry-run")
-        assert said == "Dry run: 3 taken, 0 already delivered, 1 still refused\n"
+        assert said == "Dry run: 3 accepted, 0 already delivered, 1 still refused\n"
         assert count(store, Event) == 1
         said = rotation.replay("--since", "1h", "--reason", "bad_signature")
-        assert said == "3 taken, 0 already delivered, 1 still refused\n"
+        assert said == "3 accepted, 0 already delivered, 1 still refused\n"
 
         with store.connect() as connection:
             board = leaderboard.learners(connection, "average", Board())
@@ -128,7 +128,7 @@ def test_events_refused_under_a_rotated_secret_are_replayed_and_their_retries_ar
 
         for user, pct in users.items():
             assert send(receiver, NEW, user, pct, f"evt-{user}") == {"duplicate": True}
-        assert rotation.replay() == "0 taken, 0 already delivered, 1 still refused\n"
+        assert rotation.replay() == "0 accepted, 0 already delivered, 1 still refused\n"
     with store.connect() as connection:
         live = read_models(connection)
     rebuild(store)
@@ -137,7 +137,7 @@ def test_events_refused_under_a_rotated_secret_are_replayed_and_their_retries_ar
     assert_totals_are_exact(store)
 
 
-def test_what_the_vendors_retry_delivered_first_is_closed_by_the_replay(
+def test_a_delivery_that_the_vendors_retry_brought_first_is_discarded_by_the_replay(
     rotation: Rotation, store: Engine
 ) -> None:
     with rotation.receiver(OLD) as receiver:
@@ -147,14 +147,14 @@ def test_what_the_vendors_retry_delivered_first_is_closed_by_the_replay(
         assert send(receiver, NEW, "u-1", 50, "evt-1") == {"received": True}
         came = row(store, Event)
         said = rotation.replay("--dry-run")
-        assert said == "Dry run: 1 taken, 1 already delivered, 0 still refused\n"
-        assert rotation.replay() == "1 taken, 1 already delivered, 0 still refused\n"
+        assert said == "Dry run: 1 accepted, 1 already delivered, 0 still refused\n"
+        assert rotation.replay() == "1 accepted, 1 already delivered, 0 still refused\n"
     assert states(store) == ["discarded", "replayed"]
     assert row(store, Event, event_key="evt-1") == came
     assert_totals_are_exact(store)
 
 
-# What is taken, and when it came
+# Accepted deliveries and their times
 
 
 def test_an_event_keeps_the_time_of_its_first_arrival_and_its_delivery_says_what_it_replays(
@@ -175,7 +175,7 @@ def test_an_event_keeps_the_time_of_its_first_arrival_and_its_delivery_says_what
     assert rows(store, DeliveryHourly) == hours
 
 
-def test_of_several_refused_attempts_the_first_is_taken_and_the_others_are_closed(
+def test_the_first_of_several_refused_attempts_is_accepted_and_the_others_are_discarded(
     store: Engine,
 ) -> None:
     attempts = [incoming("e", NEW, at=ARRIVAL + n * MINUTE) for n in range(3)]
@@ -186,7 +186,7 @@ def test_of_several_refused_attempts_the_first_is_taken_and_the_others_are_close
     assert row(store, Event).received_at == ARRIVAL
 
 
-def test_a_delivery_is_as_old_as_it_was_when_it_came(store: Engine) -> None:
+def test_a_replay_verifies_a_delivery_as_of_its_arrival(store: Engine) -> None:
     fresh, stale = incoming("fresh", NEW, age=MINUTE), incoming("stale", NEW, age=60 * MINUTE)
     take(store, [fresh, stale], vendor(OLD))
     assert replay(store, vendors(NEW, past=600), V) == Replayed(1, 0, 1)
@@ -199,7 +199,7 @@ def test_a_company_put_right_lets_its_deliveries_in(store: Engine) -> None:
     assert replay(store, vendors(NEW), V) == Replayed(taken=1)
 
 
-def test_a_captured_delivery_under_another_id_is_no_second_event(store: Engine) -> None:
+def test_a_captured_delivery_under_another_id_gives_no_second_event(store: Engine) -> None:
     captured = incoming("first", NEW)
     again = captured._replace(headers={**captured.headers, "x-mt-event-id": b"second"})
     take(store, [captured, again], vendor(OLD))
@@ -208,7 +208,7 @@ def test_a_captured_delivery_under_another_id_is_no_second_event(store: Engine) 
     assert count(store, Event) == 1
 
 
-def test_nothing_that_does_not_verify_today_is_taken(store: Engine) -> None:
+def test_a_delivery_that_does_not_verify_today_is_not_accepted(store: Engine) -> None:
     other_company = playing.body_of("module.progress", playing.progress(), company="globex")
     unsigned = incoming("unsigned", NEW)._replace(headers={})
     tampered = incoming("tampered", NEW)
@@ -255,7 +255,7 @@ def test_a_dry_run_counts_as_the_replay_will_and_changes_only_the_audit_log(stor
     assert replay(store, vendors(NEW), V) == would == Replayed(5, 4, 3)
 
 
-def test_the_totals_of_what_is_held_stay_exact(store: Engine) -> None:
+def test_the_totals_of_quarantine_stay_exact(store: Engine) -> None:
     take(store, [*mixed(), of_body(b"{", "broken", OLD)], vendor(OLD))
     assert_totals_are_exact(store)
     replay(store, vendors(NEW), V)
@@ -266,7 +266,7 @@ def test_the_totals_of_what_is_held_stay_exact(store: Engine) -> None:
     assert {one.dropped for one in rows(store, QuarantineTotal)} == {0}
 
 
-def test_only_what_was_asked_for_is_replayed(store: Engine) -> None:
+def test_only_the_requested_deliveries_are_replayed(store: Engine) -> None:
     late = incoming("late", NEW, at=ARRIVAL + timedelta(days=3))
     take(store, [incoming("early", NEW), late], vendor(OLD))
     take(store, [incoming("company", NEW)], vendor(NEW, company="globex"))
@@ -278,7 +278,7 @@ def test_only_what_was_asked_for_is_replayed(store: Engine) -> None:
     assert replay(store, vendors(NEW), V) == Replayed(taken=1)
 
 
-def test_many_large_bodies_are_all_taken(store: Engine) -> None:
+def test_many_large_bodies_are_all_accepted(store: Engine) -> None:
     def large(n: int) -> Incoming:
         return of_body(playing.body_of("badge.earned", {"n": n, "x": "x" * 900_000}), f"e-{n}", NEW)
 
@@ -307,7 +307,7 @@ def test_one_that_the_store_refuses_does_not_cost_the_others(store: Engine) -> N
     assert_totals_are_exact(store)
 
 
-def test_two_replays_at_once_take_each_delivery_once(store: Engine) -> None:
+def test_two_replays_at_once_accept_each_delivery_once(store: Engine) -> None:
     take(store, [incoming(f"e-{n}", NEW, user=f"u-{n % 9}") for n in range(900)], vendor(OLD))
     start = Barrier(2)
 
@@ -324,19 +324,19 @@ def test_two_replays_at_once_take_each_delivery_once(store: Engine) -> None:
     assert_totals_are_exact(store)
 
 
-# What is refused, broken off, and noted
+# Refused and stopped replays, and the audit log
 
 
 @pytest.mark.parametrize(
     ("slug", "outcome", "said"),
     [
-        ("lessonly", None, "'lessonly' is not served here: use mindtickle"),
+        ("lessonly", None, "'lessonly' is not served here. Use one of mindtickle"),
         (V, "accepted", "'accepted'"),
         (V, "too_large", "'too_large'"),
-        (V, "bad", "use missing_credentials, bad_signature,"),
+        (V, "bad", "Use one of missing_credentials, bad_signature,"),
     ],
 )
-def test_a_vendor_or_outcome_that_holds_nothing_is_refused(
+def test_an_unknown_vendor_or_an_outcome_without_quarantine_is_refused(
     store: Engine, slug: str, outcome: str | None, said: str
 ) -> None:
     with pytest.raises(ReplayError, match=said):
@@ -344,7 +344,7 @@ def test_a_vendor_or_outcome_that_holds_nothing_is_refused(
     assert count(store, AuditLog) == 0
 
 
-def test_a_replay_that_is_broken_off_keeps_what_it_did_and_the_next_does_the_rest(
+def test_a_stopped_replay_keeps_its_results_and_the_next_one_does_the_rest(
     store: Engine,
 ) -> None:
     take(store, [incoming(f"e-{n}", NEW) for n in range(500)], vendor(OLD))
@@ -352,7 +352,7 @@ def test_a_replay_that_is_broken_off_keeps_what_it_did_and_the_next_does_the_res
         replay(store, vendors(NEW), V, stopping=lambda: True)
     assert count(store, Event) == 200
     assert row(store, AuditLog).detail == (
-        "200 taken, 0 already delivered, 0 still refused; broken off"
+        "200 accepted, 0 already delivered, 0 still refused; stopped early"
     )
     assert replay(store, vendors(NEW), V) == Replayed(taken=300)
 
@@ -362,7 +362,7 @@ def test_each_replay_and_dry_run_is_in_the_audit_log(store: Engine) -> None:
     replay(store, vendors(NEW), V, actor="dana", dry_run=True)
     replay(store, vendors(NEW), V, since=ARRIVAL, outcome="bad_signature")
     notes = [(one.actor, one.action, one.subject, one.detail) for one in rows(store, AuditLog)]
-    counts = "6 taken, 3 already delivered, 3 still refused"
+    counts = "6 accepted, 3 already delivered, 3 still refused"
     assert notes == [
         ("dana", "replay dry run", V, counts),
         ("command line", "replay", V,

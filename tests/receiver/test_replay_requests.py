@@ -1,4 +1,4 @@
-"""Replays that are asked for by a row in the store and carried out by a running receiver."""
+"""Replay requests: rows in the store that a running receiver handles."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ OLD, NEW = "secret-old", "secret-one"
 
 @pytest.fixture
 def receiver(lasting_receiver: Receiver) -> Receiver:
-    """One receiver for all, as each takes a while to start, on a store that is empty again."""
+    """One receiver for all tests, as a start takes a while. Its store is emptied for each."""
     empty(lasting_receiver.engine)
     return lasting_receiver
 
@@ -40,7 +40,7 @@ def ask(engine: Engine, **more: Any) -> int:
 
 
 def finished(engine: Engine, id_: int) -> Any:
-    """The request once it is through."""
+    """The request once it is done."""
     until(lambda: row(engine, ReplayRequest, id=id_).finished_at is not None)
     return row(engine, ReplayRequest, id=id_)
 
@@ -55,7 +55,7 @@ def hold(engine: Engine, events: int, forged: int = 0) -> None:
 
 
 def replays(receiver: Receiver, requested_by: str = "dana") -> list[dict[str, Any]]:
-    """What the log says of what somebody asked for."""
+    """The log lines about a request."""
     lines = [one for one in receiver.log_lines() if one["event"] == "replay"]
     return [one for one in lines if one["requested_by"] == requested_by]
 
@@ -85,20 +85,20 @@ def test_what_was_replayed_is_one_line_of_the_log_without_any_payload(receiver: 
     assert "Discovery" not in receiver.log.read_text()
 
 
-def test_a_request_that_cannot_be_carried_out_fails_with_one_plain_line(
+def test_a_request_that_is_not_possible_fails_with_one_line(
     receiver: Receiver,
 ) -> None:
     hold(receiver.engine, 1)
-    nobody = finished(receiver.engine, ask(receiver.engine, vendor="nobody"))
-    assert nobody.state == "failed"
+    unknown = finished(receiver.engine, ask(receiver.engine, vendor="acme"))
+    assert unknown.state == "failed"
     served = ", ".join(sorted(ADAPTERS))
-    assert nobody.problem == f"Vendor 'nobody' is not served here: use {served}."
+    assert unknown.problem == f"Vendor 'acme' is not served here. Use one of {served}."
     odd = finished(receiver.engine, ask(receiver.engine, outcome="too_large"))
     assert (odd.state, odd.problem.splitlines()) == ("failed", [odd.problem])
     assert counts(finished(receiver.engine, ask(receiver.engine))) == (1, 0, 0)
 
 
-def test_a_request_whose_receiver_died_is_taken_up_again_and_one_that_runs_is_left(
+def test_a_request_whose_receiver_died_runs_again_and_a_running_one_does_not(
     receiver: Receiver,
 ) -> None:
     hold(receiver.engine, 2)
@@ -120,7 +120,7 @@ def test_several_receivers_carry_out_each_request_once(store_url: str, tmp_path:
         assert count(one.engine, AuditLog) == 6
 
 
-def test_of_receivers_that_see_a_request_at_once_one_carries_it_out(store: Engine) -> None:
+def test_one_of_several_receivers_runs_a_request(store: Engine) -> None:
     requests = [ask(store, dry_run=True) for _ in range(40)]
     start = Barrier(2)
 
@@ -136,7 +136,7 @@ def test_of_receivers_that_see_a_request_at_once_one_carries_it_out(store: Engin
     assert count(store, AuditLog) == len(requests)
 
 
-def test_a_receiver_that_is_stopped_hands_its_request_back_and_the_next_does_the_rest(
+def test_a_stopped_receiver_reopens_its_request_and_the_next_one_does_the_rest(
     store_url: str, tmp_path: Path
 ) -> None:
     events = 5000
@@ -154,7 +154,7 @@ def test_a_receiver_that_is_stopped_hands_its_request_back_and_the_next_does_the
         assert_totals_are_exact(receiver.engine)
 
 
-def test_deliveries_are_taken_in_while_a_replay_runs(receiver: Receiver) -> None:
+def test_deliveries_are_accepted_while_a_replay_runs(receiver: Receiver) -> None:
     hold(receiver.engine, 3000)
     with Load(receiver.url, "live") as load:
         until(lambda: len(load.acknowledged) > 20)

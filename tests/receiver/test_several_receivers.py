@@ -50,7 +50,7 @@ def event(number: int) -> tuple[str, dict[str, Any]]:
 
 def send_to_all(receivers: list[Receiver]) -> tuple[list[str], Counter[str]]:
     """The ids of new events, and how often each answer came. Each receiver is one event ahead of
-    the next, so that they have the same ones in hand, and others of the same learner."""
+    the next, so that they handle the same events, and other events of the same learner, at once."""
     sent = {}
     for number in range(EVENTS):
         event_id, body = playing.new_id(), playing.body_of(*event(number))

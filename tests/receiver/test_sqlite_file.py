@@ -98,7 +98,7 @@ def test_a_backup_that_is_moved_into_place_is_written_to(place: Place) -> None:
 
 def test_a_backup_beside_the_log_of_the_file_before_is_left_alone(place: Place) -> None:
     place.put(place.good)
-    place.assert_refused("is of the file before")
+    place.assert_refused("belongs to the old file")
     assert place.file.read_bytes() == place.good.read_bytes()
     place.clear(*BESIDE)
     place.until_taken()
@@ -159,7 +159,7 @@ def no_database(path: Path) -> None:
         (Path.mkdir, "is a folder"),
     ],
 )
-def test_what_is_no_store_of_this_version_is_never_written_to(
+def test_a_file_that_is_no_store_of_this_version_is_never_changed(
     place: Place, make: Callable[[Path], None], why: str
 ) -> None:
     other = place.data / "other"

@@ -75,7 +75,7 @@ def finished(raw: socket.socket) -> int:
     return status_of(raw)
 
 
-def test_while_64_bodies_stall_one_byte_short_of_the_limit_good_deliveries_are_taken(
+def test_while_64_bodies_stall_one_byte_below_the_limit_good_deliveries_are_accepted(
     fresh_store: FreshStore, tmp_path: Path
 ) -> None:
     with fresh_store("sqlite") as url, Receiver(url, tmp_path) as receiver, ExitStack() as opened:
@@ -187,12 +187,12 @@ def test_a_badly_signed_body_is_parsed_only_up_to_a_bound() -> None:
         return playing.body_of("badge.earned", {"text": "x" * (size - len(frame))})
 
     small, large = entry(of_size(65_536)), entry(of_size(65_537))
-    assert small.held
-    assert small.held.kind == "well_formed"
+    assert small.quarantined
+    assert small.quarantined.kind == "well_formed"
     assert small.claims == ("e-1", "badge.earned")
-    assert large.held
-    assert large.held.kind == "junk"
-    assert large.held.body == of_size(65_537)
+    assert large.quarantined
+    assert large.quarantined.kind == "junk"
+    assert large.quarantined.body == of_size(65_537)
     assert large.claims == ("e-1", None)
     assert entry(of_size(65_537), "secret-one").outcome == "accepted"
 

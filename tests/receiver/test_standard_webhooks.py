@@ -295,7 +295,7 @@ def test_the_digest_is_over_all_that_was_signed() -> None:
     assert len({parsed(b"{}").digest, parsed(b"{ }").digest, parsed(b"{}", id_=b"b").digest}) == 3
 
 
-def test_an_overlong_id_is_shortened_and_still_told_apart() -> None:
+def test_an_overlong_id_is_shortened_and_stays_distinct() -> None:
     one, other = (parsed(b"{}", id_=b"a" * 9000 + end).event_key for end in (b"1", b"2"))
     assert one != other
     assert len(one) == len(other) <= 255

@@ -1,4 +1,4 @@
-"""What the store's planner knows of how much there is: nothing on SQLite, unless it is told."""
+"""The planner's statistics. SQLite has none until `ANALYZE` runs."""
 
 import sqlite3
 from pathlib import Path

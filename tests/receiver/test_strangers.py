@@ -1,4 +1,4 @@
-"""Requests that are not the vendor's: a bounded sample has rows, all are counted, none alarms."""
+"""Requests of strangers: a sample has rows, all are counted, none raises an alarm."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -129,7 +129,7 @@ def test_a_body_that_is_too_large_may_be_the_vendors_if_it_claims_a_signature(
 # What they count in
 
 
-def test_strangers_after_the_last_good_delivery_alarm_nobody(
+def test_strangers_after_the_last_good_delivery_raise_no_alarm(
     store: Engine, connection: Connection
 ) -> None:
     take(store, [good(n, NOW - 5 * HOUR + n * MINUTE) for n in range(20)], OURS)
@@ -213,7 +213,7 @@ def test_a_vendor_whose_credential_was_never_entered_gets_a_hint(
     assert kinds(gathered(store)) == {"missing-credentials": Severity.NOTE}
 
 
-# Held once
+# Quarantined once
 
 
 def sent_again(times: int, key: str = "e", secret: str = SECRET) -> list[Incoming]:
@@ -222,7 +222,7 @@ def sent_again(times: int, key: str = "e", secret: str = SECRET) -> list[Incomin
     return [of_body(body, f"{key}-{n}", secret) for n in range(times)]
 
 
-def test_an_authentic_body_that_is_sent_again_is_held_once_and_found_from_each(
+def test_a_repeated_authentic_body_is_quarantined_once_and_found_from_each(
     store: Engine, connection: Connection
 ) -> None:
     take(store, sent_again(3), OURS)
@@ -235,13 +235,13 @@ def test_an_authentic_body_that_is_sent_again_is_held_once_and_found_from_each(
     assert {one and one.state for one in details} == {"held"}
 
 
-def test_two_events_of_one_body_are_held_both(store: Engine) -> None:
+def test_two_events_with_one_body_are_both_quarantined(store: Engine) -> None:
     body = playing.body_of("module.progress", playing.progress(progressPct="x"))
     take(store, [of_body(body, f"e-{n}", SECRET, NOW + n * MINUTE) for n in range(2)], OURS)
     assert count(store, Quarantine) == 2
 
 
-def test_a_refused_delivery_that_is_repeated_is_held_once_and_replayed_once(store: Engine) -> None:
+def test_a_repeated_refused_delivery_is_quarantined_once_and_replayed_once(store: Engine) -> None:
     one = incoming("e", OTHER)
     for minute in (0, 5, 20):
         take(store, [one._replace(received_at=one.received_at + minute * MINUTE)], OURS)
@@ -258,7 +258,7 @@ def test_a_forged_copy_never_stands_for_the_vendors_own(store: Engine) -> None:
     assert replay(store, {V: vendor(OTHER)}, V) == Replayed(1, 0, 1)
 
 
-def test_what_was_replayed_is_held_again_if_it_comes_again(store: Engine) -> None:
+def test_a_replayed_body_is_quarantined_again_if_it_arrives_again(store: Engine) -> None:
     other = of_body(playing.body_of("module.progress", playing.progress(), "globex"), "e", SECRET)
     take(store, [other], OURS)
     replay(store, {V: vendor(SECRET, company="globex")}, V)
@@ -266,7 +266,7 @@ def test_what_was_replayed_is_held_again_if_it_comes_again(store: Engine) -> Non
     assert [one.state for one in rows(store, Quarantine)] == ["replayed", "held"]
 
 
-def test_several_receivers_hold_one_of_the_same_body(
+def test_several_receivers_quarantine_the_same_body_once(
     fresh_store: FreshStore, tmp_path: Path
 ) -> None:
     body = playing.body_of("module.progress", playing.progress(progressPct="x"))

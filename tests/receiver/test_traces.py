@@ -77,7 +77,7 @@ def test_bytes_of_any_origin_are_searched(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"\xff\xfe", b"", b"{}", b"NaN", b"[" * 100_000])
-def test_other_bytes_mention_nobody(body: bytes) -> None:
+def test_other_bytes_are_no_mention(body: bytes) -> None:
     assert not TRACES.in_body(V, body)
 
 
@@ -90,7 +90,7 @@ def test_of_what_others_sent_only_the_mention_goes() -> None:
     payload = (
         '{"moduleId": "u-dana", "provisionedBy": "u-dana", "n": 1.50, "to": "dana@acme.example!"}'
     )
-    assert json.loads(TRACES.blotted(V, payload)) == {
+    assert json.loads(TRACES.replaced(V, payload)) == {
         "moduleId": "u-dana",
         "provisionedBy": ERASED,
         "n": 1.5,
@@ -100,7 +100,7 @@ def test_of_what_others_sent_only_the_mention_goes() -> None:
 
 def test_a_payload_without_a_mention_stays_byte_by_byte() -> None:
     payload = '{"n": 1.50, "n": 2, "text": "\\u00e9"}'
-    assert TRACES.blotted(V, payload) is payload
+    assert TRACES.replaced(V, payload) is payload
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_an_address_counts_in_both_spellings_of_its_letters(form: Any, sought: A
     ["dana@acme.example", "DANA@Acme.Example", "  dana@acme.example\t", "\ufeffdana@acme.example",
      "dana@acme.example\u200b", "dana@acme.example\ufffd", "\u00a0dana@acme.example\r\n"],
 )  # fmt: skip
-def test_addresses_are_compared_without_case_surrounding_space_and_unseen_signs(
+def test_addresses_are_compared_without_case_spaces_and_invisible_characters(
     stored: str,
 ) -> None:
     assert as_compared(stored) == "dana@acme.example"

@@ -1,4 +1,4 @@
-"""What is posted below /webhooks/ to no vendor is counted, whatever it is, in bounded room."""
+"""POSTs below /webhooks/ to no vendor are counted, in one row an hour."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,10 +16,10 @@ from shared.queries.unknown_addresses import since
 from tests.conftest import FreshStore
 from tests.running import Receiver, until
 from tests.shared import tables
-from tests.stores import count, held, row, rows
+from tests.stores import count, row, rows, write_locked
 
 ODD = [
-    "/webhooks/nobody",
+    "/webhooks/acme",
     "/webhooks/MindTickle",
     "/Webhooks/mindtickle",
     "//webhooks/mindtickle",
@@ -56,22 +56,22 @@ def test_what_is_posted_to_no_vendor_is_counted_by_hour(running: Receiver) -> No
 @pytest.mark.parametrize("path", ["/", "/webhooksx", "/api/other", "/healthz/"])
 def test_what_is_posted_elsewhere_is_not(running: Receiver, path: str) -> None:
     httpx.post(running.url + path)
-    httpx.get(f"{running.url}/webhooks/nobody")
+    httpx.get(f"{running.url}/webhooks/acme")
     assert running.metric("repboard_unknown_addresses_total") == 0
 
 
 def test_a_receiver_that_stops_writes_what_it_has_counted(running: Receiver) -> None:
     for _ in range(3):
-        httpx.post(f"{running.url}/webhooks/nobody")
+        httpx.post(f"{running.url}/webhooks/acme")
     assert running.stop() == 0
     assert sum(one.requests for one in rows(running.engine, UnknownAddress)) == 3
 
 
 def test_what_cannot_be_written_is_written_later(fresh_store: FreshStore, tmp_path: Path) -> None:
     with fresh_store("sqlite") as url, Receiver(url, tmp_path) as receiver:
-        with held(receiver.engine):
+        with write_locked(receiver.engine):
             for _ in range(5):
-                httpx.post(f"{receiver.url}/webhooks/nobody")
+                httpx.post(f"{receiver.url}/webhooks/acme")
             until(lambda: any(one["event"] == "chore_failed" for one in receiver.log_lines()))
         until(lambda: [one.requests for one in rows(receiver.engine, UnknownAddress)] == [5])
 
@@ -103,7 +103,7 @@ def test_the_latest_of_a_span_is_found_with_their_number(store: Engine) -> None:
         assert since(connection, HOUR + timedelta(hours=1)) is None
 
 
-def test_old_ones_go_with_old_deliveries(store: Engine) -> None:
+def test_old_counts_are_removed_with_old_deliveries(store: Engine) -> None:
     now = datetime.now(UTC)
     tables.add(
         store,

@@ -1,4 +1,4 @@
-"""Group commit: what shares a transaction, what fails alone, what is too much."""
+"""Group commit: shared transactions, failures of one entry, and a full queue."""
 
 import asyncio
 import threading
@@ -28,7 +28,7 @@ from tests.conftest import FreshStore
 from tests.load import Load
 from tests.receiver.test_mindtickle import NOW
 from tests.running import Receiver, until
-from tests.stores import count, held, rows
+from tests.stores import count, rows, write_locked
 
 
 def entry(key: str, user: str = "u-1") -> Entry:
@@ -43,7 +43,7 @@ def entry(key: str, user: str = "u-1") -> Entry:
 def written(
     engine: Engine, entries: Iterable[Entry], metrics: Metrics
 ) -> Sequence[Written | BaseException]:
-    """What a writer tells about entries that all wait before it begins."""
+    """The results of entries that all wait before the writer starts."""
 
     async def run() -> list[Written | BaseException]:
         writer = Writer(engine, metrics, max_deliveries=1000, max_bytes=10_000_000)
@@ -80,7 +80,7 @@ def test_deliveries_that_wait_together_share_one_transaction(store: Engine) -> N
     assert count(store, ModuleProgress) == 7
 
 
-def test_each_delivery_of_a_shared_transaction_is_told_its_own_row_and_outcome(
+def test_each_delivery_of_a_shared_transaction_gets_its_own_row_and_outcome(
     store: Engine,
 ) -> None:
     names = ["a", "b", "a", "c", "b", "a"]
@@ -101,16 +101,16 @@ def poisoned(by: str) -> Entry:
         "no vendor, where one must be": replace(good, vendor=None),  # type: ignore[arg-type]
         "a text that is no Unicode": replace(good, event=surrogate),
         "something no store can hold": replace(good, reason=object()),  # type: ignore[arg-type]
-        "an outcome nobody knows": replace(good, outcome="?"),  # type: ignore[arg-type]
+        "an unknown outcome": replace(good, outcome="?"),  # type: ignore[arg-type]
     }[by]
 
 
 @pytest.mark.parametrize(
     "by",
     ["no vendor, where one must be", "a text that is no Unicode", "something no store can hold",
-     "an outcome nobody knows"],
+     "an unknown outcome"],
 )  # fmt: skip
-def test_a_poisoned_delivery_fails_alone_and_its_neighbours_are_committed(
+def test_a_delivery_that_cannot_be_stored_fails_alone_and_the_others_are_committed(
     store: Engine, by: str
 ) -> None:
     entries = [entry("before"), poisoned(by), entry("after")]
@@ -132,7 +132,7 @@ def test_a_nul_that_got_past_an_adapter_fails_alone_on_a_store_that_refuses_it(
     assert isinstance(failed, StoreUnavailable) is (store.dialect.name == "postgresql")
 
 
-# Under more than it can write
+# A full queue
 
 
 @pytest.fixture
@@ -142,11 +142,11 @@ def narrow(store_url: str, tmp_path: Path) -> Iterator[Receiver]:
         yield running
 
 
-def test_when_too_many_wait_the_next_is_answered_503_at_once_with_a_time_to_retry(
+def test_with_too_many_waiting_the_next_gets_a_503_with_retry_after(
     narrow: Receiver,
 ) -> None:
     with ThreadPoolExecutor(2) as pool:
-        with held(narrow.engine):
+        with write_locked(narrow.engine):
             both = [pool.submit(narrow.deliver, "badge.earned", {"n": n}) for n in range(2)]
             (refused,), (waiting,) = wait(both, return_when=FIRST_COMPLETED)
         assert waiting.result().json() == {"received": True}

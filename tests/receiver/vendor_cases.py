@@ -141,12 +141,14 @@ class SecurityCases(ABC):
 
     def again(self, delivery: Incoming) -> Entry:
         """A delivery quarantined under wrong settings and verified again under the right ones."""
-        held = judge(served(self.slug, **self.misconfigured()), delivery).held
-        assert held is not None
+        quarantined = judge(served(self.slug, **self.misconfigured()), delivery).quarantined
+        assert quarantined is not None
         vendor = served(self.slug, **self.settings)
         return judge(
             vendor,
-            as_it_came(vendor, held.headers, held.body, delivery.peer, delivery.received_at),
+            as_it_came(
+                vendor, quarantined.headers, quarantined.body, delivery.peer, delivery.received_at
+            ),
         )
 
 
