@@ -422,7 +422,8 @@ def _forget_audited(
 
 
 def _forget_places(connection: Connection, accounts: Sequence[Account]) -> None:
-    """Their places in results of contests stay, without the learner: the others keep theirs."""
+    """Remove their names from stored results of contests. Places stay, so that those of other
+    people do not change."""
     theirs = update(places).where(_is_of(places.c, accounts))
     connection.execute(theirs.values(vendor=None, user_id=None))
 

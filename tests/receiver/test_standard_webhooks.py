@@ -331,7 +331,7 @@ def test_no_signed_bytes_raise_anything_but_a_refusal(
     only_refuses(vendor(), signed(body, id_, timestamp))
 
 
-# For whom an event scores
+# The person an event scores for
 
 
 @pytest.mark.parametrize(
