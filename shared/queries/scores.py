@@ -218,7 +218,7 @@ class Points(NamedTuple):
 
 def points(
     connection: Connection,
-    of: Rules,
+    rules: Rules,
     window: Window,
     person: str,
     vendor: str | None = None,
@@ -226,8 +226,8 @@ def points(
 ) -> Sequence[Points]:
     """How the score of a person in a window comes about, the latest first. The points of all rows
     are the score on the board."""
-    parts = [_steps(of, person)]
-    found = None if module_id else achievements(of, vendor, window.since, person)
+    parts = [_steps(rules, person)]
+    found = None if module_id else achievements(rules, vendor, window.since, person)
     if found is not None:
         parts.append(_named(found))
     row = union_all(*parts).subquery().c
