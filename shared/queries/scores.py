@@ -1,4 +1,4 @@
-"""The score: what counts for whom, its weights, and how the points of a person come about."""
+"""The score: what scores, its weights, and how the points of a person come about."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -90,7 +90,7 @@ def in_words(of: Rules) -> str:
 
 
 def event_types(connection: Connection, limit: int = 100) -> Sequence[str]:
-    """The event types of Standard Webhooks that can score: those that named a person."""
+    """The event types of Standard Webhooks that can score: the types that named a person."""
     query = select(activity.kind).distinct().order_by(activity.kind).limit(limit)
     return connection.scalars(query).all()
 
