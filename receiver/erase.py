@@ -26,7 +26,7 @@ from sqlalchemy import (
 from receiver import quarantine
 from receiver.errors import EraseError
 from receiver.readmodels.projections import READ_MODELS, fold_names
-from receiver.readmodels.rebuild import facts_of, fold_anew
+from receiver.readmodels.rebuild import facts_of, fold_all
 from receiver.traces import Account, Traces, as_compared
 from shared.audit import note
 from shared.bulk import Columns, table_of
@@ -182,7 +182,7 @@ def _erase(connection: Connection, email: str | None, account: Account | None) -
         _replace_in_text(connection, table, names, traces) for table, names in FREE_TEXT
     )
     if differ:
-        fold_anew(connection)
+        fold_all(connection)
     elif named:
         _restore_names(connection, named)
     return Gone(known, len(ids), len(deliveries), len(bodies), cases, mentions)

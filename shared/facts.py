@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Provisioned(NamedTuple):
-    """Somebody joined, or their role or team changed."""
+    """A learner joined, or changed role or team."""
 
     vendor: str
     user_id: str
@@ -28,7 +28,7 @@ class Deprovisioned(NamedTuple):
 
 
 class Identified(NamedTuple):
-    """Who a learner is, told by a vendor that sends no roster."""
+    """Who a learner is, from a vendor that sends no roster."""
 
     vendor: str
     user_id: str
@@ -120,7 +120,7 @@ def trimmed(text: str) -> str:
 
 def person_of(vendor: str, user_id: str, email: str | None) -> str:
     """The same for one person at several vendors: by e-mail, compared without case and
-    surrounding space. Nobody is merged without one: vendor and id, and a space, which no
+    surrounding space. Without one no two are merged: vendor and id, and a space, which no
     e-mail has, stand in for it."""
     address = trimmed(email or "").lower()
     is_address = "@" in address and not any(map(str.isspace, address))

@@ -9,7 +9,7 @@ COMPLETE_PCT = 100
 
 def percent(attempt: Any) -> ColumnElement[Any]:
     """The score of an attempt in percent, None without one. Rounded, so that the noise of binary
-    fractions puts nobody under a threshold."""
+    fractions puts no learner under a threshold."""
     return exact(100 * attempt.score / attempt.max_score)
 
 

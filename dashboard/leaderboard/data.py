@@ -123,7 +123,7 @@ def figures(board: Board) -> Figures:
     return Figures(_totals(row), before, people)
 
 
-def _totals(row: AnyRow, period: str = "") -> dict[str, float]:
+def _totals(row: leaderboard.Totals, period: str = "") -> dict[str, float]:
     names = ("active", "gained", "completed", "time")
     return {name: getattr(row, f"{name}{period}") / _unit(name) for name in names}
 

@@ -1,7 +1,7 @@
 """Event → read models: a fold that does not care about order.
 
 Progress merges by the larger value, a roster change by the later event time (a tie:
-deprovisioned wins), an attempt or completion by its event key. Standings are made from those
+deprovisioned wins), an attempt or completion by its event key. Standings are made from these
 (`receiver.readmodels.standings`). Late retries, duplicates, replays and `rebuild` therefore all
 give the same tables.
 """
@@ -107,7 +107,7 @@ def clear(connection: Connection) -> None:
 
 
 def _write_seen(connection: Connection, people: set[tuple[str, str]]) -> None:
-    # Whoever an event tells of is a learner, so that no board has to look for the unlisted.
+    # Each user that an event names is a learner, so no board has to look for the unlisted.
     rows = ((*who, person_of(*who, None), True) for who in people)
     upsert(connection, _seen(connection.dialect.name), rows, key_columns=2)
 
@@ -169,7 +169,7 @@ def _deprovision(dialect: str) -> Upsert:
     later = or_(old.deprovisioned_at.is_(None), _later(new, old, "deprovisioned_at", "leaves_at"))
     left = case((later, new.deprovisioned_at), else_=old.deprovisioned_at)
     leaves = case((later, new.leaves_at), else_=old.leaves_at)
-    # The e-mail of a leaver counts only while nobody else has told a better one.
+    # The e-mail of a leaver counts only while no other event has a better one.
     newer = and_(
         old.provisioned_at.is_(None),
         old.identified_at.is_(None),
@@ -245,7 +245,7 @@ def _merged(facts: Iterable[Progressed]) -> Iterable[Progressed]:
     for fact in facts:
         one = found.setdefault(fact[:3], fact)
         if one is not fact:
-            last = max(one, fact, key=lambda told: (told.updated_at, told.module_name or ""))
+            last = max(one, fact, key=lambda fact: (fact.updated_at, fact.module_name or ""))
             pct = max(one.progress_pct, fact.progress_pct)
             seconds = max(one.time_spent_sec, fact.time_spent_sec)
             found[fact[:3]] = last._replace(progress_pct=pct, time_spent_sec=seconds)

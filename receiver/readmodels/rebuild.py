@@ -1,4 +1,4 @@
-"""Derive the read models anew from the events, in one transaction."""
+"""Rebuild the read models from the events, in one transaction."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -30,14 +30,14 @@ def rebuild(engine: Engine, on_progress: Callable[[int], None] = lambda _: None)
     """
     with engine.connect().execution_options(immediate=True) as connection, connection.begin():
         hold_write_lock(connection)
-        done = fold_anew(connection, on_progress)
+        done = fold_all(connection, on_progress)
         connection.execute(table_of(RebuildDue).delete())
         note(connection, "command line", "rebuild", None, f"{done} events")
     analyze(engine)
     return done
 
 
-def fold_anew(connection: Connection, on_progress: Callable[[int], None] = lambda _: None) -> int:
+def fold_all(connection: Connection, on_progress: Callable[[int], None] = lambda _: None) -> int:
     """The same in a transaction of the caller's, who holds the write lock."""
     done = 0
     clear(connection)

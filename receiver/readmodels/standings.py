@@ -1,7 +1,7 @@
-"""Where everybody stood, and when: made from progress and attempts, in their transaction.
+"""Where each learner stood, and when: made from progress and attempts, in their transaction.
 
 A standing is a function of rows that do not care about the order of their arrival, so neither
-does it. Whoever writes must hold the store's write lock (`shared.database.hold_write_lock`): two
+does it. The writer must hold the store's write lock (`shared.database.hold_write_lock`): two
 transactions that do not see each other would both make a standing without the other's part.
 """
 
@@ -94,7 +94,7 @@ def make_all(connection: Connection) -> None:
 
 
 def largest(rows: Iterable[Row]) -> Iterable[Row]:
-    """One row for each key, with the larger of its totals: those are the last two columns."""
+    """One row for each key, with the larger of its totals, the last two columns."""
     found: dict[Row, tuple[float, int]] = {}
     for row in rows:
         key, (pct, seconds) = row[:-2], row[-2:]
@@ -195,7 +195,7 @@ def _run_up() -> Update:
 
 
 def _follow_learners(connection: Connection, moved: set[tuple[Any, ...]]) -> None:
-    """Mostly somebody moved later than ever before: then they stand where their progress does."""
+    """Mostly a learner moved later than ever before: then the standing is that of the progress."""
     dialect = connection.dialect.name
     newest = {row[:2]: row for row in sorted(moved)}.values()
     rows = {"rows": encode(newest)}
@@ -208,7 +208,7 @@ def _follow_learners(connection: Connection, moved: set[tuple[Any, ...]]) -> Non
 
 @cache
 def _overtaken(dialect: str) -> Select[Any]:
-    """Those who moved in a quarter hour before one in which they stand already."""
+    """Learners who moved in a quarter hour before one that has a standing already."""
     moved = _moved(dialect).subquery()
     return select(moved).where(_has_later(moved.c))
 
@@ -237,7 +237,7 @@ def _has_later(at: Any) -> ColumnElement[bool]:
 
 @cache
 def _sums(dialect: str) -> Upsert:
-    """The quarter hours in which somebody moved, and their later ones, summed up anew."""
+    """The quarter hours in which a learner moved, and the later ones, summed up again."""
     moved = _moved(dialect).cte("moved")
     later = select(*(learner[name] for name in LEARNER[:3])).join(
         moved, and_(_same(learner, moved.c, LEARNER[:2]), learner.slot > moved.c.slot)
@@ -271,7 +271,7 @@ def _summed(row: Any) -> list[ColumnElement[Any]]:
 
 
 def _all_learners(dialect: str) -> Upsert:
-    """Running sums of what each quarter hour added, for everybody at once."""
+    """Running sums of what each quarter hour added, for all learners at once."""
     steps = _steps().subquery()
     person = [steps.c.vendor, steps.c.user_id]
     added = [func.sum(steps.c[name]).label(name) for name in LEARNER[3:]]

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from shared.bulk import table_of
 from shared.models import AuditLog, Delivery, Event, Learner, Module
-from shared.queries import AnyRow, row_of
+from shared.queries import AnyRow, row_of, rows_of
 from shared.queries.people import Who, people
 
 learner = table_of(Learner).c
@@ -16,20 +16,29 @@ module = table_of(Module).c
 
 
 def teams(connection: Connection) -> Sequence[str]:
-    """The teams that anybody is or was in."""
+    """The teams that a learner is or was in."""
     query = select(learner.team_id).where(learner.team_id.isnot(None)).distinct()
     return connection.scalars(query.order_by(learner.team_id)).all()
 
 
-def modules(connection: Connection) -> Sequence[AnyRow]:
-    """The modules that anybody has begun: vendor, module_id, module_name."""
+class ModuleName(NamedTuple):
+    """A module, by its latest name or else its id."""
+
+    vendor: str
+    module_id: str
+    module_name: str
+
+
+def modules(connection: Connection) -> Sequence[ModuleName]:
+    """The modules that a learner has begun, by name."""
     name = func.coalesce(module.module_name, module.module_id)
     query = select(module.vendor, module.module_id, name.label("module_name"))
-    return connection.execute(query.order_by(name, module.vendor, module.module_id)).all()
+    order = (name, module.vendor, module.module_id)
+    return rows_of(ModuleName, connection.execute(query.order_by(*order)))
 
 
 def vendors(connection: Connection) -> Sequence[str]:
-    """The vendors that told of any learner."""
+    """The vendors that named a learner."""
     return connection.scalars(select(learner.vendor).distinct().order_by(learner.vendor)).all()
 
 
@@ -39,7 +48,7 @@ def accounts(connection: Connection) -> Sequence[AnyRow]:
 
 
 def learners(connection: Connection, who: Who) -> int:
-    """How many people there are of those who are asked about."""
+    """How many people `who` is about."""
     asked = people(who).subquery()
     return connection.scalar(select(func.count()).select_from(asked)) or 0
 

@@ -1,4 +1,4 @@
-"""Figures of groups so small that they would be somebody's own."""
+"""Figures of groups so small that they would be those of one person."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ def without_small(groups: FromClause, smallest: int, figures: Sequence[str]) -> 
     has fewer members than `smallest`, and `hidden`, whether that is so.
 
     As long as the hidden teams together are still too few, the next larger one is hidden as well:
-    else the total of all teams less those that are shown would be their figure.
+    else the total of all teams less the shown ones would be their figure.
     """
     row = groups.c
     smaller = func.sum(row.members).over(order_by=(row.members, row.team_id), rows=(None, -1))

@@ -1,4 +1,4 @@
-"""Who moved, by how much, and whom they passed, in a window of time."""
+"""Who moved in a window, by how much, and past which others."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -53,6 +53,98 @@ FIRST_PLACES = 100
 """Among so many at the top a few are mostly one module behind the next."""
 
 
+class LearnerRow(NamedTuple):
+    """A person on the board: rank and rank_before (None: did not move before), `place` in the order
+    of the board, `equals` (how many others share the rank), who it is (`people`), and every metric
+    of both periods."""
+
+    rank: int
+    rank_before: int | None
+    tied: bool
+    equals: int
+    place: int
+    person: str
+    key: str
+    name: str | None
+    email: str | None
+    team_id: str | None
+    role: str | None
+    active: bool
+    left_at: datetime | None
+    after_leaving: bool
+    vendors: str
+    moved: bool
+    gained: float
+    completed: int
+    time: int
+    points: float | None
+    modules: int | None
+    average: float | None
+    score: float
+    moved_before: bool
+    gained_before: float
+    completed_before: int
+    time_before: int
+    points_before: float | None
+    modules_before: int | None
+    average_before: float | None
+    score_before: float
+
+
+class ClimberRow(NamedTuple):
+    """A person who rose against the period before."""
+
+    key: str
+    person: str
+    name: str | None
+    email: str | None
+    rank: int
+    rank_before: int
+
+
+class Totals(NamedTuple):
+    """The figures over a board, and those of the period before; `active` counts who moved."""
+
+    active: int
+    gained: float
+    completed: int
+    time: int
+    active_before: int
+    gained_before: float
+    completed_before: int
+    time_before: int
+
+
+class ModuleRow(NamedTuple):
+    """A module in which learners moved, with its rank by what they gained: `people` counts them,
+    `average` is theirs in percent, as of the window's end."""
+
+    rank: int
+    tied: bool
+    vendor: str
+    module_id: str
+    module_name: str
+    people: int
+    gained: float
+    completed: int
+    time: int
+    average: float
+
+
+class ModuleGain(NamedTuple):
+    """What a person gained in a module: percent as of the begin and the end of the window."""
+
+    person: str
+    vendor: str
+    module_id: str
+    module_name: str
+    gained: float
+    completed: int
+    time: int
+    pct: float
+    pct_before: float
+
+
 def learners(
     connection: Connection,
     metric: str,
@@ -60,19 +152,17 @@ def learners(
     limit: int | None = 200,
     offset: int = 0,
     find: str = "",
-) -> Sequence[AnyRow]:
-    """The board of people who moved: rank, rank_before (None: did not move before), tied, equals
-    (how many others share the rank), place, who they are (`people`), every metric and every
-    metric_before. `find` lists only people with these words in name or address, or at the start of
-    their id, in the places that they have among all.
+) -> Sequence[LearnerRow]:
+    """The board of people who moved. `find` lists only people with these words in name or address,
+    or at the start of their id, in the places that they have among all.
 
     gained: percentage points over all modules; completed: modules that reached 100 %; average:
     percent over the modules begun, as of the window's end; time: seconds; score: points by the
-    board's rules. Ranks are competition
-    ranks (1-2-2-4); ties stand in the order of name or address.
+    board's rules. Ranks are competition ranks (1-2-2-4); ties are in the order of name or address.
     """
     listed = _listed(connection.dialect.name, metric, board, find)
-    return connection.execute(listed.order_by("place").limit(limit).offset(offset)).all()
+    page = listed.order_by("place").limit(limit).offset(offset)
+    return rows_of(LearnerRow, connection.execute(page))
 
 
 def how_many(connection: Connection, metric: str, board: Board, find: str = "") -> int:
@@ -104,8 +194,10 @@ def counting(metric: str, board: Board) -> Board:
     return board if metric == "score" else board._replace(rules=DEFAULT)
 
 
-def climbers(connection: Connection, metric: str, board: Board, limit: int = 5) -> Sequence[AnyRow]:
-    """Who rose by most places against the period before: key, name, email, rank, rank_before."""
+def climbers(
+    connection: Connection, metric: str, board: Board, limit: int = 5
+) -> Sequence[ClimberRow]:
+    """Who rose by most places against the period before."""
     ranked = _ranked(connection.dialect.name, metric, board).subquery()
     row = ranked.c
     rise = row.rank_before - row.rank
@@ -115,13 +207,13 @@ def climbers(connection: Connection, metric: str, board: Board, limit: int = 5) 
         .order_by(rise.desc(), row.place)
         .limit(limit)
     )
-    return connection.execute(query).all()
+    return rows_of(ClimberRow, connection.execute(query))
 
 
 def neighbours(
     connection: Connection, metric: str, board: Board, person: str, around: int = 2
 ) -> Sequence[AnyRow]:
-    """Somebody's row of the board, the rows just above and below it, and those that stand next to
+    """A person's row of the board, the rows just above and below it, and the rows next to
     a group of equals; `gap` is by how much a row is ahead of theirs, `equals` how many others
     share its figure."""
     ranked = _ranked(connection.dialect.name, metric, board).cte("ranked")
@@ -130,7 +222,7 @@ def neighbours(
     def own(column: AnyColumn) -> AnyColumn:
         return select(column).where(row.person == person, row.moved).scalar_subquery()
 
-    # Own figures are scalars, for a join would compare everybody with everybody.
+    # Own figures are scalars, for a join would compare all with all.
     near = or_(
         row.place.between(own(row.place) - around, own(row.place) + around),
         row.place == own(row.rank) - 1,
@@ -161,7 +253,7 @@ def close_calls(
 def _close_calls(
     dialect: str, board: Board, person: str | None, among: int | None, limit: int
 ) -> Select[Any]:
-    """Among so many at the top. What is left is looked up for each of them, which for everybody
+    """Among so many at the top. What is left is looked up for each of them, which for all
     costs more than the board does, and mostly the first few are close enough."""
     behind = _behind(dialect, board).subquery()
     top = select(behind).where(true() if person is None else behind.c.person == person)
@@ -176,7 +268,7 @@ def _close_calls(
 
 
 def _behind(dialect: str, board: Board) -> Select[Any]:
-    """The board of progress gained, each row with the next one above. Whoever stands just before
+    """The board of progress gained, each row with the next one above. The row just before
     a group of equals is that for all of them."""
     row = _ranked(dialect, "gained", board).subquery().c
     to_ahead = cast(row.place - row.rank + 1, Integer)
@@ -191,7 +283,7 @@ def _behind(dialect: str, board: Board) -> Select[Any]:
 
 def _unfinished(board: Board, person: AnyColumn, wanted: AnyColumn) -> AnyColumn:
     """Of the module with most left that a person has begun. Looked up for each: SQLite would join
-    everybody with everything that anybody has begun."""
+    every person with every module that was begun."""
     return (
         select(wanted)
         .join_from(table_of(Learner), table_of(ModuleProgress), same_account(learner, progress))
@@ -208,9 +300,8 @@ def _unfinished(board: Board, person: AnyColumn, wanted: AnyColumn) -> AnyColumn
     )
 
 
-def totals(connection: Connection, board: Board) -> AnyRow:
-    """The figures over a board: active (people who moved), gained, completed, time, and the same
-    of the period before with `_before` after their names."""
+def totals(connection: Connection, board: Board) -> Totals:
+    """The figures over a board."""
     row = of_people(connection.dialect.name, board).subquery().c
     figures = [
         figure
@@ -223,7 +314,7 @@ def totals(connection: Connection, board: Board) -> AnyRow:
             ),
         )
     ]
-    return connection.execute(select(*figures)).one()
+    return rows_of(Totals, connection.execute(select(*figures)))[0]
 
 
 TEAM_RULES: Mapping[Credit, str] = {
@@ -332,10 +423,8 @@ def _per_member(row: Any, metric: str, period: str) -> AnyColumn:
     return func.sum(value) * 1.0 / func.nullif(members, 0)
 
 
-def modules(connection: Connection, board: Board) -> Sequence[AnyRow]:
-    """The modules in which anybody moved: rank and tied by gained, vendor, module_id, module_name,
-    people (who moved), gained, completed, time, and average, percent of those people as of the
-    window's end."""
+def modules(connection: Connection, board: Board) -> Sequence[ModuleRow]:
+    """The modules in which learners moved, the largest gain first."""
     row = of_modules(connection.dialect.name, board).subquery().c
     grouped = (
         select(
@@ -363,7 +452,7 @@ def modules(connection: Connection, board: Board) -> Sequence[AnyRow]:
         isouter=True,
     )
     order = (gained.desc(), grouped.c.vendor, grouped.c.module_id)
-    return connection.execute(query.order_by(*order)).all()
+    return rows_of(ModuleRow, connection.execute(query.order_by(*order)))
 
 
 def _different_people(row: Any) -> AnyColumn:
@@ -374,9 +463,8 @@ def _different_people(row: Any) -> AnyColumn:
     return cast(func.sum(alone) + func.count(several.distinct()), Integer)
 
 
-def by_module(connection: Connection, board: Board, person: str) -> Sequence[AnyRow]:
-    """How somebody's figures come about: vendor, module_id, module_name, gained, completed, time,
-    pct (as of the window's end) and pct_before, the largest gain first."""
+def by_module(connection: Connection, board: Board, person: str) -> Sequence[ModuleGain]:
+    """How the figures of a person come about, the largest gain first."""
     row = of_modules(connection.dialect.name, board, person).subquery().c
     query = (
         select(
@@ -391,7 +479,7 @@ def by_module(connection: Connection, board: Board, person: str) -> Sequence[Any
         )
         .order_by(exact(row.gained).desc(), row.time.desc(), row.module_id)
     )
-    return connection.execute(query).all()
+    return rows_of(ModuleGain, connection.execute(query))
 
 
 def weekly(
@@ -412,7 +500,7 @@ def weekly(
 
 
 def _ranked(dialect: str, metric: str, board: Board) -> Select[Any]:
-    """Everybody who moved in the window or before it; ranks are among those who did.
+    """All who moved in the window or before it; ranks are among those who did.
 
     A rank is the first place of equals: each other way of ordering is a sort of whole rows more.
     """

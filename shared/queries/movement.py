@@ -307,7 +307,7 @@ def _by(dialect: str, board: Board, at: datetime | None) -> _Moment:
 def _last(
     dialect: str, standings: Any, own: Callable[[Any], AnyColumn], at: datetime | AnyColumn | None
 ) -> tuple[Any, FromClause, AnyColumn]:
-    """The latest before `at` of the standings that are somebody's `own`: its columns, and how to
+    """The latest before `at` of the standings that are of an `own` account: its columns, and how to
     join it."""
     row, other = standings.alias(), standings.alias()
 
@@ -343,7 +343,7 @@ def _figures(row: Any, board: Board) -> Any:
 
 
 def with_moments(accounts: FromClause, moments: Sequence[_Moment], which: AnyColumn) -> FromClause:
-    """With what those of `which` had by some moments."""
+    """Accounts with what each of `which` had by some moments."""
     for one in moments:
         if one.table is not None:
             accounts = accounts.outerjoin(one.table, and_(one.on, which))

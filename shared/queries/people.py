@@ -87,66 +87,51 @@ def people(
 @cache
 def _identities() -> CTE:
     """One row for each person there is. One object, as a statement may ask about people twice."""
-    account = _accounts().subquery("account").c
-
-    def first(place: Any, value: Any) -> ColumnElement[Any]:
-        return func.max(case((place == 1, value)))
-
-    still_there = func.max(case((account.on_roster, case((account.there, 1), else_=0))))
+    one = table_of(Learner).alias().c
+    told_at = func.coalesce(one.provisioned_at, one.identified_at)
+    by_roster = (
+        one.provisioned_at.isnot(None).desc(),
+        is_there(one).desc(),
+        one.provisioned_at.desc(),
+    )
+    by_name = (one.name.is_(None), told_at.desc())
+    by_email = (one.email.is_(None), func.coalesce(told_at, one.deprovisioned_at).desc())
+    on_roster = or_(learner.provisioned_at.isnot(None), learner.deprovisioned_at.isnot(None))
+    still_there = func.max(case((on_roster, case((is_there(), 1), else_=0))))
     active = func.coalesce(still_there, 1) != 0
-    return (
-        select(
-            account.person,
-            first(account.name_place, account.name).label("name"),
-            first(account.email_place, account.email).label("email"),
-            first(account.roster_place, account.team_id).label("team_id"),
-            first(account.roster_place, account.role).label("role"),
-            active.label("active"),
-            case((~active, func.max(account.left_at))).label("left_at"),
-            func.aggregate_strings(account.vendor, ",").label("vendors"),
-            func.min(account.vendor + "/" + account.user_id).label("key"),
-        )
-        .group_by(account.person)
-        .cte("identities")
-    )
-
-
-def _accounts() -> Select[Any]:
-    """Each account with its places among those of the person: 1 is the one that counts."""
-    told_at = func.coalesce(learner.provisioned_at, learner.identified_at)
-    roster_order = (learner.provisioned_at.isnot(None).desc(), is_there().desc())
-    return select(
+    left_at = func.max(func.coalesce(learner.leaves_at, learner.deprovisioned_at))
+    rows = select(
         learner.person,
-        learner.vendor,
-        learner.user_id,
-        learner.name,
-        learner.email,
-        learner.team_id,
-        learner.role,
-        or_(learner.provisioned_at.isnot(None), learner.deprovisioned_at.isnot(None)).label(
-            "on_roster"
-        ),
-        is_there().label("there"),
-        func.coalesce(learner.leaves_at, learner.deprovisioned_at).label("left_at"),
-        _place(*roster_order, learner.provisioned_at.desc()).label("roster_place"),
-        _place(learner.name.is_(None), told_at.desc()).label("name_place"),
-        _place(
-            learner.email.is_(None), func.coalesce(told_at, learner.deprovisioned_at).desc()
-        ).label("email_place"),
+        _first(one, "name", by_name).label("name"),
+        _first(one, "email", by_email).label("email"),
+        _first(one, "team_id", by_roster).label("team_id"),
+        _first(one, "role", by_roster).label("role"),
+        active.label("active"),
+        case((~active, left_at)).label("left_at"),
+        func.aggregate_strings(learner.vendor, ",").label("vendors"),
+        func.min(learner.vendor + "/" + learner.user_id).label("key"),
+    ).group_by(learner.person)
+    return rows.cte("identities")
+
+
+def _first(one: Any, name: str, order: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
+    """A column of the person's first account in an order; vendor and user id decide a tie. Looked
+    up only for a person with several accounts, as most have one."""
+    of_first = (
+        select(one[name])
+        .where(one.person == learner.person)
+        .order_by(*order, one.vendor, one.user_id)
+        .limit(1)
+        .scalar_subquery()
     )
+    return case((func.count() == 1, func.max(learner[name])), else_=of_first)
 
 
-def _place(*order: ColumnElement[Any]) -> ColumnElement[int]:
-    """The place of an account among those of the person; vendor and user id decide a tie."""
-    return func.row_number().over(
-        partition_by=learner.person, order_by=(*order, learner.vendor, learner.user_id)
-    )
-
-
-def is_there() -> ColumnElement[bool]:
+def is_there(account: Any = learner) -> ColumnElement[bool]:
     """Whether the last roster event of an account leaves it active by the store's clock: a
     departure that was announced for later begins then."""
-    return or_(learner.active, func.coalesce(learner.leaves_at > current_timestamp(), false()))
+    later = func.coalesce(account.leaves_at > current_timestamp(), false())
+    return or_(account.active, later)
 
 
 def _asked(person: Any, who: Who) -> tuple[ColumnElement[bool], ...]:

@@ -1,4 +1,4 @@
-"""The score: what counts for whom, its weights, and how the points of a person come about."""
+"""The score: what scores, its weights, and how the points of a person come about."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -90,7 +90,7 @@ def in_words(of: Rules) -> str:
 
 
 def event_types(connection: Connection, limit: int = 100) -> Sequence[str]:
-    """The event types of Standard Webhooks that can score: those that named a person."""
+    """The event types of Standard Webhooks that can score: the types that named a person."""
     query = select(activity.kind).distinct().order_by(activity.kind).limit(limit)
     return connection.scalars(query).all()
 
@@ -218,7 +218,7 @@ class Points(NamedTuple):
 
 def points(
     connection: Connection,
-    of: Rules,
+    rules: Rules,
     window: Window,
     person: str,
     vendor: str | None = None,
@@ -226,8 +226,8 @@ def points(
 ) -> Sequence[Points]:
     """How the score of a person in a window comes about, the latest first. The points of all rows
     are the score on the board."""
-    parts = [_steps(of, person)]
-    found = None if module_id else achievements(of, vendor, window.since, person)
+    parts = [_steps(rules, person)]
+    found = None if module_id else achievements(rules, vendor, window.since, person)
     if found is not None:
         parts.append(_named(found))
     row = union_all(*parts).subquery().c

@@ -22,11 +22,13 @@ from shared.queries.deliveries import Search
 from shared.queries.movement import Board
 from shared.queries.people import Who
 from shared.queries.windows import first_hour, week_begins, window_of
+from shared.scoring import KINDS, Weight, rules_of
 from shared.settings import ReceiverSettings
 
 VENDOR, ZONE = "mindtickle", "Europe/Berlin"
-WRITES = ("ask_for_replay",)
+WRITES = ("ask_for_replay", "set_rules")
 PERSON = "learner.00000@acme.example"
+RULES = rules_of([Weight(kind, "", 1) for kind in KINDS if kind != "event"])
 RUNS, WARM_UP, SLOW_SEC = 10, 2, 3.0
 
 delivery = table_of(Delivery).c
@@ -120,6 +122,7 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
     return {
         "metric": "gained",
         "board": board,
+        "rules": RULES,
         "window": window,
         "who": board.who,
         "person": PERSON,

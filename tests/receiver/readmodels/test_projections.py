@@ -106,7 +106,7 @@ def people_in(facts: Iterable[Any]) -> Iterator[list[Any]]:
 def latest_change(facts: Iterable[Any]) -> list[Any]:
     """Of several changes of a person at one moment the one that was said last, and of those the one
     with the greatest words."""
-    told = {Provisioned: (4, 5), Deprovisioned: (4,)}
+    words_of = {Provisioned: (4, 5), Deprovisioned: (4,)}
 
     def at(fact: Any) -> Any:
         if isinstance(fact, Provisioned):
@@ -117,7 +117,7 @@ def latest_change(facts: Iterable[Any]) -> list[Any]:
     said = {Provisioned: "provisioned_at", Deprovisioned: "deprovisioned_at"}
 
     def order(one: Any) -> Any:
-        return getattr(one, said[type(one)]), words(*(one[n] for n in told[type(one)]))
+        return getattr(one, said[type(one)]), words(*(one[n] for n in words_of[type(one)]))
 
     for fact in sorted(facts, key=order):
         best[fact.vendor, fact.user_id, at(fact)] = fact
@@ -186,25 +186,25 @@ def words(*values: str | None) -> tuple[str, ...]:
 def a_learner(facts: list[Any]) -> tuple[Any, ...]:
     joined = [fact for fact in facts if isinstance(fact, Provisioned)]
     left = [fact for fact in facts if isinstance(fact, Deprovisioned)]
-    told = [fact for fact in facts if isinstance(fact, Identified)]
+    named = [fact for fact in facts if isinstance(fact, Identified)]
     said = max(
         left, key=lambda fact: (fact.deprovisioned_at, fact.leaves_at or NEVER), default=None
     )
     left_at, leaves_at = (said.deprovisioned_at, said.leaves_at) if said else (None, None)
-    told_at = max((fact.identified_at for fact in told), default=None)
+    named_at = max((fact.identified_at for fact in named), default=None)
     joined_at = max((fact.provisioned_at for fact in joined), default=None)
     email = name = role = team = None
     if joined:
         new = max(joined, key=lambda fact: (fact.provisioned_at, *words(*fact[2:6])))
         email, name, role, team = new[2:6]
-    elif told:
-        email, name = max(told, key=lambda fact: (fact.identified_at, *words(*fact[2:4])))[2:4]
+    elif named:
+        email, name = max(named, key=lambda fact: (fact.identified_at, *words(*fact[2:4])))[2:4]
     elif left:
         email = max(left, key=lambda fact: (fact.deprovisioned_at, *words(fact.email))).email
     active = left_at is None or (joined_at is not None and joined_at > left_at)
     who = facts[0].vendor, facts[0].user_id
     return (
-        *who, email, name, role, team, active, joined_at, left_at, leaves_at, told_at,
+        *who, email, name, role, team, active, joined_at, left_at, leaves_at, named_at,
         person_of(*who, email),
     )  # fmt: skip
 
@@ -442,7 +442,7 @@ def test_of_a_start_and_an_end_at_one_moment_the_end_wins(
 
 
 @pytest.mark.parametrize("swapped", [False, True])
-def test_somebody_hired_again_after_leaving_is_active(
+def test_a_learner_hired_again_after_leaving_is_active(
     connection: Connection, swapped: bool
 ) -> None:
     both: Sequence[Fact] = (left(MONDAY), joined(TUESDAY))

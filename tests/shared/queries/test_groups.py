@@ -1,4 +1,4 @@
-"""Teams so small that an average would be somebody's own."""
+"""Teams so small that an average would be that of one person."""
 
 from typing import Any
 

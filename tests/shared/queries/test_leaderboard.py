@@ -113,7 +113,7 @@ def test_ties_share_a_rank_are_marked_and_leave_a_gap_in_a_stable_order(
     ]
 
 
-def test_a_limited_board_still_ranks_everybody(store: Engine, connection: Connection) -> None:
+def test_a_limited_board_still_ranks_all_people(store: Engine, connection: Connection) -> None:
     for user in "abc":
         progress(store, (user, "m-1", TODAY, 40, 1))
     (row,) = leaderboard.learners(connection, "gained", WEEK, limit=1)
@@ -142,9 +142,7 @@ def test_leavers_are_out_unless_asked_for(store: Engine, connection: Connection)
     assert [bool(row.active) for row in board] == [False, True]
 
 
-def test_somebody_whose_roster_event_never_came_is_shown(
-    store: Engine, connection: Connection
-) -> None:
+def test_a_learner_without_a_roster_event_is_shown(store: Engine, connection: Connection) -> None:
     progress(store, ("a", "m-1", TODAY, 10, 1))
     (row,) = leaderboard.learners(connection, "gained", WEEK)
     assert (row.key, row.email, row.team_id) == (f"{V}/a", None, None)
@@ -201,7 +199,7 @@ def test_by_todays_team_leavers_are_members_when_they_are_asked_for(
     ]
 
 
-def test_the_average_progress_of_a_team_is_over_those_who_moved(
+def test_the_average_progress_of_a_team_is_over_the_members_who_moved(
     store: Engine, connection: Connection
 ) -> None:
     people(store, ("a", "west"), ("b", "west"), ("c", "west"))
@@ -262,7 +260,7 @@ def test_equal_gains_in_fractions_are_ties(store: Engine, connection: Connection
     assert ranks(connection, "gained") == [(1, "a", 30.3), (1, "b", 30.3)]
 
 
-def test_a_team_where_nobody_moved_stands_last_with_nothing(
+def test_a_team_in_which_nothing_moved_is_last_with_zero(
     store: Engine, connection: Connection
 ) -> None:
     people(store, ("a", "west"), ("b", "idle"))
@@ -342,7 +340,7 @@ def test_what_comes_after_a_window_does_not_count_in_it(
     assert ranks(connection, "time", past) == [(1, "a", 10)]
 
 
-def test_the_most_improved_are_those_who_rose_by_most_places(
+def test_the_most_improved_are_the_people_who_rose_by_most_places(
     store: Engine, connection: Connection
 ) -> None:
     for place, user in enumerate("abcd"):
@@ -353,7 +351,7 @@ def test_the_most_improved_are_those_who_rose_by_most_places(
     assert [(row.key, row.rank, row.rank_before) for row in found] == [(f"{V}/d", 1, 4)]
 
 
-def test_the_neighbours_of_somebody_are_the_rows_above_and_below(
+def test_the_neighbours_of_a_person_are_the_rows_above_and_below(
     store: Engine, connection: Connection
 ) -> None:
     for user, pct in zip("abcde", (50, 40, 30, 20, 10), strict=True):
@@ -366,7 +364,7 @@ def test_the_neighbours_of_somebody_are_the_rows_above_and_below(
     assert around("c") == ["b", "c", "d"]
     assert around("a") == ["a", "b"]
     assert around("e") == ["d", "e"]
-    assert around("nobody") == []
+    assert around("unknown") == []
 
 
 def test_neighbours_tell_who_stands_before_and_after_a_group_of_equals_and_by_how_much(
@@ -384,7 +382,7 @@ def test_neighbours_tell_who_stands_before_and_after_a_group_of_equals_and_by_ho
     ]
 
 
-def test_somebody_is_one_module_from_passing_the_next_one_above(
+def test_a_person_can_be_one_module_from_passing_the_next_one_above(
     store: Engine, connection: Connection
 ) -> None:
     progress(
@@ -494,7 +492,7 @@ def test_two_people_without_an_address_are_never_one(store: Engine, connection: 
     assert len(leaderboard.learners(connection, "gained", WEEK)) == 2
 
 
-def test_somebody_has_left_when_every_roster_that_knows_them_let_them_go(
+def test_a_person_has_left_when_every_roster_that_lists_them_says_so(
     store: Engine, connection: Connection
 ) -> None:
     people(store, ("-dana", "west"))

@@ -60,7 +60,7 @@ boards = st.builds(
 
 
 def expected(learners: Iterable[Any], facts: list[Progressed], board: Board, metric: str) -> Any:
-    """key → (rank, rank_before, value, value before), of everybody on the board."""
+    """key → (rank, rank_before, value, value before), of all on the board."""
     people = defaultdict(list)
     for row in learners:
         people[row.person].append(row)
