@@ -24,7 +24,7 @@ PAGES: Mapping[str, frozenset[Role]] = {
     "contests": ALL_ROLES,
     "deliveries": ADMINS,
     "audit": ADMINS,
-    "preferences": ADMINS,
+    "scoring": ADMINS,
 }
 """By the name of the page's folder. A page that is not listed is shown to no role."""
 

@@ -70,10 +70,10 @@ page = st.navigation(
             help="Who replayed, flagged, closed, changed a threshold, exported or erased.",
         ),
         st.Page(
-            "preferences/page.py",
+            "scoring/page.py",
             title="Scoring",
-            url_path="preferences",
-            visibility=menu("preferences"),
+            url_path="scoring",
+            visibility=menu("scoring"),
             help="What learners get points for, and the board that other weights would make.",
         ),
     ],

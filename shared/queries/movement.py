@@ -28,7 +28,7 @@ from shared.bulk import table_of
 from shared.figures import COMPLETE_PCT, exact
 from shared.models import Learner, LearnerStanding, ModuleProgress, ModuleStanding, UtcDateTime
 from shared.queries.people import Who, people, same_account
-from shared.queries.scores import achievements
+from shared.queries.scoring import achievements
 from shared.queries.spells import BEFORE_ALL, FOREVER, moment, spells
 from shared.queries.windows import Window
 from shared.scoring import DEFAULT, Rules

@@ -22,7 +22,7 @@ from dashboard.coaching import data as coaching
 from dashboard.contests import data as contests
 from dashboard.deliveries import data as deliveries
 from dashboard.learner import data as learner
-from dashboard.preferences import data as preferences
+from dashboard.scoring import data as scoring
 from dashboard.viewer import Role, Viewer, viewer
 from shared.certificates import Expiry
 from shared.coaching import Taker
@@ -208,7 +208,7 @@ WRITES: dict[str, Callable[[], None]] = {
     "take_case": lambda: coaching.take([Taker("mindtickle", "u-1", "q-1")]),
     "set_threshold": lambda: coaching.set_threshold("mindtickle/q-1", 50),
     "renew_certificate": lambda: certifications.mark_renewed(Expiry(V, "u-1", "Expert", NOON)),
-    "set_weights": lambda: preferences.save(rules_of([Weight("course", "", 100)])),
+    "set_weights": lambda: scoring.save(rules_of([Weight("course", "", 100)])),
     "export": lambda: data.note_export("learners", 12),
     "contest": lambda: contests.create(Draft("Sprint", TODAY, TODAY, "UTC")),
 }

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard.base import filters, pieces, store
-from dashboard.preferences import data, view
+from dashboard.scoring import data, view
 from shared.queries.movement import Board
 from shared.scoring import WeightsRefused, rules_of
 

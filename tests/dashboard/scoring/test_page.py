@@ -20,7 +20,7 @@ def test_a_weight_shows_the_board_that_it_would_make_and_changes_nothing(
     open_page: Open, send: Send, store: Engine
 ) -> None:
     completes(send, "u-2")
-    page = open_page("preferences")
+    page = open_page("scoring")
     assert rows(page, "rank_today")[0]["learner"] == "dana@acme.example"
     page.number_input(key="points_course_").set_value(100).run()
     top = rows(page, "rank_today")[0]
@@ -30,7 +30,7 @@ def test_a_weight_shows_the_board_that_it_would_make_and_changes_nothing(
 
 
 def test_saved_weights_are_in_the_audit_log(open_page: Open, store: Engine) -> None:
-    page = open_page("preferences")
+    page = open_page("scoring")
     page.number_input(key="points_progress_").set_value(2).run()
     page.button[-1].click().run()
     assert not page.exception
@@ -40,7 +40,7 @@ def test_saved_weights_are_in_the_audit_log(open_page: Open, store: Engine) -> N
 
 
 def test_an_event_type_that_never_came_can_have_a_weight(open_page: Open, store: Engine) -> None:
-    page = open_page("preferences")
+    page = open_page("scoring")
     page.text_input(key="other_type").input("deal.won").run()
     page.number_input(key="points_event_deal.won").set_value(50).run()
     page.button[-1].click().run()
@@ -51,7 +51,7 @@ def test_an_event_type_that_never_came_can_have_a_weight(open_page: Open, store:
 def test_a_weight_that_makes_no_sense_is_refused_and_stays_in_its_field(
     open_page: Open, store: Engine, typed: float, problem: str
 ) -> None:
-    page = open_page("preferences")
+    page = open_page("scoring")
     page.number_input(key="points_quiz_").set_value(typed).run()
     assert problem in page.error[0].value
     assert page.number_input(key="points_quiz_").value == typed

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from receiver.readmodels.projections import project
 from shared.facts import Acted, Attempted, Completed, Fact, Identified, Progressed, Provisioned
 from shared.models import AuditLog, ScoreWeight
-from shared.queries import leaderboard, scores
+from shared.queries import leaderboard, scoring
 from shared.queries.movement import Board
 from shared.queries.people import Who
 from shared.queries.windows import Window
@@ -126,7 +126,7 @@ def test_each_row_of_an_explained_score_names_what_when_and_by_which_delivery(
         )
     fold(store, [tried("c", 90, 1)])
     with store.connect() as connection:
-        found = scores.points(connection, RULES, WEEK, DANA)
+        found = scoring.points(connection, RULES, WEEK, DANA)
     told = [(one.kind, one.what, one.points, one.delivery_id) for one in found]
     assert told == [
         ("module", "Discovery", 20, 1),
@@ -139,11 +139,11 @@ def test_each_row_of_an_explained_score_names_what_when_and_by_which_delivery(
 
 def test_weights_are_set_together_and_the_audit_log_has_both(store: Engine) -> None:
     with store.begin() as connection:
-        assert scores.rules(connection) == DEFAULT
-        scores.set_rules(connection, "ada@x.com", RULES)
-        assert scores.rules(connection) == RULES
-        scores.set_rules(connection, "ada@x.com", rules_of([Weight("course", "", 5)]))
-        scores.set_rules(connection, "ada@x.com", rules_of([Weight("course", "", 5)]))
+        assert scoring.rules(connection) == DEFAULT
+        scoring.set_rules(connection, "ada@x.com", RULES)
+        assert scoring.rules(connection) == RULES
+        scoring.set_rules(connection, "ada@x.com", rules_of([Weight("course", "", 5)]))
+        scoring.set_rules(connection, "ada@x.com", rules_of([Weight("course", "", 5)]))
     assert [one.kind for one in stores.rows(store, ScoreWeight)] == ["course"]
     first, second = stores.rows(store, AuditLog)
     assert (first.actor, first.action) == ("ada@x.com", "set_weights")
@@ -261,7 +261,7 @@ def test_a_score_is_what_the_reference_says_and_its_explanation_adds_up(
             since, until, before, before_until = window
             assert row.score == within(found, since, until)
             assert row.score_before == (within(found, before, before_until) if before else 0)
-            explained = scores.points(connection, rules, window, row.person)
+            explained = scoring.points(connection, rules, window, row.person)
             assert round(sum(one.points for one in explained), 6) == row.score
         shown = {row.person for row in rows}
         for user in ("u-1", "u-2"):

@@ -6,7 +6,7 @@ import pandas as pd
 
 from dashboard.base.people import known_as
 from dashboard.base.store import actor, framed, query, query_seldom, settings, write
-from shared.queries import leaderboard, scores
+from shared.queries import leaderboard, scoring
 from shared.queries.movement import Board
 from shared.scoring import Rules
 
@@ -16,12 +16,12 @@ SHOWN = 20
 
 def rules() -> Rules:
     """The company's rules."""
-    return query(scores.rules, settings().coaching_threshold_pct)
+    return query(scoring.rules, settings().coaching_threshold_pct)
 
 
 def event_types() -> list[str]:
     """The event types that can score, and those that do."""
-    seen = query_seldom(scores.event_types)
+    seen = query_seldom(scoring.event_types)
     return sorted({*seen, *rules().events()})
 
 
@@ -53,4 +53,4 @@ def preview(board: Board, new: Rules) -> pd.DataFrame:
 def save(new: Rules) -> None:
     """Store new weights. Raises `access.Refused` unless the viewer may."""
     with write("set_weights") as connection:
-        scores.set_rules(connection, actor(), new)
+        scoring.set_rules(connection, actor(), new)

@@ -1,1 +1,0 @@
-"""Preferences of the company: how it scores."""

@@ -1,0 +1,1 @@
+"""How the company scores: points for progress, completions, quizzes and events."""
