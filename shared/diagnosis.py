@@ -199,7 +199,8 @@ def _fixed(evidence: Evidence) -> Iterator[Finding]:
             Severity.NOTE,
             "The cause is fixed",
             f"{number_of(evidence.replayed.events, 'event')} replayed, none is open.",
-            "Wait for the next delivery. It stops the countdown.",
+            "Wait for the next delivery."
+            + (" It stops the countdown." if evidence.suspension else ""),
             "Nothing, if the next delivery is accepted.",
             max(evidence.failures, key=lambda one: evidence.failures[one].last, default=None),
         )

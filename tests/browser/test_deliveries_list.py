@@ -1,6 +1,7 @@
 """The list of deliveries, by mouse."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 from playwright.sync_api import FloatRect, Locator, Page, expect
@@ -45,8 +46,9 @@ def test_a_brush_over_the_timeline_limits_the_list_and_a_row_opens_its_delivery(
 ) -> None:
     with Receiver(browsed_store, tmp_path) as receiver:
         assert receiver.deliver("module.progress", playing.progress()).status_code == 200
-        refused = receiver.post(b"{}", {"x-mt-event-id": "evt-of-nobody"})
-        assert refused.status_code == 401
+        body = playing.body_of("module.progress", playing.progress())
+        headers = playing.signed(body, datetime.now(UTC), "evt-refused", "another-secret")
+        assert receiver.post(body, headers).status_code == 403
         page.goto(f"{dashboard}/deliveries?view=deliveries")
         expect(page.locator(TABLE)).to_be_visible()
 
@@ -57,8 +59,8 @@ def test_a_brush_over_the_timeline_limits_the_list_and_a_row_opens_its_delivery(
 
         row = place(page.locator(TABLE))
         page.mouse.click(row["x"] + 35, row["y"] + 52)
-        expect(page.get_by_text("No credentials, answered 401")).to_be_visible()
+        expect(page.get_by_text("Wrong signature, answered 403")).to_be_visible()
         expect(page).to_have_url(re.compile("delivery=2"))
         page.keyboard.press("Escape")
-        expect(page.get_by_text("No credentials, answered 401")).not_to_be_visible()
+        expect(page.get_by_text("Wrong signature, answered 403")).not_to_be_visible()
         expect(page).not_to_have_url(re.compile("delivery="))

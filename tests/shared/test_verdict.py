@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared.diagnosis import Evidence, Failing, Failures, Replayed
+from shared.diagnosis import Evidence, Failing, Failures, Replayed, by_first_loss
 from shared.outages import Outage
 from shared.outcomes import Outcome
 from shared.retries import Forecast, Silence, suspension
@@ -198,3 +198,22 @@ def test_silence_is_quiet() -> None:
     level, said = judged(HEALTHY._replace(silence=Silence(NOW - 5 * HOUR, 40.2)))
     assert level is Level.QUIET
     assert "no deliveries from MindTickle for 5 h; about 40 are usual" in said
+
+
+def test_causes_are_in_the_order_of_their_first_loss_then_of_their_open_events() -> None:
+    def cause(open_events: int, loss: timedelta | None) -> Failures:
+        at = None if loss is None else NOW + loss
+        return Failures(open_events, open_events, NOW, NOW, None, open_events, at)
+
+    causes = {
+        Outcome.UNREADABLE: cause(500, None),
+        Outcome.TOO_LARGE: cause(2, HOUR),
+        Outcome.BAD_SIGNATURE: cause(9, HOUR),
+        Outcome.STALE_TIMESTAMP: cause(1, MINUTE),
+    }
+    assert [outcome for outcome, _ in sorted(causes.items(), key=by_first_loss)] == [
+        Outcome.STALE_TIMESTAMP,
+        Outcome.BAD_SIGNATURE,
+        Outcome.TOO_LARGE,
+        Outcome.UNREADABLE,
+    ]

@@ -114,6 +114,29 @@ def test_after_an_outage_the_page_says_how_many_events_arrived(
     assert "1 arrived by retry and 0 by replay; 0 refused since then are still open" in captions
 
 
+def test_after_an_outage_as_long_as_the_vendor_tolerates_all_parts_say_suspended(
+    open_page: Open, store: Engine
+) -> None:
+    now = datetime.now(UTC)
+    began, ended = now - timedelta(hours=29), now - timedelta(hours=1)
+    runs = [
+        {"receiver": "a", "started_at": began - timedelta(hours=1), "seen_at": began},
+        {"receiver": "b", "started_at": ended, "seen_at": now},
+    ]
+    tables.add(store, Heartbeat, runs)
+    tables.deliveries(store, {"received_at": began - timedelta(minutes=5)})
+    page = open_page("deliveries", span="7d")
+    verdict = said(page.error[0].value)
+    assert verdict.startswith("MindTickle has probably suspended the webhook. No receiver was up")
+    assert "re-activate the webhook" in verdict
+    (ledger,) = [one.value for one in page.caption if "No receiver was up" in one.value]
+    assert "for 28 h" in ledger
+    assert "MindTickle has probably suspended the webhook." in ledger
+    assert page.expander[0].label == "MindTickle has probably suspended the webhook"
+    shown = [*page.error, *page.warning, *page.caption, *page.markdown]
+    assert not any("no suspension" in one.value for one in shown)
+
+
 @pytest.mark.usefixtures("company")
 def test_a_failed_delivery_is_listed_with_its_reason(open_page: Open, send: Send) -> None:
     refuse(send, 1)
