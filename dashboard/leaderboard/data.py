@@ -13,15 +13,17 @@ from dashboard.base.outages import down_since
 from dashboard.base.paging import WHOLE, Part
 from dashboard.base.people import known_as, smallest_group, with_people
 from dashboard.base.percent import columns
-from dashboard.base.store import Version, framed, kept, kept_a_moment, query, read
+from dashboard.base.store import Version, framed, kept, kept_a_moment, query, read, settings
 from shared.diagnosis import SELDOM
 from shared.outages import Outage
-from shared.queries import AnyRow, catalog, deliveries, leaderboard, learner, missing
+from shared.queries import AnyRow, catalog, deliveries, leaderboard, learner, missing, scores
 from shared.queries.missing import Toll
 from shared.queries.movement import Board
 from shared.queries.people import Who
+from shared.queries.scores import Points
 from shared.queries.vendors import vendor_facts
 from shared.queries.windows import Window, week_begins
+from shared.scoring import DEFAULT
 from shared.vendors import VendorFacts
 
 FIRST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -165,6 +167,8 @@ class Headline(NamedTuple):
 
 
 def headline(board: Board) -> Headline:
+    """By the progress gained, whatever the metric of the board below is."""
+    board = board._replace(rules=DEFAULT)
     call = next(iter(close_calls(board)), None)
     slipped = query(leaderboard.slipped, "gained", board, smallest_group())
     return Headline(_leader(board), slipped, call)
@@ -276,6 +280,8 @@ class Explained(NamedTuple):
     modules: pd.DataFrame
     """module_id, module_name, gained, completed, pct_before, pct, time (hours)."""
     events: list[ProgressEvent]
+    points: Sequence[Points]
+    """How a score comes about; empty for other metrics."""
     call: Call | None
 
 
@@ -294,6 +300,7 @@ def explained(version: Version, metric: str, board: Board, key: str, zone: str) 
             _near(connection, metric, board, person),
             _modules(connection, board, person),
             _events(connection, board, person, zone),
+            _points(connection, metric, board, person),
             next(iter(_calls(calls)), None),
         )
 
@@ -335,6 +342,18 @@ def _progress_event(row: learner.EventRow, vendor: VendorFacts | None, zone: str
     at = row.occurred_at.astimezone(ZoneInfo(zone))
     said = vendor and vendor.progress and vendor.progress.read(row.payload)
     return ProgressEvent(at, row.vendor, row.delivery_id, *(said or ()))
+
+
+def _points(connection: Connection, metric: str, board: Board, person: str) -> Sequence[Points]:
+    if metric != "score":
+        return ()
+    vendor, module_id = board.who.vendor, board.module
+    return scores.points(connection, board.rules, board.window, person, vendor, module_id)
+
+
+def by_score(board: Board) -> Board:
+    """The board by the rules of the company."""
+    return board._replace(rules=query(scores.rules, settings().coaching_threshold_pct))
 
 
 def _placed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -72,15 +72,19 @@ def modules() -> None:
         view.modules(frame)
 
 
-head()
+top = st.container()
 with pieces.row():
     kind = filters.switch("Board", "board", view.BOARDS, "learners")
     by = filters.switch("Metric", "metric", view.METRICS, "gained") if kind != "modules" else ""
+    if by == "score":
+        board = data.by_score(board)
     if kind == "learners":
         words = view.find()
         view.jumps(by, board)
     elif kind == "teams":
         board = board._replace(credit=view.credit())
+with top:
+    head()
 if kind == "learners":
     learners(by, words)
 elif kind == "teams":

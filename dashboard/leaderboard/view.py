@@ -1,8 +1,9 @@
 """The pieces of the leaderboard."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import streamlit as st
@@ -16,6 +17,7 @@ from dashboard.base.windows import viewer_zone
 from dashboard.leaderboard import charts, data
 from shared.queries.missing import Toll
 from shared.queries.movement import Board, Credit
+from shared.queries.scores import Points
 from shared.queries.windows import Window
 from shared.wording import number_of
 
@@ -24,9 +26,11 @@ METRICS = {
     "completed": "Modules completed",
     "average": "Average progress",
     "time": "Time spent",
+    "score": "Score",
 }
 BOARDS = {"learners": "Learners", "teams": "Teams", "modules": "Modules"}
-UNITS = {"gained": "%,.0f pts", "completed": "%,d", "average": FORMAT, "time": "%,.1f h"}
+UNITS = {"gained": "%,.0f pts", "completed": "%,d", "average": FORMAT, "time": "%,.1f h",
+         "score": "%,.0f pts"}  # fmt: skip
 """How a metric is written, in the formats of a column."""
 ROW_PX = 35
 TALL_PX = 577
@@ -45,7 +49,7 @@ def amount(metric: str, value: float) -> str:
     if metric == "average":
         return percent(value)
     shown = number(value)
-    noun = {"gained": "point", "completed": "module", "time": "hour"}[metric]
+    noun = {"gained": "point", "completed": "module", "time": "hour", "score": "point"}[metric]
     return f"{shown} {noun}" if shown == "1" else f"{shown} {noun}s"
 
 
@@ -185,6 +189,7 @@ def in_full(metric: str, compared: str) -> Mapping[str, Any]:
         "completed": number("Modules completed"),
         "average": number("Average progress (%)"),
         "time": number("Time spent (hours)"),
+        **({"score": number("Score (points)")} if metric == "score" else {}),
     }
     return {
         "rank": number(f"Rank by {METRICS[metric]}"),
@@ -371,8 +376,11 @@ def _dialog(
     else:
         st.markdown(_standing(shown, metric, over=board.window.until is not None))
         _near(shown.near, metric, compared=board.window.before is not None)
-        _modules(shown.modules)
-        _events(shown.events)
+        if metric == "score":
+            _points(shown.points)
+        else:
+            _modules(shown.modules)
+            _events(shown.events)
     st.page_link(
         people.PAGE,
         label="Everything about this learner",
@@ -445,23 +453,44 @@ def _modules(frame: pd.DataFrame) -> None:
 
 
 def _events(shown: list[data.ProgressEvent]) -> None:
-    linked = access.may("deliveries")
-    opens = "; each opens its delivery" if linked else ""
+    opens = "; each opens its delivery" if access.may("deliveries") else ""
     st.caption(f"The events behind it, the latest first{opens}")
     if not shown:
         st.info("The events of this period are no longer kept.")
     for one in shown:
-        _event(one, linked=linked)
+        what = f"{plain(one.module or 'unknown')}: {percent(one.pct)}"
+        _event(f"{one.at:%-d %b, %H:%M} · {what}", one.delivery_id)
     if len(shown) == data.EVENTS_SHOWN:
         st.caption(f"Only the latest {data.EVENTS_SHOWN} are shown.")
 
 
-def _event(one: data.ProgressEvent, *, linked: bool) -> None:
-    said = f"{one.at:%-d %b, %H:%M} · {plain(one.module or 'unknown')}: {percent(one.pct)}"
-    if not linked:
+SCORED = {
+    "progress": "Progress",
+    "module": "Module completed",
+    "course": "Course completed",
+    "quiz": "Quiz passed",
+    "first_try": "Quiz passed at the first try",
+    "event": "Event",
+}
+
+
+def _points(shown: Sequence[Points]) -> None:
+    opens = "; each opens its delivery" if access.may("deliveries") else ""
+    st.caption(f"The points, one by one, the latest first{opens}")
+    for one in shown[: data.EVENTS_SHOWN]:
+        what = f"{SCORED[one.kind]} · {plain(one.what)}: {amount('score', one.points)}"
+        at = one.at.astimezone(ZoneInfo(viewer_zone()))
+        _event(f"{at:%-d %b, %H:%M} · {what}", one.delivery_id)
+    if older := shown[data.EVENTS_SHOWN :]:
+        points = sum(one.points for one in older)
+        st.caption(f"{amount('score', points)} of older events are not listed.")
+
+
+def _event(said: str, delivery_id: int | None) -> None:
+    if not access.may("deliveries"):
         st.caption(said)
-    elif one.delivery_id is None:
+    elif delivery_id is None:
         st.caption(f"{said} (its delivery was deleted by age)")
     else:
-        at = {"delivery": str(one.delivery_id)}
+        at = {"delivery": str(delivery_id)}
         st.page_link("deliveries/page.py", label=said, query_params=at, icon="")

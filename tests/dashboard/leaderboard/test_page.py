@@ -13,9 +13,13 @@ from dashboard import viewer as dashboard_viewer
 from dashboard.base import pieces
 from dashboard.base.pieces import NO_LINK, plain
 from dashboard.viewer import Role, Viewer
+from receiver.vendors import note_vendors
 from shared.bulk import table_of
 from shared.models import Heartbeat
 from shared.queries.leaderboard import TEAM_RULES
+from shared.queries.scores import set_rules
+from shared.scoring import Weight, rules_of
+from shared.settings import ReceiverSettings
 from tests import playing
 from tests.dashboard.conftest import Open, Send, provision
 from tests.shared import tables
@@ -28,7 +32,11 @@ def said(page: AppTest) -> str:
     return " ".join(one.value for one in page.markdown).replace("\\", "").replace(NO_LINK, "")
 
 
-def test_an_empty_store_shows_the_address_to_register_and_a_signed_curl(open_page: Open) -> None:
+def test_an_empty_store_shows_the_address_to_register_and_a_signed_curl(
+    open_page: Open, store: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINDTICKLE_WEBHOOK_SECRET", playing.SECRET)
+    note_vendors(store, ReceiverSettings.load())  # as a receiver does when it starts
     page = open_page()
     address, curl = (block.value for block in page.code)
     assert address == "http://127.0.0.1:8000/webhooks/mindtickle"
@@ -324,6 +332,26 @@ def test_points_stay_with_the_team_or_move_with_the_learner_as_chosen(
         totals[credit] = dict(zip(board["team_id"], board["total"], strict=True))
         assert TEAM_RULES[credit] in [one.value for one in page.caption]
     assert totals == {"then": {"west": 150, "east": 60}, "today": {"west": 60, "east": 150}}
+
+
+@pytest.mark.usefixtures("company")
+def test_a_score_counts_completions_and_is_explained_one_by_one(
+    open_page: Open, send: Send, store: Engine
+) -> None:
+    with store.begin() as connection:
+        weights = [Weight("progress", "", 1), Weight("course", "", 200)]
+        set_rules(connection, "ada", rules_of(weights))
+    completed = {"userId": "u-2", "courseId": "c-1", "courseName": "Onboarding"}
+    send("course.completed", completed, days_ago=0.01)
+    page = open_page(metric="score", learner="mindtickle/u-2")
+    board = page.dataframe[0].value
+    assert board[["learner", "score"]].values.tolist() == [[INES, 260], [DANA, 90], [PAUL, 60]]
+    assert f"**{INES}**: **1st** with **260 points**" in said(page)
+    links = [link.label.replace("\\", "").partition(" · ")[2] for link in page.get("page_link")]
+    assert links[:2] == [
+        "Course completed · Onboarding: 200 points",
+        "Progress · Discovery calls: 60 points",
+    ]
 
 
 @pytest.fixture
