@@ -16,7 +16,7 @@ from shared.audit import note
 from shared.bulk import table_of
 from shared.models import Contest, ContestResult, ContestTeam, Event, Learner
 from shared.queries import contests as read
-from shared.queries.leaderboard import METRICS
+from shared.queries.leaderboard import METRICS as ALL_METRICS
 from shared.queries.windows import Window, midnight
 
 GRACE = timedelta(hours=8)
@@ -25,6 +25,8 @@ LONGEST_NAME = 80
 LONGEST_DAYS = 366
 FARTHEST = timedelta(days=366)
 BOARDS = ("learners", "teams")
+METRICS = tuple(metric for metric in ALL_METRICS if metric != "score")
+"""Not the score: an admin can change its weights while a contest runs."""
 DAY = timedelta(days=1)
 
 contest = table_of(Contest)

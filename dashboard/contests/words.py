@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from dashboard.contests.data import ContestRow, Status
 from shared.contests import GRACE, stored_from
-from shared.queries.leaderboard import METRICS as KEYS
+from shared.contests import METRICS as KEYS
 
 _KNOWN = {
     "gained": "Progress gained",
