@@ -19,7 +19,7 @@ from tests.running import environment
 from tests.stores import count
 
 MILLION, TARGET_SEC = 1_000_000, 60
-HELD, BATCH = 20_000, 500
+QUARANTINED, BATCH = 20_000, 500
 """As many as the quarantine of a vendor holds by default."""
 
 
@@ -36,7 +36,9 @@ def measure(stores: Stores, events: int) -> str:
             _hold(store)
             took = _command(store, "replay", "--vendor", "mindtickle")
             _check(store)
-        rows.append((f"`replay`, {name}", f"{HELD:,}", f"{took:.1f}", f"{HELD / took:,.0f}"))
+        rows.append(
+            (f"`replay`, {name}", f"{QUARANTINED:,}", f"{took:.1f}", f"{QUARANTINED / took:,.0f}")
+        )
     head = ("the whole command", "events", "seconds", "events a second")
     return f"{report.table(head, rows)}\n\n" + "\n".join(targets)
 
@@ -57,8 +59,8 @@ def _command(store: str, *arguments: str) -> float:
 def _hold(store: str) -> None:
     """Fill the quarantine: a receiver that does not know the secret yet refuses everything."""
     engine = open_engine(store)
-    refused = [_refused(*one) for one in deliveries(HELD, "held")]
-    for first in range(0, HELD, BATCH):
+    refused = [_refused(*one) for one in deliveries(QUARANTINED, "held")]
+    for first in range(0, QUARANTINED, BATCH):
         with engine.connect().execution_options(immediate=True) as connection, connection.begin():
             write_batch(connection, refused[first : first + BATCH])
     engine.dispose()
@@ -74,5 +76,5 @@ def _check(store: str) -> None:
     engine = open_engine(store)
     taken = count(engine, Event)
     engine.dispose()
-    if taken != HELD:
-        sys.exit(f"Only {taken:,} of {HELD:,} held deliveries became an event.")
+    if taken != QUARANTINED:
+        sys.exit(f"Only {taken:,} of {QUARANTINED:,} quarantined deliveries became an event.")
