@@ -21,6 +21,7 @@ from receiver.readmodels import standings
 from receiver.readmodels.projections import refold
 from receiver.readmodels.standings import SLOT_MINUTES
 from receiver.store import DELIVERY, EVENT
+from receiver.vendors.base import KeptEvent
 from receiver.vendors.mindtickle import SLUG, kept_facts
 from shared.bulk import Row, table_of
 from shared.database import open_engine
@@ -300,7 +301,8 @@ def _telling(taken: Iterable[tuple[int, Arrived]]) -> Iterable[Told]:
 
 
 def _facts(told: Told) -> Sequence[Any]:
-    return kept_facts(told.key, told.type, datetime.fromtimestamp(told.at, UTC), told.body)
+    at = datetime.fromtimestamp(told.at, UTC)
+    return kept_facts(KeptEvent(told.key, told.type, at, at, told.body))
 
 
 def _event_row(delivery_id: int, arrived: Arrived) -> Row:
