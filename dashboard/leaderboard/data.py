@@ -16,11 +16,11 @@ from dashboard.base.percent import columns
 from dashboard.base.store import Version, framed, kept, kept_a_moment, query, read, settings
 from shared.diagnosis import SELDOM
 from shared.outages import Outage
-from shared.queries import AnyRow, catalog, deliveries, leaderboard, learner, missing, scores
+from shared.queries import AnyRow, catalog, deliveries, leaderboard, learner, missing, scoring
 from shared.queries.missing import Toll
 from shared.queries.movement import Board
 from shared.queries.people import Who
-from shared.queries.scores import Points
+from shared.queries.scoring import Points
 from shared.queries.vendors import vendor_facts
 from shared.queries.windows import Window, week_begins
 from shared.scoring import DEFAULT
@@ -348,12 +348,12 @@ def _points(connection: Connection, metric: str, board: Board, person: str) -> S
     if metric != "score":
         return ()
     vendor, module_id = board.who.vendor, board.module
-    return scores.points(connection, board.rules, board.window, person, vendor, module_id)
+    return scoring.points(connection, board.rules, board.window, person, vendor, module_id)
 
 
 def by_score(board: Board) -> Board:
     """The board by the rules of the company."""
-    return board._replace(rules=query(scores.rules, settings().coaching_threshold_pct))
+    return board._replace(rules=query(scoring.rules, settings().coaching_threshold_pct))
 
 
 def _placed(frame: pd.DataFrame) -> pd.DataFrame:

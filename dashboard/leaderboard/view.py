@@ -17,7 +17,7 @@ from dashboard.base.windows import viewer_zone
 from dashboard.leaderboard import charts, data
 from shared.queries.missing import Toll
 from shared.queries.movement import Board, Credit
-from shared.queries.scores import Points
+from shared.queries.scoring import Points
 from shared.queries.windows import Window
 from shared.wording import number_of
 
