@@ -203,14 +203,15 @@ def test_an_action_is_refused_to_other_roles(ask: Ask, action: str, role: Role) 
     assert isinstance(answer, access.Refused) is (role not in access.ACTIONS[action])
 
 
-REFUSED = Missing(V, "e-1", "e-1", None, "bad_signature", None, 1, NOON, NOON, True, 1)
+MISSING = Missing(V, "e-1", "e-1", "module.progress", "bad_signature", None, 1, NOON, NOON, True, 1)
+
 WRITES: dict[str, Callable[[], None]] = {
     "replay": lambda: deliveries.ask_for_replay("mindtickle", None, dry_run=False),
-    "dismiss": lambda: deliveries.dismiss([REFUSED]),
     "coach": lambda: coaching.flag([Taker("mindtickle", "u-1", "q-1")], None, None, None),
     "take_case": lambda: coaching.take([Taker("mindtickle", "u-1", "q-1")]),
     "set_threshold": lambda: coaching.set_threshold("mindtickle/q-1", 50),
     "renew_certificate": lambda: certifications.mark_renewed(Expiry(V, "u-1", "Expert", NOON)),
+    "dismiss": lambda: deliveries.dismiss([MISSING]),
     "set_weights": lambda: scoring.save(rules_of([Weight("course", "", 100)])),
     "export": lambda: data.note_export("learners", 12),
     "contest": lambda: contests.create(Draft("Sprint", TODAY, TODAY, "UTC")),
