@@ -120,7 +120,8 @@ def figures_of(accounts: list[Any], facts: list[Progressed], board: Board, metri
     return *moved_and_value(mine, since, until, metric), *compared
 
 
-NOTHING = {"gained": 0, "completed": 0, "time": 0, "average": None}
+NOTHING = {"gained": 0, "score": 0, "completed": 0, "time": 0, "average": None}
+"""Without rules of its own a company has the score that the progress gained is."""
 
 
 def moved_and_value(
@@ -135,6 +136,7 @@ def moved_and_value(
         )
     measure = {
         "gained": lambda rows: sum(pct for pct, _ in rows),
+        "score": lambda rows: sum(pct for pct, _ in rows),
         "completed": lambda rows: sum(pct == 100 for pct, _ in rows),
         "time": lambda rows: sum(seconds for _, seconds in rows),
     }[metric]
