@@ -1,4 +1,4 @@
-"""How many deliveries a second are taken in, beside the textbook and beside doing nothing."""
+"""How many deliveries a second are accepted, beside the textbook and beside doing nothing."""
 
 import subprocess
 import sys
@@ -100,7 +100,7 @@ def _section(stores: Stores, folder: Path, files: tuple[Path, Path], kind: str) 
                     f"{program.name}: {seen.rate:,.0f} a second, p99 {seen.p99:.0f} ms"
                 )
     middle = {key: Round(*map(median, zip(*seen, strict=True))) for key, seen in found.items()}
-    return _told(kind, middle)
+    return _report(kind, middle)
 
 
 def _round(
@@ -139,7 +139,7 @@ def _check(store: str, program: Program, answered: int, under_way: int) -> None:
         sys.exit(f"{program.name}: {answered:,} answers, but {stored:,} events in the store.")
 
 
-def _told(kind: str, middle: dict[tuple[str, int], Round]) -> str:
+def _report(kind: str, middle: dict[tuple[str, int], Round]) -> str:
     rows = [
         (
             f"{name}, {connections} connections",

@@ -43,8 +43,8 @@ def sending(url: str, requests: Path, connections: int, seconds: int) -> subproc
 
 def seen(process: subprocess.Popen[str]) -> Seen:
     """What it saw, once it is through."""
-    told, _ = process.communicate()
-    found = json.loads(told.splitlines()[-1])
+    output, _ = process.communicate()
+    found = json.loads(output.splitlines()[-1])
     rate = 1e6 * found["requests"] / found.pop("microseconds")
     return Seen(rate=rate, **found)
 

@@ -21,7 +21,7 @@ MILLION = 1_000_000
 CONNECTIONS, EVERY_SEC, REST_SEC = 128, 2.0, 30
 ALL_DAY = 86_400
 LIMIT_MB, FLAT = 150, 1.1
-TAKEN = 'repboard_deliveries_total{outcome="accepted",vendor="mindtickle"}'
+ACCEPTED = 'repboard_deliveries_total{outcome="accepted",vendor="mindtickle"}'
 
 
 class Sample(NamedTuple):
@@ -44,7 +44,7 @@ def measure(stores: Stores, events: int) -> str:
                 process.send_signal(signal.SIGINT)
                 rate = seen(process).rate
             time.sleep(REST_SEC)
-    return _told(samples, rate)
+    return _report(samples, rate)
 
 
 def _wait(samples: list[Sample]) -> None:
@@ -61,7 +61,7 @@ def _watched(receiver: Receiver) -> Iterator[list[Sample]]:
 
     def watch() -> None:
         while not over.wait(EVERY_SEC):
-            samples.append(Sample(receiver.metric(TAKEN), process.memory_info().rss / 1e6))
+            samples.append(Sample(receiver.metric(ACCEPTED), process.memory_info().rss / 1e6))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -72,10 +72,10 @@ def _watched(receiver: Receiver) -> Iterator[list[Sample]]:
         watcher.join()
 
 
-def _told(samples: list[Sample], rate: float) -> str:
-    taken = samples[-1].events
+def _report(samples: list[Sample], rate: float) -> str:
+    accepted = samples[-1].events
     parts = [
-        median(one.megabytes for one in samples if tenth < 10 * one.events / taken <= tenth + 1)
+        median(one.megabytes for one in samples if tenth < 10 * one.events / accepted <= tenth + 1)
         for tenth in (1, 5, 9)
     ]
     peak = max(one.megabytes for one in samples)
@@ -86,7 +86,7 @@ def _told(samples: list[Sample], rate: float) -> str:
         (f"{REST_SEC} s after the last", f"{samples[-1].megabytes:.0f}"),
     ]
     return (
-        f"{taken:,.0f} unique deliveries at {CONNECTIONS} connections on SQLite, "
+        f"{accepted:,.0f} unique deliveries at {CONNECTIONS} connections on SQLite, "
         f"{rate:,.0f} a second; resident memory of the process, looked at every "
         f"{EVERY_SEC:.0f} s.\n\n{report.table(('while', 'MB'), rows)}\n\n"
         + report.holds(f"under {LIMIT_MB} MB", peak < LIMIT_MB)

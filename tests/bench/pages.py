@@ -135,8 +135,8 @@ def _textbook(url: str) -> tuple[float, float]:
     return middle_and_p95(times)
 
 
-def _board(told: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    events = pd.DataFrame([one["data"] | {"event": one["event"]} for one in told])
+def _board(bodies: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    events = pd.DataFrame([one["data"] | {"event": one.get("event")} for one in bodies])
     progress = events[events["event"] == "module.progress"]
     best = progress.groupby(["userId", "moduleId"])["progressPct"].max().reset_index()
     return best.groupby("userId")["progressPct"].sum().sort_values(ascending=False).head(200)

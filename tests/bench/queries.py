@@ -14,21 +14,28 @@ from sqlalchemy import Connection, select
 import shared.queries
 from receiver.vendors import vendor_facts
 from shared.bulk import table_of
+from shared.contests import window as window_of_contest
 from shared.models import Delivery, Learner
 from shared.outcomes import Outcome
 from shared.queries.audit import Asked
 from shared.queries.coaching import Filters, Taker
+from shared.queries.contests import contests
 from shared.queries.deliveries import Search
+from shared.queries.evidence import LATEST, MISSING
 from shared.queries.movement import Board
 from shared.queries.people import Who
 from shared.queries.windows import first_hour, week_begins, window_of
-from shared.scoring import KINDS, Weight, rules_of
+from shared.scoring import DEFAULT, KINDS, Weight, rules_of
 from shared.settings import ReceiverSettings
+from tests.bench.seed import ACTIVITIES
 
 VENDOR, ZONE = "mindtickle", "Europe/Berlin"
-WRITES = ("ask_for_replay", "set_rules")
+WRITES = ("ask_for_replay", "dismiss", "set_rules")
 PERSON = "learner.00000@acme.example"
-RULES = rules_of([Weight(kind, "", 1) for kind in KINDS if kind != "event"])
+RULES = rules_of(
+    [Weight(kind, "", 1) for kind in KINDS if kind != "event"]
+    + [Weight("event", kind, 1) for kind in ACTIVITIES]
+)
 RUNS, WARM_UP, SLOW_SEC = 10, 2, 3.0
 
 delivery = table_of(Delivery).c
@@ -67,9 +74,10 @@ WINDOWS = {
     "quarter": ("quarter", "30d"),
     "all time": ("all", "30d"),
     "a module": ("quarter", "30d"),
+    "by score": ("quarter", "30d"),
 }
 """Windows of boards, and of deliveries."""
-WINDOWED = ("board", "window", "since", "wanted", "begin", "filters", "asked")
+WINDOWED = ("board", "window", "since", "hour", "wanted", "begin", "filters", "asked")
 
 
 def _functions() -> Iterator[Callable[..., object]]:
@@ -90,7 +98,8 @@ def _asked(
 ) -> Iterator[Question]:
     subject = function.__module__.rpartition(".")[2]
     parameters = list(inspect.signature(function).parameters.values())[1:]
-    windowed = any(parameter.name in WINDOWED for parameter in parameters)
+    fixed = given["by default"].get(subject, {})
+    windowed = any(one.name in WINDOWED and one.name not in fixed for one in parameters)
     for about, values in given.items() if windowed else [("by default", given["by default"])]:
         own = {**values, **values.get(subject, {})}
         needed = {
@@ -111,7 +120,9 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
     settings = ReceiverSettings.load()
     facts = vendor_facts(settings)[VENDOR]
     window = window_of(board_window, now, ZONE)
-    board = Board(Who(), window, (VENDOR, "m-07") if about == "a module" else None)
+    module, by_score = (VENDOR, "m-07") if about == "a module" else None, about == "by score"
+    board = Board(Who(), window, module, rules=RULES if by_score else DEFAULT)
+    contest = next(one for one in contests(connection, None) if one.stored_at)
     refused = connection.execute(
         select(delivery.id, delivery.event_key)
         .where(delivery.outcome == Outcome.BAD_SIGNATURE)
@@ -120,17 +131,20 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
     assert refused is not None
     since = first_hour(span, now)
     return {
-        "metric": "gained",
+        "metric": "score" if by_score else "gained",
         "board": board,
         "rules": RULES,
         "window": window,
         "who": board.who,
         "person": PERSON,
+        "address": PERSON,
         "persons": _on_the_board(connection),
         "begins": week_begins(now.date(), ZONE),
         "user_id": "u-00000",
+        "key": f"{VENDOR}/u-00000",
         "now": now,
         "since": since,
+        "hour": since,
         "vendor": VENDOR,
         "wanted": Search(since, failed=about == "by default"),
         "delivery_id": refused.id,
@@ -146,6 +160,7 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
         "today": now.date(),
         "taker": Taker(VENDOR, "u-00000", "q-07"),
         "takers": [Taker(VENDOR, f"u-{number:05}", "q-07") for number in range(500)],
+        "coaches": True,
         "case_id": 1,
         "case_ids": range(1, 100),
         "of": (VENDOR, "q-07"),
@@ -153,8 +168,14 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
         "threshold_pct": 80.0,
         "words": "learner.001",
         "asked": Asked(window),
+        "row": contest,
+        "contest_id": contest.id,
+        "teams": None,
+        "ended_before": now.date(),
+        "contests": {"window": window_of_contest(contest)},
         "deliveries": {"vendor": None},
         "evidence": {"vendor": facts},
+        "failures": {"limit": MISSING, "look_at": LATEST},
     }
 
 

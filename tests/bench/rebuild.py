@@ -33,7 +33,7 @@ def measure(stores: Stores, events: int) -> str:
         words = f"a rebuild at the pace of a million events in {TARGET_SEC} s on {name}"
         targets.append(report.holds(words, took * MILLION / events < TARGET_SEC))
         with stores.fresh(kind) as store:
-            _hold(store)
+            _fill_quarantine(store)
             took = _command(store, "replay", "--vendor", "mindtickle")
             _check(store)
         rows.append(
@@ -56,10 +56,10 @@ def _command(store: str, *arguments: str) -> float:
     return took
 
 
-def _hold(store: str) -> None:
+def _fill_quarantine(store: str) -> None:
     """Fill the quarantine: a receiver that does not know the secret yet refuses everything."""
     engine = open_engine(store)
-    refused = [_refused(*one) for one in deliveries(QUARANTINED, "held")]
+    refused = [_refused(*one) for one in deliveries(QUARANTINED, "quarantined")]
     for first in range(0, QUARANTINED, BATCH):
         with engine.connect().execution_options(immediate=True) as connection, connection.begin():
             write_batch(connection, refused[first : first + BATCH])
@@ -74,7 +74,7 @@ def _refused(body: bytes, headers: dict[str, str]) -> Entry:
 
 def _check(store: str) -> None:
     engine = open_engine(store)
-    taken = count(engine, Event)
+    stored = count(engine, Event)
     engine.dispose()
-    if taken != QUARANTINED:
-        sys.exit(f"Only {taken:,} of {QUARANTINED:,} quarantined deliveries became an event.")
+    if stored != QUARANTINED:
+        sys.exit(f"Only {stored:,} of {QUARANTINED:,} quarantined deliveries became an event.")

@@ -24,7 +24,7 @@ same machine: trust the ratios.
 
 
 def say(line: str) -> None:
-    """What is going on, for whoever waits."""
+    """What is going on, for the person who waits."""
     sys.stderr.write(f"{line}\n")
 
 

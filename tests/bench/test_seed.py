@@ -1,17 +1,18 @@
 """A seeded store holds what a receiver would have stored."""
 
 from datetime import UTC, datetime
+from itertools import chain
 
 from sqlalchemy import Engine
 
 from receiver.pipeline import judge
 from receiver.readmodels.rebuild import rebuild
+from receiver.vendors import configured
 from receiver.vendors.base import Incoming
-from receiver.vendors.mindtickle import MindTickle
 from shared.models import Delivery, DeliveryHourly, Event
 from tests import playing
-from tests.bench.seed import KEPT, seed, sessions
-from tests.stores import read_models, row, rows
+from tests.bench.seed import KEPT, SETTINGS, seed, sessions
+from tests.stores import read_models, rows
 
 EVENTS = 2_000
 NOW = datetime.now(UTC)
@@ -44,13 +45,16 @@ def test_a_seeded_event_is_stored_as_a_receiver_stores_its_delivery(
     store_url: str, store: Engine
 ) -> None:
     seed(store_url, EVENTS, NOW)
-    vendor = MindTickle([playing.SECRET.encode()], playing.COMPANY, past=10**9, future=300)
-    for told in next(sessions(EVENTS, NOW)):
-        headers = playing.signed(told.body.encode(), datetime.fromtimestamp(told.at, UTC), told.key)
+    vendors = configured(SETTINGS)
+    sign = {"mindtickle": playing.signed, "standard-webhooks": playing.standard}
+    stored = {row.event_key: row for row in rows(store, Event)}
+    for seeded in chain.from_iterable(sessions(EVENTS, NOW)):
+        body, at = seeded.body.encode(), datetime.fromtimestamp(seeded.at, UTC)
+        headers = sign[seeded.vendor](body, at, seeded.key)
         sent = {name: value.encode() for name, value in headers.items()}
-        event = judge(vendor, Incoming(sent, told.body.encode(), None, NOW)).event
-        stored = row(store, Event, event_key=told.key)
+        event = judge(vendors[seeded.vendor], Incoming(sent, body, None, at)).event
         assert event is not None
-        assert [getattr(stored, name) for name in AS_PARSED] == [
+        assert stored[seeded.key].vendor == seeded.vendor
+        assert [getattr(stored[seeded.key], name) for name in AS_PARSED] == [
             getattr(event, name) for name in AS_PARSED
         ]

@@ -66,11 +66,11 @@ def create_app(url: str) -> FastAPI:
 
 
 def _event(event_id: str, body: bytes) -> WebhookEvent:
-    told: dict[str, Any] = json.loads(body)
+    content: dict[str, Any] = json.loads(body)
     return WebhookEvent(
         event_id=event_id,
-        type=told["event"],
-        user_id=told["data"]["userId"],
+        type=content["event"],
+        user_id=content["data"]["userId"],
         received_at=datetime.now(UTC),
         payload=body.decode(),
     )
