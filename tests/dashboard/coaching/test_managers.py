@@ -84,6 +84,17 @@ def test_a_manager_closes_their_own_case_with_a_reason(
     assert log(store) == [(MO, "flag"), (MO, "dismiss")]
 
 
+def test_a_manager_reads_that_a_case_was_closed(visit: Visit, ask: Ask) -> None:
+    def dismiss() -> None:
+        (case_id,) = data.flag([DANA], "ines@acme.example", None, None).new
+        data.change(case_id, 1, {"status": "dismissed", "outcome": "on leave"})
+
+    ask(claims("ada"), dismiss)
+    assert "This case was closed." in said(
+        visit("coaching", claims("paul"), item="mindtickle/u-1/q-1")
+    )
+
+
 def test_a_manager_hands_a_case_back(visit: Visit, ask: Ask, store: Engine) -> None:
     ask(claims("paul"), lambda: data.take([DANA]))
     page = visit("coaching", claims("paul"), item="mindtickle/u-1/q-1")
