@@ -45,15 +45,16 @@ def open_asked() -> None:
 
 
 def _owner(key: str, value: str | None = None) -> str | None:
-    options = sorted({*data.owners(), *([value] if value else [])})
-    return st.selectbox(
+    options = sorted({*data.can_own(), *([value] if value else [])})
+    chosen = st.selectbox(
         "Owner",
         options,
         index=options.index(value) if value else None,
         accept_new_options=True,
-        placeholder="Choose or type a name",
+        placeholder="E-mail address",
         key=f"owner_{key}",
     )
+    return chosen if chosen == value else data.owner_of(chosen)
 
 
 def _due(key: str, value: date | None = None) -> date | None:
