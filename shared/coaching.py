@@ -51,8 +51,8 @@ class Impossible(Exception):
 
 
 class Flagged(NamedTuple):
-    """The result of flagging: ids of new cases, cases that were active already, and takers who are
-    no longer low and get none."""
+    """The result of flagging: ids of new cases, cases that were there already, active or closed
+    since the latest attempt, and takers who are no longer low and get none."""
 
     new: Sequence[int]
     already: Sequence[Case]
@@ -85,7 +85,8 @@ def flag(
     notes: str | None = None,
     rule: CoachingRule = "either",
 ) -> Flagged:
-    """Open a case for each taker who is low and has none that is active."""
+    """Open a case for each taker who is low and has none that is active. A latest attempt that a
+    closed case has answered opens no new round: that case is returned."""
     hold_write_lock(connection)  # no learner is erased between this look and their case
     new: list[int] = []
     already: list[Case] = []
@@ -94,11 +95,19 @@ def flag(
         found = standing_of(connection, taker, default_pct, rule)
         if found is None or not found.low:
             passed.append(taker)
+        elif answered := _answered(_latest(connection, taker), found):
+            already.append(answered)
         elif case_id := _open(connection, actor, found, owner, due, notes):
             new.append(case_id)
         else:
             already += filter(None, [_latest(connection, taker)])
     return Flagged(new, already, passed)
+
+
+def _answered(latest: Case | None, found: Standing) -> Case | None:
+    """The latest case, if it was closed since the latest attempt."""
+    closed_at = latest.closed_at if latest else None
+    return latest if closed_at and found.submitted_at <= closed_at else None
 
 
 def _open(
@@ -178,6 +187,8 @@ def _take(connection: Connection, actor: str, found: Standing | None, due: date)
     case = _latest(connection, Taker(found.vendor, found.user_id, found.quiz_id))
     if case is not None and case.status not in CLOSED:
         return _take_over(connection, actor, case, due)
+    if found.low and _answered(case, found):
+        raise Impossible("This case was closed, with no attempt since.")
     case_id = _open(connection, actor, found, actor, due, None) if found.low else None
     if case_id is None:
         raise Impossible("The latest attempt is not low.")

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from shared.settings import CoachingRule
+
 KINDS: Mapping[str, str] = {
     "progress": "Percentage point of progress in a module",
     "module": "Module completed",
@@ -27,11 +29,12 @@ class Weight(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What a score is made of: only weights above zero, in a fixed order. `pass_pct` passes a quiz
-    of which neither the vendor nor a threshold of its own says when it is passed."""
+    """What a score is made of: only weights above zero, in a fixed order. A quiz is passed where
+    coaching says so: by `judged_by`, and by `pass_pct` if the quiz has no threshold of its own."""
 
     weights: tuple[Weight, ...]
     pass_pct: float = 70
+    judged_by: CoachingRule = "either"
 
     def points(self, kind: str) -> float:
         """The points for one thing of a kind other than `event`; 0 without a weight."""
@@ -61,7 +64,11 @@ class WeightsRefused(ValueError):
         self.problems = problems
 
 
-def rules_of(weights: Iterable[Weight], pass_pct: float = DEFAULT.pass_pct) -> Rules:
+def rules_of(
+    weights: Iterable[Weight],
+    pass_pct: float = DEFAULT.pass_pct,
+    judged_by: CoachingRule = DEFAULT.judged_by,
+) -> Rules:
     """The rules that weights make; a weight of 0 is none. Raises WeightsRefused."""
     problems: dict[Field, str] = {}
     found: dict[Field, Weight] = {}
@@ -77,7 +84,8 @@ def rules_of(weights: Iterable[Weight], pass_pct: float = DEFAULT.pass_pct) -> R
         raise WeightsRefused(problems)
     order = list(KINDS)
     kept = (one for one in found.values() if one.points)
-    return Rules(tuple(sorted(kept, key=lambda one: (order.index(one.kind), *one[1:]))), pass_pct)
+    in_order = sorted(kept, key=lambda one: (order.index(one.kind), *one[1:]))
+    return Rules(tuple(in_order), pass_pct, judged_by)
 
 
 def _problem(weight: Weight) -> str | None:

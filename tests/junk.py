@@ -65,7 +65,7 @@ def _times(engine: Engine) -> dict[str, float]:
     queries: dict[str, Callable[[Connection], object]] = {
         "notice": lambda connection: missing.missing(connection, since),
         "chains": lambda connection: failures.unrecovered(connection, V, since - RETRY_SPAN),
-        "failed": lambda connection: deliveries.search(connection, deliveries.Search(since)),
+        "failed": lambda connection: deliveries.search(connection, deliveries.Search(since), 50),
         "causes": lambda connection: deliveries.causes(connection, since, V),
         "clock": lambda connection: failures.failing_since(connection, V),
     }

@@ -27,6 +27,7 @@ from dashboard.base.store import (
     version,
     write,
 )
+from dashboard.settings import spelt
 from shared import coaching as cases
 from shared.coaching import Changed, Conflict, Flagged, Impossible, Taken
 from shared.queries import coaching, retakes
@@ -301,6 +302,19 @@ def owners() -> list[str]:
         return [actor(), OTHER_OWNER]
     with read() as connection:
         return sorted({*coaching.owners(connection), actor()})
+
+
+def can_own() -> list[str]:
+    """All of `owners`, and the configured managers and leads."""
+    config = settings()
+    return sorted({*owners(), *config.dashboard_managers, *config.dashboard_leads,
+                   *config.dashboard_admins})  # fmt: skip
+
+
+def owner_of(typed: str | None) -> str | None:
+    """An owner as their sign-in spells them, so that the case reaches them; a name as it is."""
+    owner = (typed or "").strip()
+    return (spelt(owner) if "@" in owner else owner) or None
 
 
 # One item

@@ -45,15 +45,16 @@ def open_asked() -> None:
 
 
 def _owner(key: str, value: str | None = None) -> str | None:
-    options = sorted({*data.owners(), *([value] if value else [])})
-    return st.selectbox(
+    options = sorted({*data.can_own(), *([value] if value else [])})
+    chosen = st.selectbox(
         "Owner",
         options,
         index=options.index(value) if value else None,
         accept_new_options=True,
-        placeholder="Choose or type a name",
+        placeholder="E-mail address",
         key=f"owner_{key}",
     )
+    return chosen if chosen == value else data.owner_of(chosen)
 
 
 def _due(key: str, value: date | None = None) -> date | None:
@@ -77,12 +78,15 @@ def _flag_all(
     names: Mapping[data.Taker, str], owner: str | None, due: date | None, notes: str | None
 ) -> None:
     flagged = data.flag(list(names), owner, due, notes)
-    problems = [
-        f"{names[row.taker]}: {row.opened_by} flagged it {ago(row.opened_at)}"
-        for row in flagged.already
-    ]
+    problems = [f"{names[row.taker]}: {_already(row)}" for row in flagged.already]
     problems += [f"{names[taker]}: is no longer low" for taker in flagged.passed]
     finish(f"Flagged {len(flagged.new):,}." if flagged.new else "", problems)
+
+
+def _already(case: Case) -> str:
+    if case.closed_at:
+        return f"{case.updated_by} closed it {ago(case.closed_at)} as {case.status}"
+    return f"{case.opened_by} flagged it {ago(case.opened_at)}"
 
 
 def _listed(names: Sequence[str], most: int = 5) -> None:
@@ -283,6 +287,8 @@ def _own(taker: data.Taker, seen: Item) -> None:
             take({taker: _who(seen)})
     elif seen.owner == store.actor():
         _edit_own(seen)
+    elif seen.status in CLOSED:
+        st.caption("This case was closed.")
     elif seen.owner == OTHER_OWNER:
         st.caption("A colleague owns this case. Leads can change the owner.")
     else:

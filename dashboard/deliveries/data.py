@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 from sqlalchemy import Connection
 
+from dashboard.base import paging
 from dashboard.base.outages import down_since
 from dashboard.base.people import event_id, sees_names, without_addresses
 from dashboard.base.store import (
@@ -86,10 +87,22 @@ def unknown_addresses() -> Unknown | None:
 
 
 @kept
-def found(version: Version, wanted: Search, zone: str) -> pd.DataFrame:
-    """The deliveries of a search: the fields of `Listed`."""
+def how_many(version: Version, wanted: Search) -> int:
+    """How many deliveries a search finds."""
     with read() as connection:
-        rows = deliveries.search(connection, wanted)
+        return deliveries.found(connection, wanted)
+
+
+@kept
+def found(version: Version, wanted: Search, zone: str, part: paging.Part) -> pd.DataFrame:
+    """A part of the deliveries of a search: the fields of `Listed`."""
+    return whole(wanted, zone, part)
+
+
+def whole(wanted: Search, zone: str, part: paging.Part = paging.WHOLE) -> pd.DataFrame:
+    """The same of all of them, for a file."""
+    with read() as connection:
+        rows = deliveries.search(connection, wanted, part.limit, part.offset)
     return framed(rows, lambda frame: _unnamed(local(frame, zone, "received_at")))
 
 

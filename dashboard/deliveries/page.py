@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.base import filters, people, pieces, states, store, windows
+from dashboard.base import filters, paging, people, pieces, states, store, windows
 from dashboard.deliveries import charts, data, view
 from shared.outcomes import Sender
 
@@ -57,11 +57,16 @@ def listed(kind: str) -> None:
     version = store.version()
     failed = kind == "failed" and not outcome
     wanted = data.window_search(window, vendor, outcome, words, SENT_BY.get(kind), failed=failed)
-    found = data.found(version, data.between(wanted, view.brushed("timeline")), zone)
-    if found.empty:
+    wanted = data.between(wanted, view.brushed("timeline"))
+    total = data.how_many(version, wanted)
+    if not total:
         states.nothing_here(version, "No matching deliveries in this period.")
         return
-    view.listed(found)
+    rows = st.container()
+    part = paging.choose(total)
+    with rows:
+        view.listed(data.found(version, wanted, zone, part))
+    view.file(lambda: data.whole(wanted, zone))
 
 
 @st.fragment(run_every=pieces.LIVE)

@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -13,7 +14,7 @@ from dashboard import access
 from dashboard.base import people, store
 from dashboard.base.filters import choose
 from dashboard.base.outages import span
-from dashboard.base.pieces import LIVE, csv, plain, table
+from dashboard.base.pieces import LIVE, csv, csv_of, plain, table
 from dashboard.base.windows import ago, viewer_zone
 from dashboard.deliveries import charts, data
 from shared.cure import FIRST_STEPS, Action, Asked, StepState, steps
@@ -341,19 +342,29 @@ LISTED = {
 
 
 def listed(frame: pd.DataFrame) -> None:
-    """Deliveries, each with a button that opens it, and their CSV."""
+    """Deliveries, each with a button that opens it."""
     st.session_state["listed"] = frame["id"].tolist()
+    table(_named(frame), _columns(), "Deliveries", "deliveries")
+
+
+def file(whole: Callable[[], pd.DataFrame]) -> None:
+    """The CSV of all deliveries of a list, whichever page of it is shown."""
+    csv_of(lambda: _named(whole()), _columns(), "deliveries")
+
+
+def _named(frame: pd.DataFrame) -> pd.DataFrame:
     names = {one.slug: one.name for one in data.vendors()}
-    named = charts.in_words(frame).assign(
+    return charts.in_words(frame).assign(
         open="Open",
         vendor=frame["vendor"].replace(names),
         **{name: frame[name].fillna(NOT_KNOWN) for name in ("reason", "event_type", "event_key")},
         remote_ip=frame["remote_ip"].fillna(NOT_KNOWN),
     )
-    several = len(names) > 1
-    columns = {name: one for name, one in LISTED.items() if several or name != "vendor"}
-    table(named, columns, "Deliveries", "deliveries")
-    csv(named, columns, "deliveries")
+
+
+def _columns() -> dict[str, Any]:
+    several = len(data.vendors()) > 1
+    return {name: one for name, one in LISTED.items() if several or name != "vendor"}
 
 
 def open_if_asked(version: store.Version) -> None:

@@ -353,7 +353,9 @@ def _points(connection: Connection, metric: str, board: Board, person: str) -> S
 
 def by_score(board: Board) -> Board:
     """The board by the rules of the company."""
-    return board._replace(rules=query(scoring.rules, settings().coaching_threshold_pct))
+    now = settings()
+    rules = query(scoring.rules, now.coaching_threshold_pct, now.coaching_rule)
+    return board._replace(rules=rules)
 
 
 def _placed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -16,7 +16,8 @@ SHOWN = 20
 
 def rules() -> Rules:
     """The company's rules."""
-    return query(scoring.rules, settings().coaching_threshold_pct)
+    now = settings()
+    return query(scoring.rules, now.coaching_threshold_pct, now.coaching_rule)
 
 
 def event_types() -> list[str]:

@@ -15,7 +15,7 @@ with left:
     st.caption("Points for each; 0 does not count. Nothing changes before you save.")
     typed = view.weights(stored, data.event_types())
 try:
-    new = rules_of([one.weight for one in typed], stored.pass_pct)
+    new = rules_of([one.weight for one in typed], stored.pass_pct, stored.judged_by)
 except WeightsRefused as refused:
     view.refused(typed, refused.problems)
     st.stop()

@@ -217,20 +217,36 @@ class Listed(NamedTuple):
     recovered: bool
 
 
-def search(connection: Connection, wanted: Search, limit: int = 200) -> Sequence[Listed]:
-    """The latest deliveries within the limits."""
+def search(
+    connection: Connection, wanted: Search, limit: int | None = None, offset: int = 0
+) -> Sequence[Listed]:
+    """The deliveries within the limits, the latest first."""
     columns = (delivery[name] for name in Listed._fields if name != "recovered")
     query = (
         select(*columns, _has_event().label("recovered"))
-        .where(delivery.received_at >= wanted.since, _of(delivery.vendor, wanted.vendor))
-        .where(delivery.received_at < wanted.until if wanted.until else true())
-        .where(_FAILED if wanted.failed else _SENT_BY[wanted.sender])
-        .where(_of(delivery.outcome, wanted.outcome))
-        .where(_says(wanted.words.strip(), wanted.by_learner) if wanted.words else true())
+        .where(*_within(wanted))
         .order_by(delivery.received_at.desc(), delivery.id.desc())
         .limit(limit)
+        .offset(offset)
     )
     return rows_of(Listed, connection.execute(query))
+
+
+def found(connection: Connection, wanted: Search) -> int:
+    """How many deliveries `search` lists."""
+    query = select(func.count()).select_from(table_of(Delivery)).where(*_within(wanted))
+    return connection.scalar(query) or 0
+
+
+def _within(wanted: Search) -> list[ColumnElement[bool]]:
+    return [
+        delivery.received_at >= wanted.since,
+        _of(delivery.vendor, wanted.vendor),
+        delivery.received_at < wanted.until if wanted.until else true(),
+        _FAILED if wanted.failed else _SENT_BY[wanted.sender],
+        _of(delivery.outcome, wanted.outcome),
+        _says(wanted.words.strip(), wanted.by_learner) if wanted.words else true(),
+    ]
 
 
 def _has_event() -> ColumnElement[bool]:

@@ -172,9 +172,12 @@ def dismiss(connection: Connection, events: Sequence[Missing]) -> None:
     """Count these events no longer, whatever becomes of them. The caller commits."""
     ids = [one.delivery_id for one in events]
     for at in range(0, len(ids), BATCH):
-        some = delivery.id.in_(ids[at : at + BATCH])
+        some = ids[at : at + BATCH]
+        # Without an event ID, an event is known by the delivery that brought its body first.
+        bodies = select(other.held_as).where(other.id.in_(some), other.event_key.is_(None))
+        these = or_(delivery.id.in_(some), delivery.id.in_(bodies))
         values = {"dismissed_at": datetime.now(UTC)}
-        connection.execute(update(table_of(Delivery)).where(some).values(values))
+        connection.execute(update(table_of(Delivery)).where(these).values(values))
 
 
 BATCH = 500

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from shared.audit import note
 from shared.bulk import table_of
-from shared.figures import COMPLETE_PCT, exact, percent
+from shared.figures import COMPLETE_PCT, exact
 from shared.models import (
     Activity,
     CourseCompletion,
@@ -40,10 +40,12 @@ from shared.models import (
     ScoreWeight,
 )
 from shared.queries import rows_of
+from shared.queries.coaching import result_of
 from shared.queries.people import same_account
 from shared.queries.spells import FOREVER, moment
 from shared.queries.windows import Window
 from shared.scoring import DEFAULT, Rules, Weight, rules_of
+from shared.settings import CoachingRule
 
 learner = table_of(Learner).c
 completion = table_of(CourseCompletion).c
@@ -63,11 +65,15 @@ AnyColumn = ColumnElement[Any]
 # Weights
 
 
-def rules(connection: Connection, pass_pct: float = DEFAULT.pass_pct) -> Rules:
+def rules(
+    connection: Connection,
+    pass_pct: float = DEFAULT.pass_pct,
+    judged_by: CoachingRule = DEFAULT.judged_by,
+) -> Rules:
     """The company's rules; `DEFAULT` until it sets some."""
     query = select(weight.kind, weight.event_type, weight.points)
     weights = rows_of(Weight, connection.execute(query))
-    return rules_of(weights, pass_pct) if weights else DEFAULT._replace(pass_pct=pass_pct)
+    return rules_of(weights or DEFAULT.weights, pass_pct, judged_by)
 
 
 def set_rules(connection: Connection, actor: str, new: Rules) -> None:
@@ -173,7 +179,8 @@ def _attempts(kind: str, of: Rules, earlier: Any, spoils: AnyColumn) -> Select[A
 
 
 def _passed(row: Any, of: Rules) -> AnyColumn:
-    """As the vendor says; if it says nothing, by the threshold of the quiz."""
+    """As coaching judges an attempt, so that no one is coached at a quiz for which they have
+    points."""
     own = select(threshold.threshold_pct).where(
         threshold.vendor == row.vendor, threshold.quiz_id == row.quiz_id
     )
@@ -181,9 +188,7 @@ def _passed(row: Any, of: Rules) -> AnyColumn:
         quiz.vendor == row.vendor, quiz.quiz_id == row.quiz_id
     )
     limit = func.coalesce(own.scalar_subquery(), of_vendor.scalar_subquery(), of.pass_pct)
-    return or_(
-        row.passed.is_(True), and_(row.passed.is_(None), func.coalesce(percent(row), -1) >= limit)
-    )
+    return result_of(row, limit, of.judged_by) == "passed"
 
 
 def _events(of: Rules) -> Select[Any]:

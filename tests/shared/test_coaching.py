@@ -85,6 +85,20 @@ def test_a_flagged_taker_is_not_flagged_twice(store: Engine, connection: Connect
     assert stores.count(store, CoachingCase) == 2
 
 
+@pytest.mark.parametrize("status", ["resolved", "dismissed"])
+def test_a_case_that_was_closed_meanwhile_is_neither_flagged_nor_taken_again(
+    store: Engine, connection: Connection, status: str
+) -> None:
+    flag(connection, actor="ines")
+    change(connection, 1, status=status, outcome="on leave")
+    again = flag(connection, DANA, PAUL)
+    assert (len(again.new), again.passed) == (1, [])
+    assert [(row.id, row.status) for row in again.already] == [(1, status)]
+    refused = {DANA: "This case was closed, with no attempt since."}
+    assert take(connection) == ([], refused)
+    assert stores.count(store, CoachingCase) == 2
+
+
 def test_a_taker_who_has_passed_meanwhile_is_not_flagged(
     store: Engine, connection: Connection
 ) -> None:

@@ -84,6 +84,38 @@ def test_a_manager_closes_their_own_case_with_a_reason(
     assert log(store) == [(MO, "flag"), (MO, "dismiss")]
 
 
+def test_a_lead_gives_a_case_to_a_configured_manager(visit: Visit, store: Engine) -> None:
+    page = visit("coaching", claims("ada"), item="mindtickle/u-1/q-1")
+    owner = next(one for one in page.selectbox if one.label == "Owner" and "owner_" in one.key)
+    assert {MO, "ines@acme.example", "ada@acme.example"} <= set(owner.options)
+    owner.select(MO)
+    save(page)
+    assert case(store).owner == MO
+    (row,) = listed(visit("coaching", claims("paul"), queue="progress"))
+    assert row["owner"] == "you"
+
+
+@pytest.mark.parametrize(
+    ("typed", "owner"),
+    [(" Paul@Acme.example ", MO), ("Dana Brooks", "Dana Brooks"), (" ", None), (None, None)],
+)
+def test_the_address_of_an_owner_is_spelt_as_their_sign_in(
+    typed: str | None, owner: str | None
+) -> None:
+    assert data.owner_of(typed) == owner
+
+
+def test_a_manager_reads_that_a_case_was_closed(visit: Visit, ask: Ask) -> None:
+    def dismiss() -> None:
+        (case_id,) = data.flag([DANA], "ines@acme.example", None, None).new
+        data.change(case_id, 1, {"status": "dismissed", "outcome": "on leave"})
+
+    ask(claims("ada"), dismiss)
+    assert "This case was closed." in said(
+        visit("coaching", claims("paul"), item="mindtickle/u-1/q-1")
+    )
+
+
 def test_a_manager_hands_a_case_back(visit: Visit, ask: Ask, store: Engine) -> None:
     ask(claims("paul"), lambda: data.take([DANA]))
     page = visit("coaching", claims("paul"), item="mindtickle/u-1/q-1")

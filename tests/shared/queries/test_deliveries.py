@@ -140,6 +140,17 @@ def test_the_failed_list_can_be_limited_to_an_outcome_and_a_length_the_latest_fi
     assert [row.id for row in deliveries.search(connection, Search(SINCE), limit=1)] == [1]
 
 
+def test_the_parts_of_a_list_are_all_that_are_counted(
+    store: Engine, connection: Connection
+) -> None:
+    tables.deliveries(store, *[{"outcome": "bad_signature"}] * 5, {"outcome": "unreadable"})
+    wanted = Search(SINCE, outcome="bad_signature")
+    parts = [deliveries.search(connection, wanted, 2, offset) for offset in (0, 2, 4)]
+    assert [row.id for part in parts for row in part] == [5, 4, 3, 2, 1]
+    assert deliveries.found(connection, wanted) == 5
+    assert deliveries.found(connection, Search(SINCE, words="192.0.2.1")) == 0
+
+
 def test_the_version_of_the_store_moves_with_every_event_delivery_and_note(
     store: Engine, connection: Connection
 ) -> None:

@@ -85,6 +85,19 @@ def test_a_dismissal_is_of_the_listed_events_alone(store: Engine) -> None:
         assert keys(connection) == ["e-2"]
 
 
+def test_an_event_known_by_its_body_leaves_the_list_when_a_later_delivery_is_dismissed(
+    store: Engine,
+) -> None:
+    tables.deliveries(store, failed(), failed(held_as=1, received_at=NOON + HOUR), failed())
+    quarantine(store, (1, "quarantined"), (3, "quarantined"))
+    with store.begin() as connection:
+        listed = missing.missing(connection, NOON + HOUR)
+        assert [one.delivery_id for one in listed] == [2]
+        missing.dismiss(connection, listed)
+    with store.connect() as connection:
+        assert [one.delivery_id for one in missing.missing(connection, None)] == [3]
+
+
 def test_an_event_is_lost_when_its_body_and_its_last_retry_are_gone(
     store: Engine, connection: Connection
 ) -> None:

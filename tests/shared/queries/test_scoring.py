@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
@@ -12,11 +13,13 @@ from sqlalchemy import Engine
 from receiver.readmodels.projections import project
 from shared.facts import Acted, Attempted, Completed, Fact, Identified, Progressed, Provisioned
 from shared.models import AuditLog, ScoreWeight
-from shared.queries import leaderboard, scoring
+from shared.queries import coaching, leaderboard, scoring
+from shared.queries.coaching import Filters, Taker
 from shared.queries.movement import Board
 from shared.queries.people import Who
 from shared.queries.windows import Window
 from shared.scoring import DEFAULT, Rules, Weight, rules_of
+from shared.settings import CoachingRule
 from tests import stores
 from tests.shared.tables import V, attempts, deliveries, fold, people, progress
 from tests.shared.tables import event as an_event
@@ -75,13 +78,32 @@ def test_a_quiz_scores_at_its_first_pass_and_more_at_the_first_try(store: Engine
     assert board(store)[DANA][1] == 45
 
 
-def test_the_word_of_the_vendor_passes_a_quiz_and_no_practice_run_does(store: Engine) -> None:
+def test_a_practice_run_passes_no_quiz(store: Engine) -> None:
     people(store, ("dana", "west"))
     fold(store, [tried("a", 90, 3, passed=False)])
     attempts(store, {"user_id": "dana", "graded": False, "score": 10, "event_key": "practice"})
     assert board(store) == {}
-    fold(store, [tried("b", 10, 1, passed=True)])
-    assert board(store)[DANA][1] == 30
+
+
+@pytest.mark.parametrize(
+    ("rule", "pct", "passed", "points"),
+    [
+        ("either", 90, None, 30), ("either", 90, False, 0), ("either", 10, True, 0),
+        ("threshold", 90, False, 30), ("threshold", 10, True, 0),
+        ("vendor", 90, False, 0), ("vendor", 10, True, 30), ("vendor", 10, None, 0),
+    ],
+)  # fmt: skip
+def test_a_quiz_is_passed_where_coaching_says_so(
+    store: Engine, rule: CoachingRule, pct: float, passed: bool | None, points: float
+) -> None:
+    people(store, ("dana", "west"))
+    fold(store, [tried("a", pct, 1, passed)])
+    by_rule = BOARD._replace(rules=rules_of([Weight("quiz", "", 30)], judged_by=rule))
+    assert board(store, by_rule) == ({DANA: (1, points, 0)} if points else {})
+    with store.connect() as connection:
+        found = coaching.item(connection, Filters(rule=rule), Taker(V, "dana", "q-1"))
+    assert found is not None
+    assert found.passes == bool(points)
 
 
 def test_an_event_counts_for_the_person_with_its_address_and_for_no_customer(store: Engine) -> None:
@@ -229,7 +251,7 @@ def scored(user: str, facts: Sequence[Any], rules: Rules) -> list[tuple[datetime
         (one for one in own if isinstance(one, Attempted) and one.graded),
         key=lambda one: (one.submitted_at, one.event_key),
     )
-    passes = [one for one in tries if one.passed or (one.passed is None and one.score >= 70)]
+    passes = [one for one in tries if one.passed is not False and one.score >= 70]
     found += [(one.submitted_at, rules.points("quiz")) for one in passes[:1]]
     found += [(one.submitted_at, rules.points("first_try")) for one in tries[:1] if one in passes]
     for one in facts:
