@@ -348,17 +348,20 @@ def test_findings_that_lose_events_come_first_of_all_vendors(open_page: Open, se
 
 
 @pytest.mark.usefixtures("two_vendors")
-def test_each_cause_has_its_vendor_and_each_finding_links_to_its_own_deliveries(
+def test_each_cause_has_its_vendor_and_each_finding_links_to_its_deliveries_of_the_window(
     open_page: Open,
 ) -> None:
-    page = open_page("deliveries")
+    page = open_page("deliveries", span="7d")
     causes = [(row["Vendor"], row["Cause"]) for row in page.table[0].value.to_dict("records")]
     assert sorted(causes) == [
         ("MindTickle", "Wrong signature"),
         ("Seismic Learning (Lessonly)", "Wrong credentials"),
     ]
-    links = [one.proto.url for one in page.get("link_button")]
-    assert {"mindtickle", "lessonly"} == {dict(parse_qsl(one[1:]))["vendor"] for one in links}
+    links = [dict(parse_qsl(one.proto.url[1:])) for one in page.get("link_button")]
+    assert {(one["vendor"], one["span"]) for one in links} == {
+        ("mindtickle", "7d"),
+        ("lessonly", "7d"),
+    }
 
 
 @pytest.mark.usefixtures("two_vendors")
