@@ -249,7 +249,7 @@ def test_an_address_of_no_delivery_breaks_nothing(open_page: Open, asked: str) -
 
 
 @pytest.mark.usefixtures("company")
-def test_asking_for_a_replay_writes_a_request_for_a_receiver(
+def test_asking_for_a_replay_writes_a_request_for_a_receiver_and_an_entry_in_the_audit_log(
     open_page: Open, store: Engine, send: Send
 ) -> None:
     refuse(send, 2)
@@ -263,6 +263,12 @@ def test_asking_for_a_replay_writes_a_request_for_a_receiver(
         "requested",
     )
     assert any("Dry run" in one.value and "requested" in one.value for one in page.caption)
+    entry = stores.row(store, AuditLog)
+    assert (entry.action, entry.subject, entry.detail) == (
+        "ask for replay dry run",
+        "mindtickle",
+        "bad_signature",
+    )
 
 
 @pytest.mark.usefixtures("company")
