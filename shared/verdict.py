@@ -24,8 +24,8 @@ class Level(StrEnum):
 
     DOWN = "down"
     LOSING = "losing"
-    FIXED = "fixed"
     QUIET = "quiet"
+    FIXED = "fixed"
     WARNING = "warning"
     GOOD = "good"
 
@@ -84,10 +84,8 @@ def verdict(
         )
     if losing:
         return Verdict(Level.LOSING, " ".join(losing + fixed))
-    if fixed:
-        return Verdict(Level.FIXED, " ".join(fixed))
-    if quiet:
-        return Verdict(Level.QUIET, " ".join(quiet))
+    if fixed or quiet:
+        return Verdict(Level.QUIET if quiet else Level.FIXED, " ".join(quiet + fixed))
     if not traffic.deliveries:
         return Verdict(Level.QUIET, f"Quiet: no deliveries in the last {window}.")
     return _all_good(ordered, traffic, window, clock)

@@ -16,6 +16,8 @@ from shared.queries.windows import Calendar, Days, Window, window_of
 
 LONGEST = 60
 """Characters of an unknown value that are shown."""
+EARLIEST = date(2000, 1, 1)
+"""Before all that is kept. Near the year 1 the period before cannot be reckoned."""
 
 
 def choose(label: str, key: str, options: Mapping[str, str], everything: str) -> str | None:
@@ -180,7 +182,12 @@ def _days() -> Days:
     # week later would show other days.
     def draw() -> tuple[date, ...]:
         chosen = st.date_input(
-            "Days", max_value=today(), key="days", label_visibility="collapsed", width=260
+            "Days",
+            min_value=EARLIEST,
+            max_value=today(),
+            key="days",
+            label_visibility="collapsed",
+            width=260,
         )
         return chosen if isinstance(chosen, tuple) else ()
 
@@ -202,7 +209,7 @@ def _days_of(asked: Sequence[str]) -> tuple[date, ...] | None:
         first, last = (min(date.fromisoformat(one), today()) for one in asked)
     except ValueError:
         return None
-    return (first, last) if first <= last else None
+    return (first, last) if EARLIEST <= first <= last else None
 
 
 def who(*, leavers: bool = False) -> Who:

@@ -1,5 +1,6 @@
 """Long lists by the page, so that none has a hidden end."""
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -39,7 +40,7 @@ def choose(total: int, rows: int = ROWS) -> Part:
         return number
 
     def read(asked: Sequence[str]) -> int | None:
-        number = int(asked[-1]) if asked[-1].isdecimal() else 0
+        number = int(asked[-1]) if re.fullmatch("[0-9]{1,9}", asked[-1]) else 0
         return number if 1 <= number <= last else None
 
     field = Field(PAGE, "page", 1, "page 1", read, lambda number: [str(number)])

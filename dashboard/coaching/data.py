@@ -11,6 +11,7 @@ import pandas as pd
 from dashboard import access
 from dashboard.base import windows
 from dashboard.base.attempts import differs, verdict
+from dashboard.base.filters import calendar
 from dashboard.base.people import key_at, known_as, link_to, unnamed_log, with_people
 from dashboard.base.percent import bare, columns, exact, percent, rounded
 from dashboard.base.store import (
@@ -55,7 +56,7 @@ class Asked(NamedTuple):
         """The begin of the window; None for all time."""
         if self.window == "all":
             return None
-        return midnight(days_of(self.window, self.today).first, self.zone)
+        return midnight(days_of(self.window, self.today, calendar()).first, self.zone)
 
     def filters(self) -> Filters:
         return Filters(

@@ -61,17 +61,26 @@ def shown(version: store.Version, row: ContestRow) -> None:
 def _headline(row: ContestRow, status: Status, found: pd.DataFrame) -> str:
     if not data.shows_places(row):
         return "Places are hidden." if row.hidden else "No places yet."
-    first = found[found["rank"] == 1] if len(found) else found
+    first = found[(found["rank"] == 1) & (found["value"] > 0)] if len(found) else found
     if first.empty:
-        return (
-            "No progress in this contest yet."
-            if found.empty
-            else "The first place is on another team."
-        )
+        return _without_first(status, found)
     names = first["team_id"] if row.board == "teams" else first["learner"]
     verb = "won" if status is Status.FINAL else ("leads" if len(names) == 1 else "lead")
     more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""  # noqa: PLR2004
     return f"**{plain(', '.join(names.head(3)))}**{more} {verb}."
+
+
+def _without_first(status: Status, found: pd.DataFrame) -> str:
+    """Where none of the places that the viewer sees is a first one with progress."""
+    hidden = len(found) > 0 and bool(found["value"].isna().any())
+    others = hidden or data.viewer_teams() is not None
+    if others and len(found) and (found["rank"] > 1).any():
+        return "The first place is on another team."
+    if others and (hidden or found.empty):
+        return "No progress on the teams that you can see."
+    if status is Status.FINAL:
+        return "No one made progress in this contest."
+    return "No progress in this contest yet."
 
 
 def _about(version: store.Version, row: ContestRow, teams: data.Teams) -> str:

@@ -71,7 +71,7 @@ def listed(kind: str) -> None:
 
 @st.fragment(run_every=pieces.LIVE)
 def findings() -> None:
-    view.findings([data.evidence(one, window) for one in asked])
+    view.findings([data.evidence(one, window) for one in asked], window)
 
 
 @st.fragment(run_every=pieces.LIVE)

@@ -163,19 +163,19 @@ def choose_vendors() -> Sequence[VendorFacts]:
     return [one for one in every if chosen in (None, one.slug)]
 
 
-def findings(evidence: Sequence[Evidence]) -> None:
+def findings(evidence: Sequence[Evidence], window: str) -> None:
     """Each thing that is wrong, of any vendor, the most urgent first: evidence, cure, and what
-    happens otherwise."""
+    happens otherwise. `window` is the key of the period of the evidence."""
     ordered = sorted(evidence, key=loss_order)
     found = [(one, finding) for one in ordered for finding in diagnose(one)]
     found.sort(key=lambda pair: list(Severity).index(pair[1].severity))
     if not found:
         st.success("No findings.", icon=":material/check_circle:")
     for one, finding in found:
-        _finding(one, finding, f"{one.vendor.name}: " if len(evidence) > 1 else "")
+        _finding(one, finding, f"{one.vendor.name}: " if len(evidence) > 1 else "", window)
 
 
-def _finding(evidence: Evidence, finding: Finding, whose: str) -> None:
+def _finding(evidence: Evidence, finding: Finding, whose: str, window: str) -> None:
     losing = finding.severity is Severity.LOSING
     with st.expander(f"{whose}{finding.title}", icon=ICONS[finding.severity], expanded=losing):
         rows = {"Evidence": finding.evidence, "Cure": finding.cure, "Otherwise": finding.otherwise}
@@ -186,6 +186,7 @@ def _finding(evidence: Evidence, finding: Finding, whose: str) -> None:
                 _steps(evidence, finding.outcome)
             view = {
                 "view": "deliveries",
+                "span": window,
                 "which": _which(finding.outcome),
                 "outcome": finding.outcome,
                 "vendor": evidence.vendor.slug,

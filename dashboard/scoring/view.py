@@ -39,7 +39,7 @@ def weights(stored: Rules, event_types: Sequence[str]) -> list[Typed]:
     other = st.text_input(
         "Another event type", key="other_type", placeholder="meeting.booked", max_chars=MAX_TYPE
     ).strip()
-    if other:
+    if other and other not in event_types:
         typed.append(_typed(Weight("event", other, 0), other))
     return typed
 

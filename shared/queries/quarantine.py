@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, insert, select
 
+from shared.audit import note
 from shared.bulk import table_of
 from shared.models import Delivery, Quarantine, QuarantineTotal, ReplayRequest
 from shared.queries import rows_of
@@ -78,7 +79,8 @@ def requests(connection: Connection, vendor: str, limit: int = 5) -> Sequence[Re
 def ask_for_replay(
     connection: Connection, vendor: str, outcome: str | None, actor: str, *, dry_run: bool
 ) -> None:
-    """Ask a receiver to verify quarantined deliveries again. The caller commits."""
+    """Ask a receiver to verify quarantined deliveries again, and note it in the audit log: a request
+    that no receiver takes up has no other entry. The caller commits."""
     connection.execute(
         insert(request).values(
             vendor=vendor,
@@ -92,3 +94,5 @@ def ask_for_replay(
             still_refused=0,
         )
     )
+    action = "ask for replay dry run" if dry_run else "ask for replay"
+    note(connection, actor, action, vendor, outcome or "all outcomes")

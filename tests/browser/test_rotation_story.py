@@ -61,4 +61,9 @@ def test_a_rotated_secret_is_seen_fixed_and_replayed_by_clicking(
         page.get_by_text("Attempt chains", exact=True).click()
         expect(page.get_by_text("All refused events are recovered.")).to_be_visible()
         done = [row.action for row in stores.rows(receiver.engine, AuditLog)]
-        assert done == ["replay dry run", "replay"]
+        assert done == [
+            "ask for replay dry run",
+            "replay dry run",
+            "ask for replay",
+            "replay",
+        ]

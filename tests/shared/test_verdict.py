@@ -157,6 +157,15 @@ def test_a_fixed_vendor_is_named_after_one_that_loses_events() -> None:
     assert "MindTickle: fixed: 1 event replayed, waiting for MindTickle's next delivery," in said
 
 
+def test_a_fixed_vendor_hides_no_silence_of_another() -> None:
+    fixed = failing(first_loss=None, replayed=Replayed(1, None))
+    silent = LESSONLY._replace(silence=Silence(NOW - 2 * DAY, 40))
+    level, said = judged(fixed, silent)
+    assert level is Level.QUIET
+    assert said.startswith("Quiet: no deliveries from Seismic Learning (Lessonly) for 48 h;")
+    assert "MindTickle: fixed: 1 event replayed" in said
+
+
 def test_a_replay_after_the_suspension_is_not_yet_the_fix() -> None:
     late = failing(since=NOW - 25 * HOUR, first_loss=None, replayed=Replayed(172, None))
     level, said = judged(late)

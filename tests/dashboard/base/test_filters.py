@@ -77,6 +77,28 @@ def test_a_link_that_asks_for_what_is_not_here_says_so(
     assert asked(page) == query
 
 
+@pytest.mark.parametrize("name", ["leaderboard", "audit", "scoring"])
+def test_days_before_all_that_is_kept_are_not_here(open_page: Open, name: str) -> None:
+    page = open_page(name, window="custom")
+    page.query_params["days"] = ["0001-01-01", "0001-01-02"]
+    page.run()
+    assert not page.exception
+    assert "days “0001" in page.warning[0].value.replace("\\-", "-")
+
+
+def test_days_of_long_ago_can_be_asked_for(open_page: Open) -> None:
+    page = open_page(window="custom")
+    page.query_params["days"] = ["2001-01-01", "2001-01-02"]
+    page.run()
+    assert not page.exception
+    assert not page.warning
+
+
+def test_a_page_number_of_any_length_is_read(open_page: Open) -> None:
+    page = open_page(page="9" * 5000)
+    assert "showing page 1" in page.warning[0].value
+
+
 def test_a_choice_ends_what_was_said_of_the_link(open_page: Open) -> None:
     page = open_page(window="90d")
     page.selectbox("window").set_value("month").run()

@@ -52,3 +52,19 @@ def test_since_yesterday_and_overdue_go_by_the_viewers_calendar(
     assert (counts.new, counts.fresh, counts.progress, counts.overdue) == (2, 1, 2, 1)
     assert whys["due-sunday"].startswith("1 day overdue, 50 %")
     assert whys["due-monday"].startswith("due today, 50 %")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "window", "first"),
+    [
+        ("WEEK_BEGINS", "sunday", "week", date(2025, 11, 23)),
+        ("FISCAL_YEAR_BEGINS", "2", "quarter", date(2025, 11, 1)),
+    ],
+)
+def test_periods_begin_as_the_company_counts(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, window: str, first: date
+) -> None:
+    monkeypatch.setenv(setting, value)
+    asked = data.Asked(window, MONDAY, "UTC", Who())
+    since = ask(claims("ada"), asked.since)
+    assert since.date() == first

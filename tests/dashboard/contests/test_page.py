@@ -90,6 +90,29 @@ def test_the_places_of_a_running_contest_are_those_of_the_board(
 
 
 @pytest.mark.usefixtures("company")
+def test_who_stands_at_zero_neither_leads_nor_wins(open_page: Open, store: Engine) -> None:
+    page = open_page("contests", contest=str(running(store, board="teams", metric="completed")))
+    assert {row["value"] for row in rows(page, "members")} == {0}
+    assert "No progress in this contest yet." in written(page)
+    assert "lead" not in page.markdown[0].value
+    page = open_page("contests", contest=str(ended(store, board="teams")))
+    assert "No one made progress in this contest." in written(page)
+    assert "won" not in page.markdown[0].value
+
+
+@pytest.mark.usefixtures("company")
+def test_the_first_place_is_on_another_team_only_where_another_team_made_progress(
+    visit: Visit, store: Engine
+) -> None:
+    def headline(**more: object) -> str:
+        made = running(store, board="teams", **more)
+        return visit("contests", claims("ines"), contest=str(made)).markdown[0].value
+
+    assert "The first place is on another team." in headline()
+    assert "No progress in this contest yet." in headline(metric="completed")
+
+
+@pytest.mark.usefixtures("company")
 def test_a_hidden_contest_shows_its_places_when_the_result_is_final(
     open_page: Open, store: Engine, send: Send
 ) -> None:

@@ -275,7 +275,7 @@ def test_an_address_of_no_delivery_breaks_nothing(open_page: Open, asked: str) -
 
 
 @pytest.mark.usefixtures("company")
-def test_asking_for_a_replay_writes_a_request_for_a_receiver(
+def test_asking_for_a_replay_writes_a_request_for_a_receiver_and_an_entry_in_the_audit_log(
     open_page: Open, store: Engine, send: Send
 ) -> None:
     refuse(send, 2)
@@ -289,6 +289,12 @@ def test_asking_for_a_replay_writes_a_request_for_a_receiver(
         "requested",
     )
     assert any("Dry run" in one.value and "requested" in one.value for one in page.caption)
+    entry = stores.row(store, AuditLog)
+    assert (entry.action, entry.subject, entry.detail) == (
+        "ask for replay dry run",
+        "mindtickle",
+        "bad_signature",
+    )
 
 
 @pytest.mark.usefixtures("company")
@@ -374,17 +380,20 @@ def test_findings_that_lose_events_come_first_of_all_vendors(open_page: Open, se
 
 
 @pytest.mark.usefixtures("two_vendors")
-def test_each_cause_has_its_vendor_and_each_finding_links_to_its_own_deliveries(
+def test_each_cause_has_its_vendor_and_each_finding_links_to_its_deliveries_of_the_window(
     open_page: Open,
 ) -> None:
-    page = open_page("deliveries")
+    page = open_page("deliveries", span="7d")
     causes = [(row["Vendor"], row["Cause"]) for row in page.table[0].value.to_dict("records")]
     assert sorted(causes) == [
         ("MindTickle", "Wrong signature"),
         ("Seismic Learning (Lessonly)", "Wrong credentials"),
     ]
-    links = [one.proto.url for one in page.get("link_button")]
-    assert {"mindtickle", "lessonly"} == {dict(parse_qsl(one[1:]))["vendor"] for one in links}
+    links = [dict(parse_qsl(one.proto.url[1:])) for one in page.get("link_button")]
+    assert {(one["vendor"], one["span"]) for one in links} == {
+        ("mindtickle", "7d"),
+        ("lessonly", "7d"),
+    }
 
 
 @pytest.mark.usefixtures("two_vendors")

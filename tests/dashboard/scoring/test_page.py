@@ -47,6 +47,16 @@ def test_an_event_type_that_never_came_can_have_a_weight(open_page: Open, store:
     assert [one.event_type for one in stores.rows(store, ScoreWeight)] == ["deal.won", ""]
 
 
+def test_another_event_type_that_is_listed_already_keeps_its_one_field(open_page: Open) -> None:
+    page = open_page("scoring")
+    page.text_input(key="other_type").input("deal.won").run()
+    page.number_input(key="points_event_deal.won").set_value(50).run()
+    page.button[-1].click().run()
+    page.text_input(key="other_type").input("deal.won").run()
+    assert not page.exception
+    assert page.number_input(key="points_event_deal.won").value == 50
+
+
 @pytest.mark.parametrize(("typed", "problem"), [(-1, "negative"), (2_000_000, "at most")])
 def test_a_weight_that_makes_no_sense_is_refused_and_stays_in_its_field(
     open_page: Open, store: Engine, typed: float, problem: str
