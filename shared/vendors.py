@@ -36,7 +36,10 @@ class ProgressFields:
             body = json.loads(payload)
             module_id, pct = _at(body, self.module_id), _at(body, self.progress_pct)
             name = _at(body, self.module_name, optional=True)
-            return ModuleProgress(str(module_id), str(name or module_id), float(pct))  # type: ignore[arg-type]
+            shown = (
+                str(name or module_id).encode(errors="replace").decode()
+            )  # half a surrogate pair
+            return ModuleProgress(str(module_id), shown, float(pct))  # type: ignore[arg-type]
         except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
             return None
 

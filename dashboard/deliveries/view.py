@@ -470,7 +470,8 @@ def _pretty(body: bytes | str | None) -> str:
         return "(not stored)" if body is None else "(empty)"
     text = body.decode("utf-8", "backslashreplace") if isinstance(body, bytes) else body
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        pretty = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        return pretty.encode(errors="backslashreplace").decode()  # an escape can be half a pair
     except (ValueError, RecursionError):
         return text
 

@@ -204,6 +204,12 @@ def short_text(value: Any) -> str | None:
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:MAX_ID] or None
 
 
+def event_type_of(value: Any) -> str | None:
+    """The name of an event type, or None if it is none that can be stored and compared."""
+    fits = isinstance(value, str) and 0 < len(value) <= MAX_ID
+    return value if fits and not {"\0", "\N{REPLACEMENT CHARACTER}"} & set(value) else None
+
+
 def _remembering(
     read: Callable[[bytes], dict[str, Any]],
 ) -> Callable[[bytes], dict[str, Any]]:
@@ -230,14 +236,35 @@ def _remembering(
 @_remembering
 def json_object(body: bytes) -> dict[str, Any]:
     """The JSON object in `body`. Bounded in depth, strict UTF-8, a byte order mark before it is
-    skipped as RFC 8259 allows. Raises Unreadable."""
+    skipped as RFC 8259 allows. NaN, infinities and half of a surrogate pair are read, as common
+    encoders write them: the field decides, and not the whole event. Raises Unreadable."""
+    sent = body.removeprefix(codecs.BOM_UTF8)
     try:
-        value = from_json(body.removeprefix(codecs.BOM_UTF8), allow_inf_nan=False)
+        value = _from_json(sent)
     except ValueError as error:
         raise Unreadable(_not_json(body, error)) from None
     if not isinstance(value, dict):
         raise Unreadable("The body is JSON, but not an object.")
     return value
+
+
+_HALF_PAIR = re.compile(
+    rb"""(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}  # a whole pair
+    |\\[^u]  # another escape, such as that of a backslash
+    )|\\u[dD][89a-fA-F][0-9a-fA-F]{2}""",
+    re.VERBOSE,
+)
+
+
+def _from_json(sent: bytes) -> Any:
+    """Half of a surrogate pair, as of an emoji cut in two, becomes the replacement character."""
+    try:
+        return from_json(sent, allow_inf_nan=True)
+    except ValueError:
+        whole = _HALF_PAIR.sub(lambda found: found[1] or rb"\ufffd", sent)
+        if whole == sent:
+            raise
+        return from_json(whole, allow_inf_nan=True)
 
 
 def _not_json(body: bytes, error: ValueError) -> str:

@@ -13,7 +13,6 @@ from pydantic.alias_generators import to_camel
 
 from receiver.vendors.base import (
     FROM_ENV,
-    MAX_ID,
     Adapter,
     Claims,
     Email,
@@ -34,6 +33,7 @@ from receiver.vendors.base import (
     VendorSettings,
     age_complaint,
     by_arrival,
+    event_type_of,
     hmac_sha256,
     in_utc,
     json_object,
@@ -176,8 +176,8 @@ def _signed_at(header: bytes) -> datetime:
 
 
 def _event_type(body: dict[str, Any]) -> str:
-    event_type = body.get("event")
-    if not isinstance(event_type, str) or not 0 < len(event_type) <= MAX_ID or "\0" in event_type:
+    event_type = event_type_of(body.get("event"))
+    if event_type is None:
         raise Unreadable("event: should be the name of an event type.")
     return event_type
 

@@ -30,6 +30,7 @@ from receiver.vendors.base import (
     VendorEvent,
     VendorSettings,
     by_arrival,
+    event_type_of,
     hmac_sha256,
     in_utc,
     json_object,
@@ -155,11 +156,7 @@ def _signed_at(incoming: Incoming) -> datetime:
 
 
 def _event_type(body: dict[str, Any]) -> str | None:
-    for name in ("type", "event"):
-        value = body.get(name)
-        if isinstance(value, str) and 0 < len(value) <= MAX_ID and "\0" not in value:
-            return value
-    return None
+    return event_type_of(body.get("type")) or event_type_of(body.get("event"))
 
 
 def _own_time(body: dict[str, Any]) -> datetime | None:

@@ -167,3 +167,9 @@ def test_in_what_is_no_json_a_user_id_counts_as_a_word_by_itself(
     text: str, mentioned: bool
 ) -> None:
     assert TRACES.in_body(V, text.encode()) == mentioned
+
+
+def test_a_number_that_is_none_and_half_of_a_surrogate_pair_stay_readable() -> None:
+    payload = r'{"n": NaN, "half": "Deal \ud83d", "by": "u-dana"}'
+    replaced = TRACES.replaced(V, payload)
+    assert replaced == r'{"n": NaN, "half": "Deal \ud83d", "by": "(erased)"}'
