@@ -298,13 +298,17 @@ class Standing(NamedTuple):
 
 
 def items(
-    connection: Connection, filters: Filters, view: str = "all", limit: int = 500
+    connection: Connection,
+    filters: Filters,
+    view: str = "all",
+    limit: int | None = None,
+    offset: int = 0,
 ) -> Sequence[Item]:
     """The items of a view, the most urgent first."""
     found = _with_problem(filters, _listed(filters).subquery()).subquery()
     in_view = (found.c.state.in_(VIEWS[view]), not_(_hidden(filters, found.c)))
-    query = select(found).where(*in_view).order_by(*_order(view, found.c)).limit(limit)
-    return rows_of(Item, connection.execute(query))
+    query = select(found).where(*in_view).order_by(*_order(view, found.c))
+    return rows_of(Item, connection.execute(query.limit(limit).offset(offset)))
 
 
 def _order(view: str, row: Any) -> list[ColumnElement[Any]]:

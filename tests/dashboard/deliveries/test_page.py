@@ -1,13 +1,10 @@
 """The page of deliveries, as a browser is sent it."""
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-import streamlit as st
 from sqlalchemy import Engine, insert
 
 from dashboard.base.pieces import NO_LINK, _no_formula, plain
@@ -151,16 +148,8 @@ def test_a_failed_delivery_is_listed_with_its_reason(open_page: Open, send: Send
 
 
 def test_every_delivery_is_on_one_of_the_pages_and_in_the_file(
-    open_page: Open, store: Engine, monkeypatch: pytest.MonkeyPatch
+    open_page: Open, store: Engine, files: dict[str, bytes]
 ) -> None:
-    files: dict[str, bytes] = {}
-    button = st.download_button
-
-    def download_button(label: str, data: Callable[[], bytes], *args: Any, **kwargs: Any) -> bool:
-        files[label] = data()
-        return button(label, "", *args, **kwargs)
-
-    monkeypatch.setattr(st, "download_button", download_button)
     now = datetime.now(UTC)
     refused = {"outcome": "bad_signature", "status_code": 403, "reason": "It proves nothing."}
     tables.deliveries(
@@ -169,8 +158,7 @@ def test_every_delivery_is_on_one_of_the_pages_and_in_the_file(
     last = open_page("deliveries", view="deliveries", page="5")
     assert len(last.dataframe[0].value) == 30
     assert "201–230 of 230" in [one.value for one in last.caption]
-    (file,) = files.values()
-    assert file.count(b"It proves nothing.") == 230
+    assert files["deliveries.csv"].count(b"It proves nothing.") == 230
 
 
 @pytest.mark.usefixtures("company")
