@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.base import paging
 from dashboard.base.percent import FORMAT, percent
-from dashboard.base.pieces import csv_of, plain, table
+from dashboard.base.pieces import csv_of, cut_off, plain, table
 from dashboard.base.store import Version, each
 from dashboard.coaching import charts, data
 from shared.queries.coaching import ACTIVE, Counts
@@ -358,6 +358,7 @@ def several(frame: pd.DataFrame) -> None:
         "team_id": COLUMNS["team_id"],
     }
     table(frame.assign(flag=flags), columns, "People who fail several quizzes", "several")
+    cut_off(len(frame), int(frame["of"].iloc[0]))
 
 
 def _flag_person() -> None:

@@ -208,7 +208,8 @@ class QuizFigures(NamedTuple):
 
 
 class Failing(NamedTuple):
-    """A person who is low at several quizzes; `new` of them are not flagged."""
+    """A person who is low at several quizzes; `new` of them are not flagged. `of` counts all such
+    people without a limit."""
 
     person: str
     name: str | None
@@ -218,6 +219,7 @@ class Failing(NamedTuple):
     low: int
     new: int
     lowest_pct: float | None
+    of: int
 
 
 class Preview(NamedTuple):
@@ -408,6 +410,7 @@ def people_failing(
             low.label("low"),
             cast(func.sum(case((row.state == "new", 1), else_=0)), Integer).label("new"),
             func.min(row.latest_pct).label("lowest_pct"),
+            func.count().over().label("of"),
         )
         .where(row.low)
         .group_by(row.person)

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from dashboard.base.pieces import NO_LINK, _no_formula, plain
+from dashboard.deliveries import data
 from receiver.vendors.base import Incoming
 from shared.bulk import table_of
 from shared.models import AuditLog, Heartbeat, QuizAttempt, ReplayRequest, UnknownAddress
@@ -231,6 +232,16 @@ def test_the_search_finds_deliveries_by_learner_address_or_type(
 ) -> None:
     page = open_page("deliveries", view="deliveries", which="all", search=words)
     assert len(page.dataframe[0].value if page.dataframe else ()) == found
+
+
+@pytest.mark.usefixtures("company")
+def test_a_long_list_of_chains_says_that_it_is_cut(
+    open_page: Open, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "CHAINS_SHOWN", 2)
+    refuse(send, 3)
+    page = open_page("deliveries", view="chains")
+    assert "The first 2 of 3." in [one.value for one in page.caption]
 
 
 @pytest.mark.usefixtures("company")
