@@ -12,6 +12,7 @@ from dashboard import access
 from dashboard.base import windows
 from dashboard.base.attempts import differs, verdict
 from dashboard.base.filters import calendar
+from dashboard.base.paging import WHOLE, Part
 from dashboard.base.people import key_at, known_as, link_to, unnamed_log, with_people
 from dashboard.base.percent import bare, columns, exact, percent, rounded
 from dashboard.base.store import (
@@ -113,12 +114,17 @@ def taker_at(address: str) -> Taker | None:
 
 
 @kept
-def queue(version: Version, asked: Asked, view: str) -> pd.DataFrame:
-    """The items of a view: the columns of `shared.queries.coaching.Item`, and learner, quiz, why
-    (it is in the queue), stands (its state in words), lift (in words) and trend (the last
+def queue(version: Version, asked: Asked, view: str, part: Part) -> pd.DataFrame:
+    """A part of the items of a view: the columns of `shared.queries.coaching.Item`, and learner,
+    quiz, why (it is in the queue), stands (its state in words), lift (in words) and trend (the last
     scores)."""
+    return whole_queue(asked, view, part)
+
+
+def whole_queue(asked: Asked, view: str, part: Part = WHOLE) -> pd.DataFrame:
+    """The same of all items, for a file."""
     with read() as connection:
-        rows = coaching.items(connection, asked.filters(), view)
+        rows = coaching.items(connection, asked.filters(), view, part.limit, part.offset)
         scores = coaching.scores(connection, [row.taker for row in rows])
     return framed(
         rows,

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import filters, pieces, states, store, windows
+from dashboard.base import filters, paging, pieces, states, store, windows
 from dashboard.coaching import data, dialogs, view
 from shared.queries.people import Who
 
@@ -40,11 +40,11 @@ def live() -> None:
     today = windows.today()
     asked = data.Asked(window, today, zone, who, quiz, owner, problems, data.manager())
     counts = data.counts(version, asked)
-    new = data.queue(version, asked, "new")
+    new = data.queue(version, asked, "new", paging.Part())
     with head:
         view.headline(counts, None if new.empty else new.iloc[0], window)
     view.problems(quizzes, counts.hidden)
-    view.queue(asked, queue, data.queue(version, asked, queue), counts)
+    view.queue(version, asked, queue, counts)
     if not quiz:
         view.several(data.people_failing(version, asked))
     view.quizzes(quizzes, all_teams=access.sees_all_teams())

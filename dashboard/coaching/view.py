@@ -1,14 +1,15 @@
 """The parts of the coaching page."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 import streamlit as st
 
+from dashboard.base import paging
 from dashboard.base.percent import FORMAT, percent
-from dashboard.base.pieces import csv, cut_off, plain, table
-from dashboard.base.store import each
+from dashboard.base.pieces import csv_of, cut_off, plain, table
+from dashboard.base.store import Version, each
 from dashboard.coaching import charts, data
 from shared.queries.coaching import ACTIVE, Counts
 
@@ -175,20 +176,38 @@ def problems(quizzes: pd.DataFrame, hidden: int) -> None:
 # The queue
 
 
-def queue(asked: data.Asked, view: str, fresh: pd.DataFrame, counts: Counts) -> None:
-    """The items of a view, to select and to act on."""
-    if fresh.empty:
+class Shown(NamedTuple):
+    """Which part of which view the table shows."""
+
+    asked: data.Asked
+    view: str
+    part: paging.Part
+
+
+def queue(version: Version, asked: data.Asked, view: str, counts: Counts) -> None:
+    """The items of a view by the page, to select and to act on."""
+    total = getattr(counts, view)
+    if not total:
         _empty(view, counts.hidden)
         return
-    key, frame = _held(asked, view, fresh)
+    rows = st.container()
+    part = paging.choose(total)
+    with rows:
+        columns = _items(Shown(asked, view, part), data.queue(version, asked, view, part))
+    csv_of(lambda: data.whole_queue(asked, view), columns, "coaching")
+
+
+def _items(of: Shown, fresh: pd.DataFrame) -> dict[str, Any]:
+    """The table, and its columns."""
+    key, frame = _held(of, fresh)
     picked = _picked(key)
-    _actions(key, frame.iloc[picked], view)
+    _actions(key, frame.iloc[picked], of.view)
     columns = COLUMNS | _scales(frame)
-    shown = {name: columns[name] for name in SHOWN[view].split()}
+    shown = {name: columns[name] for name in SHOWN[of.view].split()}
     opener = st.column_config.ButtonColumn(
         "", on_click=_open_clicked, args=(key,), key=f"open_{key}", type="tertiary", width=70
     )
-    st.session_state["coaching_held"] = (asked, view, key, frame)
+    st.session_state["coaching_held"] = (of, key, frame)
     st.dataframe(
         frame.assign(open="Open")[["open", *shown]],
         column_config={"open": opener, **shown},
@@ -197,10 +216,9 @@ def queue(asked: data.Asked, view: str, fresh: pd.DataFrame, counts: Counts) -> 
         key=key,
         on_select="rerun",
         selection_mode="multi-row",
-        alt=f"{VIEWS[view]}: learners and quizzes",
+        alt=f"{VIEWS[of.view]}: learners and quizzes",
     )
-    cut_off(len(frame), getattr(counts, view))
-    csv(frame, shown, "coaching")
+    return shown
 
 
 def _empty(view: str, hidden: int) -> None:
@@ -210,19 +228,19 @@ def _empty(view: str, hidden: int) -> None:
         (st.success if view == "new" else st.info)(EMPTY[view], icon=":material/check_circle:")
 
 
-def _held(asked: data.Asked, view: str, fresh: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+def _held(of: Shown, fresh: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     """The table and its name. A selection is kept by position, so the rows that were on screen
     stay while some are selected, and a table of other rows has another name."""
     held = st.session_state.get("coaching_held")
-    if held and held[:2] == (asked, view) and _picked(held[2]):
-        return held[2], held[3]
-    rows = (view, fresh[["vendor", "user_id", "quiz_id", "version"]].to_csv(index=False),
+    if held and held[0] == of and _picked(held[1]):
+        return held[1], held[2]
+    rows = (of.view, fresh[["vendor", "user_id", "quiz_id", "version"]].to_csv(index=False),
             st.session_state.get("coaching_done", 0))  # fmt: skip
     number, last = st.session_state.get("coaching_rows", (0, None))
     if rows != last:
         number += 1
         st.session_state["coaching_rows"] = (number, rows)
-    return f"{view}_{number}", fresh
+    return f"{of.view}_{number}", fresh
 
 
 def _picked(key: str) -> list[int]:
@@ -293,7 +311,7 @@ def label(row: Any) -> str:
 
 def _open_clicked(key: str) -> None:
     clicked, held = st.session_state[f"open_{key}"], st.session_state["coaching_held"]
-    row = held[3].iloc[clicked.row]
+    row = held[2].iloc[clicked.row]
     st.query_params["item"] = data.address(data.Taker(row.vendor, row.user_id, row.quiz_id))
     st.rerun()  # of the whole page: a dialog cannot open in a live part
 
@@ -340,6 +358,7 @@ def several(frame: pd.DataFrame) -> None:
         "team_id": COLUMNS["team_id"],
     }
     table(frame.assign(flag=flags), columns, "People who fail several quizzes", "several")
+    cut_off(len(frame), int(frame["of"].iloc[0]))
 
 
 def _flag_person() -> None:

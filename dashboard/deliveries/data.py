@@ -149,7 +149,7 @@ def evidence(vendor: VendorFacts, window: str) -> Evidence:
 @kept_a_moment
 def chains(vendor: VendorFacts, window: str, zone: str) -> pd.DataFrame:
     """Events that were refused and are not stored: event_key, event_type, outcome, attempt (`3 of
-    5`), state, next_due, last_chance, first, last."""
+    5`), state, next_due, last_chance, first, last, and of (how many there are in all)."""
     with read() as connection:
         found = unrecovered_chains(
             connection, vendor, first_hour(window, this_hour()), datetime.now(UTC)
@@ -161,6 +161,7 @@ def chains(vendor: VendorFacts, window: str, zone: str) -> pd.DataFrame:
             "state": chain.state,
             "next_due": chain.next_due,
             "last_chance": chain.last_chance,
+            "of": len(found),
         }
         for row, chain in found[:CHAINS_SHOWN]
     ]

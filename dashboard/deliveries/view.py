@@ -14,7 +14,7 @@ from dashboard import access
 from dashboard.base import people, store
 from dashboard.base.filters import choose
 from dashboard.base.outages import span
-from dashboard.base.pieces import LIVE, csv, csv_of, plain, table
+from dashboard.base.pieces import LIVE, csv, csv_of, cut_off, plain, table
 from dashboard.base.windows import ago, viewer_zone
 from dashboard.deliveries import charts, data
 from shared.cure import FIRST_STEPS, Action, Asked, StepState, steps
@@ -257,6 +257,7 @@ def chains(vendors: Sequence[VendorFacts], window: str, zone: str) -> None:
         "first": st.column_config.DatetimeColumn("First seen", format="distance"),
     }
     table(charts.in_words(frame), columns, "Refused events that are not recovered", "chains")
+    cut_off(len(frame), sum(int(one["of"].iloc[0]) for one in shown))
 
 
 MISSING = {

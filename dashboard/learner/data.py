@@ -59,6 +59,18 @@ def accounts(version: Version, person: str) -> pd.DataFrame:
 
 
 @kept
+def attempt_count(version: Version, person: str) -> int:
+    with read() as connection:
+        return learner.attempt_count(connection, person)
+
+
+@kept
+def completion_count(version: Version, person: str) -> int:
+    with read() as connection:
+        return learner.completion_count(connection, person)
+
+
+@kept
 def modules(version: Version, person: str, zone: str) -> pd.DataFrame:
     """module_name, progress_pct, time_spent_sec, updated_at."""
     with read() as connection:
@@ -67,12 +79,12 @@ def modules(version: Version, person: str, zone: str) -> pd.DataFrame:
 
 
 @kept
-def attempts(version: Version, person: str, zone: str) -> pd.DataFrame:
+def attempts(version: Version, person: str, zone: str, *, whole: bool = False) -> pd.DataFrame:
     """quiz (its name), score (as sent), pct, threshold_pct, passed, result, submitted_at; the
-    latest first."""
+    latest first, all of them if `whole`."""
     threshold, rule = settings().coaching_threshold_pct, settings().coaching_rule
     with read() as connection:
-        rows = learner.attempts(connection, person, threshold, SHOWN, rule)
+        rows = learner.attempts(connection, person, threshold, None if whole else SHOWN, rule)
     return framed(rows, lambda frame: _attempts(frame, zone))
 
 
@@ -89,10 +101,10 @@ def _with_quizzes(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @kept
-def completions(version: Version, person: str, zone: str) -> pd.DataFrame:
-    """course (its name), score, completed_at, report_url (`` without one)."""
+def completions(version: Version, person: str, zone: str, *, whole: bool = False) -> pd.DataFrame:
+    """course (its name), score, completed_at, report_url (`` without one); all if `whole`."""
     with read() as connection:
-        rows = learner.completions(connection, person, SHOWN)
+        rows = learner.completions(connection, person, None if whole else SHOWN)
     return framed(rows, lambda frame: with_courses(local(frame, zone, "completed_at")))
 
 

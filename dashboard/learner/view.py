@@ -15,7 +15,7 @@ from dashboard.base.certificates import (
     standing,
 )
 from dashboard.base.percent import FORMAT, percent
-from dashboard.base.pieces import plain, section
+from dashboard.base.pieces import File, cut_off, plain, section
 from dashboard.base.windows import viewer_zone
 from dashboard.learner import data
 from shared.queries.learner import Profile, Summary
@@ -176,7 +176,14 @@ def quizzes(version: store.Version, person: str) -> None:
         _draw(frame, _chosen(frame["quiz"].unique().tolist()))
     with listed:
         columns = attempts.with_scores(ATTEMPT, frame)
-        section("Attempts", attempts.with_results(frame), columns, "attempts", "")
+        file = File(
+            lambda: attempts.with_results(
+                data.attempts(version, person, viewer_zone(), whole=True)
+            ),
+            columns,
+        )
+        section("Attempts", attempts.with_results(frame), columns, "attempts", "", file)
+        cut_off(len(frame), data.attempt_count(version, person))
 
 
 def _chosen(names: Sequence[str]) -> Sequence[str]:
@@ -210,7 +217,10 @@ def completions(version: store.Version, person: str) -> None:
     """Courses, with the vendor's report cards."""
     frame = data.completions(version, person, viewer_zone())
     columns = completion_columns(frame) if len(frame) else {}
-    section("Completed courses", frame, columns, "completions", "No course completed yet.")
+    file = File(lambda: data.completions(version, person, viewer_zone(), whole=True), columns)
+    nothing = "No course completed yet."
+    section("Completed courses", frame, columns, "completions", nothing, file)
+    cut_off(len(frame), data.completion_count(version, person))
 
 
 def certificates(version: store.Version, person: str) -> None:

@@ -208,7 +208,8 @@ class QuizFigures(NamedTuple):
 
 
 class Failing(NamedTuple):
-    """A person who is low at several quizzes; `new` of them are not flagged."""
+    """A person who is low at several quizzes; `new` of them are not flagged. `of` counts all such
+    people without a limit."""
 
     person: str
     name: str | None
@@ -218,6 +219,7 @@ class Failing(NamedTuple):
     low: int
     new: int
     lowest_pct: float | None
+    of: int
 
 
 class Preview(NamedTuple):
@@ -298,13 +300,17 @@ class Standing(NamedTuple):
 
 
 def items(
-    connection: Connection, filters: Filters, view: str = "all", limit: int = 500
+    connection: Connection,
+    filters: Filters,
+    view: str = "all",
+    limit: int | None = None,
+    offset: int = 0,
 ) -> Sequence[Item]:
     """The items of a view, the most urgent first."""
     found = _with_problem(filters, _listed(filters).subquery()).subquery()
     in_view = (found.c.state.in_(VIEWS[view]), not_(_hidden(filters, found.c)))
-    query = select(found).where(*in_view).order_by(*_order(view, found.c)).limit(limit)
-    return rows_of(Item, connection.execute(query))
+    query = select(found).where(*in_view).order_by(*_order(view, found.c))
+    return rows_of(Item, connection.execute(query.limit(limit).offset(offset)))
 
 
 def _order(view: str, row: Any) -> list[ColumnElement[Any]]:
@@ -404,6 +410,7 @@ def people_failing(
             low.label("low"),
             cast(func.sum(case((row.state == "new", 1), else_=0)), Integer).label("new"),
             func.min(row.latest_pct).label("lowest_pct"),
+            func.count().over().label("of"),
         )
         .where(row.low)
         .group_by(row.person)

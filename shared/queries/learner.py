@@ -330,7 +330,7 @@ def attempts(
     connection: Connection,
     person: str,
     default_threshold_pct: float,
-    limit: int = 500,
+    limit: int | None = None,
     rule: CoachingRule = "either",
 ) -> Sequence[AttemptRow]:
     """Submissions of quizzes, the latest first."""
@@ -357,12 +357,26 @@ def attempts(
     return rows_of(AttemptRow, connection.execute(query))
 
 
-def completions(connection: Connection, person: str, limit: int = 500) -> Sequence[CompletionRow]:
+def attempt_count(connection: Connection, person: str) -> int:
+    """The number of submissions of a person."""
+    query = select(func.count()).select_from(table_of(QuizAttempt)).where(_of(person, attempt))
+    return connection.scalar(query) or 0
+
+
+def completions(
+    connection: Connection, person: str, limit: int | None = None
+) -> Sequence[CompletionRow]:
     """Completed courses, the latest first."""
     columns = (completion[name] for name in CompletionRow._fields)
     query = select(*columns).where(_of(person, completion))
     query = query.order_by(completion.completed_at.desc(), completion.event_key)
     return rows_of(CompletionRow, connection.execute(query.limit(limit)))
+
+
+def completion_count(connection: Connection, person: str) -> int:
+    """The number of completed courses of a person."""
+    completed = select(func.count()).select_from(table_of(CourseCompletion))
+    return connection.scalar(completed.where(_of(person, completion))) or 0
 
 
 def certificates(connection: Connection, person: str, now: datetime) -> Sequence[CertificateRow]:

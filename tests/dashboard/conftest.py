@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -64,6 +65,22 @@ def open_page(store_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         return app
 
     return open_page
+
+
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """Each file of the pages opened, by its name, as a click would make it."""
+    made: dict[str, bytes] = {}
+    button = st.download_button
+
+    def download_button(
+        label: str, data: Callable[[], bytes], name: str, *args: Any, **kwargs: Any
+    ) -> bool:
+        made[name] = data()
+        return button(label, "", name, *args, **kwargs)
+
+    monkeypatch.setattr(st, "download_button", download_button)
+    return made
 
 
 def provision(send: Send, user_id: str, email: str, team: str) -> None:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Engine
 
+from dashboard.base.paging import WHOLE
 from dashboard.base.store import version
 from dashboard.coaching import data
 from shared.queries.people import Who
@@ -45,7 +46,7 @@ def test_since_yesterday_and_overdue_go_by_the_viewers_calendar(
     asked = data.Asked("30d", MONDAY, zone, Who(), quiz="mindtickle/q-1")
 
     def read() -> Any:
-        queue = data.queue(version(), asked, "progress")
+        queue = data.queue(version(), asked, "progress", WHOLE)
         return data.counts(version(), asked), dict(zip(queue["user_id"], queue["why"], strict=True))
 
     counts, whys = ask(claims("ada"), read)

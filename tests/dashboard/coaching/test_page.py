@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -190,6 +190,24 @@ def test_a_learner_who_fails_three_quizzes_is_shown_as_a_person(
     (row,) = people.to_dict("records")
     assert (row["learner"], row["low"], row["flag"]) == ("dana@acme.example", 3, "Flag 3")
     assert list(row["quizzes"]) == ["Quiz q-1", "Quiz q-2", "Quiz q-3"]
+
+
+@pytest.mark.usefixtures("company")
+def test_every_item_is_on_one_of_the_pages_and_in_the_file(
+    open_page: Open, store: Engine, files: dict[str, bytes]
+) -> None:
+    users = [f"rep-{number:03}" for number in range(120)]
+    tables.people(store, *((one, "west") for one in users))
+    low = {"score": 4, "submitted_at": datetime.now(UTC) - timedelta(days=2)}
+    tables.attempts(
+        store, *(low | {"user_id": one, "quiz_id": f"q-{n}"} for n, one in enumerate(users))
+    )
+    pages = [open_page("coaching", page=str(number)) for number in (1, 2, 3)]
+    learners = [row["learner"] for page in pages for row in listed(page)]
+    assert (len(learners), len(set(learners))) == (120, 120)
+    assert "101–120 of 120" in [one.value for one in pages[2].caption]
+    assert f"first {learners[0]} at " in shown(pages[1])
+    assert files["coaching.csv"].count(b"under 70 %") == 120
 
 
 # One item

@@ -1,16 +1,14 @@
 """The page of deliveries, as a browser is sent it."""
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-import streamlit as st
 from sqlalchemy import Engine, insert
 
 from dashboard.base.pieces import NO_LINK, _no_formula, plain
+from dashboard.deliveries import data
 from receiver.vendors.base import Incoming
 from shared.bulk import table_of
 from shared.models import AuditLog, Heartbeat, QuizAttempt, ReplayRequest, UnknownAddress
@@ -151,16 +149,8 @@ def test_a_failed_delivery_is_listed_with_its_reason(open_page: Open, send: Send
 
 
 def test_every_delivery_is_on_one_of_the_pages_and_in_the_file(
-    open_page: Open, store: Engine, monkeypatch: pytest.MonkeyPatch
+    open_page: Open, store: Engine, files: dict[str, bytes]
 ) -> None:
-    files: dict[str, bytes] = {}
-    button = st.download_button
-
-    def download_button(label: str, data: Callable[[], bytes], *args: Any, **kwargs: Any) -> bool:
-        files[label] = data()
-        return button(label, "", *args, **kwargs)
-
-    monkeypatch.setattr(st, "download_button", download_button)
     now = datetime.now(UTC)
     refused = {"outcome": "bad_signature", "status_code": 403, "reason": "It proves nothing."}
     tables.deliveries(
@@ -169,8 +159,7 @@ def test_every_delivery_is_on_one_of_the_pages_and_in_the_file(
     last = open_page("deliveries", view="deliveries", page="5")
     assert len(last.dataframe[0].value) == 30
     assert "201–230 of 230" in [one.value for one in last.caption]
-    (file,) = files.values()
-    assert file.count(b"It proves nothing.") == 230
+    assert files["deliveries.csv"].count(b"It proves nothing.") == 230
 
 
 @pytest.mark.usefixtures("company")
@@ -243,6 +232,16 @@ def test_the_search_finds_deliveries_by_learner_address_or_type(
 ) -> None:
     page = open_page("deliveries", view="deliveries", which="all", search=words)
     assert len(page.dataframe[0].value if page.dataframe else ()) == found
+
+
+@pytest.mark.usefixtures("company")
+def test_a_long_list_of_chains_says_that_it_is_cut(
+    open_page: Open, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "CHAINS_SHOWN", 2)
+    refuse(send, 3)
+    page = open_page("deliveries", view="chains")
+    assert "The first 2 of 3." in [one.value for one in page.caption]
 
 
 @pytest.mark.usefixtures("company")

@@ -127,6 +127,23 @@ def test_events_lead_to_their_deliveries_and_say_how_many_there_are(
 
 
 @pytest.mark.usefixtures("company")
+def test_a_long_list_says_that_it_is_cut_and_its_file_is_whole(
+    open_page: Open, store: Engine, monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes]
+) -> None:
+    monkeypatch.setattr(data, "SHOWN", 2)
+    attempts(store, *({"submitted_at": NOW - n * DAY} for n in range(3)))
+    done = (Completed(V, f"c-{n}", "u-1", f"k-{n}", f"Course {n}", None, NOW) for n in range(4))
+    fold(store, list(done))
+    page = open_page("learner", id=DANA)
+    said = [one.value for one in page.caption]
+    assert [one for one in said if one.startswith("The first")] == [
+        "The first 2 of 3.", "The first 2 of 4.",
+    ]  # fmt: skip
+    assert files["attempts.csv"].count(b"Pricing") == 3
+    assert files["completions.csv"].count(b"Course ") == 4
+
+
+@pytest.mark.usefixtures("company")
 def test_of_many_quizzes_six_are_drawn_and_others_can_be_chosen(
     open_page: Open, store: Engine
 ) -> None:

@@ -359,6 +359,9 @@ def test_who_is_low_at_three_quizzes_is_a_person_to_look_at(
     cases(store, {"user_id": "a", "quiz_id": "q-1"})
     (row,) = coaching.people_failing(connection, Filters())
     assert (row.key, row.low, row.new, row.lowest_pct) == (f"{V}/a", 3, 2, 0)
+    first, _ = coaching.people_failing(connection, Filters(), least=2)
+    assert coaching.people_failing(connection, Filters(), least=2, limit=1) == [first]
+    assert (row.of, first.of) == (1, 2)
     found = coaching.low_of(connection, Filters(), [row.person])
     assert [(one.quiz_id, one.state) for one in found] == [
         ("q-0", "new"), ("q-1", "open"), ("q-2", "new"),
