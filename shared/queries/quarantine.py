@@ -79,8 +79,8 @@ def requests(connection: Connection, vendor: str, limit: int = 5) -> Sequence[Re
 def ask_for_replay(
     connection: Connection, vendor: str, outcome: str | None, actor: str, *, dry_run: bool
 ) -> None:
-    """Ask a receiver to verify quarantined deliveries again, and note it in the audit log: a request
-    that no receiver takes up has no other entry. The caller commits."""
+    """Ask a receiver to verify quarantined deliveries again, and note it in the audit log: a
+    request that no receiver takes up has no other entry. The caller commits."""
     connection.execute(
         insert(request).values(
             vendor=vendor,
