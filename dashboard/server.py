@@ -1,6 +1,6 @@
 """The dashboard's server: Streamlit's, with what we add to its answers and close of it.
 
-What is closed, and to whom, is in `doors.py`.
+What is closed, and for which roles, is in `doors.py`.
 """
 
 import re
@@ -117,7 +117,7 @@ class Dashboard(st.App):
         origin, own = _header(scope, b"origin"), f"http://{_header(scope, b'host')}"
         if self._url:
             return bool(origin) and origin != self._url
-        # A name of somebody else's that leads to this machine is no name of ours.
+        # A stranger's name that leads to this machine is no name of ours.
         return not is_loopback(own) or (bool(origin) and origin != own)
 
     def _guarded(self, scope: Message, message: Message) -> Iterator[Header]:

@@ -11,6 +11,7 @@ from dashboard.base.windows import ago, zone_in_words
 from shared.queries import catalog
 from shared.queries.people import Who
 from shared.vendors import VendorFacts
+from shared.wording import number_of
 
 
 def stop_with(problem: str) -> None:
@@ -74,8 +75,8 @@ def status() -> None:
     """The grey line under the title."""
     st.caption(
         f"Last event {ago(store.query(catalog.newest_event_at))} · "
-        f"{store.query(catalog.learners, access.who(Who())):,} learners "
-        f"on the roster · {zone_in_words()}"
+        f"{number_of(store.query(catalog.learners, access.who(Who())), 'learner')} · "
+        f"{zone_in_words()}"
     )
 
 

@@ -194,7 +194,7 @@ def can_note() -> bool:
     """Whether the audit log can be written here: tried, and taken back."""
     try:
         with read().execution_options(immediate=True) as connection, connection.begin() as tried:
-            note(connection, "nobody", "export", None, "")
+            note(connection, "dashboard", "export", None, "")
             tried.rollback()
     except SQLAlchemyError:
         return False

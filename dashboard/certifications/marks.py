@@ -1,6 +1,7 @@
 """Marking a certificate as renewed, and taking the mark back. Each is confirmed by name, as the
 list may have moved under a click."""
 
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -84,7 +85,9 @@ def _mark(asked: Asked) -> None:
 
 @st.dialog("Undo the mark?", on_dismiss=_dismiss)
 def _undo(asked: Asked) -> None:
-    st.markdown(f"**{plain(asked.label)}** counts as expired again. The audit log names you.")
+    is_ahead = asked.expiry.expired_at > datetime.now(UTC)
+    counts = "counts as about to expire again" if is_ahead else "counts as expired again"
+    st.markdown(f"**{plain(asked.label)}** {counts}. The audit log names you.")
     if st.button("Undo", type="primary"):
         done = asked.renewal_id is not None and data.undo_renewal(asked.renewal_id)
         _close(done, "Mark taken back.", "The mark was taken back already.")

@@ -21,7 +21,8 @@ KNOWN = (
     "MindTickle reports a certificate when it expires, or when an expiry is announced; it does not "
     "report renewals. A certificate counts as renewed when the learner completes a course of the "
     "same name after the expiry (upper and lower case are the same), or when a lead or admin marks "
-    "it. A later expiry replaces the earlier one. A certificate that never expired is not listed."
+    "it. A later expiry replaces the earlier one. A certificate without a reported expiry is not "
+    "listed."
 )
 
 TEAM: Mapping[str, Any] = {

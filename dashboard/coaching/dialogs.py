@@ -62,6 +62,10 @@ def _due(key: str, value: date | None = None) -> date | None:
 
 
 def _notes(key: str, value: str | None = None) -> str | None:
+    """Notes may name a learner, so who sees no names keeps them as they are."""
+    if value and not people.sees_names():
+        st.caption("The notes are hidden, as they may name a learner.")
+        return value
     return st.text_area("Notes", value or "", max_chars=4000, key=f"notes_{key}").strip() or None
 
 

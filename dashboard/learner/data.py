@@ -126,7 +126,7 @@ def roster(version: Version, person: str, zone: str) -> pd.DataFrame:
 
 def cases(version: Version, person: str, zone: str) -> pd.DataFrame:
     """quiz_name, status, due, flagged_pct, opened_at, closed_at; with owner and notes for
-    roles that coach. Active first."""
+    roles that coach; notes are free text, so only for viewers who see names. Active first."""
     return _cases(version, person, zone, coaches=access.may("coach"))
 
 
@@ -134,8 +134,12 @@ def cases(version: Version, person: str, zone: str) -> pd.DataFrame:
 def _cases(version: Version, person: str, zone: str, *, coaches: bool) -> pd.DataFrame:
     with read() as connection:
         rows = learner.cases(connection, person, coaches=coaches)
+    hidden = {} if sees_names() else {"notes": None}
     return framed(
-        rows, lambda frame: columns(local(frame, zone, "opened_at", "closed_at"), "flagged_pct")
+        rows,
+        lambda frame: columns(
+            local(frame, zone, "opened_at", "closed_at").assign(**hidden), "flagged_pct"
+        ),
     )
 
 

@@ -33,6 +33,7 @@ from shared.queries import catalog
 from shared.queries.missing import Missing
 from shared.queries.people import Who
 from shared.scoring import Weight, rules_of
+from shared.wording import number_of
 from tests import playing, stores
 from tests.dashboard.conftest import ROOT, Open, Send, provision
 from tests.pages import PAGES
@@ -422,10 +423,10 @@ def test_who_is_limited_to_teams_is_told_that_failures_are_counted_over_all(
 
 
 @pytest.mark.parametrize(("name", "people"), [("ines", 1), ("paul", 2), ("tom", 0), ("ada", 3)])
-def test_the_roster_is_counted_of_those_whom_the_viewer_may_see(
+def test_the_learners_are_counted_of_those_whom_the_viewer_may_see(
     visit: Visit, company: None, name: str, people: int
 ) -> None:
-    assert f"{people} learners on the roster" in said(visit("leaderboard", claims(name)))
+    assert f"· {number_of(people, 'learner')} ·" in said(visit("leaderboard", claims(name)))
 
 
 @pytest.mark.parametrize("page", ["leaderboard", "learner"])

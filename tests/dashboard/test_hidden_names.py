@@ -71,7 +71,8 @@ def staff(store: Engine, send: Send) -> None:
     _contests(store)
     with store.begin() as connection:
         due = (NOW + timedelta(days=3)).date()
-        coaching.flag(connection, "lead", [Taker(V, DANA, "q-1")], 70, "lead", due, None)
+        low = [Taker(V, DANA, "q-1")]
+        coaching.flag(connection, "lead", low, 70, "lead", due, "for Dana Brooks")
         note(connection, "lead", "change", "case 1", "notes none → talk to Dana Brooks")
         note(connection, "admin", "erase", None, "asked for by dana@acme-people.example")
 

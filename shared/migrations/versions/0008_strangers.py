@@ -73,7 +73,7 @@ def _partial(
 
 
 def _count_strangers() -> None:
-    """Hours get a row for each sender. What has no delivery any more is told by its outcome."""
+    """Hours get a row for each sender. What has no delivery any more is judged by its outcome."""
     op.execute(BEFORE_ON_SQLITE if op.get_bind().dialect.name == "sqlite" else BEFORE_ON_POSTGRES)
     op.drop_table("delivery_hourly")
     op.create_table(

@@ -96,6 +96,20 @@ def test_a_mark_is_set_and_undone_in_a_dialog_that_names_the_certificate(
 
 
 @pytest.mark.usefixtures("certified")
+def test_the_mark_of_an_announced_expiry_is_not_said_to_be_of_an_expired_one(
+    open_page: Open, store: Engine
+) -> None:
+    at = NOW + 5.5 * DAY
+    fold(store, [Expired(V, "cy", "Expert", at, None, at)])
+    with store.begin() as connection:
+        mark_renewed(connection, "lea", Expiry(V, "cy", "Expert", at))
+    page = open_page("certifications")
+    page.session_state[marks.ASKED] = page.session_state[marks.LISTED]["Undo"][0]
+    page.run()
+    assert "counts as about to expire again" in written(page)
+
+
+@pytest.mark.usefixtures("certified")
 def test_team_and_leavers_are_filters_in_the_address(open_page: Open) -> None:
     page = open_page("certifications", team="east", leavers="true")
     assert [row["learner"] for row in rows(page, "stands")] == ["gone@x.com", "bob@x.com"]
