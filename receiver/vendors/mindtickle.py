@@ -42,7 +42,16 @@ from receiver.vendors.base import (
     short_text,
     text_of,
 )
-from shared.facts import Attempted, Completed, Deprovisioned, Expired, Fact, Progressed, Provisioned
+from shared.facts import (
+    Attempted,
+    Completed,
+    Deprovisioned,
+    Expired,
+    Fact,
+    Progressed,
+    Provisioned,
+    trimmed,
+)
 from shared.outcomes import Outcome
 from shared.retries import Schedule
 from shared.settings import (
@@ -76,7 +85,7 @@ class MindTickle:
         self, secrets: Sequence[bytes], company_id: str | None, past: int, future: int
     ) -> None:
         self._secrets = secrets
-        self._company_id = company_id
+        self._company_id = company_id and trimmed(company_id)
         self._past = past
         self._future = future
 
@@ -104,8 +113,8 @@ class MindTickle:
     def parse(self, incoming: Incoming) -> VendorEvent:
         body = json_object(incoming.body)
         event_type = _event_type(body)  # first: a body without one is no delivery of the vendor
-        company = body.get("companyId")
-        if self._company_id is not None and short_text(company) != self._company_id:
+        company = trimmed(short_text(body.get("companyId")) or "") or None
+        if self._company_id is not None and company != self._company_id:
             raise Rejected(
                 Outcome.WRONG_COMPANY,
                 "The delivery is for another company than MINDTICKLE_COMPANY_ID. "
@@ -120,7 +129,7 @@ class MindTickle:
             event_key=event_key,
             digest=digest,
             type=event_type,
-            company_id=short_text(company),
+            company_id=company,
             user_id=data.user_id if data else None,
             occurred_at=occurred_at,
             payload=text_of(incoming.body),
