@@ -252,12 +252,14 @@ def _kind(vendor: Vendor, incoming: Incoming, outcome: Outcome) -> Kind:
     if outcome in VERIFIED:
         return Kind.WELL_FORMED
     try:
-        vendor.parse(incoming)
+        event = vendor.parse(incoming)
     except Rejected as refused:
         only_the_company = refused.outcome is Outcome.WRONG_COMPANY
         return Kind.WELL_FORMED if only_the_company else Kind.JUNK
     except Unreadable:
         return Kind.JUNK
+    if outcome is Outcome.IP_NOT_ALLOWED and not event.facts:
+        return Kind.JUNK  # nothing but its shape speaks for the vendor, and `{}` has none
     return Kind.WELL_FORMED
 
 
