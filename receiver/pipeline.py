@@ -258,9 +258,9 @@ def _kind(vendor: Vendor, incoming: Incoming, outcome: Outcome) -> Kind:
         return Kind.WELL_FORMED if only_the_company else Kind.JUNK
     except Unreadable:
         return Kind.JUNK
-    if outcome is Outcome.IP_NOT_ALLOWED and not event.facts:
-        return Kind.JUNK  # nothing but its shape speaks for the vendor, and `{}` has none
-    return Kind.WELL_FORMED
+    # From a wrong address nothing but its facts speaks for the vendor, and `{}` has none.
+    empty = outcome is Outcome.IP_NOT_ALLOWED and not event.facts
+    return Kind.JUNK if empty else Kind.WELL_FORMED
 
 
 def _too_large(vendor: Vendor, incoming: Incoming, size: int, limit: int) -> Entry:

@@ -213,6 +213,20 @@ def test_a_vendor_whose_credential_was_never_entered_gets_a_hint(
     assert kinds(gathered(store)) == {"missing-credentials": Severity.NOTE}
 
 
+def test_a_vendor_whose_credential_is_lost_after_its_first_event_is_a_warning(
+    store: Engine,
+) -> None:
+    """A stranger's request of before the last accepted delivery does not count."""
+    event = playing.body_of("module.progress", playing.progress())
+    lost = [unsigned(n, NOW + n * MINUTE)._replace(body=event) for n in range(6)]
+    take(store, [lost[0], good(1, NOW + MINUTE / 2), *lost[1:5]], OURS)
+    assert "missing-credentials" not in kinds(gathered(store, NOW + HOUR))
+    take(store, lost[5:], OURS)
+    assert kinds(gathered(store, NOW + HOUR))["missing-credentials"] is Severity.WARNING
+    take(store, [good(2, NOW + 7 * MINUTE)], OURS)
+    assert "missing-credentials" not in kinds(gathered(store, NOW + HOUR))
+
+
 # Quarantined once
 
 
