@@ -268,8 +268,8 @@ def _too_large(vendor: Vendor, incoming: Incoming, size: int, limit: int) -> Ent
     try:
         vendor.authenticate(incoming)
     except Rejected as refused:
-        by_body = refused.outcome in (Outcome.BAD_SIGNATURE, Outcome.STALE_TIMESTAMP)
-        sender = Sender.VENDOR if by_body else Sender.STRANGER
+        signed = refused.outcome is Outcome.BAD_SIGNATURE and vendor.may_be_signed(incoming)
+        sender = Sender.VENDOR if signed else Sender.STRANGER
     else:
         sender = Sender.VENDOR
     return Entry(

@@ -110,6 +110,14 @@ class MindTickle:
         if late := age_complaint(signed_at, incoming.received_at, self._past, self._future):
             raise Rejected(Outcome.STALE_TIMESTAMP, late)
 
+    def may_be_signed(self, incoming: Incoming) -> bool:
+        try:
+            at = _signed_at(incoming.headers.get(TIMESTAMP, b""))
+        except Rejected:
+            return False
+        late = age_complaint(at, incoming.received_at, self._past, self._future)
+        return not late and bool(_HEX.fullmatch(incoming.headers.get(SIGNATURE, b"")))
+
     def parse(self, incoming: Incoming) -> VendorEvent:
         body = json_object(incoming.body)
         event_type = _event_type(body)  # first: a body without one is no delivery of the vendor
@@ -155,6 +163,7 @@ def sign(secret: bytes, timestamp: bytes, body: bytes) -> bytes:
     return hmac_sha256(secret, timestamp + b":" + body).hex().encode()
 
 
+_HEX = re.compile(rb"[0-9a-f]{64}")
 _EPOCH = re.compile(r"[0-9]{1,16}")
 _ISO = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"

@@ -106,6 +106,15 @@ class StandardWebhooks:
         hits = [hmac.compare_digest(one, token) for token in sent.split(b" ") for one in expected]
         return any(hits)
 
+    def may_be_signed(self, incoming: Incoming) -> bool:
+        if not all(incoming.headers.get(name) for name in self.kept_headers):
+            return False
+        try:
+            apart = abs(incoming.received_at - _signed_at(incoming))
+        except Rejected:
+            return False
+        return apart <= TOLERANCE and bool(_SIGNATURES.fullmatch(incoming.headers[SIGNATURE]))
+
     def parse(self, incoming: Incoming) -> VendorEvent:
         body = json_object(incoming.body)
         key, event_type = key_of(incoming.headers[ID]), _event_type(body) or UNKNOWN
