@@ -175,6 +175,7 @@ def _erase(connection: Connection, email: str | None, account: Account | None) -
     bodies = _bodies(connection, traces)
     deliveries = {*bodies, *_repeats(connection, bodies), *_deliveries(connection, ids, traces)}
     _forget_deliveries(connection, deliveries)
+    _forget_activity(connection, ids)
     _bury(connection, ids, traces)
     mentions, differ = _replace_in_payloads(connection, traces)
     known = _forget_read_models(connection, accounts, address)
@@ -352,6 +353,16 @@ def _forget_deliveries(connection: Connection, found: set[int]) -> None:
     for ids in _some(sorted(found)):
         forgotten = update(delivery).where(delivery.c.id.in_(ids))
         connection.execute(forgotten.values(event_key=None, remote_ip=None))
+
+
+def _forget_activity(connection: Connection, events: Sequence[int]) -> None:
+    """Remove what these events say that the person did. Rows of before name them in a spelling of
+    their own, so the address alone does not find them."""
+    row = activity.c
+    same = and_(event.c.vendor == row.vendor, event.c.event_key == row.event_key)
+    for ids in _some(events):
+        theirs = select(event.c.id).where(same, event.c.id.in_(ids)).exists()
+        connection.execute(delete(activity).where(theirs))
 
 
 def _bury(connection: Connection, events: Sequence[int], traces: Traces) -> None:

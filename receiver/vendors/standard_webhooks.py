@@ -22,6 +22,7 @@ from receiver.vendors.base import (
     MAX_ID,
     Adapter,
     Claims,
+    Email,
     Incoming,
     KeptEvent,
     Rejected,
@@ -55,6 +56,7 @@ SHORT_KEY = 24
 
 _SIGNATURES = re.compile(rb"[^ ,]+,[^ ,]+(?: [^ ,]+,[^ ,]+)*")
 _TIME: TypeAdapter[datetime] = TypeAdapter(Time)
+_EMAIL: TypeAdapter[str | None] = TypeAdapter(Email)
 
 
 class StandardWebhooks:
@@ -202,7 +204,7 @@ def _person(named: Any) -> str | None:
         for value in (named.get(field), named.get(f"{field}Email"), named.get(f"{field}_email")):
             sent = value.get("email") if isinstance(value, dict) else value
             if isinstance(sent, str) and len(sent) <= MAX_ID and "\0" not in sent:
-                person = person_of(SLUG, "", sent)
+                person = person_of(SLUG, "", _EMAIL.validate_python(sent))
                 if "@" in person:
                     return person
     return None

@@ -215,6 +215,24 @@ def test_what_another_person_did_with_them_stays_and_only_the_mention_goes(store
     assert held["w-2"] == ""
 
 
+@pytest.mark.parametrize(
+    "stored", [None, unicodedata.normalize("NFD", "josé@acme.example"), "mailto:josé@acme.example"]
+)
+def test_what_they_did_goes_with_its_event_in_any_spelling_of_the_owner(
+    store: Engine, stored: str | None
+) -> None:
+    """Versions before stored the owner as sent."""
+    owner = "josé@acme.example"
+    take(store, [meeting("w-1", stored or owner), meeting("w-2", "bob@x.example")], SENDER)
+    assert {one.person for one in rows(store, Activity)} == {owner, "bob@x.example"}
+    if stored:
+        with store.begin() as connection:
+            of_event = table_of(Activity).c.event_key == "w-1"
+            connection.execute(update(table_of(Activity)).where(of_event).values(person=stored))
+    erase_person(store, owner)
+    assert [one.person for one in rows(store, Activity)] == ["bob@x.example"]
+
+
 def test_the_read_models_of_other_people_are_unchanged(company: Engine) -> None:
     before = of_others(company)
     erase_person(company, DANA)
