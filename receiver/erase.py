@@ -31,7 +31,7 @@ from receiver.traces import Account, Traces, as_compared
 from shared.audit import note
 from shared.bulk import Columns, table_of
 from shared.database import hold_write_lock, overwrite_deleted
-from shared.facts import Attempted, Fact, Progressed
+from shared.facts import Acted, Attempted, Fact, Progressed
 from shared.models import (
     Activity,
     AuditLog,
@@ -53,6 +53,9 @@ T = TypeVar("T")
 ID_BATCH = 500
 BODY_BATCH = 50
 TOMBSTONE = {"type": "erased", "company_id": None, "user_id": None, "payload": ""}
+
+READ_AGAIN = ("id", "vendor", "event_key", "type", "occurred_at", "received_at", "payload")
+"""The columns of an event that `facts_of` needs."""
 
 event = table_of(Event)
 delivery = table_of(Delivery)
@@ -172,6 +175,7 @@ def _erase(connection: Connection, email: str | None, account: Account | None) -
     bodies = _bodies(connection, traces)
     deliveries = {*bodies, *_repeats(connection, bodies), *_deliveries(connection, ids, traces)}
     _forget_deliveries(connection, deliveries)
+    _forget_activity(connection, ids)
     _bury(connection, ids, traces)
     mentions, differ = _replace_in_payloads(connection, traces)
     known = _forget_read_models(connection, accounts, address)
@@ -244,8 +248,7 @@ def _restore_names(connection: Connection, named: Sequence[Named]) -> None:
                 same = and_(table.c.vendor == one.vendor, table.c[id_] == one.id)
                 connection.execute(delete(table).where(same))
     row = event.c
-    when = (row.occurred_at, row.received_at)
-    columns = (row.id, row.vendor, row.event_key, row.type, *when, row.payload)
+    columns = [row[name] for name in READ_AGAIN]
     for some in _some(named):
         names_one = or_(
             row.payload.contains("\\", autoescape=True),  # an escape can spell any ID
@@ -273,15 +276,19 @@ def _may_mention(column: ColumnElement[str], traces: Traces) -> ColumnElement[bo
 
 
 def _events(connection: Connection, accounts: Sequence[Account], traces: Traces) -> list[int]:
-    """The IDs of their events, and of events without a learner that mention them."""
+    """The IDs of their events, and of events without a learner that mention them and are not what
+    another person did."""
     theirs = select(event.c.id).where(_is_of(event.c, accounts))
-    without_learner = select(event.c.id, event.c.vendor, event.c.payload).where(
+    without_learner = select(*(event.c[name] for name in READ_AGAIN)).where(
         event.c.user_id.is_(None), event.c.payload != "", _may_mention(event.c.payload, traces)
     )
     about_them = (
         row.id
         for row in connection.execute(without_learner, execution_options={"yield_per": ID_BATCH})
         if traces.in_body(row.vendor, row.payload.encode())
+        and not any(
+            isinstance(fact, Acted) and not traces.in_text(fact.person) for fact in facts_of(row)
+        )
     )
     return [*connection.scalars(theirs), *about_them]
 
@@ -348,6 +355,16 @@ def _forget_deliveries(connection: Connection, found: set[int]) -> None:
         connection.execute(forgotten.values(event_key=None, remote_ip=None))
 
 
+def _forget_activity(connection: Connection, events: Sequence[int]) -> None:
+    """Remove what these events say that the person did. Rows of before name them in a spelling of
+    their own, so the address alone does not find them."""
+    row = activity.c
+    same = and_(event.c.vendor == row.vendor, event.c.event_key == row.event_key)
+    for ids in _some(events):
+        theirs = select(event.c.id).where(same, event.c.id.in_(ids)).exists()
+        connection.execute(delete(activity).where(theirs))
+
+
 def _bury(connection: Connection, events: Sequence[int], traces: Traces) -> None:
     """Leave tombstones. A key made from the user ID goes too: such a vendor repeats the same bytes,
     so the digest is enough."""
@@ -368,8 +385,7 @@ def _replace_in_payloads(connection: Connection, traces: Traces) -> tuple[int, b
     """Replace mentions in other people's events. Returns how many, and whether a fact of one has
     changed, such as the name of a module."""
     row = event.c
-    columns = (row.id, row.vendor, row.event_key, row.type, row.occurred_at, row.received_at,
-               row.payload)  # fmt: skip
+    columns = [row[name] for name in READ_AGAIN]
     query = select(*columns).where(row.payload != "", _may_mention(row.payload, traces))
     found = connection.execute(query, execution_options={"yield_per": ID_BATCH})
     changed = [

@@ -252,13 +252,15 @@ def _kind(vendor: Vendor, incoming: Incoming, outcome: Outcome) -> Kind:
     if outcome in VERIFIED:
         return Kind.WELL_FORMED
     try:
-        vendor.parse(incoming)
+        event = vendor.parse(incoming)
     except Rejected as refused:
         only_the_company = refused.outcome is Outcome.WRONG_COMPANY
         return Kind.WELL_FORMED if only_the_company else Kind.JUNK
     except Unreadable:
         return Kind.JUNK
-    return Kind.WELL_FORMED
+    # From a wrong address nothing but its facts speaks for the vendor, and `{}` has none.
+    empty = outcome is Outcome.IP_NOT_ALLOWED and not event.facts
+    return Kind.JUNK if empty else Kind.WELL_FORMED
 
 
 def _too_large(vendor: Vendor, incoming: Incoming, size: int, limit: int) -> Entry:
@@ -266,8 +268,8 @@ def _too_large(vendor: Vendor, incoming: Incoming, size: int, limit: int) -> Ent
     try:
         vendor.authenticate(incoming)
     except Rejected as refused:
-        by_body = refused.outcome in (Outcome.BAD_SIGNATURE, Outcome.STALE_TIMESTAMP)
-        sender = Sender.VENDOR if by_body else Sender.STRANGER
+        signed = refused.outcome is Outcome.BAD_SIGNATURE and vendor.may_be_signed(incoming)
+        sender = Sender.VENDOR if signed else Sender.STRANGER
     else:
         sender = Sender.VENDOR
     return Entry(

@@ -100,7 +100,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The stored outcome of an entry. A stranger's request that is only counted has no row."""
+    """The stored outcome of an entry. A request that is only counted has no row."""
 
     delivery_id: int | None
     outcome: Outcome
@@ -111,11 +111,11 @@ def write_batch(
 ) -> list[Written]:
     """Store entries and update the read models. Unique indexes decide about duplicates.
 
-    All entries of strangers are counted, but only the first of an hour are stored. `caps` limit
-    each vendor's quarantine.
+    All entries of strangers, and all too large ones, are counted, but only the first of an hour are
+    stored. `caps` limit each vendor's quarantine.
     """
     hold_write_lock(connection)
-    only_counted = _count_strangers(connection, entries)
+    only_counted = _count_sampled(connection, entries)
     stored = [entry for n, entry in enumerate(entries) if n not in only_counted]
     written = iter(_store(connection, stored, caps or Caps()))
     return [
@@ -250,22 +250,28 @@ def _hour(entry: Entry) -> tuple[str, datetime]:
     return entry.vendor, entry.received_at.replace(minute=0, second=0, microsecond=0)
 
 
-def _count_strangers(connection: Connection, entries: Sequence[Entry]) -> set[int]:
-    """Count requests of strangers. Returns the places of the entries that get no row.
+def _is_sampled(entry: Entry) -> bool:
+    """A stranger's, or too large: then the body was not read, so it may be forged."""
+    return entry.sender is Sender.STRANGER or entry.outcome is Outcome.TOO_LARGE
+
+
+def _count_sampled(connection: Connection, entries: Sequence[Entry]) -> set[int]:
+    """Count requests of which an hour has a sample of rows. Returns the places of the entries that
+    get no row.
 
     The count in the store decides, so the limit holds for all receivers together and over restarts.
     """
-    places: dict[tuple[str, datetime, str], list[int]] = defaultdict(list)
+    places: dict[tuple[str, datetime, str, str], list[int]] = defaultdict(list)
     for place, entry in enumerate(entries):
-        if entry.sender is Sender.STRANGER:
-            places[*_hour(entry), entry.outcome].append(place)
+        if _is_sampled(entry):
+            places[*_hour(entry), entry.outcome, entry.sender].append(place)
     if not places:
         return set()
-    counts = [(*key, Sender.STRANGER, len(places[key])) for key in sorted(places)]
+    counts = [(*key, len(places[key])) for key in sorted(places)]
     only_counted: set[int] = set()
-    statement = _strangers_in_hour(connection.dialect.name)
+    statement = _sampled_in_hour(connection.dialect.name)
     for row in rows_of(HourlyCount, connection.execute(statement, {"rows": encode(counts)})):
-        of_row = places[row.vendor, row.hour, row.outcome]
+        of_row = places[row.vendor, row.hour, row.outcome, row.sender]
         before = row.deliveries - len(of_row)
         only_counted.update(of_row[max(0, STRANGERS_LISTED - before) :])
     return only_counted
@@ -278,7 +284,7 @@ def _count_by_hour(
     counts = Counter(
         (*_hour(entry), outcome, entry.sender)
         for entry, outcome in zip(entries, outcomes, strict=True)
-        if not entry.replay and entry.sender is Sender.VENDOR
+        if not entry.replay and not _is_sampled(entry)
     )
     rows = ((*key, count) for key, count in counts.items())
     upsert(connection, _more_in_hour(connection.dialect.name), rows, key_columns=4)
@@ -295,7 +301,7 @@ def _more_in_hour(dialect: str) -> Upsert:
 
 
 @cache
-def _strangers_in_hour(dialect: str) -> ReturningInsert[*tuple[Any, ...]]:
+def _sampled_in_hour(dialect: str) -> ReturningInsert[*tuple[Any, ...]]:
     hourly = table_of(DeliveryHourly).c
     return _more_in_hour(dialect).returning(*(hourly[name] for name in HourlyCount._fields))
 

@@ -86,6 +86,8 @@ class Strangers(NamedTuple):
     """How many of them are only counted."""
     names_event: bool
     """Whether one without a credential names a type of event."""
+    since_accepted: int = 0
+    """How many of these came after the last accepted delivery, of the latest ones."""
 
     @property
     def total(self) -> int:
@@ -284,6 +286,9 @@ def _silence(evidence: Evidence) -> Iterator[Finding]:
     if quiet is None:
         return
     suspended = clock is not None and clock.share >= 1
+    check = "Check that the address is reachable from outside, and that the subscription exists."
+    if _lacks_credential(evidence):
+        check = "Requests without a credential arrive instead: see that finding first."
     yield Finding(
         "silence",
         Severity.LOSING if suspended else Severity.WARNING,
@@ -291,8 +296,7 @@ def _silence(evidence: Evidence) -> Iterator[Finding]:
         f"About {quiet.expected:,.0f} deliveries are usual in the time since the last one.",
         evidence.vendor.reactivate
         if suspended
-        else "Deliveries were accepted before, so this is no suspension. Check that the address is "
-        "reachable from outside, and that the subscription still exists.",
+        else f"Deliveries were accepted before, so this is no suspension. {check}",
         "Events that the vendor cannot deliver are lost after their last retry.",
     )
 
@@ -452,17 +456,26 @@ def _not_understood(evidence: Evidence) -> Iterator[Finding]:
     )
 
 
+def _lacks_credential(evidence: Evidence) -> bool:
+    """Whether requests that could be the vendor's without its credential come in place of its
+    deliveries: while these are overdue, or several since the last one."""
+    since = evidence.strangers.since_accepted
+    return bool(evidence.stored.events) and since >= (1 if evidence.silence else FEW)
+
+
 def _strangers(evidence: Evidence) -> Iterator[Finding]:
-    """Never more than a note: anyone can send any number of these."""
+    """Anyone can send any number of these. So they are a note, unless they come in place of the
+    vendor's deliveries, and never a loss."""
     strangers = evidence.strangers
     unsigned = strangers.requests.get(Outcome.MISSING_CREDENTIALS, 0)
-    if unsigned and strangers.names_event and not evidence.stored.events:
+    never = strangers.names_event and not evidence.stored.events
+    if unsigned and (never or _lacks_credential(evidence)):
         yield Finding(
             "missing-credentials",
-            Severity.NOTE,
+            Severity.NOTE if never else Severity.WARNING,
             "Requests come without any credential",
             f"{unsigned:,} requests, of which some name a type of event; no delivery of "
-            f"{evidence.vendor.name} was ever accepted.",
+            f"{evidence.vendor.name} was {'ever accepted' if never else 'accepted since'}.",
             _cure(
                 evidence,
                 Outcome.MISSING_CREDENTIALS,

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, func, select
 from receiver.pipeline import judge
 from receiver.quarantine import Caps, Total, size_of
 from receiver.store import Entry, Quarantined, Written, write_batch
-from receiver.vendors.base import Claims, Incoming
+from receiver.vendors.base import Claims, Incoming, Vendor
 from receiver.vendors.mindtickle import MindTickle
 from shared.bulk import table_of
 from shared.models import Quarantine, QuarantineTotal
@@ -49,7 +49,7 @@ def of_body(
 
 
 def take(
-    engine: Engine, deliveries: Iterable[Incoming], under: MindTickle, caps: Caps | None = None
+    engine: Engine, deliveries: Iterable[Incoming], under: Vendor, caps: Caps | None = None
 ) -> list[Written]:
     """Store deliveries as a receiver with these settings does."""
     entries = [judge(under, one) for one in deliveries]

@@ -63,6 +63,9 @@ class Acme:
         if not any(hmac.compare_digest(one, sent) for one in expected):
             raise Rejected(Outcome.BAD_SIGNATURE, "The signature fits no value of ACME_SECRET.")
 
+    def may_be_signed(self, incoming: Incoming) -> bool:
+        return bool(incoming.headers.get(SIGNATURE))
+
     def parse(self, incoming: Incoming) -> VendorEvent:
         body = json_object(incoming.body)
         watched, ignored = read(_Watched, WATCHED, body, incoming.received_at)

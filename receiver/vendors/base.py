@@ -135,6 +135,10 @@ class Vendor(Protocol):
     def authenticate(self, incoming: Incoming) -> None:
         """Raises Rejected unless the delivery is authentic."""
 
+    def may_be_signed(self, incoming: Incoming) -> bool:
+        """Whether the headers alone could be the vendor's, of a body that is too large to read and
+        whose signature is thus unknown. Always false if the vendor signs nothing."""
+
     def parse(self, incoming: Incoming) -> VendorEvent:
         """The event of an authenticated delivery. Raises Rejected or Unreadable."""
 

@@ -72,6 +72,9 @@ class InnovativeEducators:
                 "add it and restart. If it is your proxy's, set TRUSTED_PROXY_HOPS.",
             )
 
+    def may_be_signed(self, incoming: Incoming) -> bool:
+        return False
+
     def parse(self, incoming: Incoming) -> VendorEvent:
         body = json_object(incoming.body)
         event_type = _event_type(body)

@@ -71,6 +71,9 @@ class Lessonly:
                 "exactly as it stands in Lessonly's webhook settings, and restart.",
             )
 
+    def may_be_signed(self, incoming: Incoming) -> bool:
+        return False
+
     def parse(self, incoming: Incoming) -> VendorEvent:
         done, ignored = _completion(json_object(incoming.body), incoming.received_at)
         digest = self.digest(incoming)

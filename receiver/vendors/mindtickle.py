@@ -42,7 +42,16 @@ from receiver.vendors.base import (
     short_text,
     text_of,
 )
-from shared.facts import Attempted, Completed, Deprovisioned, Expired, Fact, Progressed, Provisioned
+from shared.facts import (
+    Attempted,
+    Completed,
+    Deprovisioned,
+    Expired,
+    Fact,
+    Progressed,
+    Provisioned,
+    trimmed,
+)
 from shared.outcomes import Outcome
 from shared.retries import Schedule
 from shared.settings import (
@@ -76,7 +85,7 @@ class MindTickle:
         self, secrets: Sequence[bytes], company_id: str | None, past: int, future: int
     ) -> None:
         self._secrets = secrets
-        self._company_id = company_id
+        self._company_id = company_id and trimmed(company_id)
         self._past = past
         self._future = future
 
@@ -101,11 +110,19 @@ class MindTickle:
         if late := age_complaint(signed_at, incoming.received_at, self._past, self._future):
             raise Rejected(Outcome.STALE_TIMESTAMP, late)
 
+    def may_be_signed(self, incoming: Incoming) -> bool:
+        try:
+            at = _signed_at(incoming.headers.get(TIMESTAMP, b""))
+        except Rejected:
+            return False
+        late = age_complaint(at, incoming.received_at, self._past, self._future)
+        return not late and bool(_HEX.fullmatch(incoming.headers.get(SIGNATURE, b"")))
+
     def parse(self, incoming: Incoming) -> VendorEvent:
         body = json_object(incoming.body)
         event_type = _event_type(body)  # first: a body without one is no delivery of the vendor
-        company = body.get("companyId")
-        if self._company_id is not None and short_text(company) != self._company_id:
+        company = trimmed(short_text(body.get("companyId")) or "") or None
+        if self._company_id is not None and company != self._company_id:
             raise Rejected(
                 Outcome.WRONG_COMPANY,
                 "The delivery is for another company than MINDTICKLE_COMPANY_ID. "
@@ -120,7 +137,7 @@ class MindTickle:
             event_key=event_key,
             digest=digest,
             type=event_type,
-            company_id=short_text(company),
+            company_id=company,
             user_id=data.user_id if data else None,
             occurred_at=occurred_at,
             payload=text_of(incoming.body),
@@ -146,6 +163,7 @@ def sign(secret: bytes, timestamp: bytes, body: bytes) -> bytes:
     return hmac_sha256(secret, timestamp + b":" + body).hex().encode()
 
 
+_HEX = re.compile(rb"[0-9a-f]{64}")
 _EPOCH = re.compile(r"[0-9]{1,16}")
 _ISO = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"

@@ -22,6 +22,7 @@ from receiver.vendors.base import (
     MAX_ID,
     Adapter,
     Claims,
+    Email,
     Incoming,
     KeptEvent,
     Rejected,
@@ -55,6 +56,7 @@ SHORT_KEY = 24
 
 _SIGNATURES = re.compile(rb"[^ ,]+,[^ ,]+(?: [^ ,]+,[^ ,]+)*")
 _TIME: TypeAdapter[datetime] = TypeAdapter(Time)
+_EMAIL: TypeAdapter[str | None] = TypeAdapter(Email)
 
 
 class StandardWebhooks:
@@ -105,6 +107,15 @@ class StandardWebhooks:
         expected = [sign(key, _message(incoming)) for key in self._keys]
         hits = [hmac.compare_digest(one, token) for token in sent.split(b" ") for one in expected]
         return any(hits)
+
+    def may_be_signed(self, incoming: Incoming) -> bool:
+        if not all(incoming.headers.get(name) for name in self.kept_headers):
+            return False
+        try:
+            apart = abs(incoming.received_at - _signed_at(incoming))
+        except Rejected:
+            return False
+        return apart <= TOLERANCE and bool(_SIGNATURES.fullmatch(incoming.headers[SIGNATURE]))
 
     def parse(self, incoming: Incoming) -> VendorEvent:
         body = json_object(incoming.body)
@@ -193,7 +204,7 @@ def _person(named: Any) -> str | None:
         for value in (named.get(field), named.get(f"{field}Email"), named.get(f"{field}_email")):
             sent = value.get("email") if isinstance(value, dict) else value
             if isinstance(sent, str) and len(sent) <= MAX_ID and "\0" not in sent:
-                person = person_of(SLUG, "", sent)
+                person = person_of(SLUG, "", _EMAIL.validate_python(sent))
                 if "@" in person:
                     return person
     return None

@@ -155,10 +155,13 @@ def _are_missing(connection: Connection, vendor: str, rhythm: Rhythm, now: datet
 
 def _strangers(connection: Connection, vendor: str, since: datetime) -> Strangers:
     rows = deliveries.strangers(connection, since, vendor)
+    events = failures.unsigned_events(connection, vendor, since, LATEST)
+    accepted = failures.last_answered(connection, vendor) if events else None
     return Strangers(
         {Outcome(row.outcome): row.requests for row in rows},
         sum(row.unlisted for row in rows),
-        failures.unsigned_event(connection, vendor, since, LATEST),
+        names_event=bool(events),
+        since_accepted=sum(accepted is None or at > accepted for at in events),
     )
 
 

@@ -181,19 +181,22 @@ def _sent(vendor: str) -> ColumnElement[bool]:
     return and_(text(OF_VENDOR), delivery.vendor == vendor, delivery.replay_of.is_(None))
 
 
-def unsigned_event(connection: Connection, vendor: str, since: datetime, look_at: int) -> bool:
-    """Whether one of the latest requests without a credential names a type of event, as those of a
-    vendor would in which no credential is entered."""
+def unsigned_events(
+    connection: Connection, vendor: str, since: datetime, look_at: int
+) -> Sequence[datetime]:
+    """When those of the latest requests without a credential arrived that name a type of event, as
+    a vendor's would without its credential. `look_at` is how many are looked at."""
     latest = (
-        select(delivery.event_type)
+        select(delivery.event_type, delivery.received_at)
         .where(text(OF_STRANGERS), delivery.vendor == vendor)
         .where(delivery.outcome == Outcome.MISSING_CREDENTIALS, delivery.received_at >= since)
         .order_by(delivery.received_at.desc())
         .limit(look_at)
         .subquery()
     )
-    named = select(latest.c.event_type).where(latest.c.event_type.isnot(None))
-    return connection.scalar(named.limit(1)) is not None
+    return connection.scalars(
+        select(latest.c.received_at).where(latest.c.event_type.isnot(None))
+    ).all()
 
 
 def _is(outcome: Outcome) -> ColumnElement[int]:

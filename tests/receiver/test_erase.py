@@ -1,5 +1,6 @@
 """Erasing a person: nothing of them is left, and other people's data stays."""
 
+import base64
 import json
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -17,9 +18,10 @@ from receiver.__main__ import cli
 from receiver.erase import AccountRow, _person, clean, erase_person
 from receiver.errors import EraseError
 from receiver.readmodels.projections import project
-from receiver.readmodels.rebuild import rebuild
+from receiver.readmodels.rebuild import fold_all, rebuild
 from receiver.traces import ERASED, Account
 from receiver.vendors.base import Incoming
+from receiver.vendors.standard_webhooks import StandardWebhooks
 from shared.audit import note
 from shared.bulk import table_of
 from shared.database import open_engine
@@ -50,6 +52,7 @@ DANA = "dana@acme.example"
 TRACES = (DANA, "u-dana", "Dana Brooks")
 AT = datetime(2025, 11, 3, 9, 20, tzinfo=UTC)
 OURS = vendor(SECRET, past=10**9)
+SENDER = StandardWebhooks([base64.b64decode(playing.WHSEC.removeprefix("whsec_"))])
 LATER = timedelta(days=1)
 GRADED = {"quizId": "q-1", "quizName": "Pricing", "score": 4, "maxScore": 10, "passed": False}
 
@@ -191,6 +194,43 @@ def test_events_that_score_for_them_are_erased_and_those_of_others_stay(company:
         project(connection, acted)
     erase_person(company, DANA)
     assert [one.person for one in rows(company, Activity)] == ["p@x.com"]
+
+
+def meeting(key: str, owner: str, **more: Any) -> Incoming:
+    data = {"type": "meeting.held", "data": {"owner": owner} | more}
+    body = json.dumps(data, ensure_ascii=False).encode()
+    headers = {name: value.encode() for name, value in playing.standard(body, AT, key).items()}
+    return Incoming(headers, body, "192.0.2.1", AT)
+
+
+def test_what_another_person_did_with_them_stays_and_only_the_mention_goes(store: Engine) -> None:
+    take(store, [meeting("w-1", "bob@x.example", attendees=[DANA]), meeting("w-2", DANA)], SENDER)
+    erase_person(store, DANA)
+    with store.connect() as connection:
+        fold_all(connection)
+        connection.commit()
+    assert [one.event_key for one in rows(store, Activity)] == ["w-1"]
+    held = {one.event_key: one.payload for one in rows(store, Event)}
+    assert json.loads(held["w-1"])["data"] == {"owner": "bob@x.example", "attendees": [ERASED]}
+    assert held["w-2"] == ""
+
+
+@pytest.mark.parametrize(
+    "stored", [None, unicodedata.normalize("NFD", "josé@acme.example"), "mailto:josé@acme.example"]
+)
+def test_what_they_did_goes_with_its_event_in_any_spelling_of_the_owner(
+    store: Engine, stored: str | None
+) -> None:
+    """Versions before stored the owner as sent."""
+    owner = "josé@acme.example"
+    take(store, [meeting("w-1", stored or owner), meeting("w-2", "bob@x.example")], SENDER)
+    assert {one.person for one in rows(store, Activity)} == {owner, "bob@x.example"}
+    if stored:
+        with store.begin() as connection:
+            of_event = table_of(Activity).c.event_key == "w-1"
+            connection.execute(update(table_of(Activity)).where(of_event).values(person=stored))
+    erase_person(store, owner)
+    assert [one.person for one in rows(store, Activity)] == ["bob@x.example"]
 
 
 def test_the_read_models_of_other_people_are_unchanged(company: Engine) -> None:

@@ -485,6 +485,13 @@ def test_half_of_a_surrogate_pair_costs_its_sign_and_not_the_event(
     assert mindtickle.ADAPTER.facts(kept(event)) == event.facts
 
 
+@pytest.mark.parametrize("sent", [" acme", "acme\u00a0", "acme\n"])
+def test_blanks_around_the_company_do_not_make_it_another(sent: str) -> None:
+    body = json.dumps({"event": "x", "companyId": sent, "data": {}}).encode()
+    for company in ("acme", " acme "):
+        assert vendor(company=company).parse(incoming(body)).company_id == "acme"
+
+
 @pytest.mark.parametrize("event_type", [None, 7, "", True, [], {}, "x" * 256, "x\0y"])
 def test_an_event_without_the_name_of_a_type_is_not_understood(event_type: Any) -> None:
     body = json.dumps({"event": event_type, "companyId": "acme", "data": {}}).encode()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine
 
+from receiver.pipeline import judge
 from receiver.replay import Replayed, replay
+from receiver.store import write_batch
 from receiver.vendors import vendor_facts
 from receiver.vendors.base import Incoming
 from shared.diagnosis import Evidence, Severity, diagnose
@@ -126,6 +129,37 @@ def test_a_body_that_is_too_large_may_be_the_vendors_if_it_claims_a_signature(
     assert row(lasting_receiver.engine, Delivery, event_key=event_id).sender == sender
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-mt-webhook-signature": "x", "x-mt-webhook-timestamp": "x"},
+        {"x-mt-webhook-signature": "x"},
+        {"x-mt-webhook-timestamp": "1763800200"},
+        {"x-mt-webhook-timestamp": "x"},
+    ],
+    ids=str,
+)
+def test_a_body_that_is_too_large_under_garbage_headers_is_a_strangers(
+    lasting_receiver: Receiver, headers: dict[str, str]
+) -> None:
+    body, event_id = b"x" * 1_100_000, playing.new_id()
+    sent = playing.signed(body, datetime.now(UTC), event_id) | headers
+    assert lasting_receiver.post(body, sent).status_code == 413
+    stored = row(lasting_receiver.engine, Delivery, event_key=event_id)
+    assert stored.sender == Sender.STRANGER
+
+
+def test_of_bodies_that_are_too_large_an_hour_has_a_sample(store: Engine) -> None:
+    """They cannot be verified, so anyone could fill the store."""
+    one = judge(OURS, forged(1))
+    large = replace(one, outcome=Outcome.TOO_LARGE, quarantined=None)
+    with store.begin() as connection:
+        for _ in range(2):
+            write_batch(connection, [large] * (STRANGERS_LISTED - 10))
+    assert count(store, Delivery) == STRANGERS_LISTED
+    assert requests(store, sender=Sender.VENDOR) == 2 * (STRANGERS_LISTED - 10)
+
+
 # What they count in
 
 
@@ -211,6 +245,20 @@ def test_a_vendor_whose_credential_was_never_entered_gets_a_hint(
     event = playing.body_of("module.progress", playing.progress())
     take(store, [unsigned(n)._replace(body=event) for n in range(6)], OURS)
     assert kinds(gathered(store)) == {"missing-credentials": Severity.NOTE}
+
+
+def test_a_vendor_whose_credential_is_lost_after_its_first_event_is_a_warning(
+    store: Engine,
+) -> None:
+    """A stranger's request of before the last accepted delivery does not count."""
+    event = playing.body_of("module.progress", playing.progress())
+    lost = [unsigned(n, NOW + n * MINUTE)._replace(body=event) for n in range(6)]
+    take(store, [lost[0], good(1, NOW + MINUTE / 2), *lost[1:5]], OURS)
+    assert "missing-credentials" not in kinds(gathered(store, NOW + HOUR))
+    take(store, lost[5:], OURS)
+    assert kinds(gathered(store, NOW + HOUR))["missing-credentials"] is Severity.WARNING
+    take(store, [good(2, NOW + 7 * MINUTE)], OURS)
+    assert "missing-credentials" not in kinds(gathered(store, NOW + HOUR))
 
 
 # Quarantined once

@@ -278,6 +278,23 @@ def test_requests_without_a_credential_are_no_hint_once_deliveries_are_accepted(
     assert "missing-credentials" not in found(strangers=strangers())
 
 
+def test_a_credential_that_is_lost_on_the_way_is_a_warning_in_place_of_deliveries() -> None:
+    several = strangers()._replace(since_accepted=5)
+    seen = found(vendor=VENDORS["lessonly"], strangers=several)
+    assert seen["missing-credentials"].severity is Severity.WARNING
+    assert "accepted since" in seen["missing-credentials"].evidence
+    assert "strangers" not in seen
+    one = strangers()._replace(since_accepted=1)
+    assert "missing-credentials" not in found(strangers=one)
+    assert "missing-credentials" in found(strangers=one, silence=Silence(NOON, 40))
+
+
+def test_a_silence_with_requests_without_a_credential_points_to_them() -> None:
+    one = strangers()._replace(since_accepted=1)
+    assert "without a credential" in found(strangers=one, silence=Silence(NOON, 40))["silence"].cure
+    assert "reachable" in found(strangers=strangers(), silence=Silence(NOON, 40))["silence"].cure
+
+
 def test_requests_without_a_credential_or_an_event_are_no_hint() -> None:
     nothing = HEALTHY.stored._replace(events=0)
     seen = found(stored=nothing, strangers=strangers(names_event=False))
