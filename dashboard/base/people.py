@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from dashboard import access
 from dashboard.base import store
-from dashboard.settings import settings
+from dashboard.settings import settings, spelt
 from shared.queries import catalog
 from shared.settings import Names
 
@@ -78,8 +78,8 @@ def _code(text: str) -> str:
     """Always the same for one text, and not reversible without the key of this installation."""
     secret = settings().names_key
     assert isinstance(secret, SecretStr)  # noqa: S101 (settings without one do not load)
-    spelt = text.encode("utf-8", "surrogatepass")
-    return hmac.digest(secret.get_secret_value().encode(), spelt, "sha256").hex()
+    spelled = text.encode("utf-8", "surrogatepass")
+    return hmac.digest(secret.get_secret_value().encode(), spelled, "sha256").hex()
 
 
 def link_to(key: str) -> str:
@@ -155,3 +155,8 @@ def _open_clicked() -> None:
 OPEN = st.column_config.ButtonColumn(
     "", on_click=_open_clicked, key="opened_learner", type="tertiary", width=60
 )
+
+
+def as_signed_in(address: str) -> str:
+    """An address as sign-in spells it, so that it names the same person."""
+    return spelt(address)

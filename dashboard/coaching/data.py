@@ -13,7 +13,7 @@ from dashboard.base import windows
 from dashboard.base.attempts import differs, verdict
 from dashboard.base.filters import calendar
 from dashboard.base.paging import WHOLE, Part
-from dashboard.base.people import key_at, known_as, link_to, unnamed_log, with_people
+from dashboard.base.people import as_signed_in, key_at, known_as, link_to, unnamed_log, with_people
 from dashboard.base.percent import bare, columns, exact, percent, rounded
 from dashboard.base.store import (
     Version,
@@ -29,7 +29,6 @@ from dashboard.base.store import (
     version,
     write,
 )
-from dashboard.settings import spelt
 from shared import coaching as cases
 from shared.coaching import Changed, Conflict, Flagged, Impossible, Taken
 from shared.queries import coaching, retakes
@@ -321,7 +320,7 @@ def can_own() -> list[str]:
 def owner_of(typed: str | None) -> str | None:
     """An owner as their sign-in spells them, so that the case reaches them; a name as it is."""
     owner = (typed or "").strip()
-    return (spelt(owner) if "@" in owner else owner) or None
+    return (as_signed_in(owner) if "@" in owner else owner) or None
 
 
 # One item
