@@ -49,9 +49,13 @@ def is_closed(path: str) -> bool:
     return path not in OPEN and not CLOSED.isdisjoint(_parts(path))
 
 
+INSTALLED = re.compile(r"/static/media/[A-Za-z0-9_-][A-Za-z0-9._-]*")
+"""Streamlit's own fonts: text and icons."""
+
+
 def is_file(path: str) -> bool:
     """Whether a path leads to what a page made: a download, an image."""
-    return "media" in _parts(path)
+    return "media" in _parts(path) and INSTALLED.fullmatch(path) is None
 
 
 def _parts(path: str) -> list[str]:

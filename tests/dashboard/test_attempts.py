@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import httpx
 import pytest
+import streamlit
 from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import Engine
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -378,6 +379,15 @@ def test_a_file_is_given_to_those_only_whose_page_named_it(site: Site) -> None:
         assert status(cookie(site, ADMIN, exp=int(time.time()) - 1)) == 404
         assert {how for how, user in forged(site).items() if status(user) != 404} == set()
         assert status(admin, origin="https://evil.example") == 404
+
+
+def test_the_fonts_of_text_and_icons_are_shown_before_a_sign_in(site: Site) -> None:
+    fonts = Path(streamlit.__file__).parent.glob("static/static/media/*.woff2")
+    addresses = [f"{site.url}/static/media/{font.name}" for font in fonts]
+    assert addresses
+    assert {httpx.get(address, trust_env=False).status_code for address in addresses} == {200}
+    other = f"{site.url}/static/media/../../media/{'0' * 56}.csv"
+    assert httpx.get(other, trust_env=False).status_code == 404
 
 
 def test_the_tabs_icon_is_shown_before_a_sign_in(site: Site) -> None:
