@@ -37,7 +37,7 @@ from shared.queries.movement import (
     of_people,
     with_moments,
 )
-from shared.queries.people import same_account
+from shared.queries.people import same_account, spellings
 from shared.scoring import DEFAULT
 
 METRICS = ("gained", "completed", "average", "time", "score")
@@ -181,9 +181,11 @@ def _listed(dialect: str, metric: str, board: Board, find: str) -> Select[Any]:
     ranked = _ranked(dialect, metric, board).subquery()
     row = ranked.c
     found = or_(
-        row.name.icontains(find, autoescape=True),
-        row.email.icontains(find, autoescape=True),
-        row.key.icontains(f"/{find}", autoescape=True),
+        *(
+            column.icontains(text, autoescape=True)
+            for way in spellings(find)
+            for column, text in ((row.name, way), (row.email, way), (row.key, f"/{way}"))
+        )
     )
     return select(ranked).where(row.moved, found if find else true())
 
