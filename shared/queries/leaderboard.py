@@ -1,6 +1,6 @@
 """Who moved in a window, by how much, and past which others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -163,6 +163,15 @@ def learners(
     listed = _listed(connection.dialect.name, metric, board, find)
     page = listed.order_by("place").limit(limit).offset(offset)
     return rows_of(LearnerRow, connection.execute(page))
+
+
+def of_persons(
+    connection: Connection, metric: str, board: Board, persons: Collection[str]
+) -> Sequence[LearnerRow]:
+    """The rows of the board of these people, with the places that they have among all."""
+    listed = _listed(connection.dialect.name, metric, board, "").subquery()
+    query = select(listed).where(listed.c.person.in_(persons)).order_by(listed.c.place)
+    return rows_of(LearnerRow, connection.execute(query))
 
 
 def how_many(connection: Connection, metric: str, board: Board, find: str = "") -> int:
