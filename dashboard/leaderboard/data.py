@@ -235,7 +235,7 @@ def _missing(version: Version, window: Window) -> tuple[Toll, bool]:
     hour = (window.since or FIRST).replace(minute=0, second=0, microsecond=0)
     with read() as connection:
         events = missing.missing(connection, window.since, window.until)
-        total = deliveries.totals(connection, hour, None).all
+        total = deliveries.totals(connection, hour, None, window.until).all
         facts = vendor_facts(connection)
     toll = missing.toll(events, facts, now)
     attempts = sum(one.attempts for one in events)

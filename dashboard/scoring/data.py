@@ -40,7 +40,8 @@ class Place(NamedTuple):
 def preview(board: Board, new: Rules) -> pd.DataFrame:
     """The top of the board by new weights, which are stored nowhere. A row is a `Place`."""
     then = query(leaderboard.learners, "score", board._replace(rules=new), SHOWN)
-    today = query(leaderboard.learners, "score", board._replace(rules=rules()), 5 * SHOWN)
+    persons = tuple(row.person for row in then)
+    today = query(leaderboard.of_persons, "score", board._replace(rules=rules()), persons)
     before = {row.person: row for row in today}
     places = []
     for row in then:

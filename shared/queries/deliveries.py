@@ -69,13 +69,16 @@ class Totals(NamedTuple):
     accepted: int
 
 
-def totals(connection: Connection, since: datetime, vendor: str | None) -> Totals:
-    """Vendors' deliveries since a full hour."""
+def totals(
+    connection: Connection, since: datetime, vendor: str | None, until: datetime | None = None
+) -> Totals:
+    """Vendors' deliveries in hours that begin from `since` to before `until`."""
     accepted = case((hourly.outcome.in_(HAS_EVENT), hourly.deliveries), else_=0)
     query = select(
         func.coalesce(func.sum(hourly.deliveries), 0).label("all"),
         func.coalesce(func.sum(accepted), 0).label("accepted"),
     ).where(hourly.hour >= since, hourly.sender == Sender.VENDOR, _of(hourly.vendor, vendor))
+    query = query.where(hourly.hour < until if until else true())
     found = connection.execute(query).one()
     return Totals(int(found.all), int(found.accepted))
 

@@ -1,6 +1,6 @@
 """Who moved in a window, by how much, and past which others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -37,7 +37,7 @@ from shared.queries.movement import (
     of_people,
     with_moments,
 )
-from shared.queries.people import same_account
+from shared.queries.people import same_account, spellings
 from shared.scoring import DEFAULT
 
 METRICS = ("gained", "completed", "average", "time", "score")
@@ -165,6 +165,15 @@ def learners(
     return rows_of(LearnerRow, connection.execute(page))
 
 
+def of_persons(
+    connection: Connection, metric: str, board: Board, persons: Collection[str]
+) -> Sequence[LearnerRow]:
+    """The rows of the board of these people, with the places that they have among all."""
+    listed = _listed(connection.dialect.name, metric, board, "").subquery()
+    query = select(listed).where(listed.c.person.in_(persons)).order_by(listed.c.place)
+    return rows_of(LearnerRow, connection.execute(query))
+
+
 def how_many(connection: Connection, metric: str, board: Board, find: str = "") -> int:
     """How many rows `learners` has in all."""
     listed = _listed(connection.dialect.name, metric, board.now(), find).subquery()
@@ -181,9 +190,11 @@ def _listed(dialect: str, metric: str, board: Board, find: str) -> Select[Any]:
     ranked = _ranked(dialect, metric, board).subquery()
     row = ranked.c
     found = or_(
-        row.name.icontains(find, autoescape=True),
-        row.email.icontains(find, autoescape=True),
-        row.key.icontains(f"/{find}", autoescape=True),
+        *(
+            column.icontains(text, autoescape=True)
+            for way in spellings(find)
+            for column, text in ((row.name, way), (row.email, way), (row.key, f"/{way}"))
+        )
     )
     return select(ranked).where(row.moved, found if find else true())
 

@@ -39,7 +39,7 @@ from shared.models import (
 from shared.queries import counted, row_of, rows_of
 from shared.queries.certifications import stated
 from shared.queries.coaching import is_low, result_of, same_quiz
-from shared.queries.people import PersonRow, Who, is_there, people
+from shared.queries.people import PersonRow, Who, is_there, people, spellings
 from shared.settings import CoachingRule
 
 learner = table_of(Learner).c
@@ -196,10 +196,10 @@ def person_at(connection: Connection, vendor: str, user_id: str) -> str | None:
 def search(connection: Connection, words: str, who: Who, limit: int = 20) -> Sequence[PersonRow]:
     """People by a part of their name, e-mail address or any of their user ids, in upper or lower
     case; active people before those who left."""
-    # Both stores fold the case of ASCII letters only; other letters are tried in these spellings.
-    spellings = {words, words.lower(), words.upper(), words.title()}
     columns = (learner.name, learner.email, learner.user_id)
-    fits = or_(*(one.icontains(way, autoescape=True) for one in columns for way in spellings))
+    fits = or_(
+        *(one.icontains(way, autoescape=True) for one in columns for way in spellings(words))
+    )
     asked = people(who).subquery()
     name = func.coalesce(asked.c.name, asked.c.email, asked.c.key)
     query = (

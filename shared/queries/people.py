@@ -153,3 +153,9 @@ def _at(person: Any, vendor: str) -> ColumnElement[bool]:
 def same_account(one: Any, other: Any) -> ColumnElement[bool]:
     """Whether two rows are of one user of one vendor."""
     return and_(one.vendor == other.vendor, one.user_id == other.user_id)
+
+
+def spellings(words: str) -> set[str]:
+    """The spellings in which words are looked for: both stores fold the case of ASCII letters
+    only."""
+    return {words, words.lower(), words.upper(), words.title()}

@@ -1,12 +1,16 @@
 """The page of scoring, as a browser is sent it."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from sqlalchemy import Engine
 
+from dashboard.scoring import data
 from shared.models import AuditLog, ScoreWeight
 from tests import stores
 from tests.dashboard.conftest import Open, Send
 from tests.pages import rows
+from tests.shared.tables import progress
 
 pytestmark = pytest.mark.usefixtures("company")
 
@@ -27,6 +31,19 @@ def test_a_weight_shows_the_board_that_it_would_make_and_changes_nothing(
     assert (top["learner"], top["score"], top["score_today"]) == ("ines@acme.example", 160, 60)
     assert (top["rank"], top["rank_today"]) == (1, 2)
     assert stores.count(store, ScoreWeight) == 0
+
+
+def test_the_preview_knows_todays_place_of_one_far_down_the_board(
+    open_page: Open, send: Send, store: Engine
+) -> None:
+    ahead = 5 * data.SHOWN + 1
+    day = (datetime.now(UTC) - timedelta(days=1)).date()
+    progress(store, *((f"v-{n}", "m-1", day, 95, 0) for n in range(ahead)))
+    completes(send, "u-2")
+    page = open_page("scoring")
+    page.number_input(key="points_course_").set_value(100).run()
+    top = rows(page, "rank_today")[0]
+    assert (top["learner"], top["rank_today"]) == ("ines@acme.example", ahead + 2)
 
 
 def test_saved_weights_are_in_the_audit_log(open_page: Open, store: Engine) -> None:

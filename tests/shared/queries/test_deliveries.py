@@ -53,6 +53,13 @@ def test_accepted_counts_duplicates_and_no_failures(store: Engine, connection: C
     assert (totals.all, totals.accepted) == (16, 13)
 
 
+def test_the_totals_of_a_period_that_is_over_end_with_it(
+    store: Engine, connection: Connection
+) -> None:
+    tables.hours(store, (SINCE, "accepted", 5), (NOON, "accepted", 10))
+    assert deliveries.totals(connection, SINCE, V, NOON).all == 5
+
+
 def test_another_vendor_has_deliveries_of_its_own(store: Engine, connection: Connection) -> None:
     tables.deliveries(store, {"outcome": "bad_signature"})
     assert deliveries.by_hour(connection, SINCE, "lessonly") == []

@@ -301,6 +301,16 @@ def test_a_learner_is_found_with_the_place_among_all(
     assert [row.rank for row in rows] == [{"ana": 2, "bo": 1}[user] for user in found]
 
 
+@pytest.mark.parametrize("words", ["élodie", "ÉLODIE", "Élod"])
+def test_a_learner_is_found_in_upper_and_lower_case_of_any_letter(
+    store: Engine, connection: Connection, words: str
+) -> None:
+    progress(store, ("e", "m-1", TODAY, 10, 0))
+    fold(store, [Identified(V, "e", None, "Élodie Martin", EVENING)])
+    (row,) = leaderboard.learners(connection, "gained", WEEK, find=words)
+    assert row.name == "Élodie Martin"
+
+
 def test_a_rank_is_compared_with_that_of_the_period_before(
     store: Engine, connection: Connection
 ) -> None:
