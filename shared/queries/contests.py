@@ -13,6 +13,7 @@ from shared.queries import leaderboard, row_of, rows_of
 from shared.queries.groups import without_small
 from shared.queries.movement import Board
 from shared.queries.people import Who, people, same_account
+from shared.queries.spells import spells
 from shared.queries.windows import Window
 
 MOST_PLACES = 10_000
@@ -57,6 +58,7 @@ class Place:
     name: str | None = None
     email: str | None = None
     members: int | None = None
+    left_at: datetime | None = None
 
     def stored(self) -> dict[str, Any]:
         """The columns of `contest_result`."""
@@ -135,7 +137,7 @@ def _learners(connection: Connection, metric: str, board: Board) -> Sequence[Pla
     rows = leaderboard.learners(connection, metric, board, MOST_PLACES)
     return [
         Place(place, one.rank, float(getattr(one, metric)), one.team_id, one.key, one.person,
-              one.name, one.email)
+              one.name, one.email, left_at=one.left_at)
         for place, one in enumerate(rows, start=1)
     ]  # fmt: skip
 
@@ -201,7 +203,7 @@ def late(
     now = {
         one.person: one
         for one in everyone
-        if one.person in then or of_contest is None or one.team_id in of_contest
+        if one.person in then or (_was_there(row, one) and _is_of(of_contest, one))
     }
     changed = {
         person: one
@@ -218,6 +220,15 @@ def late(
     return [one for one in found if teams is None or one.team_id in teams]
 
 
+def _was_there(row: ContestRow, one: Place) -> bool:
+    """Whether a learner had not left when the result was stored: who had is on no board of it."""
+    return one.left_at is None or row.stored_at is None or one.left_at > row.stored_at
+
+
+def _is_of(of_contest: Collection[str] | None, one: Place) -> bool:
+    return of_contest is None or one.team_id in of_contest
+
+
 def _late_teams(
     connection: Connection,
     row: ContestRow,
@@ -226,16 +237,33 @@ def _late_teams(
     smallest: int,
 ) -> Sequence[Late]:
     then = {one.team_id: one.value for one in stored_result(connection, row, smallest)}
+    counts = _late_events_of_teams(connection, row, window)
     found = []
     for one in of_teams(board_of(connection, row, window, smallest), teams):
         value = then.get(one.team_id, 0.0)
         if one.team_id is None or value is None or one.value is None or value == one.value:
             continue
-        members = people(Who((one.team_id,), leavers=True)).subquery().c.person
-        persons = connection.scalars(select(members)).all()
-        if events := sum(_late_events(connection, row, window, persons).values()):
+        if events := counts.get(one.team_id):
             found.append(Late(one.team_id, None, None, None, events, value, one.value))
     return found
+
+
+def _late_events_of_teams(
+    connection: Connection, row: ContestRow, window: Window
+) -> Mapping[str, int]:
+    """The same by team: an event is of the team in which the learner was at its time, as on the
+    boards."""
+    spell = spells().subquery()
+    query = (
+        select(spell.c.team_id, func.count(event.id.distinct()).label("events"))
+        .join_from(table_of(Event), table_of(Learner), same_account(event, learner))
+        .join(spell, spell.c.person == learner.person)
+        .where(event.id > (row.stored_event or 0))
+        .where(event.occurred_at >= window.since, event.occurred_at < window.until)
+        .where(event.occurred_at >= spell.c.credited_from, event.occurred_at < spell.c.ended_at)
+        .group_by(spell.c.team_id)
+    )
+    return {one.team_id: one.events for one in connection.execute(query)}
 
 
 def _late_events(

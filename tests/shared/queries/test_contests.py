@@ -148,6 +148,32 @@ def test_the_result_of_teams_is_the_average_of_a_member_and_late_events_are_apar
     assert (late.team_id, late.events, late.value, late.value_now) == ("east", 1, 5, 25)
 
 
+def test_a_late_event_is_of_the_team_in_which_the_learner_was(company: Engine) -> None:
+    made = make(company, board="teams")
+    store_due(company, END + GRACE)
+    data = {"userId": "cy", "email": "cy@x.com", "role": "rep", "teamId": "west"}
+    send(company, "user.provisioned", data, END + DAY)
+    move(company, "cy", 45, BEGIN + 2 * DAY)
+    row = contest(company, made)
+    with company.connect() as connection:
+        (late,) = queries.late(connection, row, contests.window(row), None)
+    assert (late.team_id, late.events, late.value, late.value_now) == ("east", 1, 5, 25)
+
+
+def test_who_left_before_the_result_is_not_in_it_with_nothing(company: Engine) -> None:
+    made = make(company)
+    send(company, "user.deprovisioned", {"userId": "cy", "reason": "left"}, END - DAY)
+    store_due(company, END + GRACE)
+    send(company, "user.deprovisioned", {"userId": "bob", "reason": "left"}, END + DAY)
+    for user in ("ann", "bob", "cy"):
+        move(company, user, 99, BEGIN + 2 * DAY)
+    assert [place[0] for place in result(company, made)] == ["bob@x.com", "ann@x.com"]
+    row = contest(company, made)
+    with company.connect() as connection:
+        late = queries.late(connection, row, contests.window(row), None)
+    assert sorted((one.email, one.events) for one in late) == [("ann@x.com", 1), ("bob@x.com", 1)]
+
+
 def test_a_result_is_stored_once_and_the_audit_log_says_so(company: Engine) -> None:
     made = make(company)
     with company.begin() as connection:
