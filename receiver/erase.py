@@ -37,6 +37,7 @@ from shared.models import (
     AuditLog,
     CertificateRenewal,
     CoachingCase,
+    Contest,
     ContestResult,
     Delivery,
     Erased,
@@ -46,6 +47,7 @@ from shared.models import (
     Quarantine,
     Quiz,
     ReplayRequest,
+    UnknownAddress,
 )
 from shared.queries import rows_of
 
@@ -63,6 +65,8 @@ body = table_of(Quarantine)
 case = table_of(CoachingCase)
 renewal = table_of(CertificateRenewal)
 places = table_of(ContestResult)
+contest = table_of(Contest)
+unknown = table_of(UnknownAddress)
 audit = table_of(AuditLog)
 learner = table_of(Learner).c
 activity = table_of(Activity)
@@ -72,6 +76,8 @@ FREE_TEXT = (
     (case, ("notes", "outcome")),
     (delivery, ("event_type", "reason")),
     (table_of(ReplayRequest), ("problem",)),
+    (contest, ("name",)),
+    (unknown, ("latest_path",)),
 )
 """Columns that may mention a person, besides payloads and bodies."""
 
@@ -163,7 +169,18 @@ def erase_person(
 def clean(engine: Engine) -> bool:
     """Have the store overwrite the bytes of erased rows. False if another process used a SQLite
     file and old bytes may remain: repeat it then."""
-    tables = [event, delivery, body, case, renewal, places, audit, *map(table_of, READ_MODELS)]
+    tables = [
+        event,
+        delivery,
+        body,
+        case,
+        renewal,
+        places,
+        contest,
+        unknown,
+        audit,
+        *map(table_of, READ_MODELS),
+    ]
     return overwrite_deleted(engine, tables)
 
 
@@ -449,13 +466,16 @@ def _replace_in_text(
 ) -> int:
     """Replace addresses in free text. Returns the number of changed rows."""
     columns = [table.c[name] for name in names]
-    query = select(table.c.id, *columns).where(or_(*(_may_mention(one, traces) for one in columns)))
+    (key,) = table.primary_key.columns
+    query = select(key.label("key"), *columns).where(
+        or_(*(_may_mention(one, traces) for one in columns))
+    )
     count = 0
     for row in connection.execute(query).all():
         old = {name: getattr(row, name) for name in names}
         new = {name: text and traces.without(text) for name, text in old.items()}
         if new != old:
-            connection.execute(update(table).where(table.c.id == row.id).values(new))
+            connection.execute(update(table).where(key == row.key).values(new))
             count += 1
     return count
 

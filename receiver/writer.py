@@ -68,6 +68,7 @@ class Writer:
         self._answer_sec = answer_sec
         self._deliveries = 0
         self._bytes = 0
+        self._check: asyncio.Future[Written | None] | None = None
         self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._name = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
         self._started_at = datetime.now(UTC)
@@ -89,24 +90,34 @@ class Writer:
     async def write(self, entry: Entry) -> Written:
         """Wait until `entry` is committed. Raises StoreUnavailable, after `answer_sec` at the
         latest. The entry is then not written, unless its transaction has already begun."""
-        written = await self._wait(entry)
+        size = entry.body_bytes if entry.quarantined or entry.event else 0
+        self._require_room(size)
+        self._deliveries += 1
+        self._bytes += size
+        written = await self._answer_to(self._queue(entry, size))
         assert written is not None  # noqa: S101 (each entry has a result)
         return written
 
     async def check(self) -> None:
-        """Wait until a heartbeat is committed. Raises StoreUnavailable."""
-        await self._wait(None)
+        """Wait until a heartbeat is committed. Raises StoreUnavailable. All who ask meanwhile wait
+        for the same one, outside the places of deliveries: anyone can ask."""
+        self._require_room(0)
+        if self._check is None or self._check.done():
+            self._check = self._queue(None, 0)
+        await self._answer_to(asyncio.shield(self._check))
 
-    async def _wait(self, entry: Entry | None) -> Written | None:
-        size = entry.body_bytes if entry and (entry.quarantined or entry.event) else 0
+    def _require_room(self, size: int) -> None:
         if self._deliveries >= self._max_deliveries or self._bytes + size > self._max_bytes:
             raise StoreUnavailable("too many deliveries are waiting")
         if self._hangs():
             raise StoreUnavailable("the store does not answer")
+
+    def _queue(self, entry: Entry | None, size: int) -> asyncio.Future[Written | None]:
         result: asyncio.Future[Written | None] = asyncio.get_running_loop().create_future()
-        self._deliveries += 1
-        self._bytes += size
         self._waiting.put(Waiting(entry, size, result))
+        return result
+
+    async def _answer_to(self, result: asyncio.Future[Written | None]) -> Written | None:
         try:
             async with asyncio.timeout(self._answer_sec):
                 return await result
@@ -211,7 +222,7 @@ class Writer:
         self, batch: Sequence[Waiting], results: Sequence[Written | StoreUnavailable | None]
     ) -> None:
         # An entry counts until now, even if its request gave up earlier.
-        self._deliveries -= len(batch)
+        self._deliveries -= sum(one.entry is not None for one in batch)
         self._bytes -= sum(one.size for one in batch)
         for one, result in zip(batch, results, strict=True):
             if one.result.done():  # the request gave up

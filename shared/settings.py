@@ -357,18 +357,33 @@ class ReceiverSettings(Settings):
     max_waiting_deliveries: Annotated[int, Field(ge=1)] = 2_000
     max_waiting_bytes: Annotated[int, Field(ge=1)] = 67_108_864
     trusted_proxy_hops: Annotated[int, Field(ge=0)] = 0
-    quarantine_max_deliveries: Annotated[int, Field(ge=0)] = 20_000
-    quarantine_max_bytes: Annotated[int, Field(ge=0)] = 268_435_456
+    quarantine_max_deliveries: Annotated[int, Field(ge=1)] = 20_000
+    quarantine_max_bytes: Annotated[int, Field(ge=1)] = 268_435_456
     """Per vendor, of bodies and kept headers."""
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 90
     """Deliveries and quarantine go after so many days; 0 keeps them for ever."""
     metrics_token: Secret | None = None
     """What a scraper of /metrics presents as its bearer token; None leaves it open."""
 
+    @model_validator(mode="after")
+    def _quarantine_fits_any_body(self) -> Self:
+        """A vendor whose body was not understood is told that it is quarantined."""
+        least = self.max_body_bytes + HEADERS_BYTES
+        if self.quarantine_max_bytes < least:
+            raise ValueError(
+                f"QUARANTINE_MAX_BYTES: must be at least {least}, MAX_BODY_BYTES and "
+                f"{HEADERS_BYTES} for headers, or a body may not fit"
+            )
+        return self
+
     def weaknesses(self) -> Iterator[str]:
         yield from super().weaknesses()
         token = (self.metrics_token,) if self.metrics_token else ()
         yield from guessable("METRICS_TOKEN", token, "make one with `openssl rand -hex 32`")
+
+
+HEADERS_BYTES = 65_536
+"""The most that the kept headers of a delivery have: servers take no larger ones."""
 
 
 def guessable(setting: str, secrets: Iterable[SecretStr], cure: str) -> Iterator[str]:

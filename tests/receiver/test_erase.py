@@ -31,6 +31,7 @@ from shared.models import (
     AuditLog,
     CertificateRenewal,
     CoachingCase,
+    Contest,
     ContestResult,
     Delivery,
     Erased,
@@ -40,6 +41,7 @@ from shared.models import (
     Quarantine,
     Quiz,
     Table,
+    UnknownAddress,
 )
 from tests import playing
 from tests.conftest import FreshStore
@@ -114,6 +116,14 @@ def fill(engine: Engine) -> None:
             {"contest_id": 1, "place": 1, "rank": 1, "vendor": V, "user_id": "u-dana",
              "team_id": "west", "value": 40.0},
         ])  # fmt: skip
+        connection.execute(insert(table_of(Contest)), [
+            {"name": f"Beat {DANA}", "board": "learners", "metric": "points", "zone": "UTC",
+             "first_day": AT.date(), "last_day": AT.date(), "all_teams": True, "hidden": False,
+             "created_at": AT, "created_by": "lead@acme.example"},
+        ])  # fmt: skip
+        connection.execute(insert(table_of(UnknownAddress)), [
+            {"hour": AT, "requests": 1, "latest_at": AT, "latest_path": f"/webhooks/x?by={DANA}"},
+        ])  # fmt: skip
         note(connection, "lead@acme.example", "mark renewed", "renewal 1", "Sales of Dana Brooks")
         note(connection, "lead@acme.example", "flag", "case 1", "Pricing of Dana Brooks at 40 %")
         note(connection, "lead@acme.example", "change", "case 2", f"owner none → {DANA}")
@@ -181,11 +191,11 @@ def test_nothing_of_them_is_found_in_any_column_of_any_table(company: Engine) ->
         "event", "delivery", "quarantine", "learner", "roster_change", "module_progress",
         "module_standing", "learner_standing", "quiz_attempt", "quiz_standing",
         "course_completion", "certification", "certificate_renewal", "coaching_case",
-        "contest_result", "audit_log",
+        "contest", "contest_result", "unknown_address", "audit_log",
     }  # fmt: skip
     gone = erase_person(company, DANA)
     assert found(company) == []
-    assert gone == (2, 10, 16, 5, 1, 5)
+    assert gone == (2, 10, 16, 5, 1, 7)
 
 
 def test_events_that_score_for_them_are_erased_and_those_of_others_stay(company: Engine) -> None:
@@ -560,7 +570,7 @@ def run(filled: Engine, sqlite_url: str, tmp_path: Path) -> Run:
 
 COUNTS = (
     "2 accounts, 10 events, 16 deliveries, 5 quarantined bodies, 1 coaching cases, "
-    "5 mentions elsewhere\n"
+    "7 mentions elsewhere\n"
 )
 
 

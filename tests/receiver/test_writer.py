@@ -191,6 +191,37 @@ def test_while_a_commit_hangs_deliveries_are_refused_in_time_and_take_no_more_ro
     assert keys(store) == ["now", "under way"]  # the others were answered 503, and come again
 
 
+def test_all_who_ask_whether_the_store_can_be_written_share_one_heartbeat(store: Engine) -> None:
+    """Anyone can ask, any number of times. They take no place of a delivery."""
+    beats: list[str] = []
+
+    def noted(*executed: Any) -> None:
+        if "INSERT INTO heartbeat" in executed[2]:
+            beats.append(executed[2])
+
+    async def run() -> Sequence[Written | None]:
+        writer = Writer(store, Metrics(), max_deliveries=1, max_bytes=10_000_000)
+        asked = [asyncio.ensure_future(writer.check()) for _ in range(50)]
+        await asyncio.sleep(0)  # each waits
+        asked[0].cancel()
+        delivery = asyncio.ensure_future(writer.write(entry("one")))
+        await asyncio.sleep(0)
+        writer.start()
+        try:
+            await asyncio.gather(*asked[1:])
+            once = len(beats)
+            await writer.check()
+            assert (once, len(beats)) == (1, 2)
+            return await asyncio.gather(delivery)
+        finally:
+            writer.close()
+
+    event.listen(store, "before_cursor_execute", noted)
+    (one,) = asyncio.run(run())
+    assert one is not None
+    assert one.outcome is Outcome.ACCEPTED
+
+
 async def taken(writer: Writer) -> None:
     """Wait until a delivery is stored."""
     while True:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from shared.models import (
     LearnerStanding,
     Module,
     QuarantineTotal,
+    QuizThreshold,
 )
 from shared.sqlite_file import create_file
 from tests import playing
@@ -257,6 +258,31 @@ def test_ids_with_blanks_and_times_from_the_future_are_set_right_by_a_rebuild(
     command("migrate", folder=tmp_path, DATABASE_URL=empty_store_url)
     assert row(empty, Event).user_id == row(empty, Learner).user_id == "u-1"
     assert row(empty, CourseCompletion).completed_at == AT
+
+
+def test_ids_with_blanks_in_coaching_and_thresholds_are_those_of_the_read_models(
+    empty: Engine,
+) -> None:
+    migrate(empty, "0020")
+    usual = {"vendor": V, "opened_by": "unknown", "updated_by": "unknown", "version": 1,
+             "updated_at": AT}  # fmt: skip
+    cases = [("u-1 ", "q-1", "open"), ("u-1", "q-1\u200b", "in_progress"), ("\tu-2", "q-1", "open"),
+             ("u-1", " q-1", "resolved")]  # fmt: skip
+    for number, (user, quiz, status) in enumerate(cases):
+        put(empty, "coaching_case", **usual, id=number, user_id=user, quiz_id=quiz, status=status,
+            opened_at=AT + timedelta(days=number))  # fmt: skip
+    for quiz, pct in (("q-1", 80.0), ("q-1\xa0", 60.0), (" q-2", 50.0), ("q-2 ", 50.0)):
+        put(empty, "quiz_threshold", vendor=V, quiz_id=quiz, threshold_pct=pct)
+    migrate(empty)
+    stored = {one.id: (one.user_id, one.quiz_id, one.status) for one in rows(empty, CoachingCase)}
+    assert stored == {
+        0: ("u-1", "q-1", "dismissed"),
+        1: ("u-1", "q-1", "in_progress"),
+        2: ("u-2", "q-1", "open"),
+        3: ("u-1", "q-1", "resolved"),
+    }
+    thresholds = {one.quiz_id: one.threshold_pct for one in rows(empty, QuizThreshold)}
+    assert thresholds == {"q-1": 80, "q-2": 50}
 
 
 def test_a_store_whose_read_models_are_not_made_anew_yet_is_not_current(empty: Engine) -> None:

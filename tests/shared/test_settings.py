@@ -74,6 +74,9 @@ def test_without_any_setting_the_defaults_serve_this_machine_only() -> None:
         ("MAX_WAITING_BYTES", "much"),
         ("TRUSTED_PROXY_HOPS", "-1"),
         ("QUARANTINE_MAX_DELIVERIES", "-1"),
+        ("QUARANTINE_MAX_DELIVERIES", "0"),
+        ("QUARANTINE_MAX_BYTES", "0"),
+        ("QUARANTINE_MAX_BYTES", "1048576"),
         ("QUARANTINE_MAX_BYTES", "1 GB"),
         ("RETENTION_DAYS", "-1"),
         ("RETENTION_DAYS", "40000"),
@@ -124,6 +127,17 @@ def test_a_calendar_that_is_none_stops_the_start(
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=f"^{variable}: "):
         Settings.load()
+
+
+def test_the_quarantine_must_have_room_for_the_largest_body(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MAX_BODY_BYTES", "1000")
+    monkeypatch.setenv("QUARANTINE_MAX_BYTES", "66536")
+    assert ReceiverSettings.load().quarantine_max_bytes == 66_536
+    monkeypatch.setenv("MAX_BODY_BYTES", "1001")
+    with pytest.raises(SettingsError, match=r"^QUARANTINE_MAX_BYTES: must be at least 66537"):
+        ReceiverSettings.load()
 
 
 def test_anonymous_names_need_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
