@@ -353,14 +353,24 @@ def test_no_path_takes_what_is_sent_to_it(site: Site) -> None:
 
 
 def download(connection: ClientConnection) -> str:
-    """The address of the file behind the download button of the front page."""
+    """The address of the file behind the download button of the front page, made on a click."""
     ask(connection)
-    address = ""
+    file_id = session_id = ""
     while True:
         message = ForwardMsg.FromString(connection.recv(timeout=RUN_SEC))  # type: ignore[arg-type]
-        address = message.delta.new_element.download_button.url or address
-        if message.WhichOneof("type") == "script_finished":
-            return address
+        session_id = message.new_session.initialize.session_id or session_id
+        file_id = message.delta.new_element.download_button.deferred_file_id or file_id
+        if message.WhichOneof("type") == "script_finished" and file_id:
+            break
+    click = BackMsg()
+    click.backend_operation_request.session_id = session_id
+    click.backend_operation_request.deferred_file.file_id = file_id
+    connection.send(click.SerializeToString())
+    while True:
+        message = ForwardMsg.FromString(connection.recv(timeout=RUN_SEC))  # type: ignore[arg-type]
+        if message.WhichOneof("type") == "backend_operation_response":
+            assert not message.backend_operation_response.error_msg, message
+            return message.backend_operation_response.deferred_file.url
 
 
 def test_a_file_is_given_to_those_only_whose_page_named_it(site: Site) -> None:
