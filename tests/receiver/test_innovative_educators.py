@@ -251,7 +251,7 @@ def test_a_refused_delivery_claims_its_id_and_type() -> None:
     assert vendor().claims(incoming(b"[")) == (None, None)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"7", b"{", b"\xff", b'{"a":NaN}', b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"", b"[]", b"7", b"{", b"\xff", b"[" * 100_000])
 def test_a_body_that_is_no_json_object_is_not_understood(body: bytes) -> None:
     with pytest.raises(Unreadable):
         parsed(body)

@@ -271,7 +271,7 @@ def test_custom_fields_may_be_anything() -> None:
         assert json.loads(parsed(body).payload)["user"]["custom_fields"] == value
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"7", b"{", b"\xff", b'{"a":NaN}', b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"", b"[]", b"7", b"{", b"\xff", b"[" * 100_000])
 def test_a_body_that_is_no_json_object_is_not_understood(body: bytes) -> None:
     with pytest.raises(Unreadable):
         parsed(body)

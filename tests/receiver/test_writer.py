@@ -18,7 +18,7 @@ from receiver.readmodels.projections import READ_MODELS
 from receiver.store import Entry, Written
 from receiver.vendors.base import Claims, Incoming
 from receiver.vendors.mindtickle import MindTickle
-from receiver.writer import Writer
+from receiver.writer import MAX_BATCH, Writer
 from shared.bulk import table_of
 from shared.database import open_engine
 from shared.models import Delivery, Event, ModuleProgress
@@ -201,7 +201,7 @@ def test_all_who_ask_whether_the_store_can_be_written_share_one_heartbeat(store:
 
     async def run() -> Sequence[Written | None]:
         writer = Writer(store, Metrics(), max_deliveries=1, max_bytes=10_000_000)
-        asked = [asyncio.ensure_future(writer.check()) for _ in range(50)]
+        asked = [asyncio.ensure_future(writer.check()) for _ in range(2 * MAX_BATCH)]
         await asyncio.sleep(0)  # each waits
         asked[0].cancel()
         delivery = asyncio.ensure_future(writer.write(entry("one")))
