@@ -13,6 +13,7 @@ with pieces.row():
     who = filters.who(leavers=True)
     module = filters.module()
     pieces.link_to_view()
+    st.page_link("contests/page.py", label="Contests", icon=":material/emoji_events:")
 board = data.board_of(who, window, module)
 compared = windows.compared_with(window, day.zone)
 
