@@ -63,7 +63,8 @@ def bound(field: Field[T], draw: Callable[[], T]) -> T:
     if value != stands:
         write({key: () if value == default else field.written(value)})
     elif asked and found is None:
-        st.session_state["address_unknown"][key] = Unknown(field.label, tuple(asked), field.shown)
+        unknown_ones = st.session_state.setdefault("address_unknown", {})
+        unknown_ones[key] = Unknown(field.label, tuple(asked), field.shown)
     seen[key] = st.query_params.get_all(key)
     return value
 

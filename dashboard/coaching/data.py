@@ -13,7 +13,15 @@ from dashboard.base import windows
 from dashboard.base.attempts import differs, verdict
 from dashboard.base.filters import calendar
 from dashboard.base.paging import WHOLE, Part
-from dashboard.base.people import as_signed_in, key_at, known_as, link_to, unnamed_log, with_people
+from dashboard.base.people import (
+    as_signed_in,
+    key_at,
+    known_as,
+    link_to,
+    sees_names,
+    unnamed_log,
+    with_people,
+)
 from dashboard.base.percent import bare, columns, exact, percent, rounded
 from dashboard.base.store import (
     Version,
@@ -311,7 +319,10 @@ def owners() -> list[str]:
 
 
 def can_own() -> list[str]:
-    """All of `owners`, and the configured managers and leads."""
+    """All of `owners`, and the configured managers, leads and admins: these may be learners too, so
+    only where full names are shown."""
+    if not sees_names():
+        return list(owners())
     config = settings()
     return sorted({*owners(), *config.dashboard_managers, *config.dashboard_leads,
                    *config.dashboard_admins})  # fmt: skip

@@ -97,4 +97,4 @@ def test_what_cannot_be_noted_is_not_handed_out(
     shown = open_page()
     assert shown.dataframe
     assert downloads(shown) == 0
-    assert "No CSV here" in " ".join(one.value for one in shown.caption)
+    assert "No CSV: the audit log" in " ".join(one.value for one in shown.caption)

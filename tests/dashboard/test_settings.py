@@ -73,7 +73,7 @@ def test_half_a_login_stops_the_start_and_names_what_is_missing(
 
 def test_a_login_that_gives_nobody_a_role_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, **WHOLE | {"DASHBOARD_ADMINS": ""})
-    with pytest.raises(SettingsError, match="nobody who signs in would have a role"):
+    with pytest.raises(SettingsError, match="no person who signs in would have a role"):
         DashboardSettings.load()
 
 

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import streamlit as st
 from sqlalchemy import Engine
 from streamlit.testing.v1 import AppTest
 
@@ -36,6 +37,7 @@ def test_a_page_shows_nothing_of_a_file_that_was_removed_and_then_what_is_there(
     assert "no current schema" in said(open_page())
     assert path.stat().st_size == 0
     shutil.copy(sqlite_template, path)
+    st.cache_data.clear()  # as 15 seconds later
     shown = open_page()
     assert not shown.dataframe
     assert not said(shown)
