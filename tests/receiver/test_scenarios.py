@@ -207,7 +207,7 @@ def missed_before(occurred_at: datetime, received_at: datetime) -> int:
     minute that `shared.retries` allows for clocks and queues would be lost in it."""
     stretched = occurred_at + 75 * (received_at - occurred_at)
     schedule = Schedule.of([75 * sec for sec in (4, 15, 60)], "gaps")
-    return chain([Attempt(stretched, taken=True)], schedule, stretched, occurred_at).missed
+    return chain([Attempt(stretched, accepted=True)], schedule, stretched, occurred_at).missed
 
 
 def send(receiver: Receiver, deliveries: Iterable[Delivery]) -> Deliverer:
