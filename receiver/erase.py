@@ -25,8 +25,10 @@ from sqlalchemy import (
 
 from receiver import quarantine
 from receiver.errors import EraseError
+from receiver.readmodels.events import StoredEvent, facts_of
+from receiver.readmodels.follower import fold_rest
 from receiver.readmodels.projections import READ_MODELS, fold_names
-from receiver.readmodels.rebuild import facts_of, fold_all
+from receiver.readmodels.rebuild import fold_all
 from receiver.traces import Account, Traces, as_compared
 from shared.audit import note
 from shared.bulk import Columns, table_of
@@ -55,9 +57,6 @@ T = TypeVar("T")
 ID_BATCH = 500
 BODY_BATCH = 50
 TOMBSTONE = {"type": "erased", "company_id": None, "user_id": None, "payload": ""}
-
-READ_AGAIN = ("id", "vendor", "event_key", "type", "occurred_at", "received_at", "payload")
-"""The columns of an event that `facts_of` needs."""
 
 event = table_of(Event)
 delivery = table_of(Delivery)
@@ -144,7 +143,9 @@ def erase_person(
     """Erase the person with this email address or account, at every vendor. A dry run does the same
     and rolls back.
 
-    Receivers cannot write meanwhile: they answer 503, and vendors retry.
+    Events that the read models do not have yet are folded first, as an address may be in one of
+    them. On Postgres receivers go on. On SQLite they cannot write meanwhile: after a few seconds
+    they answer 503, and vendors retry.
 
     Raises EraseError if the store does not know the person, or if a replay has locked one of their
     deliveries.
@@ -152,6 +153,7 @@ def erase_person(
     with engine.connect().execution_options(immediate=True) as connection:
         transaction = connection.begin()
         hold_write_lock(connection)
+        fold_rest(connection)
         gone = _erase(connection, email, account)
         if not any(gone):
             raise EraseError("The store does not know this person. Nothing was changed.")
@@ -265,7 +267,7 @@ def _restore_names(connection: Connection, named: Sequence[Named]) -> None:
                 same = and_(table.c.vendor == one.vendor, table.c[id_] == one.id)
                 connection.execute(delete(table).where(same))
     row = event.c
-    columns = [row[name] for name in READ_AGAIN]
+    columns = [row[name] for name in StoredEvent._fields]
     for some in _some(named):
         names_one = or_(
             row.payload.contains("\\", autoescape=True),  # an escape can spell any ID
@@ -274,7 +276,7 @@ def _restore_names(connection: Connection, named: Sequence[Named]) -> None:
         query = select(*columns).where(row.vendor.in_({one.vendor for one in some}), names_one)
         found = connection.execute(query, execution_options={"yield_per": ID_BATCH})
         for part in found.partitions():
-            facts = [fact for one in part for fact in facts_of(one)]
+            facts = [fact for one in part for fact in facts_of(StoredEvent._make(one))]
             fold_names(connection, [fact for fact in facts if _named(fact) in some])
 
 
@@ -296,7 +298,7 @@ def _events(connection: Connection, accounts: Sequence[Account], traces: Traces)
     """The IDs of their events, and of events without a learner that mention them and are not what
     another person did."""
     theirs = select(event.c.id).where(_is_of(event.c, accounts))
-    without_learner = select(*(event.c[name] for name in READ_AGAIN)).where(
+    without_learner = select(*(event.c[name] for name in StoredEvent._fields)).where(
         event.c.user_id.is_(None), event.c.payload != "", _may_mention(event.c.payload, traces)
     )
     about_them = (
@@ -304,7 +306,8 @@ def _events(connection: Connection, accounts: Sequence[Account], traces: Traces)
         for row in connection.execute(without_learner, execution_options={"yield_per": ID_BATCH})
         if traces.in_body(row.vendor, row.payload.encode())
         and not any(
-            isinstance(fact, Acted) and not traces.in_text(fact.person) for fact in facts_of(row)
+            isinstance(fact, Acted) and not traces.in_text(fact.person)
+            for fact in facts_of(StoredEvent._make(row))
         )
     )
     return [*connection.scalars(theirs), *about_them]
@@ -402,7 +405,7 @@ def _replace_in_payloads(connection: Connection, traces: Traces) -> tuple[int, b
     """Replace mentions in other people's events. Returns how many, and whether a fact of one has
     changed, such as the name of a module."""
     row = event.c
-    columns = [row[name] for name in READ_AGAIN]
+    columns = [row[name] for name in StoredEvent._fields]
     query = select(*columns).where(row.payload != "", _may_mention(row.payload, traces))
     found = connection.execute(query, execution_options={"yield_per": ID_BATCH})
     changed = [
@@ -414,7 +417,7 @@ def _replace_in_payloads(connection: Connection, traces: Traces) -> tuple[int, b
     for one, payload in changed:
         connection.execute(update(event).where(row.id == one.id).values(payload=payload))
         now = connection.execute(select(*columns).where(row.id == one.id)).one()
-        differ = differ or facts_of(now) != facts_of(one)
+        differ = differ or facts_of(StoredEvent._make(now)) != facts_of(StoredEvent._make(one))
     return len(changed), differ
 
 

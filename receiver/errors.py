@@ -72,6 +72,13 @@ def is_of_the_store(error: Exception) -> bool:
     return isinstance(error, (OperationalError, InterfaceError, InternalError))
 
 
+def is_passing(error: Exception) -> bool:
+    """Whether the same transaction may succeed if it is tried again: a deadlock or a conflict with
+    another transaction."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    return str(state).startswith("40")
+
+
 def first_line(error: Exception) -> str:
     """The driver's message, without statement and parameters, which contain payload."""
     original = getattr(error, "orig", None) or error

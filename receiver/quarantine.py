@@ -123,7 +123,14 @@ def keep(connection: Connection, arrivals: Sequence[Arrival], caps: Caps) -> dic
 def remove(connection: Connection, delivery_ids: Sequence[int]) -> list[int]:
     """Remove the bodies of these deliveries and subtract them from the totals. Returns the IDs of
     those removed. A body that a replay has locked stays: it waits for the totals, so to wait for it
-    here would never end."""
+    here would never end.
+
+    The totals are locked first, as `keep` does: a receiver must not find a repeat of a body that is
+    being removed.
+    """
+    total = table_of(QuarantineTotal)
+    ordered = select(total.c.held).order_by(total.c.vendor, total.c.kind)
+    connection.execute(ordered.with_for_update())
     row = table_of(Quarantine).c
     columns = (row.delivery_id, row.vendor, row.kind, row.state, size_of(row).label("size"))
     unlocked = (

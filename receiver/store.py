@@ -1,22 +1,24 @@
-"""Writes a batch of deliveries in few statements, in the caller's transaction."""
+"""Appends a batch of deliveries in few statements, in the caller's transaction.
+
+Only what an acknowledgement promises is written. Read models follow (`receiver.readmodels`).
+"""
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from operator import itemgetter
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.sql.dml import ReturningInsert
 
 from receiver.quarantine import Arrival, Caps, keep
-from receiver.readmodels.projections import project
 from receiver.vendors.base import Claims, VendorEvent
 from shared.bulk import Upsert, encode, insert_rows, table_of, upsert
-from shared.database import hold_write_lock
 from shared.models import Delivery, DeliveryHourly, Event, Heartbeat
 from shared.outcomes import STATUS, STRANGERS_LISTED, Kind, Outcome, Sender
 from shared.queries import rows_of
@@ -49,6 +51,11 @@ EVENT = (
 )
 
 
+PARTS = 64
+"""Of the counts by hour. Two receivers with the same part wait for each other, and nothing else."""
+SHARED_PART = 0
+
+
 class HourlyCount(NamedTuple):
     """A row of `delivery_hourly`."""
 
@@ -56,6 +63,7 @@ class HourlyCount(NamedTuple):
     hour: datetime
     outcome: str
     sender: str
+    part: int
     deliveries: int
 
 
@@ -107,42 +115,41 @@ class Written:
 
 
 def write_batch(
-    connection: Connection, entries: Sequence[Entry], caps: Caps | None = None
+    connection: Connection, entries: Sequence[Entry], caps: Caps | None = None, part: int = 1
 ) -> list[Written]:
-    """Store entries and update the read models. Unique indexes decide about duplicates.
+    """Store entries. Unique indexes decide about duplicates.
 
     All entries of strangers, and all too large ones, are counted, but only the first of an hour are
-    stored. `caps` limit each vendor's quarantine.
+    stored. `caps` limit each vendor's quarantine. `part` is that of this receiver's counts, from 1
+    to PARTS.
+
+    On Postgres no receiver waits for another, with three exceptions: for the same event, for the
+    first requests of strangers in an hour, and for the quarantine of a vendor. All lock in the same
+    order, so they do not deadlock.
     """
-    hold_write_lock(connection)
-    only_counted = _count_sampled(connection, entries)
+    only_counted = _count_sampled(connection, entries, part)
     stored = [entry for n, entry in enumerate(entries) if n not in only_counted]
-    written = iter(_store(connection, stored, caps or Caps()))
+    written = iter(_store(connection, stored, caps or Caps(), part))
     return [
         Written(None, entry.outcome) if n in only_counted else next(written)
         for n, entry in enumerate(entries)
     ]
 
 
-def _store(connection: Connection, entries: Sequence[Entry], caps: Caps) -> list[Written]:
+def _store(
+    connection: Connection, entries: Sequence[Entry], caps: Caps, part: int
+) -> list[Written]:
     if not entries:
         return []
+    # Deliveries first: so the transaction has its number before it draws IDs of events, which the
+    # follower relies on (`receiver.readmodels.follower`).
     ids = _insert_deliveries(connection, entries)
     numbered = list(zip(ids, entries, strict=True))
     fresh = _insert_events(connection, numbered)
     outcomes = [_outcome(delivery_id, entry, fresh) for delivery_id, entry in numbered]
     _mark_duplicates(connection, zip(ids, outcomes, strict=True))
-    project(
-        connection,
-        (
-            fact
-            for id_, entry in numbered
-            if entry.event and id_ in fresh
-            for fact in entry.event.facts
-        ),
-    )
     _note_repeats(connection, keep(connection, _arrivals(numbered), caps))
-    _count_by_hour(connection, entries, outcomes)
+    _count_by_hour(connection, entries, outcomes, part)
     return [Written(*one) for one in zip(ids, outcomes, strict=True)]
 
 
@@ -180,22 +187,32 @@ def _new_deliveries(dialect: str) -> ReturningInsert[tuple[int]]:
 
 
 def _insert_events(connection: Connection, numbered: Iterable[tuple[int, Entry]]) -> set[int]:
-    """The IDs of deliveries whose event is new."""
+    """The IDs of deliveries whose event is new. Events are inserted in the order of their keys: a
+    transaction with one of the same events waits for this one, and this one never for that."""
+    with_event = sorted(
+        (
+            (entry.vendor, entry.event.event_key, delivery_id, entry, entry.event)
+            for delivery_id, entry in numbered
+            if entry.event
+        ),
+        key=itemgetter(0, 1, 2),
+    )
     rows = [
         (
-            entry.vendor,
-            entry.event.event_key,
-            entry.event.digest,
-            entry.event.type,
-            entry.event.company_id,
-            entry.event.user_id,
-            entry.event.occurred_at,
+            vendor,
+            event_key,
+            event.digest,
+            event.type,
+            event.company_id,
+            event.user_id,
+            event.occurred_at,
             entry.received_at,
-            entry.event.payload,
+            event.payload,
             delivery_id,
         )
-        for delivery_id, entry in numbered
-        if entry.event
+        for vendor, event_key, delivery_id, entry, event in sorted(
+            with_event, key=itemgetter(0, 1, 2)
+        )
     ]
     if not rows:
         return set()
@@ -255,11 +272,12 @@ def _is_sampled(entry: Entry) -> bool:
     return entry.sender is Sender.STRANGER or entry.outcome is Outcome.TOO_LARGE
 
 
-def _count_sampled(connection: Connection, entries: Sequence[Entry]) -> set[int]:
+def _count_sampled(connection: Connection, entries: Sequence[Entry], part: int) -> set[int]:
     """Count requests of which an hour has a sample of rows. Returns the places of the entries that
     get no row.
 
     The count in the store decides, so the limit holds for all receivers together and over restarts.
+    Once an hour has its sample, each receiver counts in its own part, and waits for no other.
     """
     places: dict[tuple[str, datetime, str, str], list[int]] = defaultdict(list)
     for place, entry in enumerate(entries):
@@ -267,18 +285,35 @@ def _count_sampled(connection: Connection, entries: Sequence[Entry]) -> set[int]
             places[*_hour(entry), entry.outcome, entry.sender].append(place)
     if not places:
         return set()
-    counts = [(*key, len(places[key])) for key in sorted(places)]
+    full = _with_sample(connection, places)
+    counts = [
+        HourlyCount(*key, part if key in full else SHARED_PART, len(places[key]))
+        for key in sorted(places)
+    ]
     only_counted: set[int] = set()
     statement = _sampled_in_hour(connection.dialect.name)
     for row in rows_of(HourlyCount, connection.execute(statement, {"rows": encode(counts)})):
         of_row = places[row.vendor, row.hour, row.outcome, row.sender]
-        before = row.deliveries - len(of_row)
+        before = row.deliveries - len(of_row) if row.part == SHARED_PART else STRANGERS_LISTED
         only_counted.update(of_row[max(0, STRANGERS_LISTED - before) :])
     return only_counted
 
 
+def _with_sample(
+    connection: Connection, keys: Collection[tuple[str, datetime, str, str]]
+) -> set[tuple[str, datetime, str, str]]:
+    """Those of the keys whose hour has all rows of its sample."""
+    row = table_of(DeliveryHourly).c
+    query = select(row.vendor, row.hour, row.outcome, row.sender).where(
+        row.hour.in_({hour for _, hour, _, _ in keys}),
+        row.part == SHARED_PART,
+        row.deliveries >= STRANGERS_LISTED,
+    )
+    return {tuple(found) for found in connection.execute(query)}.intersection(keys)
+
+
 def _count_by_hour(
-    connection: Connection, entries: Iterable[Entry], outcomes: Iterable[Outcome]
+    connection: Connection, entries: Iterable[Entry], outcomes: Iterable[Outcome], part: int
 ) -> None:
     # A replay is no request: the delivery was counted when it arrived.
     counts = Counter(
@@ -286,8 +321,8 @@ def _count_by_hour(
         for entry, outcome in zip(entries, outcomes, strict=True)
         if not entry.replay and not _is_sampled(entry)
     )
-    rows = ((*key, count) for key, count in counts.items())
-    upsert(connection, _more_in_hour(connection.dialect.name), rows, key_columns=4)
+    rows = ((*key, part, count) for key, count in counts.items())
+    upsert(connection, _more_in_hour(connection.dialect.name), rows, key_columns=5)
 
 
 @cache
@@ -295,7 +330,7 @@ def _more_in_hour(dialect: str) -> Upsert:
     statement = insert_rows(dialect, DeliveryHourly, HourlyCount._fields)
     old = table_of(DeliveryHourly).c.deliveries
     return statement.on_conflict_do_update(
-        index_elements=["vendor", "hour", "outcome", "sender"],
+        index_elements=["vendor", "hour", "outcome", "sender", "part"],
         set_={"deliveries": old + statement.excluded.deliveries},
     )
 

@@ -6,6 +6,7 @@ so batches grow with the load and share one sync to disk. A delivery is answered
 
 import asyncio
 import queue
+import secrets
 import socket
 import threading
 import time
@@ -23,7 +24,7 @@ from sqlalchemy import Engine
 from receiver.errors import StoreUnavailable, first_line, is_of_the_store
 from receiver.metrics import Metrics
 from receiver.quarantine import Caps
-from receiver.store import Entry, Written, write_batch, write_heartbeat
+from receiver.store import PARTS, Entry, Written, write_batch, write_heartbeat
 from shared.sqlite_file import require_in_place
 
 MAX_BATCH = 500
@@ -70,6 +71,7 @@ class Writer:
         self._bytes = 0
         self._check: asyncio.Future[Written | None] | None = None
         self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
+        self._part = 1 + secrets.randbelow(PARTS)
         self._name = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
         self._started_at = datetime.now(UTC)
         self._seen_at: datetime | None = None
@@ -201,7 +203,9 @@ class Writer:
             self._engine.connect().execution_options(immediate=True) as connection,
         ):
             with connection.begin():
-                results = write_batch(connection, entries, self._caps) if entries else []
+                results = (
+                    write_batch(connection, entries, self._caps, self._part) if entries else []
+                )
                 if beat:
                     write_heartbeat(connection, self._name, self._started_at, now)
             require_in_place(connection)

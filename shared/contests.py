@@ -14,8 +14,9 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from shared.audit import note
 from shared.bulk import table_of
-from shared.models import Contest, ContestResult, ContestTeam, Event, Learner
+from shared.models import Checkpoint, Contest, ContestResult, ContestTeam, Learner
 from shared.queries import contests as read
+from shared.queries.follower import lag
 from shared.queries.leaderboard import METRICS as ALL_METRICS
 from shared.queries.windows import Window, midnight
 
@@ -189,19 +190,24 @@ def status(dates: Dates, now: datetime) -> Status:
 
 
 def due(connection: Connection, now: datetime) -> list[int]:
-    """The contests whose result can be stored."""
+    """The contests whose result can be stored: the read models have all events that arrived in
+    time."""
     rows = read.without_result(connection, (now - GRACE).date() + DAY)
-    return [row.id for row in rows if stored_from(row) <= now]
+    ended = [row for row in rows if stored_from(row) <= now]
+    if not ended:
+        return []
+    followed_to = now - timedelta(seconds=lag(connection).seconds)
+    return [row.id for row in ended if stored_from(row) <= followed_to]
 
 
 def store_result(connection: Connection, contest_id: int, now: datetime) -> bool:
     """Store the result of a contest that is due, as its board is now. False if it is stored
     already: the result of the first to do so stays."""
-    newest = select(func.coalesce(func.max(table_of(Event).c.id), 0)).scalar_subquery()
+    followed = select(func.coalesce(func.max(table_of(Checkpoint).c.event_id), 0))
     claim = (
         update(contest)
         .where(contest.c.id == contest_id, contest.c.stored_at.is_(None))
-        .values(stored_at=now, stored_event=newest)
+        .values(stored_at=now, stored_event=followed.scalar_subquery())
     )
     if connection.execute(claim).rowcount == 0:
         return False

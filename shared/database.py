@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Set
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from time import monotonic, sleep
@@ -49,7 +50,7 @@ KEEPALIVE: dict[str, Any] = {
 """For every connection: a machine that disappears is detected within half a minute."""
 INTAKE = (
     f"lock_timeout={BUSY_TIMEOUT_SEC}s",
-    # And the reverse: a receiver whose machine disappears must not keep the write lock.
+    # And the reverse: a receiver whose machine disappears must not keep its locks.
     "idle_in_transaction_session_timeout=15s",
     "tcp_keepalives_idle=10",
     "tcp_keepalives_interval=5",
@@ -63,7 +64,9 @@ INTAKE = (
 """Additional settings of sessions that write deliveries."""
 
 
-def open_engine(url: str, *, intake: bool = False, answer_sec: int | None = None) -> Engine:
+def open_engine(
+    url: str, *, intake: bool = False, answer_sec: int | None = None, durable: bool = True
+) -> Engine:
     """An engine for `url`, in the form of `Settings.database_url`. It does not connect yet and
     never creates a file: only `migrate` does. A connection is dropped after any error that a new
     connection might not have.
@@ -75,20 +78,28 @@ def open_engine(url: str, *, intake: bool = False, answer_sec: int | None = None
 
     `answer_sec` limits how long one statement waits for a busy or silent Postgres.
 
+    Without `durable` a power cut may undo the last transactions, each as a whole: for what is
+    derived from events, together with how far it is. The disk is waited for less often.
+
     A connection with the execution option `immediate=True` takes SQLite's write lock at its start:
     a transaction that reads first and locks later can fail halfway.
     """
     is_sqlite = url.startswith("sqlite")
-    engine = _sqlite(url, intake) if is_sqlite else _postgres(url, intake, answer_sec)
+    if is_sqlite:
+        engine = _sqlite(url, intake, durable)
+    else:
+        engine = _postgres(url, intake, answer_sec, durable)
     event.listen(engine, "handle_error", drop_connection)
     return engine
 
 
-def _sqlite(url: str, intake: bool) -> Engine:
+def _sqlite(url: str, intake: bool, durable: bool) -> Engine:
     def prepare(connection: sqlite3.Connection) -> None:
         _prepare_sqlite(connection, only_current=intake)
         if intake:
             _tune_sqlite(connection)
+        if not durable:
+            connection.execute("PRAGMA synchronous=NORMAL")
 
     # SQLite's planner reads its statistics once for each connection: only new connections use the
     # result of a later `analyze`.
@@ -158,8 +169,10 @@ class _Bounded(psycopg.Connection[Any]):
         return super().wait(gen, interval, timeout or self.answer_sec)
 
 
-def _postgres(url: str, intake: bool, answer_sec: int | None) -> Engine:
-    limits = (f"statement_timeout={answer_sec}s",) if answer_sec else ()
+def _postgres(url: str, intake: bool, answer_sec: int | None, durable: bool) -> Engine:
+    limits = [f"statement_timeout={answer_sec}s"] if answer_sec else []
+    if not durable:
+        limits.append("synchronous_commit=off")
     engine = create_engine(
         url,
         hide_parameters=True,
@@ -186,14 +199,22 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def hold_write_lock(connection: Connection) -> None:
-    """Let one transaction at a time write events and read models, with any number of receivers.
-    SQLite does this by itself. Read models then see all earlier events, IDs are committed in their
-    order, and two writers cannot deadlock.
+    """Let one transaction at a time change read models, erase a person or open a coaching case.
+    SQLite does this by itself. Receivers append without it.
 
     Raises OperationalError if an engine for intake waits too long.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
+
+
+def store_time(connection: Connection) -> datetime:
+    """The time by the clock that all processes of a store share: the server's, or this machine's
+    for a SQLite file."""
+    if connection.dialect.name == "postgresql":
+        at: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+        return at.astimezone(UTC)
+    return datetime.now(UTC)
 
 
 def overwrite_deleted(engine: Engine, tables: Iterable[Table]) -> bool:

@@ -609,6 +609,54 @@ class Vendor(Table, table=True):
     noted_at: datetime = Field(sa_type=UtcDateTime)
 
 
+class Checkpoint(Table, table=True):
+    """How far the read models follow the events, and which follower works; one row.
+
+    Every event up to `event_id` is in them, and of the later ones up to `newest_id` all but those
+    whose transaction commits after that of a later one. `folds` counts the changes of the read
+    models. The follower `holder` works until `lease_until`; it extends that while it is up.
+    """
+
+    id: int = Field(default=1, primary_key=True, sa_type=RowId)
+    event_id: int = Field(sa_type=RowId)
+    newest_id: int = Field(sa_type=RowId)
+    folds: int = Field(sa_type=BigInteger)
+    holder: str | None = Field(default=None, sa_type=Words)
+    lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class UnfoldableEvent(Table, table=True):
+    """An event that the read models cannot take, and why. The others are in them without it."""
+
+    __tablename__ = "unfoldable_event"
+
+    event_id: int = Field(primary_key=True, sa_type=RowId)
+    reason: str = Field(sa_type=Words)
+    noted_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class RebuildUnderWay(Table, table=True):
+    """A rebuild that is not complete; at most one row.
+
+    All events up to `event_id` are in the new tables, `done` of them. Up to `bulk_until` events are
+    added without standings; these are then made for one learner after the other, up to `vendor` and
+    `user_id`. `step` is `events`, `standings` or `follow`. `holder` works until `lease_until`.
+    """
+
+    __tablename__ = "rebuild_under_way"
+
+    id: int = Field(default=1, primary_key=True, sa_type=RowId)
+    step: str = Field(sa_type=Words)
+    event_id: int = Field(sa_type=RowId)
+    bulk_until: int = Field(sa_type=RowId)
+    done: int = Field(sa_type=BigInteger)
+    vendor: str = Field(sa_type=Words)
+    user_id: str = Field(sa_type=Words)
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    holder: str = Field(sa_type=Words)
+    lease_until: datetime = Field(sa_type=UtcDateTime)
+
+
 class Heartbeat(Table, table=True):
     """One run of a receiver: when it started, and when it was last seen."""
 
@@ -631,7 +679,9 @@ class UnknownAddress(Table, table=True):
 class DeliveryHourly(Table, table=True):
     """Deliveries per vendor, hour, outcome and sender, so that a timeline never counts deliveries.
 
-    Includes all requests of strangers, also the ones without a row in `delivery`.
+    Includes all requests of strangers, also the ones without a row in `delivery`. The count of an
+    hour is the sum over `part`: each receiver counts in a part of its own, so that on Postgres no
+    receiver waits for another. Part 0 has the requests that are listed only up to a number an hour.
     """
 
     __tablename__ = "delivery_hourly"
@@ -645,4 +695,5 @@ class DeliveryHourly(Table, table=True):
         sa_type=Words,
         sa_column_kwargs={"server_default": "vendor"},
     )
+    part: int = Field(default=0, primary_key=True, sa_column_kwargs={"server_default": "0"})
     deliveries: int

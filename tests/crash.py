@@ -19,7 +19,7 @@ from shared.database import migrate, open_engine
 from tests.load import Load
 from tests.own_postgres import own_postgres
 from tests.running import Receiver, until
-from tests.stores import read_models
+from tests.stores import follow, read_models
 
 LONGEST_LOAD_SEC = 0.4
 
@@ -40,6 +40,7 @@ class Proof(NamedTuple):
     def of(cls, engine: Engine, loads: Sequence[Load]) -> Self:
         """Looks at the store after all kills, and rebuilds it."""
         acknowledged = set[str]().union(*(load.acknowledged for load in loads))
+        follow(engine)
         with engine.connect() as connection:
             events = _keys(connection, "SELECT event_key FROM event")
             accepted = _keys(

@@ -15,6 +15,7 @@ from shared.bulk import table_of
 from shared.models import Quarantine, QuarantineTotal
 from shared.outcomes import Kind, Outcome
 from tests import playing
+from tests.stores import follow
 
 V = "mindtickle"
 ARRIVAL = datetime(2025, 9, 1, 12, tzinfo=UTC)
@@ -51,10 +52,12 @@ def of_body(
 def take(
     engine: Engine, deliveries: Iterable[Incoming], under: Vendor, caps: Caps | None = None
 ) -> list[Written]:
-    """Store deliveries as a receiver with these settings does."""
+    """Store deliveries as a receiver with these settings does, and follow them."""
     entries = [judge(under, one) for one in deliveries]
     with engine.connect().execution_options(immediate=True) as connection, connection.begin():
-        return write_batch(connection, entries, caps)
+        written = write_batch(connection, entries, caps)
+    follow(engine)
+    return written
 
 
 def quarantined_entry(kind: Kind, size: int) -> Entry:

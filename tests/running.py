@@ -6,20 +6,21 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
+import psutil
 from sqlalchemy import Engine
 
 from shared.database import open_engine
 from tests import playing
+from tests.stores import is_followed
+from tests.waiting import START_SEC, until
 
 ROOT = Path(__file__).parent.parent
-START_SEC = 60
 _held: list[socket.socket] = []
 
 
@@ -52,14 +53,6 @@ def free_port() -> int:
     holder.bind(("127.0.0.1", 0))
     _held.append(holder)
     return int(holder.getsockname()[1])
-
-
-def until(done: Callable[[], bool], seconds: float = START_SEC) -> None:
-    """Wait until something is done; fails after a while."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, "it was not done in time"
-        time.sleep(0.02)
 
 
 def is_up(*urls: str) -> bool:
@@ -139,6 +132,10 @@ class Receiver:
         event_id = playing.new_id() if event_id is None else event_id
         return self.post(body, playing.signed(body, at or datetime.now(UTC), event_id))
 
+    def followed(self) -> None:
+        """Wait until its follower has folded all stored events."""
+        until(lambda: is_followed(self.engine))
+
     def log_lines(self) -> list[dict[str, Any]]:
         """The log, which must be one JSON object a line."""
         return [json.loads(line) for line in self.log.read_bytes().split(b"\n") if line]
@@ -149,6 +146,12 @@ class Receiver:
             if line.startswith(f"{sample} "):
                 return float(line.rsplit(" ", 1)[1])
         return 0
+
+    def processes(self, name: str | None = None) -> list[psutil.Process]:
+        """Its processes, or those of its children with a name: `receiver`, `follower`."""
+        parent = psutil.Process(self.process.pid)
+        children = parent.children()
+        return [one for one in children if one.name() == name] if name else [parent, *children]
 
     def kill(self) -> None:
         """As a power cut would: nothing is finished."""

@@ -7,9 +7,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, create_engine, func, select
 from sqlmodel import SQLModel
 
+from receiver.readmodels.follower import Follower, Round
 from receiver.readmodels.projections import READ_MODELS
 from shared.bulk import table_of
-from shared.models import Heartbeat, Table, Vendor
+from shared.models import Checkpoint, Event, Heartbeat, Table, Vendor
+from tests.waiting import until
 
 
 def rows(engine: Engine, model: type[SQLModel], **wanted: Any) -> Sequence[Row[Any]]:
@@ -48,6 +50,20 @@ def empty(engine: Engine) -> None:
         for table in reversed(Table.metadata.sorted_tables):
             if table not in (table_of(Heartbeat), table_of(Vendor)):
                 connection.execute(table.delete())
+
+
+def follow(engine: Engine) -> None:
+    """Fold all stored events into the read models, as a follower does."""
+    follower = Follower(engine)
+    until(lambda: follower.step() == Round(works=True, events=0))  # it may have to wait for a lease
+    follower.release()
+
+
+def is_followed(engine: Engine) -> bool:
+    """Whether the follower of a running receiver has folded all stored events."""
+    with engine.connect() as connection:
+        reached = connection.scalar(select(table_of(Checkpoint).c.event_id))
+        return (reached or 0) == (connection.scalar(select(func.max(table_of(Event).c.id))) or 0)
 
 
 def read_models(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:

@@ -1,15 +1,20 @@
-"""`repboard serve`: run the receiver."""
+"""`repboard serve`: run the receiver and, unless it runs apart, its follower."""
 
 import gc
-import signal
-import sys
+import socket
+from collections.abc import Sequence
+from functools import partial
 
 import structlog
 import uvicorn
 
 from receiver import logs
 from receiver.app import create_app, security_headers
+from receiver.commands.follow import run_follower
+from receiver.listening import BACKLOG, listen
+from receiver.processes import Child, Processes
 from receiver.protocol import BoundedProtocol
+from receiver.readmodels.follower import new_holder
 from receiver.schema import current_engine
 from receiver.vendors import note_vendors, required, weaknesses
 from shared.settings import ReceiverSettings
@@ -25,19 +30,27 @@ def serve() -> None:
     logs.configure()
     settings = ReceiverSettings.load()
     required(settings)
-    note_vendors(current_engine(settings), settings)
+    engine = current_engine(settings)
+    note_vendors(engine, settings)
+    engine.dispose()  # no child may use a connection of its parent
     for weakness in weaknesses(settings):
         log.warning("weak setting", problem=weakness)
-    # After its shutdown uvicorn raises the signal again.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    app = create_app(settings)
+    listening = listen(settings.receiver_host, settings.receiver_port, settings.workers)
+    children = [Child("receiver", partial(_receive, settings, sockets)) for sockets in listening]
+    if settings.receiver_follower:
+        # One that is started again has the lease of the one before.
+        children.append(Child("follower", partial(run_follower, settings, new_holder())))
     # Objects loaded by now stay, so the collector can skip them; requests leave few cycles.
+    gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
-    uvicorn.run(
-        app,
-        host=settings.receiver_host,
-        port=settings.receiver_port,
+    Processes().keep_running(children)
+
+
+def _receive(settings: ReceiverSettings, sockets: Sequence[socket.socket]) -> None:
+    """A worker: receives on these sockets until SIGTERM."""
+    config = uvicorn.Config(
+        create_app(settings),
         loop="uvloop",
         http=BoundedProtocol,
         ws="none",
@@ -46,6 +59,8 @@ def serve() -> None:
         server_header=False,
         headers=list(security_headers(settings)),
         proxy_headers=False,  # the pipeline counts trusted proxies itself
+        backlog=BACKLOG,
         timeout_keep_alive=settings.keep_alive_sec,
         timeout_graceful_shutdown=DRAIN_SEC,
     )
+    uvicorn.Server(config).run(sockets=list(sockets))

@@ -1,24 +1,19 @@
 """Rebuild the read models from the events, in one transaction."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
-import structlog
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine
 
 from receiver.readmodels import standings
+from receiver.readmodels.events import StoredEvent, events, facts_of
 from receiver.readmodels.projections import clear, refold
-from receiver.vendors import ADAPTERS
-from receiver.vendors.base import KeptEvent, Unreadable, by_arrival
 from shared.audit import note
 from shared.bulk import table_of
 from shared.database import analyze, hold_write_lock
-from shared.facts import Fact
 from shared.models import Event, RebuildDue
+from shared.queries import rows_of
 
 BATCH = 10_000
-
-log = structlog.get_logger()
 
 
 def rebuild(engine: Engine, on_progress: Callable[[int], None] = lambda _: None) -> int:
@@ -41,43 +36,18 @@ def fold_all(connection: Connection, on_progress: Callable[[int], None] = lambda
     """The same in a transaction of the caller's, who holds the write lock."""
     done = 0
     clear(connection)
-    for events in _batches(connection):
-        refold(connection, [fact for event in events for fact in facts_of(event)])
-        done += len(events)
+    for batch in _batches(connection):
+        refold(connection, [fact for one in batch for fact in facts_of(one)])
+        done += sum(one.payload != "" for one in batch)
         on_progress(done)
     standings.make_all(connection)
     return done
 
 
-def _batches(connection: Connection) -> Iterator[Sequence[Row[*tuple[Any, ...]]]]:
-    event = table_of(Event).c
-    columns = (
-        event.id,
-        event.vendor,
-        event.event_key,
-        event.type,
-        event.occurred_at,
-        event.received_at,
-        event.payload,
-    )
-    kept = event.payload != ""  # what was erased says nothing any more
-    query = select(*columns).where(kept).order_by(event.id).limit(BATCH)
+def _batches(connection: Connection) -> Iterator[Sequence[StoredEvent]]:
+    id_ = table_of(Event).c.id
+    query = events().limit(BATCH)
     last = 0
-    while events := connection.execute(query.where(event.id > last)).all():
-        yield events
-        last = events[-1].id
-
-
-def facts_of(event: Row[*tuple[Any, ...]]) -> Sequence[Fact]:
-    """What a kept event says; nothing if its vendor's adapter does not understand it (any more)."""
-    adapter = ADAPTERS.get(event.vendor)
-    if adapter is None:
-        return ()
-    try:
-        # An event of an earlier version may be stored under a time that lies ahead of its arrival.
-        at = by_arrival(event.occurred_at, event.received_at)
-        kept = KeptEvent(event.event_key, event.type, at, event.received_at, event.payload)
-        return adapter.facts(kept)
-    except Unreadable as error:
-        log.warning("event_not_understood", event_id=event.id, reason=error.reason)
-        return ()
+    while batch := rows_of(StoredEvent, connection.execute(query.where(id_ > last))):
+        yield batch
+        last = batch[-1].id

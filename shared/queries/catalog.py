@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from shared.bulk import table_of
-from shared.models import AuditLog, Delivery, Event, Learner, Module
+from shared.models import AuditLog, Checkpoint, Delivery, Event, Learner, Module
 from shared.queries import AnyRow, row_of, rows_of
 from shared.queries.people import Who, people
 
@@ -74,20 +74,20 @@ def newest_event_at(connection: Connection) -> datetime | None:
 
 
 class Version(NamedTuple):
-    """The newest event, delivery and entry of the audit log, 0 for none: as long as they stay, so
-    does what pages show."""
+    """The newest event, delivery and entry of the audit log, 0 for none, and the number of changes
+    of the read models: as long as they stay, so does what pages show."""
 
     event: int
     delivery: int
     note: int
+    folds: int
 
 
 def version(connection: Connection) -> Version:
     """How far the store has come."""
-    newest = select(
-        *(
-            func.coalesce(select(func.max(table_of(model).c.id)).scalar_subquery(), 0)
-            for model in (Event, Delivery, AuditLog)
-        )
+    columns = (
+        *(table_of(model).c.id for model in (Event, Delivery, AuditLog)),
+        table_of(Checkpoint).c.folds,
     )
+    newest = select(*(func.coalesce(select(func.max(one)).scalar_subquery(), 0) for one in columns))
     return Version._make(connection.execute(newest).one())

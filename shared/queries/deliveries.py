@@ -95,7 +95,8 @@ def strangers(
     connection: Connection, since: datetime, vendor: str | None
 ) -> Sequence[StrangerCount]:
     """Strangers' requests since a full hour, by outcome, the most frequent first."""
-    beyond = hourly.deliveries - STRANGERS_LISTED
+    # Part 0 has the listed ones.
+    beyond = hourly.deliveries - case((hourly.part == 0, STRANGERS_LISTED), else_=0)
     requests = func.sum(hourly.deliveries)
     query = (
         select(

@@ -16,6 +16,7 @@ from receiver.vendors.mindtickle import MindTickle
 from shared.database import open_engine
 from tests import playing
 from tests.browser.conftest import said
+from tests.stores import follow
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 DAY = timedelta(days=1)
@@ -47,6 +48,7 @@ def company(browsed_store: str) -> Iterator[None]:
     entries = [judge(vendor, Incoming(*sent, "192.0.2.7", now)) for sent in events]
     with engine.connect().execution_options(immediate=True) as connection, connection.begin():
         write_batch(connection, entries)
+    follow(engine)
     yield
     engine.dispose()
 

@@ -16,6 +16,7 @@ from receiver.vendors.base import Incoming
 from receiver.vendors.mindtickle import MindTickle
 from tests import playing
 from tests.pages import go_to
+from tests.stores import follow
 
 ROOT = Path(__file__).parents[2]
 Send = Callable[..., None]
@@ -43,6 +44,7 @@ def send(store: Engine) -> Send:
         entry = judge(vendor, Incoming(encoded, body, "192.0.2.7", now))
         with store.connect().execution_options(immediate=True) as connection, connection.begin():
             write_batch(connection, [entry])
+        follow(store)
 
     return send
 

@@ -60,6 +60,7 @@ def test_a_signed_delivery_is_accepted_and_changes_the_read_models(
     assert json.loads(event.payload)["data"] == progress(user)
     assert (delivery.reason, delivery.remote_ip) == (None, "127.0.0.1")
     assert delivery.body_bytes == len(body_of("module.progress", progress(user)))
+    lasting_receiver.followed()
     model = row(lasting_receiver.engine, ModuleProgress, user_id=user)
     assert (model.progress_pct, model.time_spent_sec, model.updated_at) == (40, 600, at)
 
@@ -82,6 +83,7 @@ def test_an_event_id_under_another_content_is_a_duplicate_and_the_first_content_
     other = lasting_receiver.deliver("module.progress", progress(user, progressPct=99), event_id)
     assert other.json() == {"duplicate": True}
     assert kept(lasting_receiver, event_id).events == 1
+    lasting_receiver.followed()
     assert row(lasting_receiver.engine, ModuleProgress, user_id=user).progress_pct == 40
 
 
@@ -267,9 +269,11 @@ def test_the_roster_follows_the_events_of_a_learner(lasting_receiver: Receiver) 
     user = new_id()
     who = {"userId": user, "email": "dana@example.com"}
     lasting_receiver.deliver("user.provisioned", who | {"role": "rep", "teamId": "west"})
+    lasting_receiver.followed()
     assert row(lasting_receiver.engine, Learner, user_id=user).active
     left = (now() + timedelta(minutes=1)).isoformat()
     lasting_receiver.deliver("user.deprovisioned", who | {"deprovisionedAt": left})
+    lasting_receiver.followed()
     learner = row(lasting_receiver.engine, Learner, user_id=user)
     assert (learner.active, learner.team_id, learner.email) == (False, "west", "dana@example.com")
 

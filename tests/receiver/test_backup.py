@@ -17,7 +17,7 @@ from shared.models import Event
 from tests.conftest import Postgres
 from tests.load import SENDERS, Load
 from tests.running import Receiver, until
-from tests.stores import read_models, rows
+from tests.stores import follow, read_models, rows
 
 VACUUM = "import sqlite3; sqlite3.connect('repboard.db').execute(\"VACUUM INTO 'backup.db'\")"
 TOOLS = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
@@ -75,10 +75,13 @@ def test_a_backup_under_load_is_complete_and_retries_bring_later_events(
         until(lambda: len(load.acknowledged) > len(before) + 30)
     restored = open_engine(url)
     assert before <= keys(restored) < keys(receiver.engine)
+    follow(restored)
     live = models(restored)
     rebuild(restored)
     assert models(restored) == live
     with Receiver(url, tmp_path) as second, ThreadPoolExecutor(SENDERS) as vendor:
         list(vendor.map(lambda delivery: second.post(*delivery), load.sent.values()))
+        second.followed()
+        receiver.followed()
     assert models(restored) == models(receiver.engine)
     restored.dispose()

@@ -75,6 +75,7 @@ def test_a_vendor_that_then_retries_everything_gives_each_event_exactly_once(
         ThreadPoolExecutor(SENDERS) as vendor,
     ):
         answers = list(vendor.map(lambda delivery: receiver.post(*delivery), sent.values()))
+        receiver.followed()
     assert {answer.status_code for answer in answers} == {200}
     assert sorted(event_keys(crashed.engine)) == sorted(sent)
     quizzes = [key for key, (body, _) in sent.items() if b"quiz.submitted" in body]

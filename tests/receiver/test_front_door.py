@@ -143,6 +143,7 @@ def test_a_completed_lesson_and_a_completed_course_are_of_one_person(
     course = playing.course(id=new_id(), userDetail__id=course_by, user=email)
     lasting_receiver.post(lesson, DOORS["lessonly"].headers(lesson), "lessonly")
     lasting_receiver.post(course, {}, "innovative-educators")
+    lasting_receiver.followed()
     engine = lasting_receiver.engine
     people = {row(engine, Learner, user_id=one).person for one in (lesson_by, course_by)}
     assert people == {email}

@@ -39,7 +39,7 @@ from tests.receiver import (
     test_standard_webhooks,
 )
 from tests.receiver.vendor_cases import NOW, as_written
-from tests.stores import empty, row, rows
+from tests.stores import empty, follow, row, rows
 
 Path = tuple[str, ...]
 
@@ -430,6 +430,7 @@ def stored(store: Engine, slug: str, *bodies: tuple[bytes, datetime]) -> None:
         assert entry.event is not None, entry.reason
         with store.begin() as connection:
             write_batch(connection, [entry])
+    follow(store)
 
 
 def roster(store: Engine) -> tuple[bool, str]:
@@ -538,6 +539,7 @@ def test_the_note_stands_on_the_delivery_and_a_duplicate_has_none(store: Engine)
     twice = judged("mindtickle", body)
     with store.begin() as connection:
         write_batch(connection, [twice, twice])
+    follow(store)
     accepted, duplicate = rows(store, Delivery)
     assert accepted.reason == "Accepted without moduleName: should be text."
     assert (duplicate.outcome, duplicate.reason) == (Outcome.DUPLICATE, None)

@@ -40,11 +40,13 @@ def full_disk(receiver: Receiver, room: int = SMALL_BYTES) -> Iterator[None]:
 
     The limit of a process gives the same kind of error as a full disk, and needs no privilege.
     """
-    pid, limit = receiver.process.pid, resource.RLIMIT_FSIZE
-    before = resource.prlimit(pid, limit)
-    resource.prlimit(pid, limit, (room, before[1]))
+    pids, limit = [one.pid for one in receiver.processes()], resource.RLIMIT_FSIZE
+    before = resource.prlimit(pids[0], limit)
+    for pid in pids:
+        resource.prlimit(pid, limit, (room, before[1]))
     yield
-    resource.prlimit(pid, limit, before)
+    for pid in pids:
+        resource.prlimit(pid, limit, before)
 
 
 def acknowledges(load: Load, more: int = 30) -> None:

@@ -118,6 +118,7 @@ def test_events_refused_under_a_rotated_secret_are_replayed_and_their_retries_ar
         said = rotation.replay("--since", "1h", "--reason", "bad_signature")
         assert said == "3 accepted, 0 already delivered, 1 still refused\n"
 
+        receiver.followed()
         with store.connect() as connection:
             board = leaderboard.learners(connection, "average", Board())
         assert {one.key.partition("/")[2]: one.average for one in board} == users

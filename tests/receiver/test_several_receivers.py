@@ -82,6 +82,7 @@ def test_an_event_that_is_sent_to_every_receiver_at_once_counts_once(
     sent, answers = send_to_all(four[:many])
     repeats = EVENTS * (many - 1)
     assert answers == {'{"received":true}': EVENTS, '{"duplicate":true}': repeats}
+    four[0].followed()
     stored = [one.event_key for one in rows(store, Event) if one.event_key in set(sent)]
     assert sorted(stored) == sorted(sent)
     assert len([q for q in rows(store, QuizAttempt) if q.event_key in set(sent)]) == EVENTS / 4
@@ -94,6 +95,7 @@ def test_the_read_models_that_several_receivers_made_are_those_of_a_rebuild(
     four: list[Receiver],
 ) -> None:
     send_to_all(four)
+    four[0].followed()
     store = four[0].engine
     with store.connect() as connection:
         live = read_models(connection)

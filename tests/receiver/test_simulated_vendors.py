@@ -269,6 +269,7 @@ def test_the_deliveries_of_each_vendor_are_in_the_store(receiver: Receiver) -> N
 
 def test_one_person_is_at_several_vendors_and_some_at_one_only(receiver: Receiver) -> None:
     played(receiver, MT, IE, LESSONLY, duration=0, learners=15, backfill_days=10)
+    receiver.followed()
     vendors = defaultdict(set)
     for one in rows(receiver.engine, Learner):
         vendors[(one.email or one.user_id).lower()].add(one.vendor)

@@ -28,10 +28,10 @@ from shared.facts import (
     Provisioned,
     person_of,
 )
-from shared.models import Delivery, Event, Learner, ModuleProgress
+from shared.models import Checkpoint, Delivery, Event, Learner, ModuleProgress
 from shared.outcomes import Outcome
 from tests import playing
-from tests.stores import read_models
+from tests.stores import follow, read_models
 
 MONDAY = datetime(2025, 11, 17, 22, 0, tzinfo=UTC)
 TUESDAY, WEDNESDAY = MONDAY + timedelta(days=1), MONDAY + timedelta(days=2)
@@ -339,7 +339,7 @@ def entry_of(event: VendorEvent) -> Entry:
 
 
 def empty(connection: Connection) -> None:
-    for model in (*READ_MODELS, Event, Delivery):
+    for model in (*READ_MODELS, Event, Delivery, Checkpoint):
         connection.execute(table_of(model).delete())
 
 
@@ -352,6 +352,8 @@ def test_any_order_repetition_and_batching_of_deliveries_gives_what_a_rebuild_gi
         empty(connection)
         for batch in filter(None, batches):
             write_batch(connection, [entry_of(event) for event in batch])
+    follow(store)
+    with store.connect() as connection:
         live = read_models(connection)
     rebuild(store)
     with store.connect() as connection:

@@ -38,6 +38,7 @@ def send(store: Engine, event_type: str, data: dict[str, Any], at: datetime) -> 
     entry = judge(VENDOR, Incoming(encoded, body, "192.0.2.7", max(at, END)))
     with store.connect().execution_options(immediate=True) as connection, connection.begin():
         write_batch(connection, [entry])
+    stores.follow(store)
 
 
 def join(store: Engine, user: str, team: str) -> None:

@@ -37,6 +37,7 @@ def send(store: Engine, event_type: str, data: dict[str, Any]) -> None:
     entry = judge(VENDOR, Incoming(encoded, body, "192.0.2.7", NOW))
     with store.connect().execution_options(immediate=True) as connection, connection.begin():
         write_batch(connection, [entry])
+    stores.follow(store)
 
 
 def join(store: Engine, user: str, email: str | None = None, team: str = "west") -> None:
