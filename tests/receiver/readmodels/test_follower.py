@@ -1,0 +1,302 @@
+"""The follower: whatever it meets, the read models become those of all events."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, event, update
+
+from receiver.readmodels.follower import Follower, Reached, Round, reached_in
+from receiver.store import write_batch
+from shared.bulk import table_of
+from shared.database import open_engine
+from shared.models import Checkpoint, Delivery, Event, ModuleProgress, UnfoldableEvent
+from shared.queries.follower import lag, unfoldable_events
+from tests.conftest import FreshStore
+from tests.receiver.readmodels.test_projections import (
+    V,
+    deliveries,
+    empty,
+    entry_of,
+    event_of,
+    quick,
+    reference,
+)
+from tests.receiver.test_writer import entry
+from tests.stores import follow, read_models, rows
+
+IDLE = Round(works=True, events=0)
+LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+class Killed(BaseException):
+    """Ends a follower between two statements, as SIGKILL would."""
+
+
+@contextmanager
+def killed_after(engine: Engine, statements: int) -> Iterator[None]:
+    """The block ends with the statement after so many."""
+    left = statements
+
+    def count(*_: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Killed
+
+    event.listen(engine, "before_cursor_execute", count)
+    try:
+        yield
+    except Killed:
+        pass
+    finally:
+        event.remove(engine, "before_cursor_execute", count)
+
+
+def append(engine: Engine, *keys: str) -> None:
+    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+        write_batch(connection, [entry(key, user=f"u-{key}") for key in keys], part=2)
+
+
+def folded(engine: Engine) -> list[str]:
+    return [one.user_id for one in rows(engine, ModuleProgress)]
+
+
+def reached(engine: Engine) -> Reached:
+    with engine.connect() as connection:
+        found = reached_in(connection)
+    assert found is not None
+    return found
+
+
+def last_id(engine: Engine) -> int:
+    return max(one.id for one in rows(engine, Event))
+
+
+def until_idle(follower: Follower) -> None:
+    while follower.step() != IDLE:
+        pass
+
+
+def expire_lease(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(update(table_of(Checkpoint)).values(lease_until=LONG_AGO))
+
+
+# Any order, any crash
+
+
+@quick
+@given(
+    batches=st.lists(st.lists(deliveries.map(event_of), max_size=8), min_size=1, max_size=6),
+    kills=st.lists(st.integers(0, 25), min_size=6, max_size=6),
+)
+def test_a_follower_killed_between_any_two_statements_goes_on_where_it_was(
+    store: Engine, batches: list[list[Any]], kills: list[int]
+) -> None:
+    with store.begin() as connection:
+        empty(connection)
+    for batch, statements in zip(batches, kills, strict=False):
+        with store.begin() as connection:
+            if batch:
+                write_batch(connection, [entry_of(one) for one in batch])
+        with killed_after(store, statements):
+            until_idle(Follower(store, "one"))
+    until_idle(Follower(store, "one"))
+    with store.connect() as connection:
+        assert read_models(connection) == reference(
+            fact for batch in batches for one in batch for fact in one.facts
+        )
+
+
+@settings(
+    max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(turns=st.lists(st.sampled_from(["a", "b", "append", "expire"]), max_size=25))
+def test_of_two_followers_that_fight_for_the_lease_one_works_at_a_time(
+    store: Engine, turns: list[str]
+) -> None:
+    with store.begin() as connection:
+        empty(connection)
+    both = {name: Follower(store, name) for name in ("a", "b")}
+    appended = 0
+    for turn in turns:
+        if turn == "append":
+            append(store, f"{appended:02}")
+            appended += 1
+        elif turn == "expire":
+            if rows(store, Checkpoint):
+                expire_lease(store)
+        elif both[turn].step().works and rows(store, Checkpoint):
+            assert reached(store).holder in (turn, None)
+    expire_lease(store)
+    until_idle(both["b"])
+    assert both["a"].step() == Round(works=False)
+    assert folded(store) == [f"u-{n:02}" for n in range(appended)]
+
+
+def test_a_follower_that_ends_gives_its_lease_away(store: Engine) -> None:
+    append(store, "1")
+    first, second = Follower(store), Follower(store)
+    until_idle(first)
+    assert second.step() == Round(works=False)
+    first.release()
+    until_idle(second)
+    assert first.step() == Round(works=False)
+
+
+def test_one_that_takes_the_place_of_another_need_not_wait_for_the_lease(store: Engine) -> None:
+    append(store, "1")
+    until_idle(Follower(store, "same"))
+    append(store, "2")
+    until_idle(Follower(store, "same"))
+    assert folded(store) == ["u-1", "u-2"]
+
+
+def test_a_follower_notices_that_the_store_is_another_one(store: Engine) -> None:
+    """As after a restore: there IDs begin again."""
+    follower = Follower(store)
+    append(store, "1", "2", "3")
+    until_idle(follower)
+    with store.begin() as connection:
+        empty(connection)
+    append(store, "4")
+    until_idle(follower)
+    assert folded(store) == ["u-4"]
+
+
+# Transactions that commit late
+
+
+@pytest.fixture
+def postgres(fresh_store: FreshStore) -> Iterator[Engine]:
+    with fresh_store("postgres") as url:
+        engine = open_engine(url, intake=True)
+        yield engine
+        engine.dispose()
+
+
+@pytest.mark.parametrize("late_is_older", [True, False])
+@pytest.mark.parametrize("rolls_back", [False, True])
+def test_no_event_is_skipped_whose_transaction_commits_after_that_of_a_later_one(
+    postgres: Engine, late_is_older: bool, rolls_back: bool
+) -> None:
+    follower = Follower(postgres)
+    append(postgres, "0")
+    until_idle(follower)
+    with postgres.connect() as late, postgres.connect() as soon:
+        for one in (late, soon) if late_is_older else (soon, late):
+            one.exec_driver_sql("SELECT pg_current_xact_id()")
+        write_batch(late, [entry("late", "u-late")], part=1)
+        write_batch(soon, [entry("soon", "u-soon")], part=2)
+        soon.commit()
+        assert [follower.step().events for _ in range(4)] == [1, 0, 0, 0]
+        assert folded(postgres) == ["u-0", "u-soon"]
+        assert reached(postgres).event_id == 1
+        late.rollback() if rolls_back else late.commit()
+    for _ in range(2):  # the second closes the gap of what was rolled back
+        follower.step()
+    assert folded(postgres) == (["u-0", "u-soon"] if rolls_back else ["u-0", "u-late", "u-soon"])
+    assert reached(postgres).event_id == last_id(postgres)
+
+
+def test_ids_that_duplicates_have_used_up_do_not_hold_the_checkpoint(postgres: Engine) -> None:
+    follower = Follower(postgres)
+    for keys in (("1", "2"), ("1", "2", "3"), ("2", "3", "4")):
+        append(postgres, *keys)
+    until_idle(follower)
+    follower.step()
+    assert reached(postgres).event_id == last_id(postgres) > len(rows(postgres, Event))
+
+
+def test_a_new_follower_folds_what_a_gap_still_hid_from_the_one_before(postgres: Engine) -> None:
+    with postgres.connect() as late, late.begin():
+        write_batch(late, [entry("late", "u-late")], part=1)
+        append(postgres, "soon")
+        follower = Follower(postgres)
+        while follower.step().events:
+            pass
+        assert folded(postgres) == ["u-soon"]
+        follower.release()
+    follow(postgres)
+    assert folded(postgres) == ["u-late", "u-soon"]
+
+
+def test_a_receiver_does_not_wait_for_another_one(postgres: Engine) -> None:
+    with postgres.connect() as one, one.begin():
+        write_batch(one, [entry("1")], part=1)
+        with postgres.connect() as other, other.begin():
+            other.exec_driver_sql("SET LOCAL lock_timeout = '100ms'")
+            write_batch(other, [entry("2")], part=2)
+    assert len(rows(postgres, Event)) == 2
+
+
+# Events that cannot be folded
+
+
+@contextmanager
+def refused(engine: Engine, users: Sequence[str]) -> Iterator[None]:
+    """Meanwhile the read models take no progress of these learners."""
+    listed = ", ".join(f"'{user}'" for user in users)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER refused BEFORE INSERT ON module_progress "
+            f"WHEN new.user_id IN ({listed}) BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+    yield
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TRIGGER refused")
+
+
+def test_an_event_that_cannot_be_folded_is_set_aside_and_stops_no_other(sqlite_url: str) -> None:
+    store = open_engine(sqlite_url)
+    append(store, *(f"{n:02}" for n in range(40)))
+    with refused(store, ["u-07", "u-31"]):
+        until_idle(Follower(store))
+    assert len(folded(store)) == 38
+    assert [one.event_id for one in rows(store, UnfoldableEvent)] == [8, 32]
+    with store.connect() as connection:
+        found = unfoldable_events(connection, V)
+    assert [(one.event_key, one.reason) for one in found] == [
+        ("31", "IntegrityError: refused"),
+        ("07", "IntegrityError: refused"),
+    ]
+    assert reached(store).event_id == 40
+    store.dispose()
+
+
+# How far behind it is
+
+
+def test_seconds_behind_are_those_since_the_oldest_delivery_whose_event_is_not_folded(
+    store: Engine,
+) -> None:
+    append(store, "1")
+    follow(store)
+    append(store, "2", "3")
+    delivery = table_of(Delivery)
+    with store.begin() as connection:
+        at = datetime.now(UTC) - timedelta(seconds=90)
+        second = update(delivery).where(delivery.c.event_key == "2")
+        connection.execute(second.values(received_at=at))
+    with store.connect() as connection:
+        behind = lag(connection)
+    assert (behind.events, behind.alive) == (2, False)
+    assert behind.seconds >= 90
+    follow(store)
+    with store.connect() as connection:
+        assert lag(connection)[:2] == (0, 0)
+
+
+def test_a_follower_that_works_is_alive(store: Engine) -> None:
+    follower = Follower(store)
+    until_idle(follower)
+    with store.connect() as connection:
+        assert lag(connection).alive
+    follower.release()
+    with store.connect() as connection:
+        assert not lag(connection).alive
