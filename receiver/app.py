@@ -84,7 +84,7 @@ def create_app(settings: ReceiverSettings) -> ASGIApp:
     pipeline = Pipeline(settings, writer, metrics)
     vendors = configured(settings)
     unknown = UnknownAddresses(spare, metrics)
-    chores = Chores(spare, vendors, settings.retention_days, unknown)
+    chores = Chores(spare, vendors, settings.retention_days, unknown, metrics)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -105,14 +105,14 @@ def create_app(settings: ReceiverSettings) -> ASGIApp:
         return {"alive": True}
 
     @app.api_route("/readyz", methods=["GET", "HEAD"])
-    async def readyz(response: Response) -> dict[str, bool]:
+    async def readyz(response: Response) -> dict[str, bool | int]:
         try:
-            await writer.check()
+            lag = await writer.check()
         except StoreUnavailable:
             response.status_code = 503
             response.headers["retry-after"] = str(RETRY_AFTER_SEC)
             return {"ready": False}
-        return {"ready": True}
+        return {"ready": True, "behind": lag.events}
 
     @app.get("/metrics")
     async def metrics_text(request: Request) -> Response:

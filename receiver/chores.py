@@ -1,6 +1,7 @@
 """Chores: what a running receiver does besides deliveries, in a separate thread.
 
-Every second it stores the counts of unknown addresses and runs a requested replay. Once an hour it
+Every second it stores the counts of unknown addresses, measures how far the read models are behind,
+and runs a requested replay. Once an hour it
 updates the statistics of the store's planner (5 ms on SQLite with a million events). Once a day it
 prunes. Chores use small transactions with pauses between them, so deliveries do not wait.
 """
@@ -15,11 +16,13 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from receiver.errors import Stopping, first_line
+from receiver.metrics import Metrics
 from receiver.prune import prune
 from receiver.replay_requests import carry_out_next
 from receiver.unknown_addresses import UnknownAddresses
 from receiver.vendors.base import Vendor
 from shared.database import analyze
+from shared.queries.follower import lag
 
 POLL_SEC = 1.0
 AFTER_FAILURE_SEC = 5.0
@@ -41,8 +44,10 @@ class Chores:
         vendors: Mapping[str, Vendor],
         retention_days: int,
         unknown: UnknownAddresses,
+        metrics: Metrics,
     ) -> None:
         self._unknown = unknown
+        self._metrics = metrics
         self._engine = engine
         self._vendors = vendors
         self._retention_days = retention_days
@@ -68,6 +73,7 @@ class Chores:
             try:
                 pause = POLL_SEC
                 self._unknown.write()
+                self._measure_lag()
                 self._prune()
                 self._analyze()
                 if carry_out_next(self._engine, self._vendors, self._pause):
@@ -77,6 +83,12 @@ class Chores:
             except Exception as error:  # the thread survives any failure of the store
                 log.error("chore_failed", error=first_line(error))
                 pause = AFTER_FAILURE_SEC
+
+    def _measure_lag(self) -> None:
+        with self._engine.connect() as connection:
+            found = lag(connection)
+        self._metrics.events_behind.set(found.events)
+        self._metrics.seconds_behind.set(found.seconds)
 
     def _prune(self) -> None:
         if not self._retention_days or monotonic() < self._prune_at:

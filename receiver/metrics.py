@@ -59,6 +59,16 @@ class Metrics:
             buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500),
             registry=self._registry,
         )
+        self.events_behind = Gauge(
+            "repboard_events_behind",
+            "Events that the read models do not have yet, up to 100,000; of the last second.",
+            registry=self._registry,
+        )
+        self.seconds_behind = Gauge(
+            "repboard_seconds_behind",
+            "Seconds since the oldest of these was stored.",
+            registry=self._registry,
+        )
         self.store_failures = Counter(
             "repboard_store_failures",
             "Transactions that failed.",

@@ -16,7 +16,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import compress
 from operator import not_
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import structlog
 from sqlalchemy import Engine
@@ -25,6 +25,8 @@ from receiver.errors import StoreUnavailable, first_line, is_of_the_store
 from receiver.metrics import Metrics
 from receiver.quarantine import Caps
 from receiver.store import PARTS, Entry, Written, write_batch, write_heartbeat
+from shared.queries.follower import Lag
+from shared.queries.follower import lag as lag_in
 from shared.sqlite_file import require_in_place
 
 MAX_BATCH = 500
@@ -40,13 +42,17 @@ CLOSE_SEC = 10
 log = structlog.get_logger()
 
 
+Result: TypeAlias = Written | Lag | None
+
+
 class Waiting(NamedTuple):
-    """An entry and the future of its result. Without an entry: a request for a heartbeat."""
+    """An entry and the future of its result. Without an entry: a request for a heartbeat, whose
+    result is how far the read models are behind."""
 
     entry: Entry | None
     size: int
     """Bytes."""
-    result: asyncio.Future[Written | None]
+    result: asyncio.Future[Result]
 
 
 class Writer:
@@ -69,7 +75,7 @@ class Writer:
         self._answer_sec = answer_sec
         self._deliveries = 0
         self._bytes = 0
-        self._check: asyncio.Future[Written | None] | None = None
+        self._check: asyncio.Future[Result] | None = None
         self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._part = 1 + secrets.randbelow(PARTS)
         self._name = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
@@ -97,16 +103,19 @@ class Writer:
         self._deliveries += 1
         self._bytes += size
         written = await self._answer_to(self._queue(entry, size))
-        assert written is not None  # noqa: S101 (each entry has a result)
+        assert isinstance(written, Written)  # noqa: S101 (each entry has one)
         return written
 
-    async def check(self) -> None:
-        """Wait until a heartbeat is committed. Raises StoreUnavailable. All who ask meanwhile wait
-        for the same one, outside the places of deliveries: anyone can ask."""
+    async def check(self) -> Lag:
+        """Wait until a heartbeat is committed: how far the read models are behind. Raises
+        StoreUnavailable. All who ask meanwhile wait for the same one, outside the places of
+        deliveries: anyone can ask."""
         self._require_room(0)
         if self._check is None or self._check.done():
             self._check = self._queue(None, 0)
-        await self._answer_to(asyncio.shield(self._check))
+        lag = await self._answer_to(asyncio.shield(self._check))
+        assert isinstance(lag, Lag)  # noqa: S101 (each check has one)
+        return lag
 
     def _require_room(self, size: int) -> None:
         if self._deliveries >= self._max_deliveries or self._bytes + size > self._max_bytes:
@@ -114,12 +123,12 @@ class Writer:
         if self._hangs():
             raise StoreUnavailable("the store does not answer")
 
-    def _queue(self, entry: Entry | None, size: int) -> asyncio.Future[Written | None]:
-        result: asyncio.Future[Written | None] = asyncio.get_running_loop().create_future()
+    def _queue(self, entry: Entry | None, size: int) -> asyncio.Future[Result]:
+        result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.put(Waiting(entry, size, result))
         return result
 
-    async def _answer_to(self, result: asyncio.Future[Written | None]) -> Written | None:
+    async def _answer_to(self, result: asyncio.Future[Result]) -> Result:
         try:
             async with asyncio.timeout(self._answer_sec):
                 return await result
@@ -181,23 +190,26 @@ class Writer:
         """Commit and answer these entries. Returns the error if that fails."""
         heartbeat = any(one.entry is None for one in batch)
         try:
-            results = self._commit([one.entry for one in batch if one.entry], heartbeat=heartbeat)
+            entries = [one.entry for one in batch if one.entry]
+            results, lag = self._commit(entries, heartbeat=heartbeat)
         except Exception as error:  # without this thread no delivery is accepted
             self._metrics.store_failures.inc()
             log.error("commit_failed", deliveries=len(batch), error=first_line(error))
             return error
         written = iter(results)
-        self._answer(batch, [next(written) if one.entry else None for one in batch])
+        self._answer(batch, [next(written) if one.entry else lag for one in batch])
         return None
 
     def _fail(self, batch: Sequence[Waiting]) -> None:
         self._answer(batch, [StoreUnavailable("the store cannot be written")] * len(batch))
 
-    def _commit(self, entries: Sequence[Entry], *, heartbeat: bool) -> list[Written]:
+    def _commit(
+        self, entries: Sequence[Entry], *, heartbeat: bool
+    ) -> tuple[list[Written], Lag | None]:
         now = datetime.now(UTC)
         beat = heartbeat or self._seen_at is None or now - self._seen_at >= HEARTBEAT_EVERY
         if not entries and not beat:
-            return []
+            return [], None
         with (
             self._metrics.commit_seconds.time(),
             self._engine.connect().execution_options(immediate=True) as connection,
@@ -208,14 +220,15 @@ class Writer:
                 )
                 if beat:
                     write_heartbeat(connection, self._name, self._started_at, now)
+                lag = lag_in(connection) if heartbeat else None
             require_in_place(connection)
         if beat:
             self._seen_at = now
         self._metrics.batch_size.observe(len(entries))
-        return results
+        return results, lag
 
     def _answer(
-        self, batch: Sequence[Waiting], results: Sequence[Written | StoreUnavailable | None]
+        self, batch: Sequence[Waiting], results: Sequence[Result | StoreUnavailable]
     ) -> None:
         if batch:
             loop = batch[0].result.get_loop()
@@ -223,7 +236,7 @@ class Writer:
                 loop.call_soon_threadsafe(self._settle, batch, results)
 
     def _settle(
-        self, batch: Sequence[Waiting], results: Sequence[Written | StoreUnavailable | None]
+        self, batch: Sequence[Waiting], results: Sequence[Result | StoreUnavailable]
     ) -> None:
         # An entry counts until now, even if its request gave up earlier.
         self._deliveries -= sum(one.entry is not None for one in batch)

@@ -635,28 +635,6 @@ class UnfoldableEvent(Table, table=True):
     noted_at: datetime = Field(sa_type=UtcDateTime)
 
 
-class RebuildUnderWay(Table, table=True):
-    """A rebuild that is not complete; at most one row.
-
-    All events up to `event_id` are in the new tables, `done` of them. Up to `bulk_until` events are
-    added without standings; these are then made for one learner after the other, up to `vendor` and
-    `user_id`. `step` is `events`, `standings` or `follow`. `holder` works until `lease_until`.
-    """
-
-    __tablename__ = "rebuild_under_way"
-
-    id: int = Field(default=1, primary_key=True, sa_type=RowId)
-    step: str = Field(sa_type=Words)
-    event_id: int = Field(sa_type=RowId)
-    bulk_until: int = Field(sa_type=RowId)
-    done: int = Field(sa_type=BigInteger)
-    vendor: str = Field(sa_type=Words)
-    user_id: str = Field(sa_type=Words)
-    started_at: datetime = Field(sa_type=UtcDateTime)
-    holder: str = Field(sa_type=Words)
-    lease_until: datetime = Field(sa_type=UtcDateTime)
-
-
 class Heartbeat(Table, table=True):
     """One run of a receiver: when it started, and when it was last seen."""
 

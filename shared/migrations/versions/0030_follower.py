@@ -1,5 +1,4 @@
-"""The follower: how far it is, which events it cannot fold, and a rebuild under way. Counts by hour
-get parts.
+"""The follower: how far it is, and which events it cannot fold. Counts by hour get parts.
 
 The read models of an earlier version have all events. Each index of `delivery` and `event` stays:
 a query of a page needs it (attempts of an event, the list by time, the latest of an outcome, a
@@ -41,17 +40,6 @@ def _follower() -> None:
         sa.Column("event_id", ROW_ID, primary_key=True),
         sa.Column("reason", WORDS, nullable=False),
         sa.Column("noted_at", TIME, nullable=False),
-    )
-    op.create_table(
-        "rebuild_under_way",
-        sa.Column("id", ROW_ID, primary_key=True),
-        sa.Column("step", WORDS, nullable=False),
-        *(sa.Column(name, ROW_ID, nullable=False) for name in ("event_id", "bulk_until")),
-        sa.Column("done", sa.BigInteger, nullable=False),
-        *(sa.Column(name, WORDS, nullable=False) for name in ("vendor", "user_id")),
-        sa.Column("started_at", TIME, nullable=False),
-        sa.Column("holder", WORDS, nullable=False),
-        sa.Column("lease_until", TIME, nullable=False),
     )
 
 

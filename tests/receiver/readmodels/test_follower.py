@@ -23,7 +23,6 @@ from tests.receiver.readmodels.test_projections import (
     empty,
     entry_of,
     event_of,
-    quick,
     reference,
 )
 from tests.receiver.test_writer import entry
@@ -90,7 +89,9 @@ def expire_lease(engine: Engine) -> None:
 # Any order, any crash
 
 
-@quick
+@settings(
+    max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(
     batches=st.lists(st.lists(deliveries.map(event_of), max_size=8), min_size=1, max_size=6),
     kills=st.lists(st.integers(0, 25), min_size=6, max_size=6),
