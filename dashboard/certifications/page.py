@@ -17,8 +17,10 @@ with pieces.row():
     tab = filters.switch("View", "view", VIEWS, "certificates")
     if tab == "courses":
         window = filters.window("30d")
-    who = filters.who(leavers=True)
-    pieces.link_to_view()
+    team, vendor, leavers = filters.by_team(), filters.by_vendor(), filters.with_leavers()
+    filters.panel(team, vendor, leavers)
+    pieces.share()
+who = filters.who(team, vendor, leavers)
 
 
 @st.fragment(run_every=pieces.LIVE)

@@ -13,21 +13,21 @@ head = st.container()
 with pieces.row():
     queue = filters.switch("Queue", "queue", view.VIEWS, "new")
     window = filters.switch("Latest try within", "since", view.WINDOWS, "30d")
-with pieces.row():
-    quiz = filters.choose("Quiz", "quiz", data.quiz_names(access.who(Who())), "All quizzes")
-    team = filters.choose("Team", "of", {team: team for team in store.teams()}, "All teams")
-    owner = filters.choose("Owner", "owner", {one: one for one in data.owners()}, "All owners")
-    vendor = filters.choose_vendor()
-    problems = filters.toggle(
-        "Also where most people fail",
+    by_quiz = filters.choice("Quiz", "quiz", data.quiz_names(access.who(Who())), "All quizzes")
+    by_team, by_vendor = filters.by_team("of"), filters.by_vendor()
+    by_owner = filters.choice("Owner", "owner", {one: one for one in data.owners()}, "All owners")
+    with_problems = filters.toggle(
+        "Include quizzes most people fail",
         "problems",
         "Lists people one by one at quizzes that more than half of five or more fail.",
     )
+    filters.panel(by_team, by_quiz, by_owner, by_vendor, with_problems)
     if access.may("set_threshold") and st.button("Thresholds", icon=":material/tune:"):
         view.ask("thresholds")
 
 
-who = access.who(Who(teams=(team,) if team else None, vendor=vendor))
+who = filters.who(by_team, by_vendor)
+quiz, owner, problems = by_quiz.value(), by_owner.value(), with_problems.value()
 
 
 @st.fragment(run_every=pieces.LIVE)

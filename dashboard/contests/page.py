@@ -31,7 +31,7 @@ with pieces.row():
         st.page_link(view.PAGE, label="All contests", icon=":material/emoji_events:")
     if st.button("New contest", icon=":material/add:", type="primary"):
         form.ask()
-    pieces.link_to_view()
+    pieces.share()
     if opened is not None:
         view.removal(opened)
 if asked and opened is None:

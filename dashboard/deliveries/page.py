@@ -19,9 +19,13 @@ SENT_BY = {"failed": Sender.VENDOR, "strangers": Sender.STRANGER}
 zone = windows.viewer_zone()
 with pieces.row():
     window = filters.switch("Window", "span", WINDOWS, "24h")
-    asked = view.choose_vendors()
+    every = data.vendors()
+    by_vendor = view.by_vendor(every)
+    by_outcome = filters.choice("Outcome", "outcome", charts.OUTCOMES, "All outcomes")
+    filters.panel(by_vendor, by_outcome)
+    outcome = by_outcome.value()
+    asked = [one for one in every if by_vendor.value() in (None, one.slug)]
     vendor = asked[0].slug if len(asked) == 1 else None
-    outcome = filters.choose("Outcome", "outcome", charts.OUTCOMES, "All outcomes")
     words = filters.words(
         "Search",
         "search",

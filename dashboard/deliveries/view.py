@@ -12,7 +12,7 @@ import streamlit as st
 
 from dashboard import access
 from dashboard.base import people, store
-from dashboard.base.filters import choose
+from dashboard.base.filters import Filter, choice
 from dashboard.base.outages import span
 from dashboard.base.pieces import LIVE, csv, csv_of, cut_off, plain, table
 from dashboard.base.windows import ago, viewer_zone
@@ -153,14 +153,11 @@ def causes(evidence: Sequence[Evidence]) -> None:
         )
 
 
-def choose_vendors() -> Sequence[VendorFacts]:
-    """The vendors that have any request, or the one that is chosen of several."""
-    every = data.vendors()
-    if len(every) < 2:  # noqa: PLR2004
-        return every
+def by_vendor(every: Sequence[VendorFacts]) -> Filter[str | None]:
+    """One vendor of those that have any request, offered where there are several."""
     names = {one.slug: one.name for one in every}
-    chosen = choose("Vendor", "vendor", names, "All vendors")
-    return [one for one in every if chosen in (None, one.slug)]
+    by = choice("Vendor", "vendor", names, "All vendors")
+    return by._replace(offered=len(names) > 1)
 
 
 def findings(evidence: Sequence[Evidence], window: str) -> None:

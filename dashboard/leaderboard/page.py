@@ -8,13 +8,16 @@ from shared.queries.leaderboard import TEAM_RULES
 
 opened = windows.quarter_hour()
 day = data.Day(windows.today(), windows.viewer_zone())
+answer = st.container()
 with pieces.row():
     window = filters.window()
-    who = filters.who(leavers=True)
-    module = filters.module()
-    pieces.link_to_view()
+    team, vendor, leavers = filters.by_team(), filters.by_vendor(), filters.with_leavers()
+    module = filters.by_module()
+    filters.panel(team, module, vendor, leavers)
+    pieces.share()
     st.page_link("contests/page.py", label="Contests", icon=":material/emoji_events:")
-board = data.board_of(who, window, module)
+who = filters.who(team, vendor, leavers)
+board = data.board_of(who, window, filters.module_of(module.value()))
 compared = windows.compared_with(window, day.zone)
 
 
@@ -73,7 +76,6 @@ def modules() -> None:
         view.modules(frame)
 
 
-top = st.container()
 with pieces.row():
     kind = filters.switch("Board", "board", view.BOARDS, "learners")
     by = filters.switch("Metric", "metric", view.METRICS, "gained") if kind != "modules" else ""
@@ -84,7 +86,7 @@ with pieces.row():
         view.jumps(by, board)
     elif kind == "teams":
         board = board._replace(credit=view.credit())
-with top:
+with answer:
     head()
 if kind == "learners":
     learners(by, words)

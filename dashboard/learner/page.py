@@ -35,7 +35,7 @@ def live() -> None:
 if key and data.profile(store.version(), key, store.everybody()):
     with pieces.row():
         st.page_link(people.PAGE, label="Find another learner", icon=":material/person_search:")
-        pieces.link_to_view()
+        pieces.share()
     live()
 else:
     if link:
