@@ -22,7 +22,7 @@ from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ct
 from dashboard import access
 from dashboard.settings import settings as dashboard_settings
 from shared.audit import note
-from shared.database import is_current, open_engine
+from shared.database import is_current, open_engine, write_transaction
 from shared.queries import catalog
 from shared.queries.people import Who
 from shared.queries.vendors import configured, vendor_facts
@@ -156,7 +156,7 @@ def write(action: str) -> Iterator[Connection]:
     """A transaction for an action on a page, one of `access.ACTIONS`. Raises
     `access.Refused` if they may not."""
     access.require(action)
-    with _read().execution_options(immediate=True) as connection, connection.begin():
+    with write_transaction(_engine()) as connection:
         yield connection
     _version.clear()  # what was done shows at once
 
@@ -196,9 +196,9 @@ def as_the_viewer(made: Callable[[], R]) -> Callable[[], R]:
 def can_note() -> bool:
     """Whether the audit log can be written here: tried, and taken back."""
     try:
-        with _read().execution_options(immediate=True) as connection, connection.begin() as tried:
+        with write_transaction(_engine()) as connection:
             note(connection, "dashboard", "export", None, "")
-            tried.rollback()
+            connection.rollback()
     except SQLAlchemyError:
         return False
     return True

@@ -16,7 +16,7 @@ from dashboard.base.percent import columns
 from dashboard.base.store import framed, query, query_now, settings
 from shared.diagnosis import SELDOM
 from shared.outages import Outage
-from shared.queries import AnyRow, catalog, deliveries, leaderboard, learner, missing, scoring
+from shared.queries import catalog, deliveries, leaderboard, learner, missing, scoring
 from shared.queries.missing import Toll
 from shared.queries.movement import Board
 from shared.queries.people import Who
@@ -56,7 +56,7 @@ def learner_board(
     rows = query(leaderboard.learners, metric, board, part.limit, part.offset, find)
     people = [row.person for row in rows]
     weeks = query(leaderboard.weekly, board, week_begins(*day), people) if rows else ()
-    gains = {row.person: [float(gain) for gain in row[1:]] for row in weeks}
+    gains = {row.person: [float(gain) for gain in row.gained] for row in weeks}
     return framed(rows, lambda frame: _in_hours(frame).assign(weeks=frame["person"].map(gains)))
 
 
@@ -181,7 +181,7 @@ def _leader(board: Board) -> Leader | None:
     return None
 
 
-def _calls(rows: Sequence[AnyRow]) -> list[Call]:
+def _calls(rows: Sequence[leaderboard.CloseCall]) -> list[Call]:
     return [
         Call(
             row.key,
