@@ -39,18 +39,11 @@ from dashboard.base.store import (
 from shared import coaching as cases
 from shared.coaching import Changed, Conflict, Flagged, Impossible, Taken
 from shared.queries import coaching, retakes
-from shared.queries.coaching import (
-    OTHER_OWNER,
-    Case,
-    Counts,
-    Filters,
-    Item,
-    Preview,
-    QuizFigures,
-    Scores,
-    Taker,
-)
+from shared.queries import quizzes as quiz_queries
+from shared.queries.coaching import OTHER_OWNER, Case, Counts, Item, Scores
 from shared.queries.people import Who
+from shared.queries.quiz_standings import Filters, Taker
+from shared.queries.quizzes import Preview, QuizFigures
 from shared.queries.windows import days_of, midnight
 
 __all__ = ["Changed", "Conflict", "Flagged", "Impossible", "Taken", "Taker"]
@@ -260,9 +253,9 @@ def counts(asked: Asked) -> Counts:
 
 
 def quizzes(who: Who) -> pd.DataFrame:
-    """The columns of `shared.queries.coaching.QuizFigures`, and quiz (its name) and key; of every
+    """The columns of `shared.queries.quizzes.QuizFigures`, and quiz (its name) and key; of every
     graded quiz that learners of the teams of `who` have taken."""
-    return _named(query(coaching.quizzes, default_pct(), settings().coaching_rule, who))
+    return _named(query(quiz_queries.quizzes, default_pct(), settings().coaching_rule, who))
 
 
 def _named(rows: Sequence[QuizFigures]) -> pd.DataFrame:
@@ -271,7 +264,7 @@ def _named(rows: Sequence[QuizFigures]) -> pd.DataFrame:
 
 def _shares(frame: pd.DataFrame) -> pd.DataFrame:
     """Beside the share from which a quiz is a problem."""
-    return columns(frame, "share", "all_share", fixed=[100 * coaching.PROBLEM_SHARE])
+    return columns(frame, "share", "all_share", fixed=[100 * quiz_queries.PROBLEM_SHARE])
 
 
 def _keys(frame: pd.DataFrame) -> list[str]:
@@ -292,7 +285,7 @@ def _unlike(frame: pd.DataFrame) -> list[str]:
 
 def quiz_names(who: Who) -> dict[str, str]:
     """Names of graded quizzes by vendor and id."""
-    frame = _named(query_seldom(coaching.quizzes, default_pct(), settings().coaching_rule, who))
+    frame = _named(query_seldom(quiz_queries.quizzes, default_pct(), settings().coaching_rule, who))
     return dict(zip(frame["key"], frame["quiz"], strict=True)) if len(frame) else {}
 
 
@@ -430,7 +423,7 @@ def change_all(seen: Mapping[int, int], wanted: Mapping[str, Any]) -> Changed:
 
 def preview(quiz: str, pct: float | None) -> Preview:
     rule = settings().coaching_rule
-    return query_fresh(coaching.preview, default_pct(), quiz_of(quiz), pct, rule)
+    return query_fresh(quiz_queries.preview, default_pct(), quiz_of(quiz), pct, rule)
 
 
 def set_threshold(quiz: str, pct: float | None) -> None:

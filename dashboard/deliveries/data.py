@@ -23,7 +23,7 @@ from dashboard.base.store import (
     write,
 )
 from shared.audit import note
-from shared.diagnosis import Evidence
+from shared.evidence import Evidence
 from shared.outages import Outage
 from shared.outcomes import Sender
 from shared.queries import deliveries, failures, missing, quarantine

@@ -18,14 +18,8 @@ from dashboard.base.pieces import LIVE, csv, csv_of, cut_off, plain, table
 from dashboard.base.windows import ago, viewer_zone
 from dashboard.deliveries import charts, data
 from shared.cure import FIRST_STEPS, Action, Asked, StepState, steps
-from shared.diagnosis import (
-    Evidence,
-    Finding,
-    Severity,
-    by_first_loss,
-    diagnose,
-    loss_order,
-)
+from shared.diagnosis import Finding, Severity, diagnose
+from shared.evidence import Evidence, by_first_loss, loss_order
 from shared.outages import Outage
 from shared.outcomes import HAS_EVENT, Outcome
 from shared.queries.deliveries import Detail

@@ -18,7 +18,7 @@ from shared.audit import note
 from shared.contests import Draft
 from shared.facts import Completed, Identified, Provisioned
 from shared.models import Event
-from shared.queries.coaching import Taker
+from shared.queries.quiz_standings import Taker
 from tests import playing
 from tests.dashboard.conftest import Open, Send
 from tests.dashboard.test_access import Visit, claims, login, said, visit

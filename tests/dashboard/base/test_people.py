@@ -11,7 +11,7 @@ from dashboard.base import people
 from dashboard.base.people import shown_as
 from shared import coaching
 from shared.facts import Provisioned
-from shared.queries.coaching import Taker
+from shared.queries.quiz_standings import Taker
 from tests import playing
 from tests.dashboard.conftest import Open, Send
 from tests.hostile import CORPUS

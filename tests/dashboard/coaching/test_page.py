@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from shared import coaching
 from shared.models import AuditLog, CoachingCase, QuizThreshold
-from shared.queries.coaching import Taker
+from shared.queries.quiz_standings import Taker
 from tests import stores
 from tests.dashboard.conftest import Open, Send
 from tests.pages import rows
