@@ -179,7 +179,7 @@ def in_session(call, answers):  # AppTest copies it without what it would need f
     """A script that does one thing and keeps what comes of it."""
     try:
         answers.append(call())
-    except BaseException as error:  # Streamlit's way to start a page anew is one, too
+    except BaseException as error:  # Streamlit's way to start a page again is one, too
         answers.append(error)
 
 
@@ -296,7 +296,7 @@ def test_only_the_store_opens_connections_and_only_kept_reads_are_cached() -> No
         claims(iat=int(time.time()) - 12 * 3600),
     ],
 )
-def test_nobody_is_at_the_page_without_a_sign_in_that_still_holds(
+def test_without_a_sign_in_that_still_holds_there_is_no_viewer(
     ask: Ask, user: dict[str, Any]
 ) -> None:
     assert ask(user, viewer) is None
@@ -362,7 +362,7 @@ def test_who_has_no_verified_address_is_written_down_by_the_providers_own_id(ask
     assert ask(claims("ada"), data.actor) == "ada@acme.example"
 
 
-def test_without_a_login_everybody_here_is_admin(open_page: Open, company: None) -> None:
+def test_without_a_login_each_viewer_is_admin(open_page: Open, company: None) -> None:
     page = open_page("deliveries")
     assert "No login is configured: only this machine is served" in said(page)
     assert viewer() == Viewer("dashboard", frozenset({Role.ADMIN}))
@@ -383,7 +383,7 @@ def test_without_a_login_everybody_here_is_admin(open_page: Open, company: None)
         ("ada", ("west",), ("west",)),
     ],
 )
-def test_a_question_is_narrowed_to_whom_the_viewer_may_see(
+def test_a_question_is_narrowed_to_people_that_the_viewer_may_see(
     ask: Ask, name: str, asked: tuple[str, ...] | None, seen: tuple[str, ...] | None
 ) -> None:
     narrowed = ask(claims(name), lambda: access.who(Who(teams=asked, vendor="mindtickle")))
@@ -402,7 +402,7 @@ def test_two_managers_are_offered_and_told_of_their_own_teams_only(
         assert catalog.learners(connection, asked) == people
 
 
-def test_a_team_in_the_address_that_is_not_the_managers_own_shows_nobody(
+def test_a_team_in_the_address_that_is_not_the_managers_own_shows_no_learner(
     login: None, company: None
 ) -> None:
     answers: list[Any] = []
@@ -492,7 +492,9 @@ def test_an_admin_sees_what_is_kept_from_managers(visit: Visit, company: None) -
     assert [word for word in OTHERS["tom"] if word not in seen] == []
 
 
-def test_what_is_cached_is_given_to_nobody_who_has_not_signed_in(ask: Ask, company: None) -> None:
+def test_what_is_cached_is_given_only_to_viewers_who_have_signed_in(
+    ask: Ask, company: None
+) -> None:
     assert ask(claims("ada"), lambda: data.query(catalog.newest_event_at)) is not None
     asked = (
         lambda: data.query(catalog.newest_event_at),
