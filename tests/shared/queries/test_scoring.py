@@ -149,8 +149,8 @@ def test_each_row_of_an_explained_score_names_what_when_and_by_which_delivery(
     fold(store, [tried("c", 90, 1)])
     with store.connect() as connection:
         found = scoring.points(connection, RULES, WEEK, DANA)
-    told = [(one.kind, one.what, one.points, one.delivery_id) for one in found]
-    assert told == [
+    explained = [(one.kind, one.what, one.points, one.delivery_id) for one in found]
+    assert explained == [
         ("module", "Discovery", 20, 1),
         ("progress", "Discovery", 100, 1),
         ("first_try", "Pricing", 15, None),
