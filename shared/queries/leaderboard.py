@@ -34,7 +34,7 @@ from shared.queries.movement import (
     of_people,
     with_moments,
 )
-from shared.queries.people import same_account, spellings
+from shared.queries.people import PersonRow, same_account, spellings
 from shared.scoring import DEFAULT
 
 METRICS = ("gained", "completed", "average", "time", "score")
@@ -49,9 +49,9 @@ FIRST_PLACES = 100
 
 
 @dataclass(frozen=True)
-class LearnerRow:
+class LearnerRow(PersonRow):
     """A person on the board: rank and rank_before (None: did not move before), `place` in the order
-    of the board, `equals` (how many others share the rank), who it is (`people`), and every metric
+    of the board, `equals` (how many others share the rank), and every metric
     of both periods."""
 
     rank: int
@@ -59,16 +59,7 @@ class LearnerRow:
     tied: bool
     equals: int
     place: int
-    person: str
-    key: str
-    name: str | None
-    email: str | None
-    team_id: str | None
-    role: str | None
-    active: bool
-    left_at: datetime | None
     after_leaving: bool
-    vendors: str
     moved: bool
     gained: float
     completed: int
