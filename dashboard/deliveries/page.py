@@ -57,7 +57,7 @@ def listed(kind: str) -> None:
     version = store.version()
     failed = kind == "failed" and not outcome
     wanted = data.window_search(window, vendor, outcome, words, SENT_BY.get(kind), failed=failed)
-    wanted = data.between(wanted, view.brushed("timeline"))
+    wanted = data.between(wanted, view.brushed("timeline"), window, zone)
     total = data.how_many(version, wanted)
     if not total:
         states.nothing_here(version, "No matching deliveries in this period.")

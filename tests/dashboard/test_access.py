@@ -36,7 +36,7 @@ from shared.scoring import Weight, rules_of
 from shared.wording import number_of
 from tests import playing, stores
 from tests.dashboard.conftest import ROOT, Open, Send, provision
-from tests.pages import PAGES
+from tests.pages import PAGES, go_to
 from tests.shared.tables import NOON, V, attempts, cases, fold, people
 
 TODAY = datetime.now(UTC).date() + timedelta(days=1)
@@ -88,10 +88,9 @@ def visit(login: None) -> Visit:
         app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=30)
         app.user = user
         app.query_params.update(query)
-        app.run()
         if name != "leaderboard":
-            app.switch_page(f"{name}/page.py").run()
-        return app
+            go_to(app, name)
+        return app.run()
 
     return visit
 
