@@ -74,7 +74,7 @@ def open_page(store_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     st.cache_resource.clear()
 
     def open_page(name: str = "leaderboard", **query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=30)
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
         app.query_params.update(query)
         if name != "leaderboard":
             go_to(app, name)

@@ -85,7 +85,7 @@ def visit(login: None) -> Visit:
     """`visit("deliveries", claims("ada"))`: the page as it is sent to whoever has these claims."""
 
     def visit(name: str, user: dict[str, Any], **query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=30)
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
         app.user = user
         app.query_params.update(query)
         if name != "leaderboard":
@@ -188,7 +188,7 @@ def ask(login: None) -> Ask:
 
     def ask(user: dict[str, Any], call: Callable[[], Any]) -> Any:
         answers: list[Any] = []
-        app = AppTest.from_function(in_session, args=(call, answers), default_timeout=30)
+        app = AppTest.from_function(in_session, args=(call, answers), default_timeout=60)
         app.user = user
         app.run()
         return answers[-1] if answers else None
@@ -405,7 +405,7 @@ def test_a_team_in_the_address_that_is_not_the_managers_own_shows_nobody(
     login: None, company: None
 ) -> None:
     answers: list[Any] = []
-    app = AppTest.from_function(in_session, args=(filters.who, answers), default_timeout=30)
+    app = AppTest.from_function(in_session, args=(filters.who, answers), default_timeout=60)
     app.user = claims("ines")
     app.query_params["team"] = "west"
     app.run()
