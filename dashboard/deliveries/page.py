@@ -59,7 +59,7 @@ def head() -> None:
 def listed(kind: str) -> None:
     failed = kind == "failed" and not outcome
     wanted = data.window_search(window, vendor, outcome, words, SENT_BY.get(kind), failed=failed)
-    wanted = data.between(wanted, view.brushed("timeline"))
+    wanted = data.between(wanted, view.brushed("timeline"), window, zone)
     total = data.how_many(wanted)
     if not total:
         states.nothing_here("No matching deliveries in this period.")
