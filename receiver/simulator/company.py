@@ -403,7 +403,7 @@ class Company:
     def _share_right(self, learner: Learner, quiz: Quiz, at: datetime) -> float:
         practice = 0.07 * min(learner.tries.get(quiz.id, 0), MAX_TRIES)
         slip = 0.1 if self._slips(learner, at.date()) else 0.0
-        luck = self._dice.gauss(0, 0.07)
+        luck = self._dice.gauss(0, 0.1)
         share = 1 - quiz.difficulty + 0.5 * (learner.skill - 0.5) + practice - slip + luck
         return min(1.0, max(0.05, share))
 

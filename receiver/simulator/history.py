@@ -24,7 +24,7 @@ from receiver.simulator import story
 from receiver.simulator.base import FORMER, Delivery
 from receiver.simulator.deliverer import FOREIGN_ADDRESS
 from receiver.simulator.play import Play
-from receiver.simulator.story import ADMIN, OUTAGE, ROTATION, Act
+from receiver.simulator.story import ADMIN, OUTAGE, REPLAYS, RESTART, ROTATION, Act
 from receiver.store import Entry, write_batch, write_heartbeat
 from receiver.vendors import configured
 from receiver.vendors.base import Incoming, Vendor
@@ -62,7 +62,7 @@ def write_history(
     steps: Iterator[Step] = heapq.merge(
         ((one.delivery.at, partial(archive.receive, one)) for one in arrivals),
         ((one.at, partial(archive.act, one)) for one in sorted(acts, key=itemgetter(0))),
-        [(archive.replay_at, archive.replay)],
+        archive.replays(),
         key=itemgetter(0),
     )
     for at, do in steps:
@@ -92,10 +92,11 @@ class _Archive:
         self._with_the_former_secret = self._vendors | _with_the_former_secret(settings)
         self._waiting: list[Entry] = []
 
-    @property
-    def replay_at(self) -> datetime:
-        """When the admin replays what was refused for the rotated secret."""
-        return self._rotated.end + story.REPLAYED_AFTER
+    def replays(self) -> Iterator[Step]:
+        """The admin's replays of what was refused for the rotated secret."""
+        for after, dry_run in REPLAYS:
+            at = self._rotated.end + after
+            yield at, partial(self._replay, at, dry_run=dry_run)
 
     def receive(self, one: Arrival) -> None:
         """Take a delivery. It is written with the next batch."""
@@ -110,21 +111,21 @@ class _Archive:
         with self._transaction(act.at) as connection:
             act.do(connection)
 
-    def replay(self) -> None:
-        """Replay what was refused since the secret was rotated."""
+    def _replay(self, at: datetime, *, dry_run: bool) -> None:
         self._flush()
         replay(
-            clock.under(self._engine, self.replay_at),
+            clock.under(self._engine, at),
             self._vendors,
             MINDTICKLE,
             since=self._rotated.begin,
             outcome=Outcome.BAD_SIGNATURE,
+            dry_run=dry_run,
             actor=ADMIN,
         )
 
     def close(self) -> None:
         """Write what waits, and the runs of the receiver up to now."""
-        restarted = self._rotated.end + story.RESTART
+        restarted = self._rotated.end + RESTART
         runs = (
             (self._begin, self._rotated.end),
             (restarted, self._down.begin),

@@ -40,16 +40,18 @@ class Trouble(NamedTuple):
         return Span(*(datetime.combine(day, at, UTC) for at in (self.begin, self.end)))
 
 
-OUTAGE = Trouble(3, time(8, 35), time(11, 20))
+OUTAGE = Trouble(7, time(8, 35), time(11, 20))
 """No receiver was up."""
 ROTATION = Trouble(13, time(14, 5), time(16, 40))
 """From the rotation of MindTickle's secret until the admin noticed."""
-REPLAYED_AFTER = timedelta(minutes=4)
+REPLAYS = ((timedelta(minutes=3), True), (timedelta(minutes=5), False))
+"""How long after that the admin replayed, and whether as a dry run."""
 RESTART = timedelta(seconds=20)
 
 CONTESTS = (
     (-40, Draft("Discovery sprint", date.min, date.min, "UTC"), -38, -25),
     (-10, Draft("Race to the quarter's end", date.min, date.min, "UTC", board="teams"), -9, 11),
+    (-3, Draft("Modules of the month", date.min, date.min, "UTC", metric="completed"), 6, 33),
 )
 """Each contest: the day on which the lead made it, and its first and last day."""
 THRESHOLDS = ((-70, "q-07", 80.0), (-45, "q-03", 65.0))
@@ -57,7 +59,7 @@ THRESHOLDS = ((-70, "q-07", 80.0), (-45, "q-03", 65.0))
 
 COACHED = 0.5
 """The share of fails after which a lead opens a case."""
-UNDECIDED_DAYS = 12
+UNDECIDED_DAYS = 9
 """A case of a learner who has not passed is dismissed after so many days without an attempt."""
 NOTES = (
     "Walk through the last lost deal together.",
@@ -195,12 +197,14 @@ def _coaching(
     if flagged >= again:
         return
     yield Act(flagged, round_.flag(coaching.due_from(flagged.date()), dice.choice(NOTES)))
-    started = in_office(flagged, dice)
+    started = in_office(flagged + dice.randint(0, 3) * DAY, dice)
     if started < again:
         yield Act(started, round_.change(status="in_progress"))
     passed = next((one.at for one in tries[failed + 1 :] if one.passed), None)
     if passed is not None:
-        yield Act(in_office(passed, dice), round_.change(status="resolved"))
+        yield Act(
+            in_office(passed + dice.randint(0, 3) * DAY, dice), round_.change(status="resolved")
+        )
     else:
         late = tries[-1].at + timedelta(days=UNDECIDED_DAYS)
         reason = dice.choice(REASONS)
