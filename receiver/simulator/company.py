@@ -45,13 +45,15 @@ class Course(NamedTuple):
 TEAMS = {
     "west": 1.15,
     "east": 1.0,
-    "central": 1.1,
+    "central": 1.3,
     "enterprise": 0.9,
     "mid-market": 1.05,
     "partners": 0.75,
 }
 """Each team, with its diligence."""
 SLIPPING_TEAM = "central"
+SLIPS = {7: 0.12, 14: 0.7}
+"""How diligent that team still is in so many last days."""
 ROLES = ("account executive",) * 4 + ("sdr",) * 3 + ("account manager",) * 2 + ("sales engineer",)
 
 MODULES = (
@@ -108,7 +110,7 @@ COMPLETE_PCT = 100
 PASS_SHARE = 0.7
 MAX_TRIES = 4
 FIRST_WEEKEND_DAY = 5
-HUDDLE, HUDDLE_SHARE = time(7), 0.4
+HUDDLE, HUDDLE_SHARE = time(7), 0.6
 """On Mondays many begin the week with a session in the hour after this time, UTC."""
 HOUR_WEIGHTS = (0, 0, 0, 0, 0, 0, 1, 4, 9, 12, 12, 9, 6, 9, 11, 11, 9, 5, 2, 1, 1, 1, 0, 0)
 """Activity in each hour of a day, UTC."""
@@ -290,11 +292,14 @@ class Company:
         working_day = 1.0 if day.weekday() < FIRST_WEEKEND_DAY else 0.12
         if learner.surges and self._is_in_last(7, day):
             return 0.85 * max(working_day, 0.4)
-        slip = 0.25 if self._slips(learner, day) else 1.0
+        slip = self._slip(learner, day)
         return learner.diligence * TEAMS[learner.team] * working_day * slip
 
-    def _slips(self, learner: Learner, day: date) -> bool:
-        return learner.team == SLIPPING_TEAM and self._is_in_last(14, day)
+    def _slip(self, learner: Learner, day: date) -> float:
+        """The part of their diligence that is left."""
+        if learner.team != SLIPPING_TEAM:
+            return 1
+        return next((left for days, left in SLIPS.items() if self._is_in_last(days, day)), 1)
 
     def _is_in_last(self, days: int, day: date) -> bool:
         return self.end.date() - day < timedelta(days=days)
@@ -402,7 +407,7 @@ class Company:
 
     def _share_right(self, learner: Learner, quiz: Quiz, at: datetime) -> float:
         practice = 0.07 * min(learner.tries.get(quiz.id, 0), MAX_TRIES)
-        slip = 0.1 if self._slips(learner, at.date()) else 0.0
+        slip = 0.1 if self._slip(learner, at.date()) < 1 else 0.0
         luck = self._dice.gauss(0, 0.1)
         share = 1 - quiz.difficulty + 0.5 * (learner.skill - 0.5) + practice - slip + luck
         return min(1.0, max(0.05, share))
