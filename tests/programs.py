@@ -13,9 +13,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -94,7 +94,16 @@ class _Parent:
             )
 
 
-_parent_of = cache(_Parent)
+_parents: dict[str, _Parent] = {}
+_asking = threading.Lock()
+
+
+def _parent_of(module: str) -> _Parent:
+    """The process that has imported this program, made at the first request."""
+    with _asking:
+        if module not in _parents:
+            _parents[module] = _Parent(module)
+        return _parents[module]
 
 
 def main() -> None:

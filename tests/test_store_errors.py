@@ -4,7 +4,8 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -135,22 +136,29 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+def complaints(programs: Iterable[str], url: str, folder: Path) -> list[str]:
+    """The same of several programs, which wait for the store at the same time."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda one: complaint(one, url, folder), programs))
+
+
 def test_a_file_that_another_process_has_locked_is_said_to_be_that(
-    program: str, sqlite_template: Path, tmp_path: Path
+    sqlite_template: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "x.db"
     migrated(sqlite_template, path)
     with locked(path):
-        assert "another process holds" in complaint(program, f"sqlite:///{path}", tmp_path)
+        lines = complaints(PROGRAMS, f"sqlite:///{path}", tmp_path)
+    assert ["another process holds" in line for line in lines] == [True] * len(PROGRAMS)
 
 
-@pytest.mark.parametrize("program", ["serve", "migrate", "prune"])
 def test_a_file_to_which_another_process_writes_for_long_is_said_to_be_that(
-    program: str, sqlite_url: str, tmp_path: Path
+    sqlite_url: str, tmp_path: Path
 ) -> None:
     engine = open_engine(sqlite_url)
     with write_locked(engine):
-        assert "another process holds" in complaint(program, sqlite_url, tmp_path)
+        lines = complaints(("serve", "migrate", "prune"), sqlite_url, tmp_path)
+    assert ["another process holds" in line for line in lines] == [True] * 3
     engine.dispose()
 
 
