@@ -20,7 +20,7 @@ from tests import playing
 from tests.programs import Program
 
 ROOT = Path(__file__).parent.parent
-START_SEC = 60
+START_SEC = 120
 _held: list[socket.socket] = []
 
 
