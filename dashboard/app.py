@@ -7,9 +7,12 @@ import streamlit as st
 
 from dashboard import access, sign_in
 from dashboard.base import address, contests, filters, pieces, states, store
+from dashboard.base.colours import DARK, is_dark
 
+HERE = Path(__file__).parent
 # A local image: with a Material symbol Streamlit asks a font host for the tab's icon.
-st.set_page_config("Repboard", page_icon=Path(__file__).parent / "icon.png", layout="wide")
+st.set_page_config("Repboard", page_icon=HERE / "icon.png", layout="wide")
+st.logo(HERE / f"logo-{'dark' if is_dark() else 'light'}.svg", size="large")
 
 
 def menu(name: str) -> Literal["visible", "hidden"]:
@@ -57,7 +60,7 @@ page = st.navigation(
         ),
         st.Page(
             "learner/page.py",
-            title="Learner",
+            title="Learners",
             url_path="learner",
             visibility=menu("learner"),
             help="One learner: progress, quizzes, courses, certificates, coaching, events.",
@@ -79,16 +82,20 @@ page = st.navigation(
     ],
     position="top",
 )
-st.title(page.title, anchor=False)
+# Section headings stand close to what they head. On a filled button in the dark theme Streamlit
+# writes in white, which is too pale on its accent.
+st.html(
+    "<style>[data-testid=stMain] h2{padding-top:.25rem}"
+    + (f"[data-testid=stBaseButton-primary]{{color:{DARK.ground}}}" if is_dark() else "")
+    + "</style>"
+)
 sign_in.first()
 if problem := store.problem():
     states.stop_with(problem)
 if not access.may(page.url_path or "leaderboard"):
     sign_in.not_for_you(page.title)
     st.stop()
-sign_in.who_is_here()
 states.wait_for_first_delivery()
-states.status()
 contests.store_due_results()
 address.begin(page.url_path)
 above = st.container()
@@ -96,3 +103,6 @@ with pieces.downloads():
     page.run()
 with above:
     filters.say_unknown()
+st.divider()
+states.foot()
+sign_in.who_is_here()

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import access, viewer
-from dashboard.base.pieces import plain
+from dashboard.base.pieces import answer, plain, row
 from dashboard.viewer import Viewer
 
 
@@ -21,37 +21,40 @@ def first() -> None:
 
 def _ask() -> None:
     if viewer.has_ended():
-        st.info("Your sign-in has ended. Sign in again to go on.", icon=":material/lock_clock:")
+        answer("Your sign-in has ended", "Sign in again to go on.", ":material/lock_clock:")
     else:
-        st.write("Sign in to see this page.")
+        answer("Sign in to see this page")
     st.button("Sign in", type="primary", on_click=st.login)
 
 
 def _without_role(found: Viewer) -> None:
-    st.warning(
-        f"You are signed in as {plain(found.name)}, but have no role here. Ask your "
-        "Repboard admin for one, then sign in again.",
-        icon=":material/person_off:",
+    answer(
+        "You have no role here yet",
+        f"You are signed in as {plain(found.name)}. Ask your Repboard admin for a role, then sign "
+        "in again.",
+        ":material/person_off:",
     )
     _sign_out()
 
 
 def not_for_you(title: str) -> None:
     """Shown in place of a page that is not for the viewer's role."""
+    answer(
+        f"The page {title} is not for your role",
+        "The menu has the pages that are. An admin of your Repboard can change your role.",
+        ":material/block:",
+    )
     who_is_here()
-    st.warning(f"The page {title} is not for your role.", icon=":material/block:")
 
 
 def who_is_here() -> None:
-    """A grey line: the viewer, their roles and teams, and the sign-out."""
+    """In the foot: the viewer, their roles and teams, and the sign-out."""
     here = access.present()
     if access.is_local():
-        st.caption(
-            "No login is configured: only this machine is served, and every viewer is an admin."
-        )
+        st.caption("Local mode: no sign-in, full access. Only this machine is served.")
         return
     seen = "" if here.teams is None else f" · {_teams(here.teams)}"
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with row():
         st.caption(
             f"Signed in as {plain(here.name)} · {', '.join(sorted(here.roles))}{seen}",
             width="content",

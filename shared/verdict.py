@@ -6,15 +6,8 @@ from enum import StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from shared.diagnosis import (
-    SELDOM,
-    Evidence,
-    Finding,
-    Severity,
-    diagnose,
-    loss_order,
-    why_suspended,
-)
+from shared.diagnosis import SELDOM, Finding, Severity, diagnose, why_suspended
+from shared.evidence import Evidence, loss_order
 from shared.outages import Outage
 from shared.wording import duration, number_of, remaining, share
 

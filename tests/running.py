@@ -5,11 +5,11 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from tempfile import TemporaryFile
+from typing import IO, Any, Self
 
 import httpx
 import psutil
@@ -17,8 +17,10 @@ from sqlalchemy import Engine
 
 from shared.database import open_engine
 from tests import playing
+from tests.programs import Program
 from tests.stores import is_followed
-from tests.waiting import START_SEC, until
+from tests.waiting import START_SEC as START_SEC
+from tests.waiting import until as until
 
 ROOT = Path(__file__).parent.parent
 _held: list[socket.socket] = []
@@ -32,15 +34,26 @@ def environment(**settings: str) -> dict[str, str]:
 
 def command(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """`python -m receiver …`, run to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "receiver", *arguments],
-        env=environment(**settings),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return program("receiver", *arguments, folder=folder, env=environment(**settings))
+
+
+def program(
+    module: str, *arguments: str, folder: Path, env: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """`python -m module …`, run to its end."""
+    with TemporaryFile() as stdout, TemporaryFile() as stderr:
+        process = Program(module, *arguments, cwd=folder, env=env, stdout=stdout, stderr=stderr)
+        try:
+            code = process.wait(START_SEC)
+        finally:
+            process.kill()
+        said = [_written(file) for file in (stdout, stderr)]
+    return subprocess.CompletedProcess([module, *arguments], code, *said)
+
+
+def _written(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
 
 
 def free_port() -> int:
@@ -74,8 +87,9 @@ class Receiver:
         self.errors = folder / f"receiver-{port}.err"
         self.client = httpx.Client(base_url=self.url, timeout=30, verify=False, trust_env=False)
         with self.log.open("wb") as log, self.errors.open("wb") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "receiver", "serve"],
+            self.process = Program(
+                "receiver",
+                "serve",
                 env=environment(
                     **{
                         "DATABASE_URL": database_url,

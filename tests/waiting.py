@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-START_SEC = 60
+START_SEC = 120
 
 
 def until(done: Callable[[], bool], seconds: float = START_SEC) -> None:

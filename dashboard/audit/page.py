@@ -8,15 +8,15 @@ from dashboard.base import filters, paging, pieces, windows
 zone = windows.viewer_zone()
 with pieces.row():
     window = filters.window("30d")
-with pieces.row():
-    actor = filters.choose("Actor", "actor", {one: one for one in data.actors()}, "All actors")
-    action = filters.choose("Action", "action", {one: one for one in data.actions()}, "All actions")
+    actor = filters.choice("Actor", "actor", {one: one for one in data.actors()}, "All actors")
+    action = filters.choice("Action", "action", {one: one for one in data.actions()}, "All actions")
+    filters.panel(actor, action)
     words = filters.words("Search", "search", "A case, a vendor, or words of an entry")
 
 
 @st.fragment(run_every=pieces.LIVE)
 def live() -> None:
-    asked = data.asked(window, actor, action, words)
+    asked = data.asked(window, actor.value(), action.value(), words)
     total = data.how_many(asked)
     if not total:
         st.info("No activity in this period. Try a longer one.", icon=":material/info:")

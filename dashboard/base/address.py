@@ -45,6 +45,27 @@ def begin(page: str) -> None:
     st.session_state["address_unknown"] = {}
 
 
+def settled(field: Field[T]) -> T:
+    """The value that a widget is going to have, before it is drawn."""
+    asked = st.query_params.get_all(field.key)
+    if field.key not in st.session_state or _seen().get(field.key) != asked:
+        st.session_state[field.key] = _stands(field, asked)
+        _seen()[field.key] = asked
+    value: T = st.session_state[field.key]
+    return value
+
+
+def _seen() -> dict[str, list[str]]:
+    """What the address held for each widget when it was last looked at."""
+    seen: dict[str, list[str]] = st.session_state.setdefault("address_seen", {})
+    return seen
+
+
+def _stands(field: Field[T], asked: Sequence[str]) -> T:
+    found = field.read(asked) if asked else None
+    return field.default if found is None else found
+
+
 def bound(field: Field[T], draw: Callable[[], T]) -> T:
     """The value of a widget that the address holds under the widget's own key.
 
@@ -53,19 +74,16 @@ def bound(field: Field[T], draw: Callable[[], T]) -> T:
     cannot show stays in the address until a choice, and `unknown` has it.
     """
     key, default = field.key, field.default
+    settled(field)
     asked = st.query_params.get_all(key)
-    found = field.read(asked) if asked else None
-    stands = default if found is None else found
-    seen: dict[str, list[str]] = st.session_state.setdefault("address_seen", {})
-    if key not in st.session_state or seen.get(key) != asked:
-        st.session_state[key] = stands
+    stands = _stands(field, asked)
     value = draw()
     if value != stands:
         write({key: () if value == default else field.written(value)})
-    elif asked and found is None:
+    elif asked and field.read(asked) is None:
         unknown_ones = st.session_state.setdefault("address_unknown", {})
         unknown_ones[key] = Unknown(field.label, tuple(asked), field.shown)
-    seen[key] = st.query_params.get_all(key)
+    _seen()[key] = st.query_params.get_all(key)
     return value
 
 

@@ -1,27 +1,54 @@
 """Filters that pages share, each of them in the address."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import streamlit as st
 
 from dashboard import access
 from dashboard.base import address, store
-from dashboard.base.address import Field, Read, bound
+from dashboard.base.address import Field, Read, bound, settled
 from dashboard.base.pieces import plain
 from dashboard.base.windows import WINDOWS, WORDS, now, today, viewer_zone
 from shared.queries.people import Who
 from shared.queries.windows import Calendar, Days, Window, window_of
 
+T = TypeVar("T")
+LONGEST_LABEL = 40
 LONGEST = 60
 """Characters of an unknown value that are shown."""
 EARLIEST = date(2000, 1, 1)
 """Before all that is kept. Near the year 1 the period before cannot be reckoned."""
 
 
-def choose(label: str, key: str, options: Mapping[str, str], everything: str) -> str | None:
-    """A filter by one of some keys with their labels; None while nothing is chosen."""
+class Filter(NamedTuple, Generic[T]):
+    """A filter of a page that is not drawn yet, see `panel`."""
+
+    field: Field[T]
+    draw: Callable[[], T]
+    words: Callable[[T], str]
+    """How the panel's label names a choice."""
+    offered: bool = True
+
+    def value(self) -> T:
+        return settled(self.field)
+
+
+def panel(*offered: Filter[Any]) -> None:
+    """Filters behind one button, which names those that are set: one row on a phone too."""
+    chosen = [one.words(value) for one in offered if (value := one.value()) != one.field.default]
+    every = [one.field.shown for one in offered if one.field.shown.startswith("All ")]
+    label = ", ".join(chosen) or ", ".join([*every[:1], *(one.lower() for one in every[1:2])])
+    cut = label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
+    with st.popover(plain(cut) or "Filters", icon=":material/tune:", key="filters"):
+        for one in offered:
+            if one.offered:
+                bound(one.field, one.draw)
+
+
+def choice(label: str, key: str, options: Mapping[str, str], everything: str) -> Filter[str | None]:
+    """By one of some keys with their labels; None while nothing is chosen."""
 
     def draw() -> str | None:
         return st.selectbox(
@@ -31,8 +58,6 @@ def choose(label: str, key: str, options: Mapping[str, str], everything: str) ->
             key=key,
             placeholder=everything,
             format_func=lambda option: options.get(option, option),
-            label_visibility="collapsed",
-            width=220,
         )
 
     if st.session_state.get(key) not in options:  # gone, as a team whose last learner left it
@@ -40,13 +65,32 @@ def choose(label: str, key: str, options: Mapping[str, str], everything: str) ->
     field = Field[str | None](
         key, label, None, everything, _one_of(options), lambda chosen: [chosen or ""]
     )
-    return bound(field, draw)
+    return Filter(field, draw, lambda chosen: options[chosen or ""])
 
 
-def choose_vendor() -> str | None:
-    """A filter by vendor, where there is more than one."""
+def by_team(key: str = "team") -> Filter[str | None]:
+    """By one of the viewer's teams."""
+    return choice("Team", key, {one: one for one in store.teams()}, "All teams")
+
+
+def by_vendor() -> Filter[str | None]:
+    """By vendor; offered where there is more than one."""
     vendors = store.vendors()
-    return choose("Vendor", "vendor", vendors, "All vendors") if len(vendors) > 1 else None
+    by = choice("Vendor", "vendor", vendors, "All vendors")
+    return by._replace(offered=len(vendors) > 1)
+
+
+def by_module() -> Filter[str | None]:
+    """By one module, see `module_of`."""
+    return choice("Module", "module", store.modules(), "All modules")
+
+
+def module_of(chosen: str | None) -> tuple[str, str] | None:
+    """Vendor and id of a chosen module."""
+    if chosen is None:
+        return None
+    vendor, _, module_id = chosen.partition("/")
+    return vendor, module_id
 
 
 def switch(label: str, key: str, options: Mapping[Any, str], default: str) -> str:
@@ -106,7 +150,7 @@ def pick_several(
     return bound(field, draw)
 
 
-def toggle(label: str, key: str, help: str | None = None) -> bool:  # noqa: A002
+def toggle(label: str, key: str, help: str | None = None) -> Filter[bool]:  # noqa: A002
     """Off, unless the address says `true`."""
 
     def draw() -> bool:
@@ -115,7 +159,13 @@ def toggle(label: str, key: str, help: str | None = None) -> bool:  # noqa: A002
     def read(asked: Sequence[str]) -> bool | None:
         return {"true": True, "false": False}.get(asked[-1])
 
-    return bound(Field(key, label, False, "without", read, lambda _: ["true"]), draw)
+    field = Field(key, label, False, "without", read, lambda _: ["true"])
+    return Filter(field, draw, lambda _: label.lower())
+
+
+def with_leavers() -> Filter[bool]:
+    """Whether people who left count too."""
+    return toggle("With leavers", "leavers")
 
 
 def words(
@@ -212,22 +262,14 @@ def _days_of(asked: Sequence[str]) -> tuple[date, ...] | None:
     return (first, last) if EARLIEST <= first <= last else None
 
 
-def who(*, leavers: bool = False) -> Who:
-    """Team, vendor where there are several, and whether leavers count; only people that the viewer
-    may see."""
-    team = choose("Team", "team", {one: one for one in store.teams()}, "All teams")
+def who(
+    team: Filter[str | None], vendor: Filter[str | None], leavers: Filter[bool] | None = None
+) -> Who:
+    """The people that filters choose; only those that the viewer may see."""
+    chosen = team.value()
     asked = Who(
-        teams=(team,) if team else None,
-        vendor=choose_vendor(),
-        leavers=leavers and toggle("With leavers", "leavers"),
+        teams=(chosen,) if chosen else None,
+        vendor=vendor.value(),
+        leavers=leavers is not None and leavers.value(),
     )
     return access.who(asked)
-
-
-def module() -> tuple[str, str] | None:
-    """One module, by vendor and id."""
-    chosen = choose("Module", "module", store.modules(), "All modules")
-    if chosen is None:
-        return None
-    vendor, _, module_id = chosen.partition("/")
-    return vendor, module_id

@@ -10,7 +10,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import access
-from dashboard.base import address, store
+from dashboard.base import address, pictures, store
+from dashboard.base.colours import palette
 from dashboard.base.percent import percent
 
 LIVE = "1s"
@@ -20,33 +21,91 @@ NO_LINK = "\u2060"
 """Of no width. Markdown makes links of addresses even where every character is escaped."""
 
 
+def answer(headline: str, why: str = "", icon: str | None = None) -> None:
+    """The page's heading is its answer, with the reason in one sentence under it. Both are Markdown
+    in which a payload's text is `plain`; an icon says how good or bad the answer is."""
+    st.title(headline, anchor=False, icon=icon)
+    if why:
+        st.markdown(why)
+
+
+def heading(text: str) -> None:
+    """Over a section or a card."""
+    st.header(text, anchor=False)
+
+
 def row() -> DeltaGenerator:
-    """A row of filters."""
-    return st.container(horizontal=True, vertical_alignment="center")
+    """A row of filters and buttons, the toolbar of a page."""
+    return st.container(horizontal=True, vertical_alignment="center", gap="xsmall")
+
+
+def trouble(label: str, page: str, query: Mapping[str, str] | None = None) -> None:
+    """At the end of a toolbar: what is wrong elsewhere, with the way there."""
+    st.space("stretch")
+    st.page_link(
+        page, label=f":orange[{label}]", icon=":material/warning:", query_params=dict(query or {})
+    )
 
 
 class Figure(NamedTuple):
-    """A key figure, as shown, with its value before and now where they can be compared."""
+    """A key figure, as shown, with its value before and now where they can be compared.
+
+    `course` is the figure over equal steps of time up to now, said by `steps`, such as `last 8
+    weeks`. `leads` are the changes of the address that show what is behind the figure.
+    """
 
     label: str
     shown: str
     now: float = 0
     before: float | None = None
+    course: Sequence[float] = ()
+    steps: str = ""
+    leads: Mapping[str, Sequence[str]] | None = None
+
+
+FIGURE_PX = 132
+"""A taller cell would be cut."""
 
 
 def key_figures(figures: Sequence[Figure]) -> None:
-    """Cards in one row, or in two where that is too narrow, each with its change in percent."""
-    cards = st.grid(len(figures), min_column_width=150)
+    """At most four cards in one row, or in more where that is too narrow."""
+    cards = st.grid(len(figures), min_column_width=220, border=True, row_height=FIGURE_PX)
     for figure in figures:
-        change = 100 * (figure.now - figure.before) / figure.before if figure.before else None
-        cards.metric(
+        with cards.cell(), st.container(gap=None):
+            _figure(figure)
+
+
+def _figure(figure: Figure) -> None:
+    if figure.leads is None:
+        st.markdown(f":small[{figure.label}]")
+    else:
+        st.button(
+            f":small[{figure.label}]",
+            type="tertiary",
+            icon=":material/chevron_right:",
+            icon_position="right",
+            on_click=address.write,
+            args=(figure.leads,),
+            key=f"figure_{figure.label}",
+        )
+    change = 100 * (figure.now - figure.before) / figure.before if figure.before else None
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False):
+        st.metric(
             figure.label,
             figure.shown,
             None if change is None else percent(change, -100, sign=True) if round(change) else 0,
             delta_description=f"from {figure.before:,.0f}" if figure.before else None,
-            border=True,
-            height="stretch",
+            label_visibility="collapsed",
         )
+        if len(figure.course) > 1:
+            # A picture of its own: `chart_data` of the metric grows the card, and its SVG has no
+            # name for a screen reader.
+            st.image(
+                pictures.spark(figure.course, palette()),
+                width=96,
+                alt=f"{figure.label}, {figure.steps}: "
+                f"{figure.course[0]:,.0f} to {figure.course[-1]:,.0f}",
+            )
 
 
 def table(
@@ -85,7 +144,7 @@ def section(
 ) -> None:
     """A table under its heading, with its CSV; where there is nothing, the words for that."""
     with row():
-        st.subheader(title, anchor=False)
+        heading(title)
         if len(frame):
             csv_of(*(file or File(lambda: frame, columns)), name)
     if frame.empty:
@@ -100,12 +159,13 @@ def cut_off(shown: int, there: int) -> None:
         st.caption(f"The first {shown:,} of {there:,}.")
 
 
-def link_to_view() -> None:
-    """The address of what is on screen, to copy."""
+def share() -> None:
+    """The address of what is on screen, to copy, and the page's tables as files."""
     query = address.query()
-    with st.popover("Link", icon=":material/link:"):
+    with st.popover("Share", icon=":material/ios_share:", key="share"):
         st.caption("Anyone with access sees this view.")
         st.code(f"{st.context.url or ''}{'?' if query else ''}{query}", language=None)
+        st.session_state["files"] = st.container()
 
 
 def csv(frame: pd.DataFrame, columns: Mapping[str, Any], name: str) -> None:
@@ -124,23 +184,24 @@ def csv_of(whole: Callable[[], pd.DataFrame], columns: Mapping[str, Any], name: 
 
 @contextmanager
 def downloads() -> Iterator[None]:
-    """Around a page: below it, a button for each of its tables. A file is made on a click, of what
-    the page then asks for, and given only once the audit log says so; where that cannot be written
-    there is no button.
+    """Around a page: a button for each of its tables, where the page shares its address, else below
+    it. A file is made on a click, of what the page then asks for, and given only once the audit log
+    says so; where that cannot be written there is no button.
 
     The buttons are in no live part: drawn again each second, one that is just clicked would ask for
     a file that has gone.
     """
     tables: dict[str, Table] = {}
     st.session_state["tables"], st.session_state["downloads"] = tables, None
+    st.session_state.pop("files", None)
     yield
     st.session_state["downloads"] = tuple(tables)
     if not tables or not access.may("export"):
         return
-    if not store.can_note():
-        st.caption("No CSV: the audit log, which records each export, cannot be written.")
-        return
-    with row():
+    with st.session_state.get("files") or row():
+        if not store.can_note():
+            st.caption("No CSV: the audit log, which records each export, cannot be written.")
+            return
         for name in tables:
             _download(tables, name)
 

@@ -1,4 +1,4 @@
-"""The line above a page, and what is shown in its place: no store, no delivery, no rows."""
+"""The foot of a page, and what is shown in its place: no store, no delivery, no rows."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard import access
 from dashboard.base import store
-from dashboard.base.pieces import LIVE
+from dashboard.base.pieces import LIVE, answer
 from dashboard.base.windows import ago, zone_in_words
 from shared.queries import catalog
 from shared.queries.people import Who
@@ -24,26 +24,27 @@ def stop_with(problem: str) -> None:
 def _problem(problem: str) -> None:
     if store.problem() is None:
         st.rerun()
-    st.error(problem, icon=":material/database_off:")
+    says, _, what_to_do = problem.partition(". ")
+    answer(says, what_to_do, ":material/database_off:")
 
 
 def wait_for_first_delivery() -> None:
     """While the store is empty, show what to do, and nothing else until a delivery arrives."""
-    if store.is_empty(store.version()):
+    if store.is_empty():
         _wait()
         st.stop()
 
 
 @st.fragment(run_every=LIVE)
 def _wait() -> None:
-    if not store.is_empty(store.version()):
+    if not store.is_empty():
         st.rerun()
     first_run(store.configured_vendors(), store.receiver_url())
 
 
 def first_run(vendors: Sequence[VendorFacts] | None, receiver_url: str) -> None:
     """How to connect each configured vendor. `vendors` is None before a receiver has started."""
-    st.subheader("Waiting for the first delivery", anchor=False)
+    answer("Waiting for the first delivery", "This page fills by itself when it arrives.")
     if vendors is None:
         st.write("No receiver has started on this store yet. Start one:")
         st.code("repboard serve", language=None)
@@ -51,7 +52,6 @@ def first_run(vendors: Sequence[VendorFacts] | None, receiver_url: str) -> None:
         st.write("No vendor has its credential set. Set one in `.env`, then start the receiver.")
     for vendor in vendors or ():
         _connect(vendor, f"{receiver_url}/webhooks/{vendor.slug}")
-    st.caption("This page fills by itself when the first delivery arrives.")
 
 
 def _connect(vendor: VendorFacts, address: str) -> None:
@@ -70,19 +70,19 @@ def _connect(vendor: VendorFacts, address: str) -> None:
         st.code(f"url={address}\n{steps.curl}", language="bash", wrap_lines=True)
 
 
-@st.fragment(run_every=LIVE)
-def status() -> None:
-    """The grey line under the title."""
+def nothing_here(why: str) -> None:
+    """Why a part is empty, and what to do."""
+    if not store.has_events():
+        says = "The page Deliveries says" if access.may("deliveries") else "An admin can see"
+        why = f"Deliveries arrived, but none was accepted. {says} why."
+    st.info(why, icon=":material/info:")
+
+
+@st.fragment(run_every="5s")
+def foot() -> None:
+    """How fresh the page is, of how many it tells, and whose clock it goes by."""
     st.caption(
         f"Last event {ago(store.query(catalog.newest_event_at))} · "
         f"{number_of(store.query(catalog.learners, access.who(Who())), 'learner')} · "
         f"{zone_in_words()}"
     )
-
-
-def nothing_here(version: store.Version, why: str) -> None:
-    """Why a part is empty, and what to do."""
-    if not store.has_events(version):
-        says = "The page Deliveries says" if access.may("deliveries") else "An admin can see"
-        why = f"Deliveries arrived, but none was accepted. {says} why."
-    st.info(why, icon=":material/info:")

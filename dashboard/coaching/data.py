@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote, unquote
 
 import pandas as pd
+from sqlalchemy import Connection
 
 from dashboard import access
 from dashboard.base import windows
@@ -24,24 +25,24 @@ from dashboard.base.people import (
 )
 from dashboard.base.percent import bare, columns, exact, percent, rounded
 from dashboard.base.store import (
-    Version,
     actor,
-    cached,
-    each,
     everybody,
     framed,
-    kept,
     local,
-    read,
+    query,
+    query_fresh,
+    query_seldom,
     settings,
-    version,
     write,
 )
 from shared import coaching as cases
 from shared.coaching import Changed, Conflict, Flagged, Impossible, Taken
 from shared.queries import coaching, retakes
-from shared.queries.coaching import OTHER_OWNER, Case, Counts, Filters, Item, Preview, Scores, Taker
+from shared.queries import quizzes as quiz_queries
+from shared.queries.coaching import OTHER_OWNER, Case, Counts, Item, Scores
 from shared.queries.people import Who
+from shared.queries.quiz_standings import Filters, Taker
+from shared.queries.quizzes import Preview, QuizFigures
 from shared.queries.windows import days_of, midnight
 
 __all__ = ["Changed", "Conflict", "Flagged", "Impossible", "Taken", "Taker"]
@@ -103,7 +104,17 @@ def quiz_of(name: str) -> tuple[str, str]:
     return vendor, quiz_id
 
 
-def quiz_key(row: Any) -> str:
+class OfQuiz(Protocol):
+    """A row of a quiz."""
+
+    @property
+    def vendor(self) -> str: ...
+    @property
+    def quiz_id(self) -> str: ...
+
+
+def quiz_key(row: OfQuiz) -> str:
+    """The quiz of a row, as an address names it: `vendor/quiz id`."""
     return f"{row.vendor}/{row.quiz_id}"
 
 
@@ -120,22 +131,31 @@ def taker_at(address: str) -> Taker | None:
     return Taker(vendor, user_id, unquote(quiz)) if user_id and quiz else None
 
 
-@kept
-def queue(version: Version, asked: Asked, view: str, part: Part) -> pd.DataFrame:
+def queue(asked: Asked, view: str, part: Part) -> pd.DataFrame:
     """A part of the items of a view: the columns of `shared.queries.coaching.Item`, and learner,
     quiz, why (it is in the queue), stands (its state in words), lift (in words) and trend (the last
     scores)."""
-    return whole_queue(asked, view, part)
+    return _shown(query(_items, asked.filters(), view, part), asked)
 
 
-def whole_queue(asked: Asked, view: str, part: Part = WHOLE) -> pd.DataFrame:
+def whole_queue(asked: Asked, view: str) -> pd.DataFrame:
     """The same of all items, for a file."""
-    with read() as connection:
-        rows = coaching.items(connection, asked.filters(), view, part.limit, part.offset)
-        scores = coaching.scores(connection, [row.taker for row in rows])
+    return _shown(query_fresh(_items, asked.filters(), view, WHOLE), asked)
+
+
+Items = tuple[Sequence[Item], Mapping[Taker, Scores]]
+
+
+def _items(connection: Connection, filters: Filters, view: str, part: Part) -> Items:
+    rows = coaching.items(connection, filters, view, part.limit, part.offset)
+    return rows, coaching.scores(connection, [row.taker for row in rows])
+
+
+def _shown(items: Items, asked: Asked) -> pd.DataFrame:
+    rows, scores = items
     return framed(
         rows,
-        lambda frame: _in_words(frame, asked).assign(
+        lambda frame: _in_words(frame, rows, asked).assign(
             why=[why(row, scores.get(row.taker), asked.today) for row in rows],
             trend=pd.Series([_trend(row, scores.get(row.taker)) for row in rows]),
         ),
@@ -146,11 +166,10 @@ def _trend(row: Item, scores: Scores | None) -> list[float]:
     return [rounded(pct, row.threshold_pct) for pct in scores.trend] if scores else []
 
 
-def _in_words(frame: pd.DataFrame, asked: Asked) -> pd.DataFrame:
-    rows = each(frame)
+def _in_words(frame: pd.DataFrame, rows: Sequence[Item], asked: Asked) -> pd.DataFrame:
     named = local(with_people(frame), asked.zone, "submitted_at", "opened_at", "closed_at")
     return columns(named, "latest_pct", "best_pct", "flagged_pct", limits=["threshold_pct"]).assign(
-        quiz=[_name(row) for row in rows],
+        quiz=_names(rows),
         stands=[_stands(row, asked.today) for row in rows],
         lift=pd.Series([_lift(row) for row in rows], dtype=object),
         owner=pd.Series([_owner(row.owner, asked.manager) for row in rows], dtype=object),
@@ -190,24 +209,23 @@ def _score(row: Item, latest: float | None) -> str:
     return f"{percent(row.latest_pct, row.threshold_pct)}, {side} {exact(row.threshold_pct)}"
 
 
-def _stands(row: Any, today: date) -> str:
+def _stands(row: Item, today: date) -> str:
     if row.state == "closed":
         return str(row.status)
     if row.state == "new":
         return "new again" if row.again else "new"
-    overdue = ", overdue" if row.state in coaching.ACTIVE and _is_past(row.due, today) else ""
-    return {"open": "flagged", "in_progress": "in progress"}.get(row.state, "passed") + overdue
+    is_overdue = row.state in coaching.ACTIVE and row.due is not None and row.due < today
+    stands = {"open": "flagged", "in_progress": "in progress"}.get(row.state or "", "passed")
+    return f"{stands}, overdue" if is_overdue else stands
 
 
-def _is_past(due: date | None, today: date) -> bool:
-    return isinstance(due, date) and due < today
-
-
-def _lift(row: Any) -> str | None:
+def _lift(row: Item) -> str | None:
+    if row.opened_at is None:  # without a case
+        return None
     if row.state == "ready":
         limit = row.threshold_pct
         return lift(row.flagged_pct, row.latest_pct, row.opened_at, row.submitted_at, limit)
-    if row.state == "closed" and not pd.isna(row.passed_at):
+    if row.state == "closed" and row.passed_at is not None:
         return lift(row.flagged_pct, row.passed_pct, row.opened_at, row.passed_at, None)
     return None
 
@@ -222,7 +240,7 @@ def lift(
     """`62 → 85 % in 9 days`; without a score only how long it took. `limit` is the threshold, if
     it is known."""
     took = f"in {days(until - since)}"
-    if before is None or after is None or pd.isna(before) or pd.isna(after):
+    if before is None or after is None:
         return took
     return f"{bare(rounded(before, limit, after))} → {percent(after, limit, before)} {took}"
 
@@ -231,41 +249,39 @@ def days(span: timedelta) -> str:
     return "1 day" if span.days == 1 else f"{span.days} days" if span.days else "less than a day"
 
 
-def _name(row: Any) -> str:
-    return str(quiz_names(Who()).get(quiz_key(row), row.quiz_name))
+def _names(rows: Sequence[Item]) -> list[str]:
+    """The quizzes of items by name, as all quizzes are told apart."""
+    names = quiz_names(Who())
+    return [names.get(quiz_key(row), row.quiz_name) for row in rows]
 
 
-@kept
-def counts(version: Version, asked: Asked) -> Counts:
+def counts(asked: Asked) -> Counts:
     """How many items there are of each kind; `fresh` is since yesterday began."""
     yesterday = midnight(asked.today - timedelta(days=1), asked.zone)
-    with read() as connection:
-        return coaching.counts(connection, asked.filters(), yesterday, asked.today)
+    return query(coaching.counts, asked.filters(), yesterday, asked.today)
 
 
-@kept
-def quizzes(version: Version, who: Who) -> pd.DataFrame:
-    """The columns of `shared.queries.coaching.QuizFigures`, and quiz (its name) and key; of every
+def quizzes(who: Who) -> pd.DataFrame:
+    """The columns of `shared.queries.quizzes.QuizFigures`, and quiz (its name) and key; of every
     graded quiz that learners of the teams of `who` have taken."""
-    with read() as connection:
-        rows = coaching.quizzes(connection, default_pct(), settings().coaching_rule, who)
-    return framed(rows, lambda frame: _shares(frame).assign(quiz=_unlike(frame), key=_keys(frame)))
+    return _named(query(quiz_queries.quizzes, default_pct(), settings().coaching_rule, who))
+
+
+def _named(rows: Sequence[QuizFigures]) -> pd.DataFrame:
+    keys = [quiz_key(row) for row in rows]
+    return framed(rows, lambda frame: _shares(frame).assign(quiz=_unlike(rows), key=keys))
 
 
 def _shares(frame: pd.DataFrame) -> pd.DataFrame:
     """Beside the share from which a quiz is a problem."""
-    return columns(frame, "share", "all_share", fixed=[100 * coaching.PROBLEM_SHARE])
+    return columns(frame, "share", "all_share", fixed=[100 * quiz_queries.PROBLEM_SHARE])
 
 
-def _keys(frame: pd.DataFrame) -> list[str]:
-    return [quiz_key(row) for row in each(frame)]
-
-
-def _unlike(frame: pd.DataFrame) -> list[str]:
+def _unlike(rows: Sequence[QuizFigures]) -> list[str]:
     """Quizzes by name; of two with one name, each with its id, or with its vendor too."""
-    names = list(frame["quiz_name"])
-    with_ids = [f"{row.quiz_name} ({row.quiz_id})" for row in each(frame)]
-    in_full = [f"{row.quiz_name} ({quiz_key(row)})" for row in each(frame)]
+    names = [row.quiz_name for row in rows]
+    with_ids = [f"{row.quiz_name} ({row.quiz_id})" for row in rows]
+    in_full = [f"{row.quiz_name} ({quiz_key(row)})" for row in rows]
     same, still_same = Counter(names), Counter(with_ids)
     return [
         name if same[name] == 1 else with_id if still_same[with_id] == 1 else full
@@ -273,20 +289,18 @@ def _unlike(frame: pd.DataFrame) -> list[str]:
     ]
 
 
-@cached("30s")
 def quiz_names(who: Who) -> dict[str, str]:
     """Names of graded quizzes by vendor and id."""
-    frame = quizzes(version(), who)
+    frame = _named(query_seldom(quiz_queries.quizzes, default_pct(), settings().coaching_rule, who))
     return dict(zip(frame["key"], frame["quiz"], strict=True)) if len(frame) else {}
 
 
-@kept
-def people_failing(version: Version, asked: Asked) -> pd.DataFrame:
+def people_failing(asked: Asked) -> pd.DataFrame:
     """People who are low at several quizzes: learner, team_id, low, new, lowest_pct, quizzes (their
     names), takers (their items that are not flagged)."""
-    with read() as connection:
-        rows = coaching.people_failing(connection, asked.filters())
-        items = coaching.low_of(connection, asked.filters(), [row.person for row in rows])
+    rows = query(coaching.people_failing, asked.filters())
+    items = query(coaching.low_of, asked.filters(), [row.person for row in rows])
+    names = {one.taker: name for one, name in zip(items, _names(items), strict=True)}
 
     def of(person: str) -> list[Item]:
         return [item for item in items if item.person == person]
@@ -294,7 +308,7 @@ def people_failing(version: Version, asked: Asked) -> pd.DataFrame:
     return framed(
         rows,
         lambda frame: with_people(columns(frame, "lowest_pct")).assign(
-            quizzes=pd.Series([[_name(one) for one in of(row.person)] for row in rows]),
+            quizzes=pd.Series([[names[one.taker] for one in of(row.person)] for row in rows]),
             takers=pd.Series(
                 [[one.taker for one in of(row.person) if one.state == "new"] for row in rows]
             ),
@@ -302,20 +316,17 @@ def people_failing(version: Version, asked: Asked) -> pd.DataFrame:
     )
 
 
-@cached("1m", max_entries=50)
-def achieved(note: int, asked: Asked) -> pd.DataFrame:
-    """Results of retakes: the columns of `shared.queries.retakes.Retakes`. Read again once a minute
-    and with every change on a page, as it looks at every attempt of learners who tried again."""
-    with read() as connection:
-        return framed(retakes.achieved(connection, asked.filters()))
+def achieved(asked: Asked) -> pd.DataFrame:
+    """Results of retakes: the columns of `shared.queries.retakes.Retakes`. Not asked with every
+    delivery, as it reads all attempts of learners who tried again."""
+    return framed(query_seldom(retakes.achieved, asked.filters()))
 
 
 def owners() -> list[str]:
     """Everyone who owns or owned a case, and the viewer. A manager reads no other owner."""
     if not coaches():
         return [actor(), OTHER_OWNER]
-    with read() as connection:
-        return sorted({*coaching.owners(connection), actor()})
+    return sorted({*query_fresh(coaching.owners), actor()})
 
 
 def can_own() -> list[str]:
@@ -354,17 +365,16 @@ def item(taker: Taker, zone: str) -> Detail | None:
     """None if there is no graded attempt, or the viewer may not see the learner."""
     rule = settings().coaching_rule
     asked = Filters(everybody(), default_pct=default_pct(), rule=rule, manager=manager())
-    with read() as connection:
-        row = coaching.item(connection, asked, taker)
-        if row is None:
-            return None
-        rounds = coaching.rounds(connection, taker) if coaches() else []
-        history = coaching.history(connection, [case.id for case in rounds])
-        attempts = coaching.attempts(connection, taker, row.threshold_pct, rule=rule)
+    row = query_fresh(coaching.item, asked, taker)
+    if row is None:
+        return None
+    rounds = query_fresh(coaching.rounds, taker) if coaches() else []
+    history = query_fresh(coaching.history, [case.id for case in rounds])
+    attempts = query_fresh(coaching.attempts, taker, row.threshold_pct, rule=rule)
     return Detail(
         row,
         known_as(row.name, row.email, row.key),
-        _name(row),
+        _names([row])[0],
         framed(
             attempts,
             lambda tried: columns(
@@ -420,8 +430,7 @@ def change_all(seen: Mapping[int, int], wanted: Mapping[str, Any]) -> Changed:
 
 def preview(quiz: str, pct: float | None) -> Preview:
     rule = settings().coaching_rule
-    with read() as connection:
-        return coaching.preview(connection, default_pct(), quiz_of(quiz), pct, rule)
+    return query_fresh(quiz_queries.preview, default_pct(), quiz_of(quiz), pct, rule)
 
 
 def set_threshold(quiz: str, pct: float | None) -> None:

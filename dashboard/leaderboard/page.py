@@ -2,32 +2,32 @@
 
 import streamlit as st
 
-from dashboard.base import filters, paging, pieces, states, store, windows
+from dashboard.base import filters, paging, pieces, states, windows
 from dashboard.leaderboard import data, view
-from shared.queries.leaderboard import TEAM_RULES
+from shared.queries.team_boards import TEAM_RULES
 
 opened = windows.quarter_hour()
 day = data.Day(windows.today(), windows.viewer_zone())
+answer = st.container()
 with pieces.row():
     window = filters.window()
-    who = filters.who(leavers=True)
-    module = filters.module()
-    pieces.link_to_view()
+    team, vendor, leavers = filters.by_team(), filters.by_vendor(), filters.with_leavers()
+    module = filters.by_module()
+    filters.panel(team, module, vendor, leavers)
+    pieces.share()
     st.page_link("contests/page.py", label="Contests", icon=":material/emoji_events:")
-board = data.board_of(who, window, module)
+who = filters.who(team, vendor, leavers)
+board = data.board_of(who, window, filters.module_of(module.value()))
 compared = windows.compared_with(window, day.zone)
 
 
 @st.fragment(run_every=pieces.LIVE)
 def head() -> None:
     windows.follow(opened)
-    version = store.version()
-    view.notice(data.lag(version, window), window)
+    view.notice(data.lag(window), window)
     figures = data.figures(board)
     if not figures.now["active"]:
-        states.nothing_here(
-            version, "No activity in this period. Try a longer one, or fewer filters."
-        )
+        states.nothing_here("No activity in this period. Try a longer one, or fewer filters.")
         return
     view.headline(data.headline(board), filters.in_words(), compared)
     view.figures(figures, compared)
@@ -35,7 +35,6 @@ def head() -> None:
 
 @st.fragment(run_every=pieces.LIVE)
 def learners(metric: str, find: str) -> None:
-    version = store.version()
     total = data.learner_count(metric, board, find)
     if not total:
         if find:
@@ -46,9 +45,7 @@ def learners(metric: str, find: str) -> None:
         rows = st.container()
         part = paging.choose(total)
         with rows:
-            view.learners(
-                data.learner_board(version, metric, board, day, find, part), metric, compared
-            )
+            view.learners(data.learner_board(metric, board, day, find, part), metric, compared)
         columns = view.in_full(metric, compared)
         pieces.csv_of(lambda: data.whole_board(metric, board, find), columns, "learners")
     with aside, st.container(gap="xsmall"):
@@ -73,7 +70,6 @@ def modules() -> None:
         view.modules(frame)
 
 
-top = st.container()
 with pieces.row():
     kind = filters.switch("Board", "board", view.BOARDS, "learners")
     by = filters.switch("Metric", "metric", view.METRICS, "gained") if kind != "modules" else ""
@@ -84,7 +80,7 @@ with pieces.row():
         view.jumps(by, board)
     elif kind == "teams":
         board = board._replace(credit=view.credit())
-with top:
+with answer:
     head()
 if kind == "learners":
     learners(by, words)
@@ -92,4 +88,4 @@ elif kind == "teams":
     teams(by)
 else:
     modules()
-view.explain_if_asked(store.version(), by or "gained", board, filters.in_words())
+view.explain_if_asked(by or "gained", board, filters.in_words())

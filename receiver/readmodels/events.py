@@ -8,7 +8,8 @@ import structlog
 from sqlalchemy import Select, select
 
 from receiver.vendors import ADAPTERS
-from receiver.vendors.base import KeptEvent, Unreadable, by_arrival
+from receiver.vendors.base import KeptEvent, Unreadable
+from receiver.vendors.fields import by_arrival
 from shared.bulk import table_of
 from shared.facts import Fact
 from shared.models import Event

@@ -35,7 +35,7 @@ from receiver.errors import first_line, is_of_the_store, is_passing
 from receiver.readmodels.events import StoredEvent, events, facts_of
 from receiver.readmodels.projections import project
 from shared.bulk import insert_into, table_of
-from shared.database import hold_write_lock, open_engine, store_time
+from shared.database import hold_write_lock, open_engine, store_time, write_transaction
 from shared.models import Checkpoint, Event, UnfoldableEvent
 from shared.queries import row_of, rows_of
 
@@ -157,10 +157,7 @@ class Follower:
             with self._engine.connect() as connection:
                 if (idle := self._idle(connection)) is not None:
                     return idle
-            with (
-                self._engine.connect().execution_options(immediate=True) as connection,
-                connection.begin(),
-            ):
+            with write_transaction(self._engine) as connection:
                 began = time.monotonic()
                 done, position = self._round(connection)
         except Unfoldable as found:
@@ -176,10 +173,7 @@ class Follower:
 
     def release(self) -> None:
         """Let another follower begin at once."""
-        with (
-            self._engine.connect().execution_options(immediate=True) as connection,
-            connection.begin(),
-        ):
+        with write_transaction(self._engine) as connection:
             hold_write_lock(connection)
             mine = update(checkpoint).where(checkpoint.c.holder == self._holder)
             connection.execute(mine.values(lease_until=store_time(connection)))

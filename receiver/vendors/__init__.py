@@ -1,4 +1,5 @@
-"""The vendors, by the slug in their webhook address: each file in this folder is one."""
+"""The vendors, by the slug in their webhook address: each file in this folder is one, but for
+`base.py` and `fields.py`, which all of them use."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from sqlalchemy import Engine
 from receiver.errors import StartError
 from receiver.vendors.base import Adapter, Vendor
 from shared.bulk import insert_into
+from shared.database import write_transaction
 from shared.models import Vendor as VendorRow
 from shared.settings import ReceiverSettings, misspelt, variables
 from shared.vendors import FACTS, VendorFacts, variable_prefix
@@ -17,7 +19,7 @@ from shared.vendors import FACTS, VendorFacts, variable_prefix
 
 def _adapters() -> Iterator[Adapter]:
     for module in iter_modules(__path__):
-        if module.name != "base":
+        if module.name not in ("base", "fields"):
             yield import_module(f"{__name__}.{module.name}").ADAPTER
 
 
@@ -58,7 +60,7 @@ def note_vendors(engine: Engine, settings: ReceiverSettings) -> None:
     ]
     insert = insert_into(engine.dialect.name, VendorRow).values(rows)
     updated = {name: insert.excluded[name] for name in ("facts", "configured", "noted_at")}
-    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+    with write_transaction(engine) as connection:
         connection.execute(insert.on_conflict_do_update(index_elements=["slug"], set_=updated))
 
 

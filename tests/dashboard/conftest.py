@@ -1,6 +1,6 @@
 """Pages on a store of a few hand-made people."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 import streamlit as st
 from sqlalchemy import Engine
-from streamlit.testing.v1 import AppTest
+from streamlit import config
+from streamlit.components.v2 import manifest_scanner
+from streamlit.runtime.scriptrunner.script_cache import ScriptCache
+from streamlit.testing.v1 import AppTest, app_test
 
 from receiver.pipeline import judge
 from receiver.store import write_batch
 from receiver.vendors.base import Incoming
 from receiver.vendors.mindtickle import MindTickle
+from shared.database import write_transaction
 from tests import playing
 from tests.pages import go_to
 from tests.stores import follow
@@ -21,6 +25,21 @@ from tests.stores import follow
 ROOT = Path(__file__).parents[2]
 Send = Callable[..., None]
 Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def quick_runs() -> Iterator[None]:
+    """What a server does once, AppTest does for each page or run, and takes longer for it than for
+    our page: it reads what all installed packages say of themselves and compiles the scripts. It
+    also counts the calls of each, which `options.LOCKED` forbids."""
+    components, scripts = manifest_scanner.scan_component_manifests(), ScriptCache()
+    counted = config.get_option("browser.gatherUsageStats")
+    config.set_option("browser.gatherUsageStats", False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", lambda: components)
+        patch.setattr(app_test, "ScriptCache", lambda: scripts)
+        yield
+    config.set_option("browser.gatherUsageStats", counted)
 
 
 @pytest.fixture
@@ -42,7 +61,7 @@ def send(store: Engine) -> Send:
         headers = playing.signed(body, now - timedelta(days=days_ago), playing.new_id(), secret)
         encoded = {name: value.encode() for name, value in headers.items()}
         entry = judge(vendor, Incoming(encoded, body, "192.0.2.7", now))
-        with store.connect().execution_options(immediate=True) as connection, connection.begin():
+        with write_transaction(store) as connection:
             write_batch(connection, [entry])
         follow(store)
 
@@ -58,7 +77,7 @@ def open_page(store_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     st.cache_resource.clear()
 
     def open_page(name: str = "leaderboard", **query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=30)
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
         app.query_params.update(query)
         if name != "leaderboard":
             go_to(app, name)

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared.diagnosis import Evidence, Failing, Failures, Replayed, by_first_loss
+from shared.evidence import Evidence, Failing, Failures, Replayed, by_first_loss
 from shared.outages import Outage
 from shared.outcomes import Outcome
 from shared.retries import Forecast, Silence, suspension

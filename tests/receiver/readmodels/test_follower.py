@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event, update
 from receiver.readmodels.follower import Follower, Reached, Round, reached_in
 from receiver.store import write_batch
 from shared.bulk import table_of
-from shared.database import open_engine
+from shared.database import open_engine, write_transaction
 from shared.models import Checkpoint, Delivery, Event, ModuleProgress, UnfoldableEvent
 from shared.queries.follower import lag, unfoldable_events
 from tests.conftest import FreshStore
@@ -57,7 +57,7 @@ def killed_after(engine: Engine, statements: int) -> Iterator[None]:
 
 
 def append(engine: Engine, *keys: str) -> None:
-    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+    with write_transaction(engine) as connection:
         write_batch(connection, [entry(key, user=f"u-{key}") for key in keys], part=2)
 
 
