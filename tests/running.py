@@ -19,8 +19,7 @@ from shared.database import open_engine
 from tests import playing
 from tests.programs import Program
 from tests.stores import is_followed
-from tests.waiting import START_SEC as START_SEC
-from tests.waiting import until as until
+from tests.waiting import START_SEC, until
 
 ROOT = Path(__file__).parent.parent
 _held: list[socket.socket] = []

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine
 
 from receiver.pipeline import judge
 from receiver.quarantine import Caps
+from receiver.readmodels.projections import project
 from receiver.replay import replay
 from receiver.simulator import story
 from receiver.simulator.base import FORMER, Delivery
@@ -31,6 +32,7 @@ from receiver.vendors.base import Incoming, Vendor
 from receiver.vendors.mindtickle import SLUG as MINDTICKLE
 from receiver.vendors.mindtickle import MindTickleSettings
 from shared import clock
+from shared.database import hold_write_lock
 from shared.outcomes import Outcome
 from shared.settings import ReceiverSettings
 
@@ -147,6 +149,12 @@ class _Archive:
         engine = clock.under(self._engine, at)
         with engine.connect().execution_options(immediate=True) as connection, connection.begin():
             write_batch(connection, self._waiting, self._caps)
+            # People in the story read at once what followed. The follower folds it again.
+            hold_write_lock(connection)
+            project(
+                connection,
+                [fact for one in self._waiting if one.event for fact in one.event.facts],
+            )
             self._waiting.clear()
             yield connection
 
