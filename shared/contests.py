@@ -16,7 +16,6 @@ from shared.audit import note
 from shared.bulk import table_of
 from shared.models import Checkpoint, Contest, ContestResult, ContestTeam, Learner
 from shared.queries import contests as read
-from shared.queries.follower import lag
 from shared.queries.leaderboard import METRICS as ALL_METRICS
 from shared.queries.windows import Window, midnight
 
@@ -190,14 +189,10 @@ def status(dates: Dates, now: datetime) -> Status:
 
 
 def due(connection: Connection, now: datetime) -> list[int]:
-    """The contests whose result can be stored: the read models have all events that arrived in
-    time."""
+    """The contests whose result can be stored. `now` is the moment up to which the read models have
+    all events (`shared.queries.follower.followed_to`)."""
     rows = read.without_result(connection, (now - GRACE).date() + DAY)
-    ended = [row for row in rows if stored_from(row) <= now]
-    if not ended:
-        return []
-    followed_to = now - timedelta(seconds=lag(connection).seconds)
-    return [row.id for row in ended if stored_from(row) <= followed_to]
+    return [row.id for row in rows if stored_from(row) <= now]
 
 
 def store_result(connection: Connection, contest_id: int, now: datetime) -> bool:

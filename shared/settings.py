@@ -202,7 +202,6 @@ TEN_YEARS_SEC = 315_360_000
 SHORT = 16
 """A secret with fewer characters can be guessed from what it signs."""
 Port = Annotated[int, Field(ge=1, le=65535)]
-Workers = Annotated[int, Field(ge=1, le=64)] | Literal["auto"]
 Delays = Annotated[
     tuple[Annotated[int, Field(ge=1, le=604_800)], ...],
     NoDecode,
@@ -333,12 +332,6 @@ class Settings(Tolerances):
             yield "Every user of this machine can read .env, which holds secrets: chmod 600 .env"
 
 
-def _cores() -> int:
-    """The cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 def variables() -> set[str]:
     """The names in the environment and in `.env`."""
     return {*os.environ, *_read_env_file(Path(".env"))}
@@ -357,8 +350,6 @@ class ReceiverSettings(Settings):
         """The settings of one vendor, from the sources of these. Raises SettingsError."""
         return kind.load(**self._given)
 
-    receiver_workers: Workers = 1
-    """Processes that receive, each on a core of its own; "auto" is one for each core."""
     receiver_follower: bool = True
     """Whether `serve` runs a follower; else `follow` must run apart."""
     max_body_bytes: Annotated[int, Field(ge=1)] = 1_048_576
@@ -375,11 +366,6 @@ class ReceiverSettings(Settings):
     """Deliveries and quarantine go after so many days; 0 keeps them for ever."""
     metrics_token: Secret | None = None
     """What a scraper of /metrics presents as its bearer token; None leaves it open."""
-
-    @property
-    def workers(self) -> int:
-        """The number of processes that receive."""
-        return _cores() if self.receiver_workers == "auto" else self.receiver_workers
 
     @model_validator(mode="after")
     def _quarantine_fits_any_body(self) -> Self:

@@ -78,8 +78,10 @@ def is_up(*urls: str) -> bool:
 class Receiver:
     """`python -m receiver serve` on a free port. Killed at the end if it still runs."""
 
-    def __init__(self, database_url: str, folder: Path, **settings: str) -> None:
-        port = self.port = free_port()
+    def __init__(
+        self, database_url: str, folder: Path, port: int | None = None, **settings: str
+    ) -> None:
+        port = self.port = port or free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.engine: Engine = open_engine(database_url)
         self.log = folder / f"receiver-{port}.log"

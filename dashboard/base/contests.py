@@ -7,6 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard.base.store import query, write
 from shared import contests
+from shared.queries.follower import followed_to
 
 
 def store_due_results() -> None:
@@ -21,4 +22,4 @@ def store_due_results() -> None:
 
 
 def _due(connection: Connection) -> list[int]:
-    return contests.due(connection, datetime.now(UTC))
+    return contests.due(connection, followed_to(connection, datetime.now(UTC)))

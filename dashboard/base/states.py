@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard import access
 from dashboard.base import store
+from dashboard.base.behind import behind
 from dashboard.base.pieces import LIVE, answer
 from dashboard.base.windows import ago, zone_in_words
 from shared.queries import catalog
@@ -82,7 +83,7 @@ def nothing_here(why: str) -> None:
 def foot() -> None:
     """How fresh the page is, of how many it tells, and whose clock it goes by."""
     st.caption(
-        f"Last event {ago(store.query(catalog.newest_event_at))} · "
+        f"Last event {ago(store.query(catalog.newest_event_at))}{behind()} · "
         f"{number_of(store.query(catalog.learners, access.who(Who())), 'learner')} · "
         f"{zone_in_words()}"
     )

@@ -23,7 +23,9 @@ from dashboard.base.store import (
     settings,
     write,
 )
+from shared import following
 from shared.audit import note
+from shared.diagnosis import Finding
 from shared.evidence import Evidence
 from shared.outages import Outage
 from shared.outcomes import Sender
@@ -32,6 +34,7 @@ from shared.queries import unknown_addresses as unknown
 from shared.queries.deliveries import Detail, Listed, Search
 from shared.queries.evidence import gather, unrecovered_chains
 from shared.queries.failures import Attempted, Refused
+from shared.queries.follower import lag, unfoldable
 from shared.queries.missing import Missing
 from shared.queries.quarantine import KindTotal, OutcomeTotal, Request
 from shared.queries.unknown_addresses import Unknown
@@ -48,6 +51,11 @@ CHAINS_SHOWN = 500
 def traffic(window: str, now: datetime, vendor: str | None) -> Traffic:
     counts = query(deliveries.totals, first_hour(window, now), vendor)
     return Traffic(counts.all, counts.accepted, query(deliveries.last, vendor))
+
+
+def of_store() -> list[Finding]:
+    """What keeps events of any vendor from the pages."""
+    return list(following.findings(query_now(lag), query_now(unfoldable)))
 
 
 def timeline(window: str, now: datetime, zone: str, vendor: str | None) -> pd.DataFrame:

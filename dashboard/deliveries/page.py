@@ -73,7 +73,7 @@ def listed(kind: str) -> None:
 
 @st.fragment(run_every=pieces.LIVE)
 def findings() -> None:
-    view.findings([data.evidence(one, window) for one in asked], window)
+    view.findings([data.evidence(one, window) for one in asked], data.of_store(), window)
 
 
 @st.fragment(run_every=pieces.LIVE)

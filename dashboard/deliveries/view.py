@@ -154,14 +154,17 @@ def by_vendor(every: Sequence[VendorFacts]) -> Filter[str | None]:
     return by._replace(offered=len(names) > 1)
 
 
-def findings(evidence: Sequence[Evidence], window: str) -> None:
-    """Each thing that is wrong, of any vendor, the most urgent first: evidence, cure, and what
-    happens otherwise. `window` is the key of the period of the evidence."""
+def findings(evidence: Sequence[Evidence], of_store: Sequence[Finding], window: str) -> None:
+    """Each thing that is wrong, with the store or any vendor, the most urgent first: evidence,
+    cure, and what happens otherwise. `window` is the key of the period of the evidence."""
     ordered = sorted(evidence, key=loss_order)
     found = [(one, finding) for one in ordered for finding in diagnose(one)]
     found.sort(key=lambda pair: list(Severity).index(pair[1].severity))
-    if not found:
+    if not found and not of_store:
         st.success("No findings.", icon=":material/check_circle:")
+    for finding in of_store:
+        with st.expander(finding.title, icon=ICONS[finding.severity], expanded=True):
+            _says(finding)
     for one, finding in found:
         _finding(one, finding, f"{one.vendor.name}: " if len(evidence) > 1 else "", window)
 
@@ -169,9 +172,7 @@ def findings(evidence: Sequence[Evidence], window: str) -> None:
 def _finding(evidence: Evidence, finding: Finding, whose: str, window: str) -> None:
     losing = finding.severity is Severity.LOSING
     with st.expander(f"{whose}{finding.title}", icon=ICONS[finding.severity], expanded=losing):
-        rows = {"Evidence": finding.evidence, "Cure": finding.cure, "Otherwise": finding.otherwise}
-        shown = {name: plain(people.without_addresses(words)) for name, words in rows.items()}
-        st.table(shown, border="horizontal")
+        _says(finding)
         if finding.outcome:
             if finding.outcome in FIRST_STEPS and (losing or finding.kind == "fixed"):
                 _steps(evidence, finding.outcome)
@@ -183,6 +184,12 @@ def _finding(evidence: Evidence, finding: Finding, whose: str, window: str) -> N
                 "vendor": evidence.vendor.slug,
             }
             st.link_button("The deliveries behind it", f"?{urlencode(view)}", type="tertiary")
+
+
+def _says(finding: Finding) -> None:
+    rows = {"Evidence": finding.evidence, "Cure": finding.cure, "Otherwise": finding.otherwise}
+    shown = {name: plain(people.without_addresses(words)) for name, words in rows.items()}
+    st.table(shown, border="horizontal")
 
 
 STEP_ICONS = {

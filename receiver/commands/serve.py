@@ -35,8 +35,8 @@ def serve() -> None:
     engine.dispose()  # no child may use a connection of its parent
     for weakness in weaknesses(settings):
         log.warning("weak setting", problem=weakness)
-    listening = listen(settings.receiver_host, settings.receiver_port, settings.workers)
-    children = [Child("receiver", partial(_receive, settings, sockets)) for sockets in listening]
+    sockets = listen(settings.receiver_host, settings.receiver_port)
+    children = [Child("receiver", partial(_receive, settings, sockets))]
     if settings.receiver_follower:
         # One that is started again has the lease of the one before.
         children.append(Child("follower", partial(run_follower, settings, new_holder())))
@@ -48,7 +48,7 @@ def serve() -> None:
 
 
 def _receive(settings: ReceiverSettings, sockets: Sequence[socket.socket]) -> None:
-    """A worker: receives on these sockets until SIGTERM."""
+    """Receive on these sockets until SIGTERM."""
     config = uvicorn.Config(
         create_app(settings),
         loop="uvloop",

@@ -1,15 +1,14 @@
 """How far the read models are behind the events, and whether a follower works."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from shared.bulk import table_of
 from shared.database import store_time
 from shared.models import Checkpoint, Delivery, Event, UnfoldableEvent
-from shared.queries import row_of, rows_of
+from shared.queries import row_of
 
 COUNTED = 100_000
 """Events behind are counted up to this many."""
@@ -17,7 +16,6 @@ COUNTED = 100_000
 checkpoint = table_of(Checkpoint).c
 event = table_of(Event).c
 delivery = table_of(Delivery).c
-unfoldable = table_of(UnfoldableEvent).c
 
 
 class Lag(NamedTuple):
@@ -48,6 +46,13 @@ def lag(connection: Connection) -> Lag:
     return Lag(events, max(0.0, (now - since).total_seconds()), alive)
 
 
+def followed_to(connection: Connection, now: datetime) -> datetime:
+    """The moment up to which the read models have all events that were stored; `now` if they have
+    all."""
+    newest = connection.scalar(select(checkpoint.newest_id)) or 0
+    return oldest_behind(connection, newest) or now
+
+
 def oldest_behind(connection: Connection, newest_id: int) -> datetime | None:
     """When the oldest event after `newest_id` was stored; None without one. The event of a replay
     has an earlier time of receipt than its delivery."""
@@ -64,23 +69,6 @@ def oldest_behind(connection: Connection, newest_id: int) -> datetime | None:
     return connection.scalar(query)
 
 
-class Unfoldable(NamedTuple):
-    """An event that the read models cannot take."""
-
-    event_id: int
-    vendor: str
-    event_key: str
-    reason: str
-
-
-def unfoldable_events(
-    connection: Connection, vendor: str, limit: int = 100
-) -> Sequence[Unfoldable]:
-    """The events of a vendor that the read models cannot take, the latest first."""
-    query = (
-        select(unfoldable.event_id, event.vendor, event.event_key, unfoldable.reason)
-        .join(table_of(Event), and_(event.id == unfoldable.event_id, event.vendor == vendor))
-        .order_by(unfoldable.event_id.desc())
-        .limit(limit)
-    )
-    return rows_of(Unfoldable, connection.execute(query))
+def unfoldable(connection: Connection) -> int:
+    """How many events the read models cannot take."""
+    return connection.scalar(select(func.count()).select_from(table_of(UnfoldableEvent))) or 0

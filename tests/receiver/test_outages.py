@@ -112,7 +112,7 @@ def new_learner(receiver: Receiver, key: str) -> httpx.Response:
 FILLS: dict[str, tuple[Fill, type[SQLModel]]] = {
     "junk": (junk, Delivery),
     "quarantine": (quarantined, Quarantine),
-    "read models": (new_learner, ModuleProgress),
+    "events": (new_learner, Event),
 }
 """What may fill a store, and the table in which it does."""
 
@@ -135,6 +135,7 @@ def test_a_full_sqlite_store_accepts_deliveries_once_there_is_space(
             until(lambda: status_of(new_learner, receiver) == 503)
         until(lambda: status_of(new_learner, receiver) == 200)
         assert status_of(fill, receiver) != 503
+        receiver.followed()
         assert_is_whole(receiver.engine)
 
 
@@ -164,7 +165,20 @@ def test_a_postgres_with_a_full_table_accepts_deliveries_once_it_can_grow(
             assert [status_of(fill, receiver) for _ in range(3)] == [503] * 3
         assert status_of(fill, receiver) != 503
         assert status_of(new_learner, receiver) == 200
+        receiver.followed()
         assert len(rows(receiver.engine, Event)) == len(rows(receiver.engine, ModuleProgress))
+
+
+def test_read_models_that_cannot_grow_cost_no_delivery_and_follow_once_they_can(
+    fresh_store: FreshStore, tmp_path: Path
+) -> None:
+    with fresh_store("postgres") as url, Receiver(url, tmp_path) as receiver:
+        with cannot_grow(receiver.engine, table_of(ModuleProgress).name):
+            assert [status_of(new_learner, receiver) for _ in range(3)] == [200] * 3
+            until(lambda: "could not extend file" in receiver.log.read_text())
+            assert not rows(receiver.engine, ModuleProgress)
+        receiver.followed()
+        assert len(rows(receiver.engine, ModuleProgress)) == 3
 
 
 def assert_is_whole(engine: Engine) -> None:
