@@ -115,11 +115,28 @@ class Said:
 
 def read(events: Iterable[Stored]) -> Said:
     said = Said()
-    readers = {"mindtickle": _mindtickle, "lessonly": _lessonly,
-               "innovative-educators": _course, "standard-webhooks": _deed}  # fmt: skip
+    readers: Mapping[str, Callable[[Said, Stored, Any], None]] = {
+        "mindtickle": _mindtickle,
+        "lessonly": _lessonly,
+        "innovative-educators": _course,
+        "standard-webhooks": _deed,
+    }
     for event in events:
         readers[event.vendor](said, event, json.loads(event.payload))
     return said
+
+
+def account_of(event: Stored) -> Account | None:
+    """The account that an event names; a Standard Webhook names none."""
+    body = json.loads(event.payload)
+    match event.vendor:
+        case "mindtickle":
+            return event.vendor, body["data"]["userId"]
+        case "lessonly":
+            return event.vendor, str(body["user"]["id"])
+        case "innovative-educators":
+            return event.vendor, body["userDetail"]["id"] or body["user"].lower()
+    return None
 
 
 def _time(text: str) -> datetime:
@@ -334,7 +351,7 @@ class Company:
         pcts = [pct for pct, _, begun in ends if begun]
         gained = sum(pct for pct, *_ in ends) - sum(pct for pct, *_ in begins)
         completed = sum(pct == 100 for pct, *_ in ends) - sum(pct == 100 for pct, *_ in begins)
-        scored = [one for one in self.scored if one.person == person and since <= one.at < until]
+        scored = [one for one in self.scored[person] if since <= one.at < until]
         progress = self._points("progress") * gained + self._points("module") * completed
         return Gains(
             any(since <= one.at < until for steps in modules for one in steps) or bool(scored),
@@ -419,7 +436,7 @@ class Company:
                 yield slot, gained[metric]
                 before = now
         if metric == "score":
-            yield from ((one.at, one.points) for one in self.scored if one.person == person)
+            yield from ((one.at, one.points) for one in self.scored[person])
 
     # The score
 
@@ -427,8 +444,8 @@ class Company:
         return self.weights.get(kind, 0)
 
     @cached_property
-    def scored(self) -> Sequence[Scored]:
-        """Courses completed and quizzes passed for the first time, and deeds."""
+    def scored(self) -> Mapping[str, Sequence[Scored]]:
+        """Courses completed and quizzes passed for the first time, and deeds, by person."""
         found = []
         for key, courses in _by(self.said.done, lambda one: (one.account, one.course)).items():
             first = min(courses, key=lambda one: (one.at, one.key))
@@ -442,7 +459,7 @@ class Company:
                     first_try = self._points("first_try")
                     found.append(Scored(self.accounts[key[0]], passed[0].at, first_try))
         found += [Scored(one.person, one.at, self._points(one.kind)) for one in self.said.deeds]
-        return [one for one in found if one.points]
+        return _by((one for one in found if one.points), lambda one: one.person)
 
     # Quizzes
 
@@ -515,7 +532,7 @@ def _latest(facts: Iterable[Any], account: Account) -> Any:
 
 
 def _by(facts: Iterable[Any], key: Callable[[Any], Any]) -> Mapping[Any, Sequence[Any]]:
-    found = defaultdict(list)
+    found: dict[Any, list[Any]] = defaultdict(list)
     for one in facts:
         found[key(one)].append(one)
     return found
@@ -557,7 +574,7 @@ def spans(name: str, now: datetime, zone: str, week_begins: int = 0, year_begins
         return Spans((ALWAYS[0], now), NEVER)
     here = now.astimezone(ZoneInfo(zone))
     today = here.date()
-    past = [today - timedelta(days=number) for number in range(200)]
+    past = [today - timedelta(days=number) for number in range(100)]
     days = [one for one in past if _belongs(one, today, name, week_begins, year_begins)]
     earlier = timedelta(weeks=next(n for n in range(99) if 7 * n >= len(days)))
     runs = days[0] == today
@@ -583,16 +600,13 @@ def _belongs(day: date, today: date, name: str, week_begins: int, year_begins: i
     def quarter(one: date) -> int:
         return (month(one) - year_begins) // 3
 
-    return {
-        "today": day == today,
-        "7d": (today - day).days < 7,
-        "30d": (today - day).days < 30,
-        "week": week(day) == week(today),
-        "last_week": week(day) == week(today) - 1,
-        "month": month(day) == month(today),
-        "last_month": month(day) == month(today) - 1,
-        "quarter": quarter(day) == quarter(today),
-    }[name]
+    if name in LENGTHS:
+        return (today - day).days < LENGTHS[name]
+    number = {"week": week, "month": month, "quarter": quarter}[name.removeprefix("last_")]
+    return number(day) == number(today) - name.startswith("last_")
+
+
+LENGTHS = {"today": 1, "7d": 7, "30d": 30}
 
 
 @cache

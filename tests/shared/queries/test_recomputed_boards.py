@@ -1,7 +1,7 @@
 """Boards of learners against figures recomputed from raw payloads, for viewers in three cities at
 half past eight on a Monday and on the days on which clocks change."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Connection
 
-from shared.queries import catalog, leaderboard
+from shared.queries import leaderboard
 from shared.queries.movement import Board
 from shared.queries.people import Who
 from shared.queries.windows import WINDOWS, Calendar, Window, window_of
-from shared.scoring import DEFAULT, Rules, Weight, rules_of
+from shared.scoring import Weight, rules_of
 from tests.history import BERLIN, KOLKATA, NEW_YORK, ZONES
-from tests.recomputed import ALWAYS, NEVER, Company, Gains, Span, Spans, ranks, spans
+from tests.recomputed import ALWAYS, NEVER, Company, Spans, ranks, spans
 from tests.shared.queries.conftest import WEIGHTS
 
 NAMED = [name for name in WINDOWS if name != "custom"]
@@ -26,8 +26,9 @@ MOMENTS = {
     KOLKATA: [MONDAY, (2025, 11, 1, 0, 15)],
 }
 """Mondays, and the days on which the clocks of Berlin and New York go back."""
+OVER_THE_CHANGE = ("today", "week", "last_week", "month")
 VIEWS = [
-    (zone, datetime(*parts, tzinfo=ZoneInfo(zone)).astimezone(UTC))  # type: ignore[arg-type, misc]
+    (zone, datetime(*parts, tzinfo=ZoneInfo(zone)).astimezone(UTC))
     for zone, several in MOMENTS.items()
     for parts in several
 ]
@@ -67,7 +68,8 @@ def test_every_window_has_the_days_that_belong_to_it(zone: str) -> None:
 def test_boards_of_every_window_are_what_raw_payloads_say(
     reader: Connection, company: Company, zone: str, now: datetime
 ) -> None:
-    for number, name in enumerate(NAMED):
+    is_monday = now.astimezone(ZoneInfo(zone)).weekday() == 0
+    for number, name in enumerate(NAMED if is_monday else OVER_THE_CHANGE):
         metric = FIGURES[number % len(FIGURES)]
         window = as_at(window_of(name, now, zone), now)
         board = Board(Who(), window, rules=RULES)
