@@ -165,15 +165,19 @@ def _quiet(evidence: Evidence, clock: Clock) -> str:
 
 
 def _all_good(evidence: Sequence[Evidence], traffic: Traffic, window: str, clock: Clock) -> Verdict:
+    """`All good` only if no event is left to recover. A few of much traffic are no alarm, but there
+    is something to do about them, and the sentence says where."""
     last = f"{duration(clock.now - traffic.last)} ago" if traffic.last else "unknown"
-    said = (
+    said = [
         f"Last delivery {last}; {share(traffic.accepted, traffic.deliveries)} of "
-        f"{traffic.deliveries:,} accepted in the last {window}"
-    )
+        f"{traffic.deliveries:,} accepted in the last {window}."
+    ]
     open_events = sum(failures.open for one in evidence for failures in one.failures.values())
     if open_events:
         was = "is" if open_events == 1 else "are"
-        said += f"; {number_of(open_events, 'failed event')} {was} not recovered"
+        said.append(
+            f"{number_of(open_events, 'failed event')} {was} not recovered: see Missing events."
+        )
     warnings = [
         f"{one.vendor.name}: {finding.title}."
         for one in evidence
@@ -181,5 +185,6 @@ def _all_good(evidence: Sequence[Evidence], traffic: Traffic, window: str, clock
         if finding.severity is Severity.WARNING
     ]
     if warnings or (open_events and open_events >= SELDOM * traffic.deliveries):
-        return Verdict(Level.WARNING, " ".join([f"{said}.", *warnings]))
-    return Verdict(Level.GOOD, f"All good. {said}.")
+        return Verdict(Level.WARNING, " ".join([*said, *warnings]))
+    first = "Deliveries are accepted." if open_events else "All good."
+    return Verdict(Level.GOOD, " ".join([first, *said]))

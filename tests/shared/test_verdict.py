@@ -73,7 +73,17 @@ def few(outcome: Outcome, events: int = 12) -> Evidence:
 def test_a_few_failures_on_a_busy_day_stay_green_and_are_counted(outcome: Outcome) -> None:
     level, said = judged(few(outcome))
     assert level is Level.GOOD
-    assert "12 failed events are not recovered" in said
+    assert said == (
+        "Deliveries are accepted. Last delivery 4 min ago; 99 % of 1,000 accepted in the last 24 "
+        "hours. 12 failed events are not recovered: see Missing events."
+    )
+
+
+def test_it_is_all_good_only_if_no_event_is_left_to_recover() -> None:
+    recovered = Failures(3, 5, NOW - HOUR, NOW, "wrong signature", 0)
+    healed = HEALTHY._replace(failures={Outcome.BAD_SIGNATURE: recovered}, accepted=1_000)
+    assert judged(healed).text.startswith("All good. ")
+    assert "All good" not in judged(few(Outcome.UNREADABLE, 1)).text
 
 
 def test_where_a_large_share_failed_it_is_no_longer_all_good() -> None:
