@@ -28,7 +28,7 @@ from receiver.errors import EraseError
 from receiver.readmodels.events import StoredEvent, facts_of
 from receiver.readmodels.follower import fold_rest
 from receiver.readmodels.projections import READ_MODELS, fold_names
-from receiver.readmodels.rebuild import fold_all
+from receiver.readmodels.rebuild import discard_unfinished, fold_all
 from receiver.traces import Account, Traces, as_compared
 from shared.audit import note
 from shared.bulk import Columns, table_of
@@ -165,6 +165,7 @@ def erase_person(
         id_ = connection.scalar(table_of(Erased).insert().values(row).returning(row_id))
         note(connection, actor, "erase", f"person {id_}", gone.in_words())
         transaction.commit()
+    discard_unfinished(engine)
     return gone
 
 

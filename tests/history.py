@@ -32,6 +32,7 @@ from shared.contests import Draft
 from shared.models import CoachingCase
 from shared.queries import missing
 from tests import playing
+from tests.stores import follow
 
 MT, LESSONLY, IE, STANDARD = "mindtickle", "lessonly", "innovative-educators", "standard-webhooks"
 BERLIN, NEW_YORK, KOLKATA = "Europe/Berlin", "America/New_York", "Asia/Kolkata"
@@ -426,6 +427,7 @@ def play(store: Engine) -> None:
     _receive(store, now, requests()[len(early) :])
     rotated = vendors(playing.SECRET, OLD)
     replay(store, rotated, MT, outcome="bad_signature", stopping=lambda: False)
+    follow(store)
     with store.connect().execution_options(immediate=True) as connection, connection.begin():
         coaching.set_threshold(connection, "lea", MT, *OWN_THRESHOLD)
         open_ones = missing.missing(connection, None)
@@ -438,6 +440,7 @@ def _receive(store: Engine, served: Mapping[str, Vendor], several: Sequence[Requ
     for start in range(0, len(entries), BATCH):
         with store.connect().execution_options(immediate=True) as connection, connection.begin():
             write_batch(connection, entries[start : start + BATCH])
+    follow(store)
 
 
 def _incoming(one: Request) -> Incoming:
