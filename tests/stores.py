@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, create_engine, func, select
 from sqlmodel import SQLModel
 
-from receiver.readmodels.follower import Follower, Round
+from receiver.readmodels.follower import Follower
 from receiver.readmodels.projections import READ_MODELS
 from shared.bulk import table_of
 from shared.database import write_transaction
@@ -54,9 +54,15 @@ def empty(engine: Engine) -> None:
 
 
 def follow(engine: Engine) -> None:
-    """Fold all stored events into the read models, as a follower does."""
+    """Fold all stored events into the read models, as a follower does. If another one works, wait
+    until it has."""
     follower = Follower(engine)
-    until(lambda: follower.step() == Round(works=True, events=0))  # it may have to wait for a lease
+
+    def followed() -> bool:
+        done = follower.step()
+        return is_followed(engine) if not done.works else not done.events
+
+    until(followed)
     follower.release()
 
 
