@@ -617,7 +617,7 @@ class Checkpoint(Table, table=True):
     models. The follower `holder` works until `lease_until`; it extends that while it is up.
     """
 
-    id: int = Field(default=1, primary_key=True, sa_type=RowId)
+    id: int = Field(primary_key=True, sa_type=RowId, sa_column_kwargs={"autoincrement": False})
     event_id: int = Field(sa_type=RowId)
     newest_id: int = Field(sa_type=RowId)
     folds: int = Field(sa_type=BigInteger)
@@ -630,7 +630,9 @@ class UnfoldableEvent(Table, table=True):
 
     __tablename__ = "unfoldable_event"
 
-    event_id: int = Field(primary_key=True, sa_type=RowId)
+    event_id: int = Field(
+        primary_key=True, sa_type=RowId, sa_column_kwargs={"autoincrement": False}
+    )
     reason: str = Field(sa_type=Words)
     noted_at: datetime = Field(sa_type=UtcDateTime)
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, create_engine, func, select
 from sqlmodel import SQLModel
 
-from receiver.readmodels.follower import Follower
+from receiver.readmodels.follower import Follower, open_follower_engine
 from receiver.readmodels.projections import READ_MODELS
 from shared.bulk import table_of
 from shared.database import write_transaction
@@ -56,7 +56,8 @@ def empty(engine: Engine) -> None:
 def follow(engine: Engine) -> None:
     """Fold all stored events into the read models, as a follower does. If another one works, wait
     until it has."""
-    follower = Follower(engine)
+    own = open_follower_engine(engine.url.render_as_string(hide_password=False))
+    follower = Follower(own)
 
     def followed() -> bool:
         done = follower.step()
@@ -64,6 +65,7 @@ def follow(engine: Engine) -> None:
 
     until(followed)
     follower.release()
+    own.dispose()
 
 
 def is_followed(engine: Engine) -> bool:

@@ -153,7 +153,7 @@ def _open(engine: Engine, erased: int) -> Engine:
     create_file(beside.url)
     with beside.begin() as connection:
         Table.metadata.create_all(connection)
-        connection.execute(insert(checkpoint).values(event_id=0, newest_id=0, folds=erased))
+        connection.execute(insert(checkpoint).values(id=1, event_id=0, newest_id=0, folds=erased))
     return beside
 
 

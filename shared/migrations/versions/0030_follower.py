@@ -24,7 +24,7 @@ def upgrade() -> None:
 def _follower() -> None:
     op.create_table(
         "checkpoint",
-        sa.Column("id", ROW_ID, primary_key=True),
+        sa.Column("id", ROW_ID, primary_key=True, autoincrement=False),
         sa.Column("event_id", ROW_ID, nullable=False),
         sa.Column("newest_id", ROW_ID, nullable=False),
         sa.Column("folds", sa.BigInteger, nullable=False),
@@ -37,7 +37,7 @@ def _follower() -> None:
     )
     op.create_table(
         "unfoldable_event",
-        sa.Column("event_id", ROW_ID, primary_key=True),
+        sa.Column("event_id", ROW_ID, primary_key=True, autoincrement=False),
         sa.Column("reason", WORDS, nullable=False),
         sa.Column("noted_at", TIME, nullable=False),
     )

@@ -161,16 +161,16 @@ def test_the_parts_of_a_list_are_all_that_are_counted(
 def test_the_version_of_the_store_moves_with_every_event_delivery_and_note(
     store: Engine, connection: Connection
 ) -> None:
-    assert catalog.version(connection) == (0, 0, 0)
+    assert catalog.version(connection)[:3] == (0, 0, 0)
     tables.deliveries(store, {}, {})
     with store.connect() as later:
-        assert catalog.version(later) == (0, 2, 0)
+        assert catalog.version(later)[:3] == (0, 2, 0)
     tables.event(store, "one", delivery_id=2)
     with store.connect() as later:
-        assert catalog.version(later) == (1, 2, 0)
+        assert catalog.version(later)[:3] == (1, 2, 0)
     with store.begin() as later:
         note(later, "lead", "coaching", None, "flagged")
-        assert catalog.version(later) == (1, 2, 1)
+        assert catalog.version(later)[:3] == (1, 2, 1)
 
 
 @pytest.mark.parametrize(
