@@ -46,6 +46,9 @@ LEASE = timedelta(seconds=5)
 RENEW = timedelta(seconds=3)
 """A lease is extended when it has less than this left."""
 MAX_BATCH = 1_000
+MIN_BATCH = 50
+"""What a late event costs does not depend on how many are folded with it, so smaller rounds would
+take longer in all. Only the search for an event that cannot be folded makes them smaller."""
 FIRST_BATCH = 100
 HOLD_SEC = {"sqlite": 0.03, "postgresql": 0.3}
 """How long a round may have the write lock. On SQLite an acknowledgement waits for it."""
@@ -168,7 +171,8 @@ class Follower:
         if done.events:
             hold_sec = HOLD_SEC[self._engine.dialect.name]
             paced = done.events * hold_sec / max(time.monotonic() - began, 1e-6)
-            self._size = max(1, min(MAX_BATCH, 2 * done.events, int(paced)))
+            least = min(self._size, MIN_BATCH)
+            self._size = max(least, min(MAX_BATCH, 2 * done.events, int(paced)))
         return done
 
     def release(self) -> None:
