@@ -73,9 +73,9 @@ class Chores:
             try:
                 pause = POLL_SEC
                 self._unknown.write()
-                self._measure_lag()
                 self._prune()
                 self._analyze()
+                self._measure_lag()
                 if carry_out_next(self._engine, self._vendors, self._pause):
                     pause = 0.0  # there may be another request
             except Stopping:
