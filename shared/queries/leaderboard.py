@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -35,8 +35,10 @@ from shared.queries.movement import (
     with_moments,
 )
 from shared.queries.people import PersonRow, same_account, spellings
+from shared.queries.windows import Window
 from shared.scoring import DEFAULT
 
+WEEK = timedelta(weeks=1)
 METRICS = ("gained", "completed", "average", "time", "score")
 
 learner = table_of(Learner).c
@@ -339,6 +341,14 @@ def totals(connection: Connection, board: Board) -> Totals:
         )
     ]
     return rows_of(Totals, connection.execute(select(*figures)))[0]
+
+
+def weekly_totals(
+    connection: Connection, board: Board, ends: Sequence[datetime]
+) -> Sequence[Totals]:
+    """The figures over a board in the seven days up to each of `ends`, without those of the period before."""
+    windows = [Window(end - WEEK, end) for end in ends]
+    return [totals(connection, board._replace(window=window)) for window in windows]
 
 
 def modules(connection: Connection, board: Board) -> Sequence[ModuleRow]:

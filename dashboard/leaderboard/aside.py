@@ -1,0 +1,74 @@
+"""What stands beside the board: who climbs, who is about to pass, and the teams."""
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboard.base import people
+from dashboard.base.colours import palette
+from dashboard.base.pieces import heading, plain
+from dashboard.leaderboard import charts, data
+from dashboard.leaderboard.view import explain
+from dashboard.leaderboard.words import amount, number, ordinal
+
+CHART_PX = 32
+
+
+def climbers(shown: list[data.Climber]) -> None:
+    """The learners who won most places; a name opens why."""
+    if not shown:
+        return
+    with st.container(border=True, gap="xxsmall"):
+        heading("Climbing fastest")
+        for one in shown:
+            with _line():
+                _name(one.learner, f"climber_{people.link_to(one.key)}", one.key)
+                st.space("stretch")
+                st.markdown(
+                    f":green[▲ {one.rise:,}] :gray[now {ordinal(one.rank)}]", width="content"
+                )
+
+
+def close_calls(shown: list[data.Call]) -> None:
+    """The learners who are one module from passing another; a name opens why."""
+    if not shown:
+        return
+    with st.container(border=True, gap="xxsmall"):
+        heading("One module from passing")
+        for one in shown:
+            with st.container(gap=None):
+                _name(one.learner, f"call_{people.link_to(one.key)}", one.key)
+                st.markdown(
+                    f":small[:gray[{amount('gained', one.gap)} behind {plain(one.ahead)}, with "
+                    f"{number(one.left)} left in *{plain(one.module)}*]]"
+                )
+
+
+def teams(frame: pd.DataFrame, compared: str) -> None:
+    """Points a member, by team, with a tick for the period before; nothing to compare with one."""
+    known = frame[frame["average"].notna()] if len(frame) else frame
+    if len(known) < 2:  # noqa: PLR2004
+        return
+    with st.container(border=True, gap="xsmall"):
+        heading("Points per person, by team")
+        first, last = known.iloc[0], known.iloc[-1]
+        st.altair_chart(
+            charts.teams(known, palette()),
+            height=CHART_PX * len(known) + 20,
+            alt=f"Points gained a member, by team: {first.team_id} has most with "
+            f"{number(first.average)}, {last.team_id} least with {number(last.average)}.",
+            key="team_bars",
+        )
+        st.markdown(
+            ":small[:gray["
+            + (f"The tick is {compared}. " if compared else "")
+            + "The board of teams has the figures.]]"
+        )
+
+
+def _line() -> DeltaGenerator:
+    return st.container(horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False)
+
+
+def _name(learner: str, name: str, key: str) -> None:
+    st.button(plain(learner), key=name, type="tertiary", on_click=explain, args=(key,))
