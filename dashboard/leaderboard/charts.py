@@ -24,7 +24,7 @@ def points_by_module(frame: pd.DataFrame) -> alt.Chart:
     return chart
 
 
-def teams(frame: pd.DataFrame, colours: Palette) -> alt.LayerChart:
+def teams(frame: pd.DataFrame, colours: Palette) -> alt.LayerChart | alt.FacetChart:
     """Bars: a team's average per member, its value at the end, and a tick for the period before."""
     shown = frame[["team_id", "average", "average_before"]].assign(
         end=frame[["average", "average_before"]].max(axis=1)

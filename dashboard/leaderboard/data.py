@@ -197,10 +197,8 @@ def _first(metric: str, board: Board) -> Sequence[Place]:
     """At most three, of those who have anything of the metric."""
     rows = query(leaderboard.learners, metric, board, limit=PODIUM)
     having = [row for row in rows if (getattr(row, metric) or 0) > 0]
-    return [
-        _place(metric, board, row, ahead)
-        for ahead, row in zip([None, *having], having, strict=False)
-    ]
+    ahead = [None, *having[:-1]]
+    return [_place(metric, board, *pair) for pair in zip(having, ahead, strict=True)]
 
 
 def _place(

@@ -123,7 +123,8 @@ def learners(frame: pd.DataFrame, metric: str, compared: str) -> None:
         **({"move": moved(compared)} if compared else {}),
         "team_id": st.column_config.TextColumn("Team", width=100),
         "weeks": st.column_config.BarChartColumn(
-            "8 weeks", width=120, y_min=0, color=palette().quiet, help="Points gained a week, the last eight weeks."
+            "8 weeks", width=120, y_min=0, color=palette().quiet,
+            help="Points gained a week, the last eight weeks.",
         ),
         **rest,
         **({"vendors": counted} if several else {}),
@@ -144,10 +145,10 @@ def _marked(frame: pd.DataFrame, mine: "pd.Series[bool]", team: str | None) -> A
     """The viewer's own row and those of their team on a ground of their own; won places in green,
     lost ones in red."""
     colours = palette()
-    near = mine | (frame["team_id"] == team)
+    near = set(frame.index[mine | (frame["team_id"] == team)])
 
     def cells(row: "pd.Series[Any]") -> list[str]:
-        ground = f"background-color: {colours.tint};" if near[row.name] else ""
+        ground = f"background-color: {colours.tint};" if row.name in near else ""
         return [ground + (_ink(row["move"]) if name == "move" else "") for name in row.index]
 
     def _ink(move: str) -> str:
