@@ -36,12 +36,10 @@ def close_calls(shown: list[data.Call]) -> None:
     with st.container(border=True, gap="xxsmall"):
         heading("One module from passing")
         for one in shown:
-            with st.container(gap=None):
+            with _line():
                 _name(one.learner, f"call_{people.link_to(one.key)}", one.key)
-                st.markdown(
-                    f":small[:gray[{amount('gained', one.gap)} behind {plain(one.ahead)}, with "
-                    f"{number(one.left)} left in *{plain(one.module)}*]]"
-                )
+                st.markdown(f":small[:gray[→ {plain(one.ahead)}]]")
+                st.markdown(amount("gained", one.gap), width="content")
 
 
 def teams(frame: pd.DataFrame, compared: str) -> None:

@@ -117,7 +117,7 @@ def learners(frame: pd.DataFrame, metric: str, compared: str) -> None:
         "face": st.column_config.ImageColumn("", width=46),
         "learner": st.column_config.ButtonColumn(
             "Learner", on_click=_explain_clicked, key="explain", type="tertiary", alignment="left",
-            width=150, help="Choose a learner to see why they have this rank.",
+            width=170, help="Choose a learner to see why they have this rank.",
         ),
         metric: bar(METRICS[metric], UNITS[metric], frame[metric]),
         **({"move": moved(compared)} if compared else {}),

@@ -346,7 +346,7 @@ def totals(connection: Connection, board: Board) -> Totals:
 def weekly_totals(
     connection: Connection, board: Board, ends: Sequence[datetime]
 ) -> Sequence[Totals]:
-    """The figures over a board in the seven days up to each of `ends`; none of the period before."""
+    """The figures over a board in the seven days up to each of `ends`, and of no period before."""
     windows = [Window(end - WEEK, end) for end in ends]
     return [totals(connection, board._replace(window=window)) for window in windows]
 
