@@ -12,7 +12,7 @@ from receiver.errors import Stopping
 from receiver.replay import breathe
 from shared.audit import note
 from shared.bulk import table_of
-from shared.database import hold_write_lock
+from shared.database import hold_write_lock, write_transaction
 from shared.models import Delivery, Quarantine, UnknownAddress
 
 BATCH = 1_000
@@ -46,7 +46,7 @@ def prune(
     """
     before = datetime.now(UTC) - timedelta(days=days)
     removed = Pruned()
-    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+    with write_transaction(engine) as connection:
         connection.execute(delete(unknown_address).where(unknown_address.c.hour < before))
     try:
         while (batch := _remove_some(engine, before)).deliveries:
@@ -61,7 +61,7 @@ def prune(
 
 
 def _remove_some(engine: Engine, before: datetime) -> Pruned:
-    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+    with write_transaction(engine) as connection:
         hold_write_lock(connection)  # `erase` locks the same rows in another order
         oldest = (
             select(delivery.c.id)

@@ -11,6 +11,7 @@ from receiver.errors import ReplayError, Stopping, first_line, is_of_the_store
 from receiver.replay import Replayed, replay
 from receiver.vendors.base import Vendor
 from shared.bulk import table_of
+from shared.database import write_transaction
 from shared.models import ReplayRequest
 from shared.queries import row_of
 
@@ -93,7 +94,7 @@ def _claim(engine: Engine) -> Request | None:
         .values(state="running", seen_at=now, still_refused=0)
         .returning(*(request.c[name] for name in Request._fields))
     )
-    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+    with write_transaction(engine) as connection:
         return row_of(Request, connection.execute(statement))
 
 
@@ -122,5 +123,5 @@ def _finish(engine: Engine, claimed: Request, counts: Replayed, problem: str | N
 
 def _write(engine: Engine, id_: int, counts: Replayed, **more: object) -> None:
     values = counts._asdict() | {"seen_at": datetime.now(UTC)} | more
-    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+    with write_transaction(engine) as connection:
         connection.execute(update(request).where(request.c.id == id_).values(**values))

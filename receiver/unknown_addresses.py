@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 
 from receiver.metrics import Metrics
 from shared.bulk import Upsert, insert_rows, table_of, upsert
+from shared.database import write_transaction
 from shared.models import UnknownAddress
 
 BELOW = re.compile(r"/+webhooks(/|$)", re.IGNORECASE)
@@ -67,10 +68,7 @@ class UnknownAddresses:
                 self._hours[hour] = latest._replace(number=known.number + more.number)
 
     def _upsert(self, rows: Iterable[tuple[datetime, int, datetime, str]]) -> None:
-        with (
-            self._engine.connect().execution_options(immediate=True) as connection,
-            connection.begin(),
-        ):
+        with write_transaction(self._engine) as connection:
             upsert(connection, _more_in_hour(connection.dialect.name), rows, key_columns=1)
 
 

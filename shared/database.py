@@ -1,7 +1,8 @@
 """The store: engines for SQLite and Postgres, and the upgrade to the newest schema."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Iterator, Set
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from time import monotonic, sleep
@@ -74,9 +75,6 @@ def open_engine(url: str, *, intake: bool = False, answer_sec: int | None = None
     newest schema.
 
     `answer_sec` limits how long one statement waits for a busy or silent Postgres.
-
-    A connection with the execution option `immediate=True` takes SQLite's write lock at its start:
-    a transaction that reads first and locks later can fail halfway.
     """
     is_sqlite = url.startswith("sqlite")
     engine = _sqlite(url, intake) if is_sqlite else _postgres(url, intake, answer_sec)
@@ -180,6 +178,14 @@ def _postgres(url: str, intake: bool, answer_sec: int | None) -> Engine:
     return engine
 
 
+@contextmanager
+def write_transaction(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes: committed at the end, rolled back after an error. On SQLite it
+    takes the write lock at its start: one that reads first and locks later can fail halfway."""
+    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+        yield connection
+
+
 def _begin_sqlite(connection: Connection) -> None:
     immediate = connection.get_execution_options().get("immediate")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
@@ -257,7 +263,7 @@ def migrate(engine: Engine, revision: str = "head") -> None:
     this at once. Raises StoreError for a store of a newer version."""
     if engine.dialect.name == "sqlite":
         create_file(engine.url)
-    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+    with write_transaction(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
         if unknown := _unknown(_heads(connection)):
@@ -290,7 +296,7 @@ def require_schema(engine: Engine) -> None:
 def require_writable(engine: Engine) -> None:
     """Raises SQLAlchemyError if a SQLite file is not writable or another process has locked it."""
     if engine.dialect.name == "sqlite":
-        with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+        with write_transaction(engine) as connection:
             # SQLite starts a write transaction on a read-only file, and fails at the first write.
             connection.exec_driver_sql("DELETE FROM alembic_version WHERE 1 = 0")
 

@@ -2,16 +2,17 @@
 
 from datetime import UTC, datetime
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from dashboard.base.store import Version, kept, read, version, write
+from dashboard.base.store import query, write
 from shared import contests
 
 
 def store_due_results() -> None:
     """Store each result that is due. Where the store cannot be written, as a replica, the next page
     on one that can does it."""
-    for contest_id in _due(version()):
+    for contest_id in query(_due):
         try:
             with write("contest") as connection:
                 contests.store_result(connection, contest_id, datetime.now(UTC))
@@ -19,7 +20,5 @@ def store_due_results() -> None:
             return
 
 
-@kept
-def _due(version: Version) -> list[int]:
-    with read() as connection:
-        return contests.due(connection, datetime.now(UTC))
+def _due(connection: Connection) -> list[int]:
+    return contests.due(connection, datetime.now(UTC))

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 from pydantic import SecretStr
+from sqlalchemy import Connection
 
 from dashboard import access
 from dashboard.base import store
@@ -95,15 +96,13 @@ def key_at(link: str) -> str | None:
     anonymous person is.
     """
     coded = settings().names_key is not None and re.fullmatch(LINK, link)
-    found = _account_of(link) if coded else None
+    found = store.query_seldom(_account_of, link) if coded else None
     return found or (link if link and sees_names() else None)
 
 
-@store.cached("15s", max_entries=200)
-def _account_of(link: str) -> str | None:
-    with store.read() as connection:
-        keys = (f"{row.vendor}/{row.user_id}" for row in catalog.accounts(connection))
-        return next((key for key in keys if link_to(key) == link), None)
+def _account_of(connection: Connection, link: str) -> str | None:
+    keys = (f"{row.vendor}/{row.user_id}" for row in catalog.accounts(connection))
+    return next((key for key in keys if link_to(key) == link), None)
 
 
 def event_id(key: str | None) -> str | None:

@@ -30,14 +30,14 @@ def _problem(problem: str) -> None:
 
 def wait_for_first_delivery() -> None:
     """While the store is empty, show what to do, and nothing else until a delivery arrives."""
-    if store.is_empty(store.version()):
+    if store.is_empty():
         _wait()
         st.stop()
 
 
 @st.fragment(run_every=LIVE)
 def _wait() -> None:
-    if not store.is_empty(store.version()):
+    if not store.is_empty():
         st.rerun()
     first_run(store.configured_vendors(), store.receiver_url())
 
@@ -70,9 +70,9 @@ def _connect(vendor: VendorFacts, address: str) -> None:
         st.code(f"url={address}\n{steps.curl}", language="bash", wrap_lines=True)
 
 
-def nothing_here(version: store.Version, why: str) -> None:
+def nothing_here(why: str) -> None:
     """Why a part is empty, and what to do."""
-    if not store.has_events(version):
+    if not store.has_events():
         says = "The page Deliveries says" if access.may("deliveries") else "An admin can see"
         why = f"Deliveries arrived, but none was accepted. {says} why."
     st.info(why, icon=":material/info:")

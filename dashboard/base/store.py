@@ -22,7 +22,7 @@ from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ct
 from dashboard import access
 from dashboard.settings import settings as dashboard_settings
 from shared.audit import note
-from shared.database import is_current, open_engine
+from shared.database import is_current, open_engine, write_transaction
 from shared.queries import catalog
 from shared.queries.people import Who
 from shared.queries.vendors import configured, vendor_facts
@@ -37,14 +37,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def cached(
+def _cached(
     ttl: str | float, max_entries: int | None = None
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A read that is cached for all sessions, and given to who may be here at all.
-
-    What limits it to the viewer must be among its arguments: inside, there is no viewer.
-    How people are named in it is: what is kept for one way of naming is not given for another.
-    """
+    """A read that is cached for all sessions, one answer for each way of naming people. Viewers
+    without a role get none. Inside, there is no viewer."""
 
     def decorate(read: Callable[P, R]) -> Callable[P, R]:
         def for_all(named: Names, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -75,12 +72,6 @@ def _name(function: FunctionType) -> str:
     return name
 
 
-kept = cached("15s", max_entries=200)
-"""For one version of the store, bounded in time and number."""
-kept_a_moment = cached(5, max_entries=20)
-"""For what the clock alone changes."""
-
-
 @st.cache_resource
 def _engine() -> Engine:
     engine = open_engine(settings().database_url, answer_sec=ANSWER_SEC)
@@ -105,14 +96,18 @@ def _without_nul(value: Any) -> Any:
     return value
 
 
-def read() -> Connection:
+def _read() -> Connection:
     access.admit()
     return _engine().connect()
 
 
 def query(ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """The answer of a function of `shared.queries`, asked once for each version of the store:
-    `query(audit.entries, asked)`. What limits it to the viewer is among the arguments."""
+    """The answer of a module's function that reads the store, as `query(audit.entries, asked)`.
+    Asked once for each version of the store.
+
+    What limits the answer to the viewer must be among the arguments: the answer is cached for all
+    sessions, one for each way of naming people, and `ask` cannot ask for the viewer.
+    """
     return _of_version(version(), ask, args, kwargs)
 
 
@@ -124,27 +119,35 @@ def query_now(ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwa
 def query_seldom(
     ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
 ) -> R:
-    """The same for what a filter offers: asked every 30 seconds, however much comes in."""
-    return _of_a_while(ask, args, kwargs)
+    """The same for what a filter offers, and what takes long: asked every 30 seconds however many
+    deliveries come in, and after each action on a page."""
+    return _of_a_while(version().note, ask, args, kwargs)
 
 
-@cached("15s", max_entries=2_000)
+def query_fresh(
+    ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """The answer as of now, not cached: for files, and for what the viewer is about to change."""
+    return _answer(ask, args, kwargs)
+
+
+@_cached("15s", max_entries=2_000)
 def _of_version(version: Version, ask: Callable[..., R], args: Any, kwargs: Any) -> R:
     return _answer(ask, args, kwargs)
 
 
-@cached(5, max_entries=200)
+@_cached(5, max_entries=200)
 def _of_the_moment(ask: Callable[..., R], args: Any, kwargs: Any) -> R:
     return _answer(ask, args, kwargs)
 
 
-@cached("30s", max_entries=200)
-def _of_a_while(ask: Callable[..., R], args: Any, kwargs: Any) -> R:
+@_cached("30s", max_entries=200)
+def _of_a_while(note: int, ask: Callable[..., R], args: Any, kwargs: Any) -> R:
     return _answer(ask, args, kwargs)
 
 
 def _answer(ask: Callable[..., R], args: Any, kwargs: Any) -> R:
-    with read() as connection:
+    with _read() as connection:
         return ask(connection, *args, **kwargs)
 
 
@@ -153,7 +156,7 @@ def write(action: str) -> Iterator[Connection]:
     """A transaction for an action on a page, one of `access.ACTIONS`. Raises
     `access.Refused` if they may not."""
     access.require(action)
-    with read().execution_options(immediate=True) as connection, connection.begin():
+    with write_transaction(_engine()) as connection:
         yield connection
     _version.clear()  # what was done shows at once
 
@@ -189,13 +192,13 @@ def as_the_viewer(made: Callable[[], R]) -> Callable[[], R]:
     return later
 
 
-@cached("15s")
+@_cached("15s")
 def can_note() -> bool:
     """Whether the audit log can be written here: tried, and taken back."""
     try:
-        with read().execution_options(immediate=True) as connection, connection.begin() as tried:
+        with write_transaction(_engine()) as connection:
             note(connection, "dashboard", "export", None, "")
-            tried.rollback()
+            connection.rollback()
     except SQLAlchemyError:
         return False
     return True
@@ -218,18 +221,18 @@ def version() -> Version:
 
 @st.cache_data(ttl=1, show_spinner=False)
 def _version() -> Version:
-    with read() as connection:
+    with _read() as connection:
         return catalog.version(connection)
 
 
-def has_events(version: Version) -> bool:
-    """Whether any delivery was ever taken in."""
-    return version.event > 0
+def has_events() -> bool:
+    """Whether any delivery was ever accepted."""
+    return version().event > 0
 
 
-def is_empty(version: Version) -> bool:
-    """Whether nothing ever came."""
-    return version.event == version.delivery == 0
+def is_empty() -> bool:
+    """Whether no delivery was ever received."""
+    return version().event == version().delivery == 0
 
 
 def receiver_url() -> str:

@@ -1,47 +1,56 @@
 """What the page of certifications shows, and the marks that leads set there."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pandas as pd
+from sqlalchemy import Connection
 
 from dashboard.base.certificates import TIMES, with_courses
 from dashboard.base.paging import Part
 from dashboard.base.people import with_people
-from dashboard.base.store import Version, actor, framed, kept, local, read, write
+from dashboard.base.store import actor, framed, local, query, write
 from shared import certificates as renewals
 from shared.certificates import Expiry
 from shared.queries import certifications
+from shared.queries.certifications import CertificateCounts, CertificateRow, TeamCertificates
 from shared.queries.people import Who
 from shared.queries.windows import Window
 
 __all__ = ["Expiry"]
 
 
-@kept
-def totals(version: Version, who: Who) -> certifications.CertificateCounts:
+def totals(who: Who) -> CertificateCounts:
     """Certificates by state."""
-    with read() as connection:
-        return certifications.totals(connection, who, datetime.now(UTC))
+    return query(_totals, who)
 
 
-@kept
-def by_team(version: Version, who: Who) -> pd.DataFrame:
+def _totals(connection: Connection, who: Who) -> CertificateCounts:
+    return certifications.totals(connection, who, datetime.now(UTC))
+
+
+def by_team(who: Who) -> pd.DataFrame:
     """team_id, overdue, due_soon, expired, expires_soon, valid, renewed, people."""
-    with read() as connection:
-        return framed(certifications.by_team(connection, who, datetime.now(UTC)))
+    return framed(query(_by_team, who))
 
 
-@kept
-def certificates(
-    version: Version, who: Who, zone: str, part: Part, *, renewed: bool = False
-) -> pd.DataFrame:
+def _by_team(connection: Connection, who: Who) -> Sequence[TeamCertificates]:
+    return certifications.by_team(connection, who, datetime.now(UTC))
+
+
+def certificates(who: Who, zone: str, part: Part, *, renewed: bool = False) -> pd.DataFrame:
     """Rows of the query with `learner`, and times in the viewer's zone."""
-    with read() as connection:
-        now = datetime.now(UTC)
-        rows = certifications.certificates(
-            connection, who, now, part.limit, part.offset, renewed=renewed
-        )
+    rows = query(_certificates, who, part, renewed=renewed)
     return framed(rows, lambda frame: local(with_people(frame), zone, *TIMES))
+
+
+def _certificates(
+    connection: Connection, who: Who, part: Part, *, renewed: bool
+) -> Sequence[CertificateRow]:
+    now = datetime.now(UTC)
+    return certifications.certificates(
+        connection, who, now, part.limit, part.offset, renewed=renewed
+    )
 
 
 def mark_renewed(expiry: Expiry) -> bool:
@@ -56,16 +65,12 @@ def undo_renewal(renewal_id: int) -> bool:
         return renewals.undo_renewal(connection, actor(), renewal_id)
 
 
-@kept
-def completions(version: Version, who: Who, window: Window, zone: str, part: Part) -> pd.DataFrame:
+def completions(who: Who, window: Window, zone: str, part: Part) -> pd.DataFrame:
     """learner, team_id, key, course, score, completed_at, report_url, of; the latest first."""
-    with read() as connection:
-        rows = certifications.completions(connection, who, window, part.limit, part.offset)
+    rows = query(certifications.completions, who, window, part.limit, part.offset)
     return framed(rows, lambda frame: with_courses(local(with_people(frame), zone, "completed_at")))
 
 
-@kept
-def courses(version: Version, who: Who, window: Window) -> pd.DataFrame:
+def courses(who: Who, window: Window) -> pd.DataFrame:
     """course_name, completions, people, average; the most completed first."""
-    with read() as connection:
-        return framed(certifications.courses(connection, who, window))
+    return framed(query(certifications.courses, who, window))

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.base import filters, paging, people, pieces, states, store, windows
+from dashboard.base import filters, paging, people, pieces, states, windows
 from dashboard.certifications import data, marks, view
 
 VIEWS = {"certificates": "Certificates", "courses": "Course completions"}
@@ -26,11 +26,9 @@ who = filters.who(team, vendor, leavers)
 @st.fragment(run_every=pieces.LIVE)
 def certificates() -> None:
     marks.leave_live_part()
-    version = store.version()
-    counts = data.totals(version, who)
+    counts = data.totals(who)
     if not any(counts):
         states.nothing_here(
-            version,
             "No certificate has expired. If you expect some, check that the subscription lists "
             "certification.expired.",
         )
@@ -41,18 +39,17 @@ def certificates() -> None:
         rows = st.container()
         part = paging.choose(counts.expired + counts.expires_soon + counts.valid)
         with rows:
-            view.listed(lambda asked: data.certificates(version, who, zone, asked), part, WHO)
-        view.renewed(lambda asked: data.certificates(version, who, zone, asked, renewed=True), WHO)
+            view.listed(lambda asked: data.certificates(who, zone, asked), part, WHO)
+        view.renewed(lambda asked: data.certificates(who, zone, asked, renewed=True), WHO)
     with teams:
-        pieces.section("By team", data.by_team(version, who), view.TEAM, "teams", "")
+        pieces.section("By team", data.by_team(who), view.TEAM, "teams", "")
 
 
 @st.fragment(run_every=pieces.LIVE)
 def courses() -> None:
-    version = store.version()
-    counted = data.courses(version, who, window)
+    counted = data.courses(who, window)
     if counted.empty:
-        states.nothing_here(version, "No course completed in this period. Choose a longer one.")
+        states.nothing_here("No course completed in this period. Choose a longer one.")
         return
     total = int(counted["completions"].sum())
     st.markdown(f"**{total:,} completions** of {len(counted):,} courses.")
@@ -61,9 +58,7 @@ def courses() -> None:
         rows = st.container()
         part = paging.choose(total)
         with rows:
-            view.completed(
-                lambda asked: data.completions(version, who, window, zone, asked), part, WHO
-            )
+            view.completed(lambda asked: data.completions(who, window, zone, asked), part, WHO)
     with by_course:
         pieces.section("By course", counted, view.course_columns(counted), "courses", "")
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 import pandas as pd
+from sqlalchemy import Connection
 
 from dashboard import access
 from dashboard.base import windows
@@ -24,23 +25,31 @@ from dashboard.base.people import (
 )
 from dashboard.base.percent import bare, columns, exact, percent, rounded
 from dashboard.base.store import (
-    Version,
     actor,
-    cached,
     each,
     everybody,
     framed,
-    kept,
     local,
-    read,
+    query,
+    query_fresh,
+    query_seldom,
     settings,
-    version,
     write,
 )
 from shared import coaching as cases
 from shared.coaching import Changed, Conflict, Flagged, Impossible, Taken
 from shared.queries import coaching, retakes
-from shared.queries.coaching import OTHER_OWNER, Case, Counts, Filters, Item, Preview, Scores, Taker
+from shared.queries.coaching import (
+    OTHER_OWNER,
+    Case,
+    Counts,
+    Filters,
+    Item,
+    Preview,
+    QuizFigures,
+    Scores,
+    Taker,
+)
 from shared.queries.people import Who
 from shared.queries.windows import days_of, midnight
 
@@ -120,19 +129,28 @@ def taker_at(address: str) -> Taker | None:
     return Taker(vendor, user_id, unquote(quiz)) if user_id and quiz else None
 
 
-@kept
-def queue(version: Version, asked: Asked, view: str, part: Part) -> pd.DataFrame:
+def queue(asked: Asked, view: str, part: Part) -> pd.DataFrame:
     """A part of the items of a view: the columns of `shared.queries.coaching.Item`, and learner,
     quiz, why (it is in the queue), stands (its state in words), lift (in words) and trend (the last
     scores)."""
-    return whole_queue(asked, view, part)
+    return _shown(query(_items, asked.filters(), view, part), asked)
 
 
-def whole_queue(asked: Asked, view: str, part: Part = WHOLE) -> pd.DataFrame:
+def whole_queue(asked: Asked, view: str) -> pd.DataFrame:
     """The same of all items, for a file."""
-    with read() as connection:
-        rows = coaching.items(connection, asked.filters(), view, part.limit, part.offset)
-        scores = coaching.scores(connection, [row.taker for row in rows])
+    return _shown(query_fresh(_items, asked.filters(), view, WHOLE), asked)
+
+
+Items = tuple[Sequence[Item], Mapping[Taker, Scores]]
+
+
+def _items(connection: Connection, filters: Filters, view: str, part: Part) -> Items:
+    rows = coaching.items(connection, filters, view, part.limit, part.offset)
+    return rows, coaching.scores(connection, [row.taker for row in rows])
+
+
+def _shown(items: Items, asked: Asked) -> pd.DataFrame:
+    rows, scores = items
     return framed(
         rows,
         lambda frame: _in_words(frame, asked).assign(
@@ -235,20 +253,19 @@ def _name(row: Any) -> str:
     return str(quiz_names(Who()).get(quiz_key(row), row.quiz_name))
 
 
-@kept
-def counts(version: Version, asked: Asked) -> Counts:
+def counts(asked: Asked) -> Counts:
     """How many items there are of each kind; `fresh` is since yesterday began."""
     yesterday = midnight(asked.today - timedelta(days=1), asked.zone)
-    with read() as connection:
-        return coaching.counts(connection, asked.filters(), yesterday, asked.today)
+    return query(coaching.counts, asked.filters(), yesterday, asked.today)
 
 
-@kept
-def quizzes(version: Version, who: Who) -> pd.DataFrame:
+def quizzes(who: Who) -> pd.DataFrame:
     """The columns of `shared.queries.coaching.QuizFigures`, and quiz (its name) and key; of every
     graded quiz that learners of the teams of `who` have taken."""
-    with read() as connection:
-        rows = coaching.quizzes(connection, default_pct(), settings().coaching_rule, who)
+    return _named(query(coaching.quizzes, default_pct(), settings().coaching_rule, who))
+
+
+def _named(rows: Sequence[QuizFigures]) -> pd.DataFrame:
     return framed(rows, lambda frame: _shares(frame).assign(quiz=_unlike(frame), key=_keys(frame)))
 
 
@@ -273,20 +290,17 @@ def _unlike(frame: pd.DataFrame) -> list[str]:
     ]
 
 
-@cached("30s")
 def quiz_names(who: Who) -> dict[str, str]:
     """Names of graded quizzes by vendor and id."""
-    frame = quizzes(version(), who)
+    frame = _named(query_seldom(coaching.quizzes, default_pct(), settings().coaching_rule, who))
     return dict(zip(frame["key"], frame["quiz"], strict=True)) if len(frame) else {}
 
 
-@kept
-def people_failing(version: Version, asked: Asked) -> pd.DataFrame:
+def people_failing(asked: Asked) -> pd.DataFrame:
     """People who are low at several quizzes: learner, team_id, low, new, lowest_pct, quizzes (their
     names), takers (their items that are not flagged)."""
-    with read() as connection:
-        rows = coaching.people_failing(connection, asked.filters())
-        items = coaching.low_of(connection, asked.filters(), [row.person for row in rows])
+    rows = query(coaching.people_failing, asked.filters())
+    items = query(coaching.low_of, asked.filters(), [row.person for row in rows])
 
     def of(person: str) -> list[Item]:
         return [item for item in items if item.person == person]
@@ -302,20 +316,17 @@ def people_failing(version: Version, asked: Asked) -> pd.DataFrame:
     )
 
 
-@cached("1m", max_entries=50)
-def achieved(note: int, asked: Asked) -> pd.DataFrame:
-    """Results of retakes: the columns of `shared.queries.retakes.Retakes`. Read again once a minute
-    and with every change on a page, as it looks at every attempt of learners who tried again."""
-    with read() as connection:
-        return framed(retakes.achieved(connection, asked.filters()))
+def achieved(asked: Asked) -> pd.DataFrame:
+    """Results of retakes: the columns of `shared.queries.retakes.Retakes`. Not asked with every
+    delivery, as it reads all attempts of learners who tried again."""
+    return framed(query_seldom(retakes.achieved, asked.filters()))
 
 
 def owners() -> list[str]:
     """Everyone who owns or owned a case, and the viewer. A manager reads no other owner."""
     if not coaches():
         return [actor(), OTHER_OWNER]
-    with read() as connection:
-        return sorted({*coaching.owners(connection), actor()})
+    return sorted({*query_fresh(coaching.owners), actor()})
 
 
 def can_own() -> list[str]:
@@ -354,13 +365,12 @@ def item(taker: Taker, zone: str) -> Detail | None:
     """None if there is no graded attempt, or the viewer may not see the learner."""
     rule = settings().coaching_rule
     asked = Filters(everybody(), default_pct=default_pct(), rule=rule, manager=manager())
-    with read() as connection:
-        row = coaching.item(connection, asked, taker)
-        if row is None:
-            return None
-        rounds = coaching.rounds(connection, taker) if coaches() else []
-        history = coaching.history(connection, [case.id for case in rounds])
-        attempts = coaching.attempts(connection, taker, row.threshold_pct, rule=rule)
+    row = query_fresh(coaching.item, asked, taker)
+    if row is None:
+        return None
+    rounds = query_fresh(coaching.rounds, taker) if coaches() else []
+    history = query_fresh(coaching.history, [case.id for case in rounds])
+    attempts = query_fresh(coaching.attempts, taker, row.threshold_pct, rule=rule)
     return Detail(
         row,
         known_as(row.name, row.email, row.key),
@@ -420,8 +430,7 @@ def change_all(seen: Mapping[int, int], wanted: Mapping[str, Any]) -> Changed:
 
 def preview(quiz: str, pct: float | None) -> Preview:
     rule = settings().coaching_rule
-    with read() as connection:
-        return coaching.preview(connection, default_pct(), quiz_of(quiz), pct, rule)
+    return query_fresh(coaching.preview, default_pct(), quiz_of(quiz), pct, rule)
 
 
 def set_threshold(quiz: str, pct: float | None) -> None:

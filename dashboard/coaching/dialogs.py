@@ -374,7 +374,7 @@ def _round(case: Case) -> str:
 
 @st.dialog("Thresholds", on_dismiss=dismiss)
 def _thresholds() -> None:
-    frame = data.quizzes(store.version(), Who())
+    frame = data.quizzes(Who())
     if frame.empty:
         st.info("No graded quiz yet.")
         return

@@ -32,23 +32,22 @@ quiz, owner, problems = by_quiz.value(), by_owner.value(), with_problems.value()
 
 @st.fragment(run_every=pieces.LIVE)
 def live() -> None:
-    version = store.version()
-    quizzes = data.quizzes(version, access.who(Who()))
+    quizzes = data.quizzes(access.who(Who()))
     if quizzes.empty:
-        states.nothing_here(version, view.no_quiz(all_teams=access.sees_all_teams()))
+        states.nothing_here(view.no_quiz(all_teams=access.sees_all_teams()))
         return
     today = windows.today()
     asked = data.Asked(window, today, zone, who, quiz, owner, problems, data.manager())
-    counts = data.counts(version, asked)
-    new = data.queue(version, asked, "new", paging.Part())
+    counts = data.counts(asked)
+    new = data.queue(asked, "new", paging.Part())
     with head:
         view.headline(counts, None if new.empty else new.iloc[0], window)
     view.problems(quizzes, counts.hidden)
-    view.queue(version, asked, queue, counts)
+    view.queue(asked, queue, counts)
     if not quiz:
-        view.several(data.people_failing(version, asked))
+        view.several(data.people_failing(asked))
     view.quizzes(quizzes, all_teams=access.sees_all_teams())
-    view.achieved(data.achieved(version.note, asked))
+    view.achieved(data.achieved(asked))
 
 
 live()

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.base import paging
 from dashboard.base.percent import FORMAT, percent
 from dashboard.base.pieces import csv_of, cut_off, plain, table
-from dashboard.base.store import Version, each
+from dashboard.base.store import each
 from dashboard.coaching import charts, data
 from shared.queries.coaching import ACTIVE, Counts
 
@@ -184,7 +184,7 @@ class Shown(NamedTuple):
     part: paging.Part
 
 
-def queue(version: Version, asked: data.Asked, view: str, counts: Counts) -> None:
+def queue(asked: data.Asked, view: str, counts: Counts) -> None:
     """The items of a view by the page, to select and to act on."""
     total = getattr(counts, view)
     if not total:
@@ -193,7 +193,7 @@ def queue(version: Version, asked: data.Asked, view: str, counts: Counts) -> Non
     rows = st.container()
     part = paging.choose(total)
     with rows:
-        columns = _items(Shown(asked, view, part), data.queue(version, asked, view, part))
+        columns = _items(Shown(asked, view, part), data.queue(asked, view, part))
     csv_of(lambda: data.whole_queue(asked, view), columns, "coaching")
 
 

@@ -5,10 +5,11 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pandas as pd
+from sqlalchemy import Connection
 
 from dashboard import access
 from dashboard.base.people import smallest_group, with_people
-from dashboard.base.store import Version, actor, framed, kept, read, write
+from dashboard.base.store import actor, framed, query, write
 from shared import contests
 from shared.contests import Draft, Status
 from shared.queries import contests as queries
@@ -26,18 +27,14 @@ def viewer_teams() -> Teams:
     return access.who(Who()).teams
 
 
-@kept
-def contests_of(version: Version, teams: Teams) -> Sequence[ContestRow]:
+def contests_of(teams: Teams) -> Sequence[ContestRow]:
     """The contests that a viewer of these teams may see, the latest end first."""
-    with read() as connection:
-        return queries.contests(connection, teams)
+    return query(queries.contests, teams)
 
 
-@kept
-def teams_of(version: Version, row: ContestRow, teams: Teams) -> Teams:
+def teams_of(row: ContestRow, teams: Teams) -> Teams:
     """The teams of a contest that a viewer of these teams may see; None for all."""
-    with read() as connection:
-        found = queries.teams_of(connection, row)
+    found = query(queries.teams_of, row)
     return found if found is None or teams is None else tuple(t for t in found if t in teams)
 
 
@@ -52,32 +49,22 @@ def shows_places(row: ContestRow) -> bool:
     return now is Status.FINAL or (now is not Status.COMING and not row.hidden)
 
 
-def places(version: Version, row: ContestRow, teams: Teams) -> pd.DataFrame:
+def places(row: ContestRow, teams: Teams) -> pd.DataFrame:
     """rank, value, team_id, key, learner, members: the result, or the board as it is now, of the
     teams that the viewer may see. Ranks are those among all."""
-    return _places(version, row, teams, smallest_group()) if shows_places(row) else pd.DataFrame()
-
-
-@kept
-def _places(version: Version, row: ContestRow, teams: Teams, smallest: int) -> pd.DataFrame:
-    with read() as connection:
-        if status(row) is Status.FINAL:
-            found = queries.stored_result(connection, row, smallest)
-        else:
-            found = queries.board_of(connection, row, contests.window(row), smallest)
+    found = query(_places, row, smallest_group()) if shows_places(row) else ()
     return framed(queries.of_teams(found, teams), _named)
 
 
-def late(version: Version, row: ContestRow, teams: Teams) -> pd.DataFrame:
+def _places(connection: Connection, row: ContestRow, smallest: int) -> Sequence[queries.Place]:
+    if status(row) is Status.FINAL:
+        return queries.stored_result(connection, row, smallest)
+    return queries.board_of(connection, row, contests.window(row), smallest)
+
+
+def late(row: ContestRow, teams: Teams) -> pd.DataFrame:
     """team_id, key, learner, events, value, value_now: what arrived after the result was stored."""
-    return _late(version, row, teams, smallest_group())
-
-
-@kept
-def _late(version: Version, row: ContestRow, teams: Teams, smallest: int) -> pd.DataFrame:
-    with read() as connection:
-        found = queries.late(connection, row, contests.window(row), teams, smallest)
-    return framed(found, _named)
+    return framed(query(queries.late, row, contests.window(row), teams, smallest_group()), _named)
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:

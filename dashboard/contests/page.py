@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.base import pieces, store
+from dashboard.base import pieces
 from dashboard.contests import data, form, view
 from dashboard.contests.data import ContestRow
 
@@ -11,18 +11,17 @@ asked = st.query_params.get("contest", "")
 
 def chosen() -> ContestRow | None:
     """The contest of the address; None if there is none that the viewer may see."""
-    found = data.contests_of(store.version(), data.viewer_teams())
+    found = data.contests_of(data.viewer_teams())
     return next((row for row in found if str(row.id) == asked), None)
 
 
 @st.fragment(run_every=pieces.LIVE)
 def live() -> None:
-    version = store.version()
     row = chosen()
     if row is None:
-        view.listed(data.contests_of(version, data.viewer_teams()))
+        view.listed(data.contests_of(data.viewer_teams()))
     else:
-        view.shown(version, row)
+        view.shown(row)
 
 
 with pieces.row():

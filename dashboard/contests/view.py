@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard.base import people, pieces, store, windows
+from dashboard.base import people, pieces, windows
 from dashboard.base.pieces import plain
 from dashboard.contests import data, words
 from dashboard.contests.data import ContestRow, Status
@@ -43,19 +43,19 @@ def listed(found: Sequence[ContestRow]) -> None:
     pieces.section("All contests", pd.DataFrame(rows), CONTEST, "contests", none)
 
 
-def shown(version: store.Version, row: ContestRow) -> None:
+def shown(row: ContestRow) -> None:
     """One contest: who leads or won, what the result is worth, all places, and what came late."""
     status, teams = data.status(row), data.viewer_teams()
-    found = data.places(version, row, teams)
+    found = data.places(row, teams)
     st.header(plain(row.name), anchor=False)
     st.markdown(f"**{words.state(row, status)}** · {_headline(row, status, found)}")
-    st.caption(plain(f"{_about(version, row, teams)}."))
+    st.caption(plain(f"{_about(row, teams)}."))
     st.caption(plain(words.explained(row, status, windows.viewer_zone())))
     if not data.shows_places(row):
         return
     _places(row, found)
     if status is Status.FINAL:
-        _late(row, data.late(version, row, teams))
+        _late(row, data.late(row, teams))
 
 
 def _headline(row: ContestRow, status: Status, found: pd.DataFrame) -> str:
@@ -83,8 +83,8 @@ def _without_first(status: Status, found: pd.DataFrame) -> str:
     return "No progress in this contest yet."
 
 
-def _about(version: store.Version, row: ContestRow, teams: data.Teams) -> str:
-    own = data.teams_of(version, row, teams)
+def _about(row: ContestRow, teams: data.Teams) -> str:
+    own = data.teams_of(row, teams)
     of = "all teams" if own is None else ", ".join(own)
     board = "teams" if row.board == "teams" else "people"
     return f"{words.metric(row)} of {board}, {of} · {words.period(row)}"

@@ -8,19 +8,17 @@ from typing import NamedTuple
 import pandas as pd
 from sqlalchemy import Connection
 
-from dashboard.base import paging
 from dashboard.base.outages import down_since
+from dashboard.base.paging import Part
 from dashboard.base.people import event_id, sees_names, without_addresses
 from dashboard.base.store import (
-    Version,
     actor,
-    cached,
     framed,
-    kept,
-    kept_a_moment,
     local,
+    query,
+    query_fresh,
+    query_now,
     query_seldom,
-    read,
     settings,
     write,
 )
@@ -30,14 +28,15 @@ from shared.outages import Outage
 from shared.outcomes import Sender
 from shared.queries import deliveries, failures, missing, quarantine
 from shared.queries import unknown_addresses as unknown
-from shared.queries.deliveries import Detail, Search
+from shared.queries.deliveries import Detail, Listed, Search
 from shared.queries.evidence import gather, unrecovered_chains
-from shared.queries.failures import Attempted
+from shared.queries.failures import Attempted, Refused
 from shared.queries.missing import Missing
 from shared.queries.quarantine import KindTotal, OutcomeTotal, Request
 from shared.queries.unknown_addresses import Unknown
 from shared.queries.vendors import vendor_facts
 from shared.queries.windows import first_hour
+from shared.retries import Chain
 from shared.vendors import VendorFacts
 from shared.verdict import Traffic
 from shared.wording import number_of
@@ -45,20 +44,14 @@ from shared.wording import number_of
 CHAINS_SHOWN = 500
 
 
-@kept
-def traffic(version: Version, window: str, now: datetime, vendor: str | None) -> Traffic:
-    with read() as connection:
-        counts = deliveries.totals(connection, first_hour(window, now), vendor)
-        return Traffic(counts.all, counts.accepted, deliveries.last(connection, vendor))
+def traffic(window: str, now: datetime, vendor: str | None) -> Traffic:
+    counts = query(deliveries.totals, first_hour(window, now), vendor)
+    return Traffic(counts.all, counts.accepted, query(deliveries.last, vendor))
 
 
-@kept
-def timeline(
-    version: Version, window: str, now: datetime, zone: str, vendor: str | None
-) -> pd.DataFrame:
+def timeline(window: str, now: datetime, zone: str, vendor: str | None) -> pd.DataFrame:
     """at (the viewer's clock), outcome, deliveries: by hour, or by day for longer windows."""
-    with read() as connection:
-        rows = deliveries.by_hour(connection, first_hour(window, now), vendor)
+    rows = query(deliveries.by_hour, first_hour(window, now), vendor)
     return framed(rows, lambda frame: _in_bars(local(frame, zone, "hour"), window))
 
 
@@ -79,30 +72,27 @@ def clock_span(window: str, now: datetime, zone: str) -> tuple[datetime, datetim
     return first, last
 
 
-@kept_a_moment
 def unknown_addresses() -> Unknown | None:
     """Requests to no vendor in the last 24 hours."""
-    with read() as connection:
-        return unknown.since(connection, first_hour("24h", this_hour()))
+    return query_now(unknown.since, first_hour("24h", this_hour()))
 
 
-@kept
-def how_many(version: Version, wanted: Search) -> int:
+def how_many(wanted: Search) -> int:
     """How many deliveries a search finds."""
-    with read() as connection:
-        return deliveries.found(connection, wanted)
+    return query(deliveries.found, wanted)
 
 
-@kept
-def found(version: Version, wanted: Search, zone: str, part: paging.Part) -> pd.DataFrame:
+def found(wanted: Search, zone: str, part: Part) -> pd.DataFrame:
     """A part of the deliveries of a search: the fields of `Listed`."""
-    return whole(wanted, zone, part)
+    return _listed(query(deliveries.search, wanted, part.limit, part.offset), zone)
 
 
-def whole(wanted: Search, zone: str, part: paging.Part = paging.WHOLE) -> pd.DataFrame:
+def whole(wanted: Search, zone: str) -> pd.DataFrame:
     """The same of all of them, for a file."""
-    with read() as connection:
-        rows = deliveries.search(connection, wanted, part.limit, part.offset)
+    return _listed(query_fresh(deliveries.search, wanted), zone)
+
+
+def _listed(rows: Sequence[Listed], zone: str) -> pd.DataFrame:
     return framed(rows, lambda frame: _unnamed(local(frame, zone, "received_at")))
 
 
@@ -118,42 +108,34 @@ def _unnamed(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-@kept
-def detail(version: Version, delivery_id: int) -> Detail | None:
-    with read() as connection:
-        return deliveries.detail(connection, delivery_id)
+def detail(delivery_id: int) -> Detail | None:
+    return query(deliveries.detail, delivery_id)
 
 
-@kept
-def attempts(version: Version, vendor: str, event_key: str) -> Sequence[Attempted]:
-    with read() as connection:
-        return failures.attempts(connection, vendor, event_key)
+def attempts(vendor: str, event_key: str) -> Sequence[Attempted]:
+    return query(failures.attempts, vendor, event_key)
 
 
-@cached("1m")
 def vendors() -> list[VendorFacts]:
     """The vendors that have any request."""
-    with read() as connection:
-        known = vendor_facts(connection)
-        return [known[slug] for slug in deliveries.vendors(connection) if slug in known]
+    known = query_seldom(vendor_facts)
+    return [known[slug] for slug in query_seldom(deliveries.vendors) if slug in known]
 
 
-@kept_a_moment
 def evidence(vendor: VendorFacts, window: str) -> Evidence:
-    """The evidence for a diagnosis. The clock alone changes it, so it is cached for a moment."""
-    now = datetime.now(UTC)
-    with read() as connection:
-        return gather(connection, vendor, first_hour(window, this_hour()), now, settings())
+    """The evidence for a diagnosis. The clock alone changes it."""
+    return query_now(_evidence, vendor, window)
 
 
-@kept_a_moment
+def _evidence(connection: Connection, vendor: VendorFacts, window: str) -> Evidence:
+    since, now = first_hour(window, this_hour()), datetime.now(UTC)
+    return gather(connection, vendor, since, now, settings())
+
+
 def chains(vendor: VendorFacts, window: str, zone: str) -> pd.DataFrame:
     """Events that were refused and are not stored: event_key, event_type, outcome, attempt (`3 of
     5`), state, next_due, last_chance, first, last, and of (how many there are in all)."""
-    with read() as connection:
-        found = unrecovered_chains(
-            connection, vendor, first_hour(window, this_hour()), datetime.now(UTC)
-        )
+    found = query_now(_chains, vendor, window)
     rows = [
         row._asdict()
         | {
@@ -171,6 +153,14 @@ def chains(vendor: VendorFacts, window: str, zone: str) -> pd.DataFrame:
     return _unnamed(local(frame, zone, "first", "last", "next_due", "last_chance"))
 
 
+def _chains(
+    connection: Connection, vendor: VendorFacts, window: str
+) -> list[tuple[Refused, Chain]]:
+    return unrecovered_chains(
+        connection, vendor, first_hour(window, this_hour()), datetime.now(UTC)
+    )
+
+
 class Recovery(NamedTuple):
     """An outage of ours, and how many events of that time are stored now."""
 
@@ -181,21 +171,25 @@ class Recovery(NamedTuple):
     """Events refused since then that are not stored."""
 
 
-@kept_a_moment
 def recoveries(window: str) -> list[Recovery]:
     """The outages in the window, and the recovery after each."""
-    since = first_hour(window, this_hour())
-    span = max((vendor.schedule.span for vendor in vendors()), default=timedelta(0))
-    with read() as connection:
-        return [_recovery(connection, one, span) for one in down_since(connection, since)]
+    return query_now(_recoveries, window, vendors())
 
 
-def _recovery(connection: Connection, outage: Outage, span: timedelta) -> Recovery:
+def _recoveries(
+    connection: Connection, window: str, known: Sequence[VendorFacts]
+) -> list[Recovery]:
+    found = down_since(connection, first_hour(window, this_hour()))
+    return [_recovery(connection, one, known) for one in found]
+
+
+def _recovery(connection: Connection, outage: Outage, known: Sequence[VendorFacts]) -> Recovery:
+    span = max((vendor.schedule.span for vendor in known), default=timedelta(0))
     until = outage.end + 2 * span
     found = failures.arrived(connection, outage.begin, outage.end, until)
     still_open = sum(
         one.first < until
-        for vendor in vendors()
+        for vendor in known
         for one in failures.unrecovered(connection, vendor.slug, outage.end)
     )
     return Recovery(outage, found.by_retry, found.by_replay, still_open)
@@ -222,11 +216,9 @@ class Listing(NamedTuple):
     outcome: str | None
 
 
-@kept
-def missing_events(version: Version, listing: Listing) -> list[Missing]:
+def missing_events(listing: Listing) -> list[Missing]:
     """The events that failed in that time and are neither stored nor dismissed."""
-    with read() as connection:
-        events = missing.missing(connection, listing.since, listing.until, listing.vendor)
+    events = query(missing.missing, listing.since, listing.until, listing.vendor)
     return [one for one in events if listing.outcome in (None, one.outcome)]
 
 
@@ -255,17 +247,12 @@ def dismiss(events: Sequence[Missing]) -> None:
 
 def quarantined(vendor: str) -> tuple[Sequence[KindTotal], Sequence[OutcomeTotal]]:
     """A vendor's quarantine, by kind and by outcome."""
-    with read() as connection:
-        return (
-            quarantine.totals(connection, vendor),
-            quarantine.by_outcome(connection, vendor),
-        )
+    return query_fresh(quarantine.totals, vendor), query_fresh(quarantine.by_outcome, vendor)
 
 
 def requests(vendor: str) -> Sequence[Request]:
     """The latest requests for replay. Not cached: the viewer waits for them."""
-    with read() as connection:
-        return quarantine.requests(connection, vendor)
+    return query_fresh(quarantine.requests, vendor)
 
 
 def ask_for_replay(vendor: str, outcome: str | None, *, dry_run: bool) -> None:

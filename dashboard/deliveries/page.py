@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.base import filters, paging, people, pieces, states, store, windows
+from dashboard.base import filters, paging, people, pieces, states, windows
 from dashboard.deliveries import charts, data, view
 from shared.outcomes import Sender
 
@@ -37,14 +37,13 @@ with pieces.row():
 
 @st.fragment(run_every=pieces.LIVE)
 def head() -> None:
-    version = store.version()
     evidence = [data.evidence(one, window) for one in asked]
     recoveries = data.recoveries(window)
     down = [one.outage for one in recoveries]
-    traffic = data.traffic(version, window, data.this_hour(), vendor)
+    traffic = data.traffic(window, data.this_hour(), vendor)
     view.verdict(traffic, evidence, down, WINDOWS[window])
     view.unknown_addresses(data.unknown_addresses())
-    bars = data.timeline(version, window, data.this_hour(), zone, vendor)
+    bars = data.timeline(window, data.this_hour(), zone, vendor)
     if not bars.empty:
         span = data.clock_span(window, data.this_hour(), zone)
         chart = charts.timeline(bars, data.bands(window, zone), span, by_hour=window == "24h")
@@ -58,18 +57,17 @@ def head() -> None:
 
 @st.fragment(run_every=pieces.LIVE)
 def listed(kind: str) -> None:
-    version = store.version()
     failed = kind == "failed" and not outcome
     wanted = data.window_search(window, vendor, outcome, words, SENT_BY.get(kind), failed=failed)
     wanted = data.between(wanted, view.brushed("timeline"))
-    total = data.how_many(version, wanted)
+    total = data.how_many(wanted)
     if not total:
-        states.nothing_here(version, "No matching deliveries in this period.")
+        states.nothing_here("No matching deliveries in this period.")
         return
     rows = st.container()
     part = paging.choose(total)
     with rows:
-        view.listed(data.found(version, wanted, zone, part))
+        view.listed(data.found(wanted, zone, part))
     view.file(lambda: data.whole(wanted, zone))
 
 
@@ -81,7 +79,7 @@ def findings() -> None:
 @st.fragment(run_every=pieces.LIVE)
 def missing() -> None:
     since, until = view.moment("since"), view.moment("until")
-    view.missing(store.version(), data.Listing(since, until, vendor, outcome), zone)
+    view.missing(data.Listing(since, until, vendor, outcome), zone)
 
 
 head()
@@ -108,4 +106,4 @@ elif tab == "deliveries":
 else:
     for one in asked:
         view.quarantine(one)
-view.open_if_asked(store.version())
+view.open_if_asked()

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import people, store
+from dashboard.base import people
 from dashboard.base.filters import Filter, choice
 from dashboard.base.outages import span
 from dashboard.base.pieces import LIVE, csv, csv_of, cut_off, plain, table
@@ -270,9 +270,9 @@ MISSING = {
 }
 
 
-def missing(version: store.Version, listing: data.Listing, zone: str) -> None:
+def missing(listing: data.Listing, zone: str) -> None:
     """Exactly the events that the standings lack, with a way to stop counting them."""
-    events = data.missing_events(version, listing)
+    events = data.missing_events(listing)
     st.subheader("Missing events", anchor=False)
     if not events:
         st.success("No missing events in this period.", icon=":material/check_circle:")
@@ -366,13 +366,13 @@ def _columns() -> dict[str, Any]:
     return {name: one for name, one in LISTED.items() if several or name != "vendor"}
 
 
-def open_if_asked(version: store.Version) -> None:
+def open_if_asked() -> None:
     """Open the delivery that the address names."""
     asked = st.query_params.get("delivery", "")
     if not re.fullmatch(r"[0-9]{1,18}", asked):
         return
-    if row := data.detail(version, int(asked)):
-        _dialog(version, row)
+    if row := data.detail(int(asked)):
+        _dialog(row)
     else:
         st.toast(f"There is no delivery {asked}. Old ones are deleted.")
 
@@ -382,7 +382,7 @@ def _close() -> None:
 
 
 @st.dialog("Delivery", width="medium", position="right", on_dismiss=_close)
-def _dialog(version: store.Version, row: Detail) -> None:
+def _dialog(row: Detail) -> None:
     st.subheader(f"{charts.OUTCOMES[row.outcome]}, answered {row.status_code}", anchor=False)
     if row.reason:
         st.warning(plain(people.without_addresses(row.reason)))
@@ -398,7 +398,7 @@ def _dialog(version: store.Version, row: Detail) -> None:
     }
     st.table({name: plain(str(value)) for name, value in facts.items() if value is not None},
              border="horizontal")  # fmt: skip
-    _attempts(version, row)
+    _attempts(row)
     if row.headers:
         st.caption("Stored headers")
         st.code(_redacted(row.headers, row.vendor), language="json")
@@ -423,9 +423,9 @@ def _local(at: datetime) -> pd.Timestamp:
     return pd.Timestamp(at).tz_convert(viewer_zone()).tz_localize(None)
 
 
-def _attempts(version: store.Version, row: Detail) -> None:
+def _attempts(row: Detail) -> None:
     vendor = next((one for one in data.vendors() if one.slug == row.vendor), None)
-    seen = data.attempts(version, row.vendor, row.event_key) if row.event_key else ()
+    seen = data.attempts(row.vendor, row.event_key) if row.event_key else ()
     if vendor is None or not seen:
         return
     history = [Attempt(one.received_at, accepted=one.outcome in HAS_EVENT) for one in seen]

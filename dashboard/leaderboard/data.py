@@ -13,10 +13,10 @@ from dashboard.base.outages import down_since
 from dashboard.base.paging import WHOLE, Part
 from dashboard.base.people import known_as, smallest_group, with_people
 from dashboard.base.percent import columns
-from dashboard.base.store import Version, framed, kept, kept_a_moment, query, read, settings
+from dashboard.base.store import framed, query, query_now, settings
 from shared.diagnosis import SELDOM
 from shared.outages import Outage
-from shared.queries import AnyRow, catalog, deliveries, leaderboard, learner, missing, scoring
+from shared.queries import catalog, deliveries, leaderboard, learner, missing, scoring
 from shared.queries.missing import Toll
 from shared.queries.movement import Board
 from shared.queries.people import Who
@@ -48,17 +48,15 @@ def learner_count(metric: str, board: Board, find: str) -> int:
     return query(leaderboard.how_many, metric, board, find)
 
 
-@kept
 def learner_board(
-    version: Version, metric: str, board: Board, day: Day, find: str = "", part: Part = WHOLE
+    metric: str, board: Board, day: Day, find: str = "", part: Part = WHOLE
 ) -> pd.DataFrame:
     """key, place, rank, rank_before, move, learner, email, team_id, vendors (how many), gained,
     completed, average, time (hours), weeks (points gained in each of the last eight)."""
-    with read() as connection:
-        rows = leaderboard.learners(connection, metric, board, part.limit, part.offset, find)
-        people = [row.person for row in rows]
-        weeks = leaderboard.weekly(connection, board, week_begins(*day), people) if rows else ()
-    gains = {row.person: [float(gain) for gain in row[1:]] for row in weeks}
+    rows = query(leaderboard.learners, metric, board, part.limit, part.offset, find)
+    people = [row.person for row in rows]
+    weeks = query(leaderboard.weekly, board, week_begins(*day), people) if rows else ()
+    gains = {row.person: [float(gain) for gain in row.gained] for row in weeks}
     return framed(rows, lambda frame: _in_hours(frame).assign(weeks=frame["person"].map(gains)))
 
 
@@ -183,7 +181,7 @@ def _leader(board: Board) -> Leader | None:
     return None
 
 
-def _calls(rows: Sequence[AnyRow]) -> list[Call]:
+def _calls(rows: Sequence[leaderboard.CloseCall]) -> list[Call]:
     return [
         Call(
             row.key,
@@ -229,23 +227,19 @@ class Lag(NamedTuple):
     """Whether more events are missing than on an ordinary day."""
 
 
-@kept
-def _missing(version: Version, window: Window) -> tuple[Toll, bool]:
+def _missing(connection: Connection, window: Window) -> tuple[Toll, bool]:
     now = datetime.now(UTC)
     hour = (window.since or FIRST).replace(minute=0, second=0, microsecond=0)
-    with read() as connection:
-        events = missing.missing(connection, window.since, window.until)
-        total = deliveries.totals(connection, hour, None, window.until).all
-        facts = vendor_facts(connection)
+    events = missing.missing(connection, window.since, window.until)
+    total = deliveries.totals(connection, hour, None, window.until).all
+    facts = vendor_facts(connection)
     toll = missing.toll(events, facts, now)
     attempts = sum(one.attempts for one in events)
     return toll, attempts >= SELDOM * total
 
 
-@kept_a_moment
 def _down(window: Window) -> list[Outage]:
-    with read() as connection:
-        found = down_since(connection, window.since or FIRST)
+    found = query_now(down_since, window.since or FIRST)
     return [one for one in found if not _after(one, window)]
 
 
@@ -253,8 +247,8 @@ def _after(outage: Outage, window: Window) -> bool:
     return window.until is not None and outage.begin >= window.until
 
 
-def lag(version: Version, window: Window) -> Lag:
-    toll, many = _missing(version, window)
+def lag(window: Window) -> Lag:
+    toll, many = query(_missing, window)
     return Lag(toll, _down(window), many)
 
 
@@ -285,24 +279,28 @@ class Explained(NamedTuple):
     call: Call | None
 
 
-@kept
-def explained(version: Version, metric: str, board: Board, key: str, zone: str) -> Explained | None:
+def explained(metric: str, board: Board, key: str, zone: str) -> Explained | None:
     """About the person with this account, `vendor/user_id`; None if the board is not about them."""
+    return query(_explained, metric, board, key, zone)
+
+
+def _explained(
+    connection: Connection, metric: str, board: Board, key: str, zone: str
+) -> Explained | None:
     vendor, _, user_id = key.partition("/")
-    with read() as connection:
-        person = learner.person_at(connection, vendor, user_id)
-        profile = person and learner.profile(connection, person, board.who)
-        if not person or not profile:
-            return None
-        calls = () if board.window.until else leaderboard.close_calls(connection, board, person)
-        return Explained(
-            known_as(profile.name, profile.email, profile.key),
-            _near(connection, metric, board, person),
-            _modules(connection, board, person),
-            _events(connection, board, person, zone),
-            _points(connection, metric, board, person),
-            next(iter(_calls(calls)), None),
-        )
+    person = learner.person_at(connection, vendor, user_id)
+    profile = person and learner.profile(connection, person, board.who)
+    if not person or not profile:
+        return None
+    calls = () if board.window.until else leaderboard.close_calls(connection, board, person)
+    return Explained(
+        known_as(profile.name, profile.email, profile.key),
+        _near(connection, metric, board, person),
+        _modules(connection, board, person),
+        _events(connection, board, person, zone),
+        _points(connection, metric, board, person),
+        next(iter(_calls(calls)), None),
+    )
 
 
 def _near(connection: Connection, metric: str, board: Board, person: str) -> pd.DataFrame:

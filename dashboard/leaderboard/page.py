@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.base import filters, paging, pieces, states, store, windows
+from dashboard.base import filters, paging, pieces, states, windows
 from dashboard.leaderboard import data, view
 from shared.queries.leaderboard import TEAM_RULES
 
@@ -24,13 +24,10 @@ compared = windows.compared_with(window, day.zone)
 @st.fragment(run_every=pieces.LIVE)
 def head() -> None:
     windows.follow(opened)
-    version = store.version()
-    view.notice(data.lag(version, window), window)
+    view.notice(data.lag(window), window)
     figures = data.figures(board)
     if not figures.now["active"]:
-        states.nothing_here(
-            version, "No activity in this period. Try a longer one, or fewer filters."
-        )
+        states.nothing_here("No activity in this period. Try a longer one, or fewer filters.")
         return
     view.headline(data.headline(board), filters.in_words(), compared)
     view.figures(figures, compared)
@@ -38,7 +35,6 @@ def head() -> None:
 
 @st.fragment(run_every=pieces.LIVE)
 def learners(metric: str, find: str) -> None:
-    version = store.version()
     total = data.learner_count(metric, board, find)
     if not total:
         if find:
@@ -49,9 +45,7 @@ def learners(metric: str, find: str) -> None:
         rows = st.container()
         part = paging.choose(total)
         with rows:
-            view.learners(
-                data.learner_board(version, metric, board, day, find, part), metric, compared
-            )
+            view.learners(data.learner_board(metric, board, day, find, part), metric, compared)
         columns = view.in_full(metric, compared)
         pieces.csv_of(lambda: data.whole_board(metric, board, find), columns, "learners")
     with aside, st.container(gap="xsmall"):
@@ -94,4 +88,4 @@ elif kind == "teams":
     teams(by)
 else:
     modules()
-view.explain_if_asked(store.version(), by or "gained", board, filters.in_words())
+view.explain_if_asked(by or "gained", board, filters.in_words())

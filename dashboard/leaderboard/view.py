@@ -353,10 +353,10 @@ def ordinal(number: int) -> str:
     return f"{number:,}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
 
-def explain_if_asked(version: store.Version, metric: str, board: Board, window: str) -> None:
+def explain_if_asked(metric: str, board: Board, window: str) -> None:
     """Explain the rank of the learner that the address names."""
     if asked := st.query_params.get("learner", ""):
-        _dialog(version, metric, board, window, people.key_at(asked))
+        _dialog(metric, board, window, people.key_at(asked))
 
 
 def _close() -> None:
@@ -364,10 +364,8 @@ def _close() -> None:
 
 
 @st.dialog("Why this rank", width="medium", position="right", on_dismiss=_close)
-def _dialog(
-    version: store.Version, metric: str, board: Board, window: str, key: str | None
-) -> None:
-    shown = key and data.explained(version, metric, board, key, viewer_zone())
+def _dialog(metric: str, board: Board, window: str, key: str | None) -> None:
+    shown = key and data.explained(metric, board, key, viewer_zone())
     if not key or not shown:
         st.info("No learner with this ID here, or not on your teams.")
         return

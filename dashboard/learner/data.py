@@ -1,14 +1,16 @@
 """What the page of one learner shows."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pandas as pd
+from sqlalchemy import Connection
 
 from dashboard import access
 from dashboard.base.certificates import TIMES, with_courses
 from dashboard.base.people import sees_names, with_people
 from dashboard.base.percent import columns
-from dashboard.base.store import Version, framed, kept, local, read, settings
+from dashboard.base.store import framed, local, query, settings
 from shared.queries import learner
 from shared.queries.people import Who
 
@@ -18,21 +20,21 @@ EVENTS_SHOWN = 200
 FOUND = 20
 
 
-@kept
-def found(version: Version, words: str, who: Who) -> pd.DataFrame:
+def found(words: str, who: Who) -> pd.DataFrame:
     """learner, email, team_id, active, key: people by a part of name, address or id."""
-    with read() as connection:
-        rows = learner.search(connection, _storable(words), who, FOUND)
+    rows = query(learner.search, _storable(words), who, FOUND)
     return framed(rows, with_people)
 
 
-@kept
-def profile(version: Version, address: str, who: Who) -> learner.Profile | None:
+def profile(address: str, who: Who) -> learner.Profile | None:
     """The person of `vendor/user id`; None if there is none, or none in `who`."""
-    vendor, _, user_id = _storable(address).partition("/")
-    with read() as connection:
-        person = learner.person_at(connection, vendor, user_id)
-        return None if person is None else learner.profile(connection, person, who)
+    return query(_profile, _storable(address), who)
+
+
+def _profile(connection: Connection, address: str, who: Who) -> learner.Profile | None:
+    vendor, _, user_id = address.partition("/")
+    person = learner.person_at(connection, vendor, user_id)
+    return None if person is None else learner.profile(connection, person, who)
 
 
 def _storable(text: str) -> str:
@@ -40,51 +42,44 @@ def _storable(text: str) -> str:
     return text.replace("\0", "")
 
 
-@kept
-def summary(version: Version, person: str) -> learner.Summary:
+def summary(person: str) -> learner.Summary:
     """The counts of a person."""
-    threshold = settings().coaching_threshold_pct
-    with read() as connection:
-        now, rule = datetime.now(UTC), settings().coaching_rule
-        return learner.summary(connection, person, threshold, now, rule)
+    return query(_summary, person)
 
 
-@kept
-def accounts(version: Version, person: str) -> pd.DataFrame:
+def _summary(connection: Connection, person: str) -> learner.Summary:
+    now, config = datetime.now(UTC), settings()
+    return learner.summary(
+        connection, person, config.coaching_threshold_pct, now, config.coaching_rule
+    )
+
+
+def accounts(person: str) -> pd.DataFrame:
     """vendor, user_id, email, role, team_id, active. A user id can be an e-mail address."""
-    with read() as connection:
-        rows = learner.accounts(connection, person)
+    rows = query(learner.accounts, person)
     hidden = {} if sees_names() else {"email": None, "user_id": None, "name": None}
     return framed(rows, lambda frame: frame.assign(**hidden))
 
 
-@kept
-def attempt_count(version: Version, person: str) -> int:
-    with read() as connection:
-        return learner.attempt_count(connection, person)
+def attempt_count(person: str) -> int:
+    return query(learner.attempt_count, person)
 
 
-@kept
-def completion_count(version: Version, person: str) -> int:
-    with read() as connection:
-        return learner.completion_count(connection, person)
+def completion_count(person: str) -> int:
+    return query(learner.completion_count, person)
 
 
-@kept
-def modules(version: Version, person: str, zone: str) -> pd.DataFrame:
+def modules(person: str, zone: str) -> pd.DataFrame:
     """module_name, progress_pct, time_spent_sec, updated_at."""
-    with read() as connection:
-        rows = learner.modules(connection, person)
+    rows = query(learner.modules, person)
     return framed(rows, lambda frame: columns(local(frame, zone, "updated_at"), "progress_pct"))
 
 
-@kept
-def attempts(version: Version, person: str, zone: str, *, whole: bool = False) -> pd.DataFrame:
+def attempts(person: str, zone: str, *, whole: bool = False) -> pd.DataFrame:
     """quiz (its name), score (as sent), pct, threshold_pct, passed, result, submitted_at; the
     latest first, all of them if `whole`."""
     threshold, rule = settings().coaching_threshold_pct, settings().coaching_rule
-    with read() as connection:
-        rows = learner.attempts(connection, person, threshold, None if whole else SHOWN, rule)
+    rows = query(learner.attempts, person, threshold, None if whole else SHOWN, rule)
     return framed(rows, lambda frame: _attempts(frame, zone))
 
 
@@ -100,40 +95,31 @@ def _with_quizzes(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(quiz=names.where(ids == 1, names + " (" + frame["quiz_id"] + ")"))
 
 
-@kept
-def completions(version: Version, person: str, zone: str, *, whole: bool = False) -> pd.DataFrame:
+def completions(person: str, zone: str, *, whole: bool = False) -> pd.DataFrame:
     """course (its name), score, completed_at, report_url (`` without one); all if `whole`."""
-    with read() as connection:
-        rows = learner.completions(connection, person, None if whole else SHOWN)
+    rows = query(learner.completions, person, None if whole else SHOWN)
     return framed(rows, lambda frame: with_courses(local(frame, zone, "completed_at")))
 
 
-@kept
-def certificates(version: Version, person: str, zone: str) -> pd.DataFrame:
+def certificates(person: str, zone: str) -> pd.DataFrame:
     """Rows of the query, with times in the viewer's zone; the next deadline first."""
-    with read() as connection:
-        rows = learner.certificates(connection, person, datetime.now(UTC))
-    return framed(rows, lambda frame: local(frame, zone, *TIMES))
+    return framed(query(_certificates, person), lambda frame: local(frame, zone, *TIMES))
 
 
-@kept
-def roster(version: Version, person: str, zone: str) -> pd.DataFrame:
+def _certificates(connection: Connection, person: str) -> Sequence[learner.CertificateRow]:
+    return learner.certificates(connection, person, datetime.now(UTC))
+
+
+def roster(person: str, zone: str) -> pd.DataFrame:
     """changed_at, kind, role, team_id, reason, vendor; the latest first."""
-    with read() as connection:
-        rows = learner.roster(connection, person)
+    rows = query(learner.roster, person)
     return framed(rows, lambda frame: local(frame, zone, "changed_at"))
 
 
-def cases(version: Version, person: str, zone: str) -> pd.DataFrame:
+def cases(person: str, zone: str) -> pd.DataFrame:
     """quiz_name, status, due, flagged_pct, opened_at, closed_at; with owner and notes for
     roles that coach; notes are free text, so only for viewers who see names. Active first."""
-    return _cases(version, person, zone, coaches=access.may("coach"))
-
-
-@kept
-def _cases(version: Version, person: str, zone: str, *, coaches: bool) -> pd.DataFrame:
-    with read() as connection:
-        rows = learner.cases(connection, person, coaches=coaches)
+    rows = query(learner.cases, person, coaches=access.may("coach"))
     hidden = {} if sees_names() else {"notes": None}
     return framed(
         rows,
@@ -143,10 +129,8 @@ def _cases(version: Version, person: str, zone: str, *, coaches: bool) -> pd.Dat
     )
 
 
-@kept
-def events(version: Version, person: str, zone: str) -> tuple[pd.DataFrame, int]:
+def events(person: str, zone: str) -> tuple[pd.DataFrame, int]:
     """occurred_at, type, event_key, delivery_id of the latest, and the number of all events."""
-    with read() as connection:
-        rows = learner.events(connection, person, limit=EVENTS_SHOWN)
-        count = learner.event_count(connection, person)
+    rows = query(learner.events, person, limit=EVENTS_SHOWN)
+    count = query(learner.event_count, person)
     return framed(rows, lambda frame: local(frame, zone, "occurred_at")), count

@@ -11,28 +11,27 @@ key = people.key_at(link) or ""
 
 @st.fragment(run_every=pieces.LIVE)
 def live() -> None:
-    version = store.version()
-    found = data.profile(version, key, store.everybody())
+    found = data.profile(key, store.everybody())
     if found is None:
         st.rerun()
     view.head(found)
-    view.summary(data.summary(version, found.person))
+    view.summary(data.summary(found.person))
     left, right = st.columns(2, gap="medium")
     with left:
-        view.modules(version, found.person)
+        view.modules(found.person)
     with right:
-        view.certificates(version, found.person)
-        view.coaching(version, found.person)
-    view.quizzes(version, found.person)
+        view.certificates(found.person)
+        view.coaching(found.person)
+    view.quizzes(found.person)
     left, right = st.columns(2, gap="medium")
     with left:
-        view.completions(version, found.person)
+        view.completions(found.person)
     with right:
-        view.roster(version, found.person)
-    view.events(version, found.person)
+        view.roster(found.person)
+    view.events(found.person)
 
 
-if key and data.profile(store.version(), key, store.everybody()):
+if key and data.profile(key, store.everybody()):
     with pieces.row():
         st.page_link(people.PAGE, label="Find another learner", icon=":material/person_search:")
         pieces.share()

@@ -94,7 +94,7 @@ def search() -> None:
         width=420,
         labelled=True,
     )
-    found = data.found(store.version(), words, store.everybody()) if words else pd.DataFrame()
+    found = data.found(words, store.everybody()) if words else pd.DataFrame()
     if words and found.empty:
         st.info("No learner with this in the name, e-mail address or user ID.")
     for row in found.itertuples():
@@ -150,9 +150,9 @@ def summary(counts: Summary) -> None:
     st.markdown(" ".join(parts))
 
 
-def modules(version: store.Version, person: str) -> None:
+def modules(person: str) -> None:
     """Progress as bars."""
-    frame = data.modules(version, person, viewer_zone())
+    frame = data.modules(person, viewer_zone())
     if len(frame):
         frame = frame.assign(time=frame["time_spent_sec"].map(_span))
     section("Progress by module", frame, MODULE, "modules", "No module started yet.")
@@ -164,9 +164,9 @@ def _span(seconds: int) -> str:
     return f"{hours:,} h {minutes} min" if hours else f"{minutes} min"
 
 
-def quizzes(version: store.Version, person: str) -> None:
+def quizzes(person: str) -> None:
     """Scores over time with their thresholds, and the attempts behind them."""
-    frame = data.attempts(version, person, viewer_zone())
+    frame = data.attempts(person, viewer_zone())
     if frame.empty:
         section("Quiz scores over time", frame, ATTEMPT, "attempts", "No quiz submitted yet.")
         return
@@ -177,13 +177,11 @@ def quizzes(version: store.Version, person: str) -> None:
     with listed:
         columns = attempts.with_scores(ATTEMPT, frame)
         file = File(
-            lambda: attempts.with_results(
-                data.attempts(version, person, viewer_zone(), whole=True)
-            ),
+            lambda: attempts.with_results(data.attempts(person, viewer_zone(), whole=True)),
             columns,
         )
         section("Attempts", attempts.with_results(frame), columns, "attempts", "", file)
-        cut_off(len(frame), data.attempt_count(version, person))
+        cut_off(len(frame), data.attempt_count(person))
 
 
 def _chosen(names: Sequence[str]) -> Sequence[str]:
@@ -213,19 +211,19 @@ def _draw(frame: pd.DataFrame, quizzes: Sequence[str]) -> None:
             st.altair_chart(chart, alt=f"Scores over time: {quiz}", key=f"quiz_{place}")
 
 
-def completions(version: store.Version, person: str) -> None:
+def completions(person: str) -> None:
     """Courses, with the vendor's report cards."""
-    frame = data.completions(version, person, viewer_zone())
+    frame = data.completions(person, viewer_zone())
     columns = completion_columns(frame) if len(frame) else {}
-    file = File(lambda: data.completions(version, person, viewer_zone(), whole=True), columns)
+    file = File(lambda: data.completions(person, viewer_zone(), whole=True), columns)
     nothing = "No course completed yet."
     section("Completed courses", frame, columns, "completions", nothing, file)
-    cut_off(len(frame), data.completion_count(version, person))
+    cut_off(len(frame), data.completion_count(person))
 
 
-def certificates(version: store.Version, person: str) -> None:
+def certificates(person: str) -> None:
     """Certificates, the most urgent first, renewed ones last."""
-    frame = data.certificates(version, person, viewer_zone())
+    frame = data.certificates(person, viewer_zone())
     frame = standing(frame) if len(frame) else frame
     section(
         "Certificates",
@@ -236,19 +234,19 @@ def certificates(version: store.Version, person: str) -> None:
     )
 
 
-def coaching(version: store.Version, person: str) -> None:
+def coaching(person: str) -> None:
     """Rounds of coaching, the open ones first."""
-    frame = data.cases(version, person, viewer_zone())
+    frame = data.cases(person, viewer_zone())
     frame = frame.assign(status=frame["status"].map(STATES)) if len(frame) else frame
     columns = {name: one for name, one in CASE.items() if name in frame} if len(frame) else CASE
     section("Coaching", frame, columns, "coaching", "No quiz is flagged for coaching.")
 
 
-def roster(version: store.Version, person: str) -> None:
+def roster(person: str) -> None:
     """Roster changes, and the accounts where there are several."""
-    changes = _changes(data.roster(version, person, viewer_zone()))
+    changes = _changes(data.roster(person, viewer_zone()))
     section("Roster history", changes, CHANGE, "roster", "No roster event for this learner.")
-    known = data.accounts(version, person)
+    known = data.accounts(person)
     if len(known) > 1:
         section("Accounts", _named(known), ACCOUNT, "accounts", "")
 
@@ -266,9 +264,9 @@ def _changes(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def events(version: store.Version, person: str) -> None:
+def events(person: str) -> None:
     """The latest events, each with its delivery for roles that may open it."""
-    frame, count = data.events(version, person, viewer_zone())
+    frame, count = data.events(person, viewer_zone())
     links = frame["delivery_id"].map(_delivery) if len(frame) else None
     if len(frame):
         ids = frame["event_key"].map(people.event_id)

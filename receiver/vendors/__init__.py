@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from receiver.errors import StartError
 from receiver.vendors.base import Adapter, Vendor
 from shared.bulk import insert_into
+from shared.database import write_transaction
 from shared.models import Vendor as VendorRow
 from shared.settings import ReceiverSettings, misspelt, variables
 from shared.vendors import FACTS, VendorFacts, variable_prefix
@@ -58,7 +59,7 @@ def note_vendors(engine: Engine, settings: ReceiverSettings) -> None:
     ]
     insert = insert_into(engine.dialect.name, VendorRow).values(rows)
     updated = {name: insert.excluded[name] for name in ("facts", "configured", "noted_at")}
-    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+    with write_transaction(engine) as connection:
         connection.execute(insert.on_conflict_do_update(index_elements=["slug"], set_=updated))
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Result, Row, case, func
+from sqlalchemy import ColumnElement, Result, case, func
 
-AnyRow = Row[*tuple[Any, ...]]
 R = TypeVar("R")
 
 

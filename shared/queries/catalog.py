@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from shared.bulk import table_of
 from shared.models import AuditLog, Delivery, Event, Learner, Module
-from shared.queries import AnyRow, row_of, rows_of
+from shared.queries import row_of, rows_of
 from shared.queries.people import Who, people
 
 learner = table_of(Learner).c
@@ -42,9 +42,16 @@ def vendors(connection: Connection) -> Sequence[str]:
     return connection.scalars(select(learner.vendor).distinct().order_by(learner.vendor)).all()
 
 
-def accounts(connection: Connection) -> Sequence[AnyRow]:
-    """Every account of every learner: vendor, user_id."""
-    return connection.execute(select(learner.vendor, learner.user_id)).all()
+class Account(NamedTuple):
+    """A learner, as a vendor calls them."""
+
+    vendor: str
+    user_id: str
+
+
+def accounts(connection: Connection) -> Sequence[Account]:
+    """Every account of every learner."""
+    return rows_of(Account, connection.execute(select(learner.vendor, learner.user_id)))
 
 
 def learners(connection: Connection, who: Who) -> int:

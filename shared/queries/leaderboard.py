@@ -1,6 +1,7 @@
 """Who moved in a window, by how much, and past which others."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from sqlalchemy import (
 from shared.bulk import table_of
 from shared.figures import COMPLETE_PCT, exact
 from shared.models import Learner, Module, ModuleProgress
-from shared.queries import AnyRow, counted, row_of, rows_of
+from shared.queries import counted, row_of, rows_of
 from shared.queries.groups import rank_of_shown, without_small
 from shared.queries.movement import (
     PERIODS,
@@ -53,7 +54,8 @@ FIRST_PLACES = 100
 """Among so many at the top a few are mostly one module behind the next."""
 
 
-class LearnerRow(NamedTuple):
+@dataclass(frozen=True)
+class LearnerRow:
     """A person on the board: rank and rank_before (None: did not move before), `place` in the order
     of the board, `equals` (how many others share the rank), who it is (`people`), and every metric
     of both periods."""
@@ -89,6 +91,34 @@ class LearnerRow(NamedTuple):
     modules_before: int | None
     average_before: float | None
     score_before: float
+
+
+@dataclass(frozen=True)
+class NeighbourRow(LearnerRow):
+    """A row near a person's own; `gap` is by how much it is ahead of theirs."""
+
+    gap: float
+
+
+@dataclass(frozen=True)
+class CloseCall(LearnerRow):
+    """A person who passes the next one above by finishing a module: they are `gap` points behind,
+    and `left` points are to gain in the module."""
+
+    ahead_gained: float
+    ahead_name: str | None
+    ahead_email: str | None
+    ahead_key: str
+    gap: float
+    left: float
+    module_name: str
+
+
+class Weeks(NamedTuple):
+    """The points that a person gained in each of some weeks."""
+
+    person: str
+    gained: Sequence[float]
 
 
 class ClimberRow(NamedTuple):
@@ -223,10 +253,9 @@ def climbers(
 
 def neighbours(
     connection: Connection, metric: str, board: Board, person: str, around: int = 2
-) -> Sequence[AnyRow]:
+) -> Sequence[NeighbourRow]:
     """A person's row of the board, the rows just above and below it, and the rows next to
-    a group of equals; `gap` is by how much a row is ahead of theirs, `equals` how many others
-    share its figure."""
+    a group of equals."""
     ranked = _ranked(connection.dialect.name, metric, board).cte("ranked")
     row, value = ranked.c, ranked.c[metric]
 
@@ -240,22 +269,21 @@ def neighbours(
         row.place == own(row.rank) + own(row.equals) + 1,
     )
     query = select(ranked, exact(value - own(value)).label("gap")).where(row.moved, near)
-    return connection.execute(query.order_by(row.place)).all()
+    return rows_of(NeighbourRow, connection.execute(query.order_by(row.place)))
 
 
 def close_calls(
     connection: Connection, board: Board, person: str | None = None, limit: int = 5
-) -> Sequence[AnyRow]:
-    """Who passes the next one above by finishing one module that they have begun: their row of the
-    board, gap (points), ahead_name, ahead_email, ahead_key, module_name and left (points).
+) -> Sequence[CloseCall]:
+    """Who passes the next one above by finishing one module that they have begun.
 
     On the board of progress gained, without the period before; of several modules the one with
     most left.
     """
-    found: Sequence[AnyRow] = ()
+    found: Sequence[CloseCall] = ()
     for among in (None,) if person or board.module else (FIRST_PLACES, None):
         query = _close_calls(connection.dialect.name, board.now(), person, among, limit)
-        found = connection.execute(query).all()
+        found = rows_of(CloseCall, connection.execute(query))
         if len(found) == limit:
             break
     return found
@@ -495,9 +523,9 @@ def by_module(connection: Connection, board: Board, person: str) -> Sequence[Mod
 
 def weekly(
     connection: Connection, board: Board, begins: Sequence[datetime], persons: Sequence[str]
-) -> Sequence[AnyRow]:
-    """What these people gained week by week: person, and week_0, week_1, … from each of `begins`
-    to the next, the last one until now."""
+) -> Sequence[Weeks]:
+    """What these people gained week by week: from each of `begins` to the next, the last one until
+    now."""
     moments = [as_of(connection.dialect.name, board, at) for at in (*begins, None)]
     columns = []
     for number, (start, end) in enumerate(pairwise(moments)):
@@ -507,7 +535,7 @@ def weekly(
         with_moments(table_of(Learner), moments, true())
     )
     query = query.where(learner.person.in_(persons)).group_by(learner.person)
-    return connection.execute(query).all()
+    return [Weeks(person, gained) for person, *gained in connection.execute(query)]
 
 
 def _ranked(dialect: str, metric: str, board: Board) -> Select[Any]:

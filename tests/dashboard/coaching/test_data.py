@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import Engine
 
 from dashboard.base.paging import WHOLE
-from dashboard.base.store import version
 from dashboard.coaching import data
 from shared.queries.people import Who
 from tests.dashboard.test_access import Ask, ask, claims, login
@@ -46,8 +45,8 @@ def test_since_yesterday_and_overdue_go_by_the_viewers_calendar(
     asked = data.Asked("30d", MONDAY, zone, Who(), quiz="mindtickle/q-1")
 
     def read() -> Any:
-        queue = data.queue(version(), asked, "progress", WHOLE)
-        return data.counts(version(), asked), dict(zip(queue["user_id"], queue["why"], strict=True))
+        queue = data.queue(asked, "progress", WHOLE)
+        return data.counts(asked), dict(zip(queue["user_id"], queue["why"], strict=True))
 
     counts, whys = ask(claims("ada"), read)
     assert (counts.new, counts.fresh, counts.progress, counts.overdue) == (2, 1, 2, 1)

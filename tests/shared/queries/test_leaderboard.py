@@ -470,7 +470,7 @@ def test_eight_weeks_of_gains_end_today(store: Engine, connection: Connection) -
         ("a", "m-1", TODAY, 50, 0),
     )
     (row,) = leaderboard.weekly(connection, WEEK, week_begins(TODAY, "UTC"), [f"{V} a"])
-    assert list(row)[1:] == [20, 0, 0, 0, 0, 0, 0, 20]
+    assert row.gained == [20, 0, 0, 0, 0, 0, 0, 20]
 
 
 def test_one_person_at_two_vendors_is_one_row(store: Engine, connection: Connection) -> None:
