@@ -97,6 +97,13 @@ class Strangers(NamedTuple):
 NO_STRANGERS = Strangers({}, 0, names_event=False)
 
 
+class Latest(NamedTuple):
+    """A vendor's latest delivery."""
+
+    at: datetime
+    outcome: Outcome
+
+
 class Evidence(NamedTuple):
     """The input of a diagnosis."""
 
@@ -117,6 +124,7 @@ class Evidence(NamedTuple):
     """None while an event of the failing time is open."""
     restarted_at: datetime | None = None
     """The latest start of a receiver."""
+    last: Latest | None = None
 
 
 def loss_order(evidence: Evidence) -> tuple[datetime, int, str]:
@@ -124,12 +132,6 @@ def loss_order(evidence: Evidence) -> tuple[datetime, int, str]:
     events that failed."""
     events = sum(one.open for one in evidence.failures.values())
     return (evidence.forecast.first_loss or NEVER, -events, evidence.vendor.slug)
-
-
-def by_first_loss(cause: tuple[Outcome, Failures]) -> tuple[datetime, int, Outcome]:
-    """Sorts causes of a vendor by the same rule."""
-    outcome, failures = cause
-    return (failures.first_loss or NEVER, -failures.open, outcome)
 
 
 NEVER = datetime.max.replace(tzinfo=UTC)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import filters, paging, pieces, states, store, windows
+from dashboard.base import filters, paging, pieces, states, windows
 from dashboard.coaching import data, dialogs, view
 from shared.queries.people import Who
 
