@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from shared.diagnosis import COMPARE, NEVER, Evidence, Failures, Severity, diagnose
+from shared.diagnosis import (
+    COMPARE,
+    NEVER,
+    SELDOM,
+    Evidence,
+    Failures,
+    Severity,
+    deliveries,
+    diagnose,
+)
 from shared.outcomes import Outcome
 from shared.vendors import VendorFacts
 
@@ -35,7 +44,10 @@ def _cause(evidence: Evidence, outcome: Outcome, failures: Failures) -> Cause:
     if finding is None:
         cure = evidence.vendor.cures.get(outcome, COMPARE)
         return Cause(evidence.vendor, outcome, failures, Severity.NOTE, cure)
-    return Cause(evidence.vendor, outcome, failures, finding.severity, finding.cure)
+    severity = finding.severity
+    if severity is Severity.NOTE and failures.open >= SELDOM * deliveries(evidence):
+        severity = Severity.WARNING  # as the verdict, which counts what is not recovered
+    return Cause(evidence.vendor, outcome, failures, severity, finding.cure)
 
 
 def _order(cause: Cause) -> tuple[datetime, int, int, str, str]:

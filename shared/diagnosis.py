@@ -184,16 +184,17 @@ def _deliveries(count: int) -> str:
 def _counted(evidence: Evidence, failures: Failures) -> str:
     """`172 events, 416 attempts: 30 % of all deliveries`."""
     counts = _events_and_attempts(failures.events, failures.attempts)
-    return f"{counts}: {share(failures.attempts, _all(evidence))} of all deliveries"
+    return f"{counts}: {share(failures.attempts, deliveries(evidence))} of all deliveries"
 
 
-def _all(evidence: Evidence) -> int:
+def deliveries(evidence: Evidence) -> int:
+    """A vendor's in the window, with any outcome."""
     return evidence.accepted + sum(one.attempts for one in evidence.failures.values())
 
 
 def _many(evidence: Evidence, failures: Failures) -> bool:
     """Whether more events are open than a vendor or a proxy leaves on an ordinary day."""
-    return failures.open >= FEW and failures.attempts >= SELDOM * _all(evidence)
+    return failures.open >= FEW and failures.attempts >= SELDOM * deliveries(evidence)
 
 
 def _fixed(evidence: Evidence) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from shared.diagnosis import (
     Evidence,
     Finding,
     Severity,
+    deliveries,
     diagnose,
     loss_order,
     why_suspended,
@@ -132,10 +133,9 @@ def standing(evidence: Evidence) -> Standing:
         return Standing.FAILING
     if is_fixed(evidence) or _warnings(evidence):
         return Standing.QUIET if evidence.silence else Standing.WATCH
-    failed = sum(one.attempts for one in evidence.failures.values())
-    if not evidence.accepted + failed:
+    if not deliveries(evidence):
         return Standing.QUIET
-    seldom = _open(evidence) < SELDOM * (evidence.accepted + failed)
+    seldom = _open(evidence) < SELDOM * deliveries(evidence)
     return Standing.HEALTHY if seldom else Standing.WATCH
 
 
@@ -306,20 +306,26 @@ def _well(
     why = [
         f"{share(traffic.accepted, traffic.deliveries)} of "
         f"{number_of(traffic.deliveries, 'delivery')} accepted in the last {window}, the latest "
-        f"{last}" + (f"; {failed} not recovered." if open_events else ".")
+        f"{last}."
     ]
     warned = [(one, finding) for one in evidence for finding in _warnings(one)]
     if warned:
         one, finding = warned[0]
         why += [f"{other.vendor.name}: {each.title}." for other, each in warned[1:]]
+        why += [f"{failed} not recovered."] if open_events else []
         headline = f"Check {one.vendor.name}: {_inside(finding.title, one)}"
         return Verdict(Level.WARNING, headline, " ".join(why), about=warned[0])
     if open_events and open_events >= SELDOM * traffic.deliveries:
-        return Verdict(Level.WARNING, f"Check: {failed} not recovered", " ".join(why))
+        most = max(evidence, key=_open)
+        headline = f"Check {most.vendor.name}: {failed} not recovered"
+        if _open(most) < open_events:
+            headline = f"Check: {failed} not recovered"
+        return Verdict(Level.WARNING, headline, " ".join(why), about=(most, _of_most(most)))
     schedules = [one.vendor.schedule for one in evidence]
     if outages and (until := _retried_by(outages[-1], schedules)) > clock.now:
         down = duration(outages[-1].end - outages[-1].begin)
         why.insert(0, f"Retries bring the events of that time until {clock.shown(until)}.")
+        why += [f"{failed} not recovered."] if open_events else []
         return Verdict(
             Level.CATCHING_UP, f"Catching up after {down} without a receiver", " ".join(why)
         )
@@ -328,6 +334,13 @@ def _well(
     every = traffic.accepted == traffic.deliveries
     all_well = f"every delivery accepted in the last {window}" if every else "no event is missing"
     return Verdict(Level.GOOD, f"All well: {all_well}", " ".join(why))
+
+
+def _of_most(evidence: Evidence) -> Finding | None:
+    """The finding on what most of a vendor's open events failed for."""
+    by_open = sorted(evidence.failures, key=lambda outcome: -evidence.failures[outcome].open)
+    found = {one.outcome: one for one in diagnose(evidence)}
+    return next((found[outcome] for outcome in by_open if outcome in found), None)
 
 
 def _retried_by(outage: Outage, schedules: Sequence[Schedule]) -> datetime:

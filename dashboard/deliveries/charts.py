@@ -68,32 +68,28 @@ def timeline(
         axis=alt.Axis(format=axis.format, tickCount=axis.ticks, grid=False),
     )
     side = axis.bar * (1 - BAR) / 2
-    drawn = bars.assign(
-        begin=bars["at"] + side,
-        end=bars["at"] + axis.bar - side,
-        place=(bars["what"] == ACCEPTED).astype(int),
-    )
+    drawn = _stacked(bars).assign(begin=bars["at"] + side, end=bars["at"] + axis.bar - side)
     columns = (
         alt.Chart(drawn)
-        .mark_bar()
+        .mark_rect()
         .encode(
             x=x,
             x2="end:T",
             y=alt.Y(
-                "deliveries:Q",
+                "low:Q",
                 title=None,
                 axis=alt.Axis(
                     tickMinStep=1, tickCount=4, labelExpr="format(datum.value, ',')",
                     domain=False, ticks=False,
                 ),
             ),
+            y2="high:Q",
             color=alt.Color(
                 "what:N",
                 title=None,
                 scale=alt.Scale(domain=[ACCEPTED, FAILED], range=[colours.quiet, colours.bad]),
                 legend=alt.Legend(orient="top"),
             ),
-            order=alt.Order("place:Q"),
             tooltip=[
                 alt.Tooltip("at:T", title="From", format=MOMENT),
                 alt.Tooltip("what:N", title="Outcome"),
@@ -103,6 +99,14 @@ def timeline(
         .add_params(alt.selection_interval(name="brush", encodings=["x"]))
     )  # fmt: skip
     return alt.layer(*_outages(marks, colours), columns, *_rules(marks, span, colours))
+
+
+def _stacked(bars: pd.DataFrame) -> pd.DataFrame:
+    """With `low` and `high`, between which each part of a bar is drawn. Vega stacks no bars that
+    have a begin and an end."""
+    failed = bars["deliveries"].where(bars["what"] == FAILED, 0)
+    below = failed.groupby(bars["at"]).transform("sum").where(bars["what"] == ACCEPTED, 0)
+    return bars.assign(low=below, high=below + bars["deliveries"])
 
 
 def _outages(marks: pd.DataFrame, colours: Palette) -> list[alt.Chart]:
@@ -119,8 +123,8 @@ def _outages(marks: pd.DataFrame, colours: Palette) -> list[alt.Chart]:
 
 
 def _rules(marks: pd.DataFrame, span: Span, colours: Palette) -> list[alt.Chart]:
-    """A dashed line at each moment, and the label of each mark beside it: on the side where there
-    is more room, each kind at a height of its own."""
+    """A dashed line at each moment, and beside each mark its label: before an outage and after a
+    moment, unless the chart begins or ends there. Each kind has a height of its own."""
     if marks.empty:
         return []
     inks = {"down": colours.muted, "now": colours.muted, "lost": colours.bad_text}
@@ -132,12 +136,13 @@ def _rules(marks: pd.DataFrame, span: Span, colours: Palette) -> list[alt.Chart]
         .encode(x="at:T", color=alt.Color("ink:N", scale=None, legend=None))
     )
     first, last = span
-    late = drawn["at"] > first + (last - first) * LATE
-    return [rules, _labels(drawn[~late], "left"), _labels(drawn[late], "right")]
+    share = (drawn["at"] - first) / (last - first)
+    before = share > (drawn["kind"] == "down").map({True: EARLY, False: LATE})
+    return [rules, _labels(drawn[~before], "left"), _labels(drawn[before], "right")]
 
 
-LATE = 0.88
-"""From this share of a chart on, a label stands left of its line."""
+EARLY, LATE = 0.12, 0.88
+"""The shares of a chart where labels begin to have room before a mark, and no longer after it."""
 
 
 def _labels(marks: pd.DataFrame, align: Literal["left", "right"]) -> alt.Chart:

@@ -68,7 +68,8 @@ def listed(sender: Sender | None, words: str, *, failed: bool) -> None:
     wanted = data.between(wanted, timeline.brushed())
     total = data.how_many(wanted)
     if not total:
-        states.nothing_here("No matching deliveries in this period.")
+        kind = "failed" if failed and not words else "matching"
+        states.nothing_here(f"No {kind} deliveries in this period.")
         _clear_filters()
         return
     rows = st.container()
@@ -109,7 +110,7 @@ if "list" in st.query_params:
     st.page_link("deliveries/page.py", label="All deliveries", icon=":material/arrow_back:")
     st.stop()
 figures()
-pieces.heading("Lists")
+pieces.heading("Details")
 tab = filters.switch("View", "view", VIEWS, "deliveries")
 if tab == "chains":
     lists.chains(asked, window, zone)

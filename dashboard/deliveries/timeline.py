@@ -35,23 +35,24 @@ def timeline(
     """The chart, its figures as a table, and what became of the events of each outage."""
     axis = charts.AXES[window]
     bars = data.timeline(window, zone, vendor)
-    heading(f"Deliveries {axis.says}")
-    if bars.empty:
-        st.caption("No deliveries in this period. Try a longer one.")
-    else:
-        losses = [at for one in evidence if (at := one.forecast.first_loss)]
-        span = data.clock_span(window, zone, min(losses, default=None))
-        marks = _marks(evidence, recoveries, zone, span)
-        chart = charts.timeline(bars, marks, span, axis, palette())
-        st.altair_chart(
-            chart,
-            height=HEIGHT_PX,
-            alt=_takeaway(bars, marks, axis),
-            key="timeline",
-            on_select="rerun",
-        )
-        with st.expander("The same as a table", type="compact", key="timeline_table"):
-            _table(bars)
+    with st.container(border=True, gap="xsmall"):
+        heading(f"Deliveries {axis.says}")
+        if bars.empty:
+            st.caption("No deliveries in this period. Try a longer one.")
+        else:
+            losses = [at for one in evidence if (at := one.forecast.first_loss)]
+            span = data.clock_span(window, zone, min(losses, default=None))
+            marks = _marks(evidence, recoveries, zone, span)
+            chart = charts.timeline(bars, marks, span, axis, palette())
+            st.altair_chart(
+                chart,
+                height=HEIGHT_PX,
+                alt=_takeaway(bars, marks, axis),
+                key="timeline",
+                on_select="rerun",
+            )
+            with st.expander("The same as a table", type="compact", key="timeline_table"):
+                _table(bars)
     for one in recoveries:
         if one.outage.over:
             _ledger(one, evidence)
