@@ -37,7 +37,7 @@ LARGEST_MESSAGE = 1_000_000
 MOST_STRANGERS = 200
 """Sessions at the same time that are not signed in; each costs some memory."""
 MOST_OF_ONE_ADDRESS = 40
-"""Of those; people behind one office address arrive at work together."""
+"""Of these sessions; people behind one office address arrive at work together."""
 IDLE_SEC = 900
 """After so long without a message a session that is not signed in ends."""
 MOST_FILES = 10_000

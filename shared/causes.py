@@ -4,16 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from shared.diagnosis import (
-    COMPARE,
-    NEVER,
-    SELDOM,
-    Evidence,
-    Failures,
-    Severity,
-    deliveries,
-    diagnose,
-)
+from shared.diagnosis import COMPARE, SELDOM, Severity, diagnose
+from shared.evidence import NEVER, Evidence, Failures
 from shared.outcomes import Outcome
 from shared.vendors import VendorFacts
 
@@ -45,7 +37,7 @@ def _cause(evidence: Evidence, outcome: Outcome, failures: Failures) -> Cause:
         cure = evidence.vendor.cures.get(outcome, COMPARE)
         return Cause(evidence.vendor, outcome, failures, Severity.NOTE, cure)
     severity = finding.severity
-    if severity is Severity.NOTE and failures.open >= SELDOM * deliveries(evidence):
+    if severity is Severity.NOTE and failures.open >= SELDOM * evidence.deliveries:
         severity = Severity.WARNING  # as the verdict, which counts what is not recovered
     return Cause(evidence.vendor, outcome, failures, severity, finding.cure)
 

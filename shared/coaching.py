@@ -15,8 +15,9 @@ from shared.bulk import insert_into, table_of
 from shared.database import hold_write_lock
 from shared.models import ACTIVE, CoachingCase, QuizThreshold
 from shared.queries import row_of
-from shared.queries.coaching import Case, Standing, Taker, case_of, reaches, standing_of
+from shared.queries.coaching import Case, case_of
 from shared.queries.people import Who
+from shared.queries.quiz_standings import Standing, Taker, reaches, standing_of
 from shared.settings import CoachingRule
 
 MOVES: Mapping[str, Mapping[str, str]] = {

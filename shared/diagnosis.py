@@ -4,14 +4,14 @@ Each finding has evidence, a cure, and the consequence without it. Symptoms and 
 vendors' guides and the practice of their users.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from shared.evidence import Evidence, Failures
 from shared.outcomes import Outcome
-from shared.retries import Forecast, Silence, Suspension
-from shared.vendors import VendorFacts
+from shared.retries import Suspension
 from shared.wording import duration, number_of, share
 
 
@@ -22,119 +22,6 @@ class Severity(StrEnum):
     """Something is missing, or will fail soon."""
     NOTE = "note"
     """Worth knowing; nothing to do."""
-
-
-class Failures(NamedTuple):
-    """Failed deliveries of one outcome in the window. An event may have several attempts."""
-
-    events: int
-    attempts: int
-    first: datetime
-    last: datetime
-    reason: str | None = None
-    """The commonest one."""
-    open: int = 0
-    """Events that are not stored since."""
-    first_loss: datetime | None = None
-    """When the first of these has its last retry."""
-
-
-class Failing(NamedTuple):
-    """Every delivery since `since` failed."""
-
-    since: datetime
-    events: int
-    attempts: int
-    bad_signature: int
-    """Attempts with a wrong signature."""
-
-
-class Replayed(NamedTuple):
-    """All events of the time in which every delivery failed are stored by now."""
-
-    events: int
-    """How many by replay."""
-    next_due: datetime | None
-    """When the vendor's next delivery is due: a retry or, without one, by its usual traffic."""
-
-
-class Stored(NamedTuple):
-    """A vendor's events, as the read models have them."""
-
-    events: int
-    """Counted up to a few hundred."""
-    provisioned: bool
-    duplicates: int
-    retakes: int
-    """Learners who completed one course more than once."""
-    practice: int
-    """Quiz submissions without a grade."""
-
-
-class Lag(NamedTuple):
-    """Between signing and arrival of the latest deliveries; below zero is signed in the future."""
-
-    least: timedelta
-    median: timedelta
-
-
-class Strangers(NamedTuple):
-    """Requests in the window that are not the vendor's."""
-
-    requests: Mapping[Outcome, int]
-    unlisted: int
-    """How many of them are only counted."""
-    names_event: bool
-    """Whether one without a credential names a type of event."""
-    since_accepted: int = 0
-    """How many of these came after the last accepted delivery, of the latest ones."""
-
-    @property
-    def total(self) -> int:
-        return sum(self.requests.values())
-
-
-NO_STRANGERS = Strangers({}, 0, names_event=False)
-
-
-class Latest(NamedTuple):
-    """A vendor's latest delivery."""
-
-    at: datetime
-    outcome: Outcome
-
-
-class Evidence(NamedTuple):
-    """The input of a diagnosis."""
-
-    vendor: VendorFacts
-    failures: Mapping[Outcome, Failures]
-    failing: Failing | None
-    forecast: Forecast
-    suspension: Suspension | None
-    silence: Silence | None
-    stored: Stored
-    lag: Lag | None
-    tolerance_past: timedelta
-    tolerance_future: timedelta
-    accepted: int = 0
-    """Deliveries that were accepted, duplicates included."""
-    strangers: Strangers = NO_STRANGERS
-    replayed: Replayed | None = None
-    """None while an event of the failing time is open."""
-    restarted_at: datetime | None = None
-    """The latest start of a receiver."""
-    last: Latest | None = None
-
-
-def loss_order(evidence: Evidence) -> tuple[datetime, int, str]:
-    """Sorts vendors: first the one whose first loss comes soonest, of equal ones the one with more
-    events that failed."""
-    events = sum(one.open for one in evidence.failures.values())
-    return (evidence.forecast.first_loss or NEVER, -events, evidence.vendor.slug)
-
-
-NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Finding(NamedTuple):
@@ -184,17 +71,12 @@ def _deliveries(count: int) -> str:
 def _counted(evidence: Evidence, failures: Failures) -> str:
     """`172 events, 416 attempts: 30 % of all deliveries`."""
     counts = _events_and_attempts(failures.events, failures.attempts)
-    return f"{counts}: {share(failures.attempts, deliveries(evidence))} of all deliveries"
-
-
-def deliveries(evidence: Evidence) -> int:
-    """A vendor's in the window, with any outcome."""
-    return evidence.accepted + sum(one.attempts for one in evidence.failures.values())
+    return f"{counts}: {share(failures.attempts, evidence.deliveries)} of all deliveries"
 
 
 def _many(evidence: Evidence, failures: Failures) -> bool:
     """Whether more events are open than a vendor or a proxy leaves on an ordinary day."""
-    return failures.open >= FEW and failures.attempts >= SELDOM * deliveries(evidence)
+    return failures.open >= FEW and failures.attempts >= SELDOM * evidence.deliveries
 
 
 def _fixed(evidence: Evidence) -> Iterator[Finding]:

@@ -367,7 +367,7 @@ class ReceiverSettings(Settings):
 
     @model_validator(mode="after")
     def _quarantine_fits_any_body(self) -> Self:
-        """A vendor whose body was not understood is told that it is quarantined."""
+        """A vendor whose body was not understood gets a response that says it is quarantined."""
         least = self.max_body_bytes + HEADERS_BYTES
         if self.quarantine_max_bytes < least:
             raise ValueError(

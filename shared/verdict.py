@@ -6,16 +6,8 @@ from enum import StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from shared.diagnosis import (
-    SELDOM,
-    Evidence,
-    Finding,
-    Severity,
-    deliveries,
-    diagnose,
-    loss_order,
-    why_suspended,
-)
+from shared.diagnosis import SELDOM, Finding, Severity, diagnose, why_suspended
+from shared.evidence import Evidence, loss_order
 from shared.outages import Outage
 from shared.retries import Schedule
 from shared.wording import duration, number_of, remaining, share
@@ -133,9 +125,9 @@ def standing(evidence: Evidence) -> Standing:
         return Standing.FAILING
     if is_fixed(evidence) or _warnings(evidence):
         return Standing.QUIET if evidence.silence else Standing.WATCH
-    if not deliveries(evidence):
+    if not evidence.deliveries:
         return Standing.QUIET
-    seldom = _open(evidence) < SELDOM * deliveries(evidence)
+    seldom = evidence.open < SELDOM * evidence.deliveries
     return Standing.HEALTHY if seldom else Standing.WATCH
 
 
@@ -145,11 +137,6 @@ def _urgent(evidence: Evidence) -> list[Finding]:
 
 def _warnings(evidence: Evidence) -> list[Finding]:
     return [one for one in diagnose(evidence) if one.severity is Severity.WARNING]
-
-
-def _open(evidence: Evidence) -> int:
-    """A vendor's events that failed in the window and are not stored."""
-    return sum(one.open for one in evidence.failures.values())
 
 
 def _down(outage: Outage, evidence: Sequence[Evidence], clock: Clock) -> Verdict:
@@ -300,7 +287,7 @@ def _well(
     clock: Clock,
 ) -> Verdict:
     """Nothing is being lost; there can be something to look at."""
-    open_events = sum(_open(one) for one in evidence)
+    open_events = sum(one.open for one in evidence)
     failed = number_of(open_events, "failed event")
     last = f"{duration(clock.now - traffic.last)} ago" if traffic.last else "unknown"
     why = [
@@ -316,9 +303,9 @@ def _well(
         headline = f"Check {one.vendor.name}: {_inside(finding.title, one)}"
         return Verdict(Level.WARNING, headline, " ".join(why), about=warned[0])
     if open_events and open_events >= SELDOM * traffic.deliveries:
-        most = max(evidence, key=_open)
+        most = max(evidence, key=lambda one: one.open)
         headline = f"Check {most.vendor.name}: {failed} not recovered"
-        if _open(most) < open_events:
+        if most.open < open_events:
             headline = f"Check: {failed} not recovered"
         return Verdict(Level.WARNING, headline, " ".join(why), about=(most, _of_most(most)))
     schedules = [one.vendor.schedule for one in evidence]

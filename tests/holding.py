@@ -12,6 +12,7 @@ from receiver.store import Entry, Quarantined, Written, write_batch
 from receiver.vendors.base import Claims, Incoming, Vendor
 from receiver.vendors.mindtickle import MindTickle
 from shared.bulk import table_of
+from shared.database import write_transaction
 from shared.models import Quarantine, QuarantineTotal
 from shared.outcomes import Kind, Outcome
 from tests import playing
@@ -53,7 +54,7 @@ def take(
 ) -> list[Written]:
     """Store deliveries as a receiver with these settings does."""
     entries = [judge(under, one) for one in deliveries]
-    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+    with write_transaction(engine) as connection:
         return write_batch(connection, entries, caps)
 
 

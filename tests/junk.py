@@ -13,7 +13,7 @@ from receiver.store import write_batch
 from receiver.vendors import vendor_facts
 from receiver.vendors.base import Incoming
 from shared.bulk import table_of
-from shared.database import analyze, migrate, open_engine
+from shared.database import analyze, migrate, open_engine, write_transaction
 from shared.models import Delivery
 from shared.queries import deliveries, failures, missing
 from shared.settings import ReceiverSettings
@@ -87,7 +87,7 @@ def _write(engine: Engine, sent: list[Incoming]) -> None:
     ours = vendor("secret-one")
     for begin in range(0, len(sent), BATCH):
         entries = [judge(ours, one) for one in sent[begin : begin + BATCH]]
-        with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+        with write_transaction(engine) as connection:
             write_batch(connection, entries)
 
 

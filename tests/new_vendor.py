@@ -14,19 +14,16 @@ from receiver.vendors.base import (
     FROM_ENV,
     Adapter,
     Claims,
-    Id,
     Incoming,
     KeptEvent,
-    Name,
-    Percent,
     Rejected,
     VendorEvent,
     VendorSettings,
     json_object,
     key_of,
-    read,
     text_of,
 )
+from receiver.vendors.fields import Id, Name, Percent, read
 from shared.facts import Fact, Progressed
 from shared.outcomes import Outcome
 from shared.retries import Schedule

@@ -9,6 +9,7 @@ from sqlmodel import SQLModel
 
 from receiver.readmodels.projections import READ_MODELS
 from shared.bulk import table_of
+from shared.database import write_transaction
 from shared.models import Heartbeat, Table, Vendor
 
 
@@ -44,7 +45,7 @@ def planned_for(engine: Engine) -> dict[str, int]:
 
 def empty(engine: Engine) -> None:
     """Remove the rows of earlier tests from a store that a receiver still uses."""
-    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+    with write_transaction(engine) as connection:
         for table in reversed(Table.metadata.sorted_tables):
             if table not in (table_of(Heartbeat), table_of(Vendor)):
                 connection.execute(table.delete())

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote, unquote
 
 import pandas as pd
@@ -26,7 +26,6 @@ from dashboard.base.people import (
 from dashboard.base.percent import bare, columns, exact, percent, rounded
 from dashboard.base.store import (
     actor,
-    each,
     everybody,
     framed,
     local,
@@ -39,18 +38,11 @@ from dashboard.base.store import (
 from shared import coaching as cases
 from shared.coaching import Changed, Conflict, Flagged, Impossible, Taken
 from shared.queries import coaching, retakes
-from shared.queries.coaching import (
-    OTHER_OWNER,
-    Case,
-    Counts,
-    Filters,
-    Item,
-    Preview,
-    QuizFigures,
-    Scores,
-    Taker,
-)
+from shared.queries import quizzes as quiz_queries
+from shared.queries.coaching import OTHER_OWNER, Case, Counts, Item, Scores
 from shared.queries.people import Who
+from shared.queries.quiz_standings import Filters, Taker
+from shared.queries.quizzes import Preview, QuizFigures
 from shared.queries.windows import days_of, midnight
 
 __all__ = ["Changed", "Conflict", "Flagged", "Impossible", "Taken", "Taker"]
@@ -112,7 +104,17 @@ def quiz_of(name: str) -> tuple[str, str]:
     return vendor, quiz_id
 
 
-def quiz_key(row: Any) -> str:
+class OfQuiz(Protocol):
+    """A row of a quiz."""
+
+    @property
+    def vendor(self) -> str: ...
+    @property
+    def quiz_id(self) -> str: ...
+
+
+def quiz_key(row: OfQuiz) -> str:
+    """The quiz of a row, as an address names it: `vendor/quiz id`."""
     return f"{row.vendor}/{row.quiz_id}"
 
 
@@ -153,7 +155,7 @@ def _shown(items: Items, asked: Asked) -> pd.DataFrame:
     rows, scores = items
     return framed(
         rows,
-        lambda frame: _in_words(frame, asked).assign(
+        lambda frame: _in_words(frame, rows, asked).assign(
             why=[why(row, scores.get(row.taker), asked.today) for row in rows],
             trend=pd.Series([_trend(row, scores.get(row.taker)) for row in rows]),
         ),
@@ -164,11 +166,10 @@ def _trend(row: Item, scores: Scores | None) -> list[float]:
     return [rounded(pct, row.threshold_pct) for pct in scores.trend] if scores else []
 
 
-def _in_words(frame: pd.DataFrame, asked: Asked) -> pd.DataFrame:
-    rows = each(frame)
+def _in_words(frame: pd.DataFrame, rows: Sequence[Item], asked: Asked) -> pd.DataFrame:
     named = local(with_people(frame), asked.zone, "submitted_at", "opened_at", "closed_at")
     return columns(named, "latest_pct", "best_pct", "flagged_pct", limits=["threshold_pct"]).assign(
-        quiz=[_name(row) for row in rows],
+        quiz=_names(rows),
         stands=[_stands(row, asked.today) for row in rows],
         lift=pd.Series([_lift(row) for row in rows], dtype=object),
         owner=pd.Series([_owner(row.owner, asked.manager) for row in rows], dtype=object),
@@ -208,24 +209,23 @@ def _score(row: Item, latest: float | None) -> str:
     return f"{percent(row.latest_pct, row.threshold_pct)}, {side} {exact(row.threshold_pct)}"
 
 
-def _stands(row: Any, today: date) -> str:
+def _stands(row: Item, today: date) -> str:
     if row.state == "closed":
         return str(row.status)
     if row.state == "new":
         return "new again" if row.again else "new"
-    overdue = ", overdue" if row.state in coaching.ACTIVE and _is_past(row.due, today) else ""
-    return {"open": "flagged", "in_progress": "in progress"}.get(row.state, "passed") + overdue
+    is_overdue = row.state in coaching.ACTIVE and row.due is not None and row.due < today
+    stands = {"open": "flagged", "in_progress": "in progress"}.get(row.state or "", "passed")
+    return f"{stands}, overdue" if is_overdue else stands
 
 
-def _is_past(due: date | None, today: date) -> bool:
-    return isinstance(due, date) and due < today
-
-
-def _lift(row: Any) -> str | None:
+def _lift(row: Item) -> str | None:
+    if row.opened_at is None:  # without a case
+        return None
     if row.state == "ready":
         limit = row.threshold_pct
         return lift(row.flagged_pct, row.latest_pct, row.opened_at, row.submitted_at, limit)
-    if row.state == "closed" and not pd.isna(row.passed_at):
+    if row.state == "closed" and row.passed_at is not None:
         return lift(row.flagged_pct, row.passed_pct, row.opened_at, row.passed_at, None)
     return None
 
@@ -240,7 +240,7 @@ def lift(
     """`62 → 85 % in 9 days`; without a score only how long it took. `limit` is the threshold, if
     it is known."""
     took = f"in {days(until - since)}"
-    if before is None or after is None or pd.isna(before) or pd.isna(after):
+    if before is None or after is None:
         return took
     return f"{bare(rounded(before, limit, after))} → {percent(after, limit, before)} {took}"
 
@@ -249,8 +249,10 @@ def days(span: timedelta) -> str:
     return "1 day" if span.days == 1 else f"{span.days} days" if span.days else "less than a day"
 
 
-def _name(row: Any) -> str:
-    return str(quiz_names(Who()).get(quiz_key(row), row.quiz_name))
+def _names(rows: Sequence[Item]) -> list[str]:
+    """The quizzes of items by name, as all quizzes are told apart."""
+    names = quiz_names(Who())
+    return [names.get(quiz_key(row), row.quiz_name) for row in rows]
 
 
 def counts(asked: Asked) -> Counts:
@@ -260,29 +262,26 @@ def counts(asked: Asked) -> Counts:
 
 
 def quizzes(who: Who) -> pd.DataFrame:
-    """The columns of `shared.queries.coaching.QuizFigures`, and quiz (its name) and key; of every
+    """The columns of `shared.queries.quizzes.QuizFigures`, and quiz (its name) and key; of every
     graded quiz that learners of the teams of `who` have taken."""
-    return _named(query(coaching.quizzes, default_pct(), settings().coaching_rule, who))
+    return _named(query(quiz_queries.quizzes, default_pct(), settings().coaching_rule, who))
 
 
 def _named(rows: Sequence[QuizFigures]) -> pd.DataFrame:
-    return framed(rows, lambda frame: _shares(frame).assign(quiz=_unlike(frame), key=_keys(frame)))
+    keys = [quiz_key(row) for row in rows]
+    return framed(rows, lambda frame: _shares(frame).assign(quiz=_unlike(rows), key=keys))
 
 
 def _shares(frame: pd.DataFrame) -> pd.DataFrame:
     """Beside the share from which a quiz is a problem."""
-    return columns(frame, "share", "all_share", fixed=[100 * coaching.PROBLEM_SHARE])
+    return columns(frame, "share", "all_share", fixed=[100 * quiz_queries.PROBLEM_SHARE])
 
 
-def _keys(frame: pd.DataFrame) -> list[str]:
-    return [quiz_key(row) for row in each(frame)]
-
-
-def _unlike(frame: pd.DataFrame) -> list[str]:
+def _unlike(rows: Sequence[QuizFigures]) -> list[str]:
     """Quizzes by name; of two with one name, each with its id, or with its vendor too."""
-    names = list(frame["quiz_name"])
-    with_ids = [f"{row.quiz_name} ({row.quiz_id})" for row in each(frame)]
-    in_full = [f"{row.quiz_name} ({quiz_key(row)})" for row in each(frame)]
+    names = [row.quiz_name for row in rows]
+    with_ids = [f"{row.quiz_name} ({row.quiz_id})" for row in rows]
+    in_full = [f"{row.quiz_name} ({quiz_key(row)})" for row in rows]
     same, still_same = Counter(names), Counter(with_ids)
     return [
         name if same[name] == 1 else with_id if still_same[with_id] == 1 else full
@@ -292,7 +291,7 @@ def _unlike(frame: pd.DataFrame) -> list[str]:
 
 def quiz_names(who: Who) -> dict[str, str]:
     """Names of graded quizzes by vendor and id."""
-    frame = _named(query_seldom(coaching.quizzes, default_pct(), settings().coaching_rule, who))
+    frame = _named(query_seldom(quiz_queries.quizzes, default_pct(), settings().coaching_rule, who))
     return dict(zip(frame["key"], frame["quiz"], strict=True)) if len(frame) else {}
 
 
@@ -301,6 +300,7 @@ def people_failing(asked: Asked) -> pd.DataFrame:
     names), takers (their items that are not flagged)."""
     rows = query(coaching.people_failing, asked.filters())
     items = query(coaching.low_of, asked.filters(), [row.person for row in rows])
+    names = {one.taker: name for one, name in zip(items, _names(items), strict=True)}
 
     def of(person: str) -> list[Item]:
         return [item for item in items if item.person == person]
@@ -308,7 +308,7 @@ def people_failing(asked: Asked) -> pd.DataFrame:
     return framed(
         rows,
         lambda frame: with_people(columns(frame, "lowest_pct")).assign(
-            quizzes=pd.Series([[_name(one) for one in of(row.person)] for row in rows]),
+            quizzes=pd.Series([[names[one.taker] for one in of(row.person)] for row in rows]),
             takers=pd.Series(
                 [[one.taker for one in of(row.person) if one.state == "new"] for row in rows]
             ),
@@ -374,7 +374,7 @@ def item(taker: Taker, zone: str) -> Detail | None:
     return Detail(
         row,
         known_as(row.name, row.email, row.key),
-        _name(row),
+        _names([row])[0],
         framed(
             attempts,
             lambda tried: columns(
@@ -430,7 +430,7 @@ def change_all(seen: Mapping[int, int], wanted: Mapping[str, Any]) -> Changed:
 
 def preview(quiz: str, pct: float | None) -> Preview:
     rule = settings().coaching_rule
-    return query_fresh(coaching.preview, default_pct(), quiz_of(quiz), pct, rule)
+    return query_fresh(quiz_queries.preview, default_pct(), quiz_of(quiz), pct, rule)
 
 
 def set_threshold(quiz: str, pct: float | None) -> None:

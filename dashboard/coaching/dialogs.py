@@ -17,8 +17,9 @@ from dashboard.base.windows import ago, viewer_zone
 from dashboard.coaching import data
 from dashboard.coaching.view import dismiss, finish, label, percent_column, take
 from shared.coaching import CLOSED, MOVES
-from shared.queries.coaching import OTHER_OWNER, Case, Item, Preview
+from shared.queries.coaching import OTHER_OWNER, Case, Item
 from shared.queries.people import Who
+from shared.queries.quizzes import Preview
 
 STATUSES = {
     "open": "Flagged",

@@ -11,7 +11,8 @@ from dashboard.base.pieces import plain
 from dashboard.base.windows import viewer_zone
 from dashboard.deliveries import data
 from shared.cure import FIRST_STEPS, Action, Asked, Step, StepState, next_step, steps
-from shared.diagnosis import COMPARE, Evidence, Finding
+from shared.diagnosis import COMPARE, Finding
+from shared.evidence import Evidence
 from shared.outages import Outage
 from shared.outcomes import Outcome
 from shared.verdict import Clock, Level, Traffic, Verdict

@@ -13,7 +13,8 @@ from dashboard.deliveries import charts
 from dashboard.deliveries.answer import clock
 from shared.causes import Cause
 from shared.causes import causes as find
-from shared.diagnosis import Evidence, Severity
+from shared.diagnosis import Severity
+from shared.evidence import Evidence
 from shared.verdict import Clock
 
 WORDS = {

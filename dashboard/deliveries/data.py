@@ -24,7 +24,7 @@ from dashboard.base.store import (
 )
 from dashboard.deliveries.charts import ACCEPTED, AXES, FAILED
 from shared.audit import note
-from shared.diagnosis import Evidence
+from shared.evidence import Evidence
 from shared.outages import Outage
 from shared.outcomes import HAS_EVENT, Sender
 from shared.queries import deliveries, failures, missing, quarantine

@@ -10,7 +10,8 @@ import streamlit as st
 
 from dashboard.base.pieces import heading, plain
 from dashboard.deliveries.answer import safe
-from shared.diagnosis import Evidence, Finding, Severity, diagnose, loss_order
+from shared.diagnosis import Finding, Severity, diagnose
+from shared.evidence import Evidence, loss_order
 from shared.outcomes import HAS_EVENT, Outcome
 from shared.wording import number_of
 

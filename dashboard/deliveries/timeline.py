@@ -15,7 +15,7 @@ from dashboard.base.store import each
 from dashboard.base.windows import ago
 from dashboard.deliveries import charts, data
 from dashboard.deliveries.answer import clock
-from shared.diagnosis import Evidence
+from shared.evidence import Evidence
 from shared.wording import duration, number_of
 
 HEIGHT_PX = 215

@@ -13,7 +13,7 @@ from dashboard.base.pieces import plain
 from dashboard.base.windows import ago
 from dashboard.deliveries import data
 from dashboard.deliveries.answer import clock
-from shared.diagnosis import Evidence
+from shared.evidence import Evidence
 from shared.outcomes import HAS_EVENT
 from shared.queries.deliveries import VendorHour
 from shared.verdict import Standing, standing

@@ -16,7 +16,7 @@ from dashboard.base.percent import columns
 from dashboard.base.store import framed, query, query_now, settings
 from shared.diagnosis import SELDOM
 from shared.outages import Outage
-from shared.queries import catalog, deliveries, leaderboard, learner, missing, scoring
+from shared.queries import catalog, deliveries, leaderboard, learner, missing, scoring, team_boards
 from shared.queries.missing import Toll
 from shared.queries.movement import Board
 from shared.queries.people import Who
@@ -89,7 +89,7 @@ def place_of(metric: str, board: Board, key: str) -> int | None:
 def team_board(metric: str, board: Board) -> pd.DataFrame:
     """place, move, team_id, average (a member), average_before, total, members, moved; time in
     hours."""
-    rows = query(leaderboard.teams, metric, board, smallest_group())
+    rows = query(team_boards.teams, metric, board, smallest_group())
     figures = ["average", "average_before", "total"]
     return framed(rows, lambda frame: _placed(frame).assign(**_in_units(frame[figures], metric)))
 
@@ -160,7 +160,7 @@ class Headline(NamedTuple):
     """The answers of the first line; None for an answer without data."""
 
     leader: Leader | None
-    slipped: leaderboard.Slipped | None
+    slipped: team_boards.Slipped | None
     call: Call | None
 
 
@@ -168,7 +168,7 @@ def headline(board: Board) -> Headline:
     """By the progress gained, whatever the metric of the board below is."""
     board = board._replace(rules=DEFAULT)
     call = next(iter(close_calls(board)), None)
-    slipped = query(leaderboard.slipped, "gained", board, smallest_group())
+    slipped = query(team_boards.slipped, "gained", board, smallest_group())
     return Headline(_leader(board), slipped, call)
 
 

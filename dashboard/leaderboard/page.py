@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard.base import filters, paging, pieces, states, windows
 from dashboard.leaderboard import data, view
-from shared.queries.leaderboard import TEAM_RULES
+from shared.queries.team_boards import TEAM_RULES
 
 opened = windows.quarter_hour()
 day = data.Day(windows.today(), windows.viewer_zone())

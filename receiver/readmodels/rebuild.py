@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Engine, Row, select
 from receiver.readmodels import standings
 from receiver.readmodels.projections import clear, refold
 from receiver.vendors import ADAPTERS
-from receiver.vendors.base import KeptEvent, Unreadable, by_arrival
+from receiver.vendors.base import KeptEvent, Unreadable
+from receiver.vendors.fields import by_arrival
 from shared.audit import note
 from shared.bulk import table_of
 from shared.database import analyze, hold_write_lock

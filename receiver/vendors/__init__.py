@@ -1,4 +1,5 @@
-"""The vendors, by the slug in their webhook address: each file in this folder is one."""
+"""The vendors, by the slug in their webhook address: each file in this folder is one, but for
+`base.py` and `fields.py`, which all of them use."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from shared.vendors import FACTS, VendorFacts, variable_prefix
 
 def _adapters() -> Iterator[Adapter]:
     for module in iter_modules(__path__):
-        if module.name != "base":
+        if module.name not in ("base", "fields"):
             yield import_module(f"{__name__}.{module.name}").ADAPTER
 
 

@@ -16,25 +16,19 @@ from pydantic.alias_generators import to_camel
 from receiver.vendors.base import (
     Adapter,
     Claims,
-    Email,
-    Id,
     Ignored,
     Incoming,
     KeptEvent,
-    Name,
     Rejected,
-    TimeBefore,
     Unreadable,
     VendorEvent,
     VendorSettings,
-    as_text,
-    by_arrival,
     json_object,
     key_of,
-    read,
     short_text,
     text_of,
 )
+from receiver.vendors.fields import Email, Id, Name, TimeBefore, as_text, by_arrival, read
 from shared.facts import Completed, Fact, Identified
 from shared.outcomes import Outcome
 from shared.retries import Schedule

@@ -16,25 +16,19 @@ from receiver.vendors.base import (
     FROM_ENV,
     Adapter,
     Claims,
-    Email,
-    Id,
     Ignored,
     Incoming,
     KeptEvent,
-    Name,
-    Percent,
     Rejected,
-    TimeBefore,
     Unreadable,
     VendorEvent,
     VendorSettings,
-    by_arrival,
     json_object,
     key_of,
     presents,
-    read,
     text_of,
 )
+from receiver.vendors.fields import Email, Id, Name, Percent, TimeBefore, by_arrival, read
 from shared.facts import Attempted, Completed, Fact, Identified
 from shared.outcomes import Outcome
 from shared.retries import Schedule

@@ -22,22 +22,19 @@ from receiver.vendors.base import (
     MAX_ID,
     Adapter,
     Claims,
-    Email,
     Incoming,
     KeptEvent,
     Rejected,
-    Time,
     Unreadable,
     VendorEvent,
     VendorSettings,
-    by_arrival,
     event_type_of,
     hmac_sha256,
-    in_utc,
     json_object,
     key_of,
     text_of,
 )
+from receiver.vendors.fields import Email, Time, by_arrival, in_utc
 from shared.facts import Acted, Fact, person_of
 from shared.outcomes import Outcome
 from shared.retries import Schedule

@@ -1,13 +1,6 @@
-"""Who needs coaching: where learners stand at a quiz, and where coaching stands with them.
+"""Who needs coaching: the queue, and the cases of its items.
 
-An item is a learner at a quiz. Practice runs never count. Whether the latest graded attempt is low
-is decided by a rule, a setting:
-
-- `either`: the score is under the threshold, or the vendor says "not passed",
-- `threshold`: the score is under the threshold; without a percentage, as the vendor says,
-- `vendor`: the vendor says "not passed"; where the vendor says nothing, the threshold.
-
-The state of an item is one of
+An item is a learner at a quiz; `quiz_standings` says where they stand there. Its state is one of
 
 - `new`: low, and not flagged since the latest attempt,
 - `open`, `in_progress`: flagged, as its case says,
@@ -22,7 +15,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Float,
     FromClause,
     Integer,
     Select,
@@ -31,14 +23,11 @@ from sqlalchemy import (
     cast,
     false,
     func,
-    literal,
     not_,
     null,
     or_,
     select,
     text,
-    true,
-    union_all,
 )
 
 from shared.bulk import encode, given, table_of
@@ -47,14 +36,20 @@ from shared.models import ACTIVE as IS_ACTIVE
 from shared.models import (
     AuditLog,
     CoachingCase,
-    Learner,
-    Quiz,
     QuizAttempt,
-    QuizStanding,
-    QuizThreshold,
 )
 from shared.queries import row_of, rows_of
-from shared.queries.people import Who, people, same_account
+from shared.queries.people import same_account
+from shared.queries.quiz_standings import (
+    Filters,
+    Taker,
+    as_pct,
+    is_of_taker,
+    result_of,
+    same_quiz,
+    standings,
+)
+from shared.queries.quizzes import by_quiz
 from shared.settings import CoachingRule
 
 ACTIVE = ("open", "in_progress")
@@ -67,8 +62,6 @@ VIEWS: Mapping[str, Sequence[str]] = {
     "all": STATES,
 }
 """The states that each view of the queue lists."""
-PROBLEM_TAKERS, PROBLEM_SHARE = 5, 0.5
-"""Of at least so many takers more than this share low: look at the quiz, not at the people."""
 SEVERAL = 3
 """A learner who is low at so many quizzes is looked at as a person."""
 TREND = 8
@@ -76,41 +69,9 @@ TREND = 8
 OTHER_OWNER = "a colleague"
 """What a manager reads in place of an owner other than themselves."""
 
-standing = table_of(QuizStanding).c
-learner = table_of(Learner).c
 attempt = table_of(QuizAttempt).c
-quiz = table_of(Quiz).c
-threshold = table_of(QuizThreshold).c
 coached = table_of(CoachingCase).c
 audit = table_of(AuditLog).c
-
-
-class Taker(NamedTuple):
-    """A learner at a quiz, as a vendor calls them."""
-
-    vendor: str
-    user_id: str
-    quiz_id: str
-
-
-class Filters(NamedTuple):
-    """What the queue is asked for.
-
-    `default_pct` is the threshold of a quiz that has none of its own; `quiz` is vendor and id.
-    `since` limits new and closed items by their latest attempt; a case that is active stays
-    whatever the window. With `problems`, new items are listed too where most people fail.
-    `manager` is who asks, unless that is a lead: of a case they read no notes, and owner and reason
-    only where they are the owner.
-    """
-
-    who: Who = Who()
-    quiz: tuple[str, str] | None = None
-    owner: str | None = None
-    since: datetime | None = None
-    default_pct: float = 70
-    rule: CoachingRule = "either"
-    problems: bool = False
-    manager: str | None = None
 
 
 class Item(NamedTuple):
@@ -188,25 +149,6 @@ class Counts(NamedTuple):
     all: int
 
 
-class QuizFigures(NamedTuple):
-    """A graded quiz over learners who are there. `share` is percent of the takers who are low at
-    their latest attempt; `own_pct` is set here, `retake_pct` the vendor's. `problem`, and the
-    figures behind it, are over all teams; the others over the teams that are asked about."""
-
-    vendor: str
-    quiz_id: str
-    quiz_name: str
-    takers: int
-    low: int
-    share: float
-    threshold_pct: float
-    own_pct: float | None
-    retake_pct: float | None
-    problem: bool
-    all_takers: int
-    all_share: float
-
-
 class Failing(NamedTuple):
     """A person who is low at several quizzes; `new` of them are not flagged. `of` counts all such
     people without a limit."""
@@ -220,14 +162,6 @@ class Failing(NamedTuple):
     new: int
     lowest_pct: float | None
     of: int
-
-
-class Preview(NamedTuple):
-    """Of a quiz's takers, how many are low now, and how many would be then."""
-
-    takers: int
-    now: int
-    then: int
 
 
 class Scores(NamedTuple):
@@ -283,20 +217,6 @@ class Entry(NamedTuple):
     action: str
     subject: str | None
     detail: str | None
-
-
-class Standing(NamedTuple):
-    """Where a learner stands at a quiz."""
-
-    vendor: str
-    user_id: str
-    quiz_id: str
-    quiz_name: str
-    latest_pct: float | None
-    passed: bool | None
-    low: bool
-    passes: bool
-    submitted_at: datetime
 
 
 def items(
@@ -361,40 +281,8 @@ def item(connection: Connection, filters: Filters, taker: Taker) -> Item | None:
     who has left."""
     with_leavers = filters._replace(who=filters.who._replace(leavers=True))
     row = _judged(with_leavers).subquery()
-    query = select(row).where(*_is(row.c, taker))
+    query = select(row).where(*is_of_taker(row.c, taker))
     return row_of(Item, connection.execute(query))
-
-
-def quizzes(
-    connection: Connection,
-    default_pct: float,
-    rule: CoachingRule = "either",
-    who: Who = Who(),  # noqa: B008
-) -> Sequence[QuizFigures]:
-    """Every graded quiz that learners of `who` have taken."""
-    found = _by_quiz(default_pct, rule).subquery()
-    all_teams = (found.c.takers.label("all_takers"), found.c.share.label("all_share"))
-    query = select(found, *all_teams)
-    if who.teams is not None:
-        own = _by_quiz_of(Filters(who, default_pct=default_pct, rule=rule)).subquery()
-        counted_here = ("takers", "low", "share")
-        rest = (column for column in found.c if column.name not in counted_here)
-        query = select(*rest, *(own.c[name] for name in counted_here), *all_teams)
-        query = query.join_from(found, own, same_quiz(own.c, found.c))
-    query = query.order_by(found.c.quiz_name, found.c.vendor, found.c.quiz_id)
-    return rows_of(QuizFigures, connection.execute(query))
-
-
-def _by_quiz_of(filters: Filters) -> Select[Any]:
-    row = standings(filters).subquery().c
-    low, takers = func.sum(case((row.low, 1), else_=0)), func.count()
-    return select(
-        row.vendor,
-        row.quiz_id,
-        takers.label("takers"),
-        cast(low, Integer).label("low"),
-        (100.0 * low / takers).label("share"),
-    ).group_by(row.vendor, row.quiz_id)
 
 
 def people_failing(
@@ -427,26 +315,6 @@ def low_of(connection: Connection, filters: Filters, persons: Sequence[str]) -> 
     query = select(found).where(found.c.low, found.c.person.in_(persons))
     query = query.order_by(found.c.person, found.c.quiz_name, found.c.vendor, found.c.quiz_id)
     return rows_of(Item, connection.execute(query))
-
-
-def preview(
-    connection: Connection,
-    default_pct: float,
-    of: tuple[str, str],
-    pct: float | None,
-    rule: CoachingRule = "either",
-) -> Preview:
-    """What another threshold of a quiz would flag. `pct` None is without one of its own: the
-    vendor's or else the default."""
-    row = standings(Filters(default_pct=default_pct, rule=rule)).subquery().c
-    other = func.coalesce(row.retake_pct, _pct(default_pct)) if pct is None else _pct(pct)
-    then = is_low(row, other, rule)
-    query = select(
-        func.count().label("takers"),
-        func.coalesce(func.sum(case((row.low, 1), else_=0)), 0).label("now"),
-        func.coalesce(func.sum(case((then, 1), else_=0)), 0).label("then"),
-    ).where(row.vendor == of[0], row.quiz_id == of[1])
-    return rows_of(Preview, connection.execute(query))[0]
 
 
 def scores(connection: Connection, takers: Sequence[Taker]) -> Mapping[Taker, Scores]:
@@ -484,15 +352,15 @@ def attempts(
 ) -> Sequence[Attempt]:
     """The latest attempts of one taker, practice too, newest first."""
     columns = (attempt.submitted_at, attempt.score, percent(attempt).label("pct"), attempt.passed)
-    result = result_of(attempt, _pct(threshold_pct), rule).label("result")
-    query = select(*columns, result).where(*_is(attempt, taker))
+    result = result_of(attempt, as_pct(threshold_pct), rule).label("result")
+    query = select(*columns, result).where(*is_of_taker(attempt, taker))
     newest = (attempt.submitted_at.desc(), attempt.event_key.desc())
     return rows_of(Attempt, connection.execute(query.order_by(*newest).limit(limit)))
 
 
 def rounds(connection: Connection, taker: Taker) -> Sequence[Case]:
     """The cases of one taker, newest first."""
-    query = select(*coached).where(*_is(coached, taker)).order_by(coached.id.desc())
+    query = select(*coached).where(*is_of_taker(coached, taker)).order_by(coached.id.desc())
     return rows_of(Case, connection.execute(query))
 
 
@@ -512,132 +380,6 @@ def owners(connection: Connection) -> Sequence[str]:
     """Everyone who owns or owned a case."""
     query = select(coached.owner).where(coached.owner.isnot(None)).distinct()
     return [owner for owner in connection.scalars(query.order_by(coached.owner)) if owner]
-
-
-# Where learners stand
-
-
-def standings(filters: Filters) -> Select[Any]:
-    """Where each learner of `filters.who` stands at each quiz with a graded attempt."""
-    row = _judged_scores(filters.default_pct, filters.rule).subquery().c
-    person = people(filters.who).subquery().c
-    vendor = filters.who.vendor
-    return (
-        select(
-            *row,
-            *(person[name] for name in ("person", "name", "email", "team_id", "key")),
-        )
-        .join(table_of(Learner), same_account(learner, row))
-        .join(person.person.table, person.person == learner.person)
-        .where(true() if vendor is None else row.vendor == vendor)
-    )
-
-
-def standing_of(
-    connection: Connection,
-    taker: Taker,
-    default_pct: float,
-    rule: CoachingRule = "either",
-    who: Who | None = None,
-) -> Standing | None:
-    """Where one taker stands; None without a graded attempt, or if the learner is not of `who`. One
-    look-up, for a transaction that holds the store's write lock."""
-    row = _judged_scores(default_pct, rule).subquery().c
-    query = select(*(row[name] for name in Standing._fields)).where(*_is(row, taker))
-    if who is not None:
-        query = query.where(_is_of(who, taker))
-    return row_of(Standing, connection.execute(query))
-
-
-def reaches(connection: Connection, who: Who, taker: Taker) -> bool:
-    """Whether a taker is a learner of `who`."""
-    return bool(connection.scalar(select(_is_of(who, taker))))
-
-
-def _is_of(who: Who, taker: Taker) -> ColumnElement[bool]:
-    person = people(who).subquery().c
-    account = table_of(Learner).alias().c
-    of_taker = and_(account.vendor == taker.vendor, account.user_id == taker.user_id)
-    return select(person.person).where(account.person == person.person, of_taker).exists()
-
-
-STANDING = (
-    "vendor",
-    "user_id",
-    "quiz_id",
-    "tries",
-    "practice_runs",
-    "latest_pct",
-    "best_pct",
-    "passed",
-    "submitted_at",
-)
-
-
-def _judged_scores(default_pct: float, rule: CoachingRule) -> Select[Any]:
-    limit = _limit(default_pct)
-    low = is_low(standing, limit, rule)
-    return (
-        select(
-            *(standing[name] for name in STANDING),
-            func.coalesce(quiz.quiz_name, standing.quiz_id).label("quiz_name"),
-            limit.label("threshold_pct"),
-            threshold.threshold_pct.label("own_pct"),
-            quiz.retake_pct,
-            low.label("low"),
-            passes(standing, low).label("passes"),
-        )
-        .join_from(table_of(QuizStanding), table_of(Quiz), same_quiz(quiz, standing), isouter=True)
-        .join(table_of(QuizThreshold), same_quiz(threshold, standing), isouter=True)
-        .where(standing.tries > 0)
-    )
-
-
-def _limit(default_pct: float) -> ColumnElement[float]:
-    return func.coalesce(threshold.threshold_pct, quiz.retake_pct, _pct(default_pct))
-
-
-def is_low(row: Any, limit: Any, rule: CoachingRule = "either") -> ColumnElement[bool]:
-    """Whether the latest attempt of a standing is low."""
-    return _is_low(row.latest_pct, row.passed, limit, rule)
-
-
-def _is_low(pct: Any, passed: Any, limit: Any, rule: CoachingRule) -> ColumnElement[bool]:
-    under, refused = pct < limit, passed.is_(False)
-    low: Mapping[CoachingRule, ColumnElement[Any]] = {
-        "either": or_(under, refused),
-        "threshold": case((pct.is_(None), refused), else_=under),
-        "vendor": case((passed.is_(None), under), else_=refused),
-    }
-    return func.coalesce(low[rule], false())
-
-
-def passes(row: Any, low: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Whether a score, or the vendor, says that the latest attempt is good enough."""
-    return and_(not_(low), or_(row.latest_pct.isnot(None), row.passed.isnot(None)))
-
-
-def same_quiz(one: Any, other: Any) -> ColumnElement[bool]:
-    """Whether two rows are of one quiz of one vendor."""
-    return and_(one.vendor == other.vendor, one.quiz_id == other.quiz_id)
-
-
-def result_of(attempt: Any, limit: Any, rule: CoachingRule = "either") -> ColumnElement[str | None]:
-    """The result of an attempt: `practice`, `low`, `passed`; None if nothing tells."""
-    pct = percent(attempt)
-    return case(
-        (attempt.graded.is_(False), "practice"),
-        (_is_low(pct, attempt.passed, limit, rule), "low"),
-        (or_(pct.isnot(None), attempt.passed.isnot(None)), "passed"),
-    )
-
-
-def _pct(value: float) -> ColumnElement[float]:
-    return literal(value, Float)
-
-
-def _is(row: Any, taker: Taker) -> list[ColumnElement[bool]]:
-    return [row[name] == value for name, value in taker._asdict().items()]
 
 
 # Where coaching stands
@@ -719,10 +461,10 @@ def _is_active(row: Any) -> ColumnElement[bool]:
 
 def _with_problem(filters: Filters, found: FromClause) -> Select[Any]:
     """With whether most people, over all teams, fail the quiz."""
-    by_quiz = _by_quiz(filters.default_pct, filters.rule).subquery()
-    problem = func.coalesce(by_quiz.c.problem, false()).label("problem")
+    quizzes = by_quiz(filters.default_pct, filters.rule).subquery()
+    problem = func.coalesce(quizzes.c.problem, false()).label("problem")
     return select(*found.c, problem).join_from(
-        found, by_quiz, same_quiz(by_quiz.c, found.c), isouter=True
+        found, quizzes, same_quiz(quizzes.c, found.c), isouter=True
     )
 
 
@@ -731,50 +473,3 @@ def _hidden(filters: Filters, row: Any) -> ColumnElement[bool]:
     if filters.problems or filters.quiz:
         return false()
     return and_(row.problem, func.coalesce(row.state, "") == "new")
-
-
-def _by_quiz(default_pct: float, rule: CoachingRule) -> Select[Any]:
-    """Over learners who are there. Equal results are counted first, by the index that has them in
-    order, and leavers' results subtracted: person by person it took ten times as long."""
-    alike = union_all(_results(), _results_of_leavers()).subquery()
-    row, limit = alike.c, _limit(default_pct)
-    takers = cast(func.sum(row.takers), Integer)
-    low = cast(func.sum(case((is_low(row, limit, rule), row.takers), else_=0)), Integer)
-    problem = and_(takers >= PROBLEM_TAKERS, low > PROBLEM_SHARE * takers)
-    return (
-        select(
-            row.vendor,
-            row.quiz_id,
-            func.max(func.coalesce(quiz.quiz_name, row.quiz_id)).label("quiz_name"),
-            takers.label("takers"),
-            low.label("low"),
-            (100.0 * low / takers).label("share"),
-            func.max(limit).label("threshold_pct"),
-            func.max(threshold.threshold_pct).label("own_pct"),
-            func.max(quiz.retake_pct).label("retake_pct"),
-            problem.label("problem"),
-        )
-        .join_from(alike, table_of(Quiz), same_quiz(quiz, row), isouter=True)
-        .join(table_of(QuizThreshold), same_quiz(threshold, row), isouter=True)
-        .group_by(row.vendor, row.quiz_id)
-        .having(takers > 0)
-    )
-
-
-RESULT = (standing.vendor, standing.quiz_id, standing.latest_pct, standing.passed)
-
-
-def _results() -> Select[Any]:
-    results = select(*RESULT, func.count().label("takers")).where(standing.tries > 0)
-    return results.group_by(*RESULT)
-
-
-def _results_of_leavers() -> Select[Any]:
-    person = people(Who(leavers=True)).subquery().c
-    return (
-        select(*RESULT, (-func.count()).label("takers"))
-        .join(table_of(Learner), same_account(learner, standing))
-        .join(person.person.table, person.person == learner.person)
-        .where(standing.tries > 0, not_(person.active))
-        .group_by(*RESULT)
-    )

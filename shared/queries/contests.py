@@ -14,6 +14,7 @@ from shared.queries.groups import without_small
 from shared.queries.movement import Board
 from shared.queries.people import Who, people, same_account
 from shared.queries.spells import spells
+from shared.queries.team_boards import teams as team_board
 from shared.queries.windows import Window
 
 MOST_PLACES = 10_000
@@ -143,7 +144,7 @@ def _learners(connection: Connection, metric: str, board: Board) -> Sequence[Pla
 
 
 def _teams(connection: Connection, metric: str, board: Board, smallest: int) -> Sequence[Place]:
-    rows = leaderboard.teams(connection, metric, board, smallest)
+    rows = team_board(connection, metric, board, smallest)
     return [
         Place(place, one.rank, None if one.average is None else float(one.average), one.team_id,
               members=one.members)

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from shared.bulk import table_of
-from shared.diagnosis import Latest
+from shared.evidence import Latest
 from shared.models import (
     FAILED,
     OF_STRANGERS,

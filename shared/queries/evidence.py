@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select, text
 from sqlmodel import SQLModel
 
 from shared.bulk import table_of
-from shared.diagnosis import Evidence, Failing, Failures, Lag, Replayed, Stored, Strangers
+from shared.evidence import Evidence, Failing, Failures, Lag, Replayed, Stored, Strangers
 from shared.models import (
     OF_VENDOR,
     CourseCompletion,

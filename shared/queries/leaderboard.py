@@ -1,6 +1,6 @@
 """Who moved in a window, by how much, and past which others."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     BigInteger,
     Connection,
-    FromClause,
     Integer,
     Select,
     and_,
@@ -24,21 +23,18 @@ from sqlalchemy import (
 from shared.bulk import table_of
 from shared.figures import COMPLETE_PCT, exact
 from shared.models import Learner, Module, ModuleProgress
-from shared.queries import counted, row_of, rows_of
-from shared.queries.groups import rank_of_shown, without_small
+from shared.queries import counted, rows_of
 from shared.queries.movement import (
     PERIODS,
     AnyColumn,
     Board,
-    Credit,
     as_of,
     is_module,
-    of_members,
     of_modules,
     of_people,
     with_moments,
 )
-from shared.queries.people import same_account, spellings
+from shared.queries.people import PersonRow, same_account, spellings
 from shared.scoring import DEFAULT
 
 METRICS = ("gained", "completed", "average", "time", "score")
@@ -48,16 +44,14 @@ module = table_of(Module).c
 progress = table_of(ModuleProgress).c
 
 LEFT = COMPLETE_PCT - progress.progress_pct
-NOTICEABLE = 0.1
-"""The part of its average that a team has to lose to be named. Less is the noise of any week."""
 FIRST_PLACES = 100
 """Among so many at the top a few are mostly one module behind the next."""
 
 
 @dataclass(frozen=True)
-class LearnerRow:
+class LearnerRow(PersonRow):
     """A person on the board: rank and rank_before (None: did not move before), `place` in the order
-    of the board, `equals` (how many others share the rank), who it is (`people`), and every metric
+    of the board, `equals` (how many others share the rank), and every metric
     of both periods."""
 
     rank: int
@@ -65,16 +59,7 @@ class LearnerRow:
     tied: bool
     equals: int
     place: int
-    person: str
-    key: str
-    name: str | None
-    email: str | None
-    team_id: str | None
-    role: str | None
-    active: bool
-    left_at: datetime | None
     after_leaving: bool
-    vendors: str
     moved: bool
     gained: float
     completed: int
@@ -354,112 +339,6 @@ def totals(connection: Connection, board: Board) -> Totals:
         )
     ]
     return rows_of(Totals, connection.execute(select(*figures)))[0]
-
-
-TEAM_RULES: Mapping[Credit, str] = {
-    "then": "What learners gain counts for the team that they are in at that time. Members are all "
-    "who were in the team at any time of the period, and the average is per member. What a person "
-    "gains after leaving counts for no team.",
-    "today": "All that learners gain counts for the team that they are in today, also what they "
-    "gained in another one. The average is per member of today.",
-}
-"""How a board of teams counts, for the people who read it."""
-
-
-class TeamRow(NamedTuple):
-    """A team on the board: rank and rank_before by the average of a metric per member, so that
-    size does not win; `moved` counts the members who moved in the window. A team with too few
-    members is `hidden`: it has no figures."""
-
-    rank: int | None
-    rank_before: int | None
-    tied: bool
-    team_id: str
-    members: int
-    members_before: int
-    moved: int | None
-    total: float | None
-    average: float | None
-    average_before: float | None
-    hidden: bool
-
-
-class Slipped(NamedTuple):
-    """A team whose average per member fell."""
-
-    team_id: str
-    average: float
-    average_before: float
-
-
-def teams(
-    connection: Connection, metric: str, board: Board, smallest: int = 1
-) -> Sequence[TeamRow]:
-    """The board of teams, also of teams in which nothing moved; `TEAM_RULES` says how it counts. An
-    average progress is over the members who have begun a module. Teams of fewer members than
-    `smallest` come last; where a team was that small in the period before, average_before is None.
-    """
-    team = _of_shown_teams(connection.dialect.name, metric, board, smallest)
-    had = team.c.average_before.isnot(None)
-    before = func.rank().over(partition_by=had, order_by=team.c.average_before.desc())
-    ranked = select(
-        rank_of_shown(team, "average").label("rank"),
-        case((had, before)).label("rank_before"),
-        and_(~team.c.hidden, func.count().over(partition_by=team.c.average) > 1).label("tied"),
-        *team.c,
-    )
-    order = (team.c.hidden, team.c.average.desc(), team.c.team_id)
-    return rows_of(TeamRow, connection.execute(ranked.order_by(*order)))
-
-
-def slipped(connection: Connection, metric: str, board: Board, smallest: int = 1) -> Slipped | None:
-    """The team whose average per member fell most against the period before. None if none fell by
-    a tenth or more, of the teams with `smallest` members or more in both."""
-    team = _of_shown_teams(connection.dialect.name, metric, board, smallest).c
-    fall = team.average_before - team.average
-    query = select(team.team_id, team.average, team.average_before)
-    query = query.where(fall > 0, fall >= NOTICEABLE * team.average_before)
-    return row_of(Slipped, connection.execute(query.order_by(fall.desc(), team.team_id).limit(1)))
-
-
-def _of_shown_teams(dialect: str, metric: str, board: Board, smallest: int) -> FromClause:
-    figures = ("moved", "total", *(f"average{period}" for period in PERIODS))
-    every = _of_teams(dialect, metric, board, smallest).subquery()
-    return without_small(every, smallest, figures).subquery()
-
-
-def _of_teams(dialect: str, metric: str, board: Board, smallest: int) -> Select[Any]:
-    """Teams with a member in the window."""
-    row = _members(dialect, counting(metric, board)).subquery().c
-    now, before = (counted(row[f"member{period}"]) for period in PERIODS)
-    average, average_before = (
-        exact(func.coalesce(_per_member(row, metric, period), 0.0)) for period in PERIODS
-    )
-    query = select(
-        row.team_id,
-        now.label("members"),
-        before.label("members_before"),
-        counted(row.moved).label("moved"),
-        exact(func.coalesce(func.sum(row[metric]), 0.0)).label("total"),
-        average.label("average"),
-        case((before >= max(smallest, 1), average_before)).label("average_before"),
-    )
-    return query.where(row.team_id.isnot(None)).group_by(row.team_id).having(now > 0)
-
-
-def _members(dialect: str, board: Board) -> Select[Any]:
-    """One row for each team and member of it, by the rule of `board.credit`."""
-    if board.credit == "then":
-        return of_members(dialect, board)
-    row = of_people(dialect, board).subquery().c
-    return select(*row, *(true().label(f"member{period}") for period in PERIODS))
-
-
-def _per_member(row: Any, metric: str, period: str) -> AnyColumn:
-    value, members = row[f"{metric}{period}"], counted(row[f"member{period}"])
-    if metric == "average":
-        return func.avg(value)
-    return func.sum(value) * 1.0 / func.nullif(members, 0)
 
 
 def modules(connection: Connection, board: Board) -> Sequence[ModuleRow]:

@@ -38,8 +38,8 @@ from shared.models import (
 )
 from shared.queries import counted, row_of, rows_of
 from shared.queries.certifications import stated
-from shared.queries.coaching import is_low, result_of, same_quiz
 from shared.queries.people import PersonRow, Who, is_there, people, spellings
+from shared.queries.quiz_standings import is_low, result_of, same_quiz
 from shared.settings import CoachingRule
 
 learner = table_of(Learner).c
@@ -108,7 +108,7 @@ class ModuleRow(NamedTuple):
 
 class AttemptRow(NamedTuple):
     """A submission of a quiz; `passed` as the vendor says, `score` as sent, `pct` None without a
-    score or a maximum, `result` of `coaching.result_of`."""
+    score or a maximum, `result` of `quiz_standings.result_of`."""
 
     vendor: str
     quiz_id: str

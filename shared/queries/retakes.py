@@ -23,8 +23,8 @@ from shared.bulk import table_of
 from shared.figures import percent
 from shared.models import CoachingCase, QuizAttempt
 from shared.queries import rows_of
-from shared.queries.coaching import Filters, Taker, is_low, passes, same_quiz, standings
 from shared.queries.people import same_account
+from shared.queries.quiz_standings import Filters, Taker, is_low, passes, same_quiz, standings
 
 DAY_SEC = 86_400
 

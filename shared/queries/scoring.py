@@ -40,8 +40,8 @@ from shared.models import (
     ScoreWeight,
 )
 from shared.queries import rows_of
-from shared.queries.coaching import result_of
 from shared.queries.people import same_account
+from shared.queries.quiz_standings import result_of
 from shared.queries.spells import FOREVER, moment
 from shared.queries.windows import Window
 from shared.scoring import DEFAULT, Rules, Weight, rules_of

@@ -18,12 +18,12 @@ from shared.contests import window as window_of_contest
 from shared.models import Delivery, Learner
 from shared.outcomes import Outcome
 from shared.queries.audit import Asked
-from shared.queries.coaching import Filters, Taker
 from shared.queries.contests import contests
 from shared.queries.deliveries import Search
 from shared.queries.evidence import LATEST, MISSING
 from shared.queries.movement import Board
 from shared.queries.people import Who
+from shared.queries.quiz_standings import Filters, Taker
 from shared.queries.windows import first_hour, week_begins, window_of
 from shared.scoring import DEFAULT, KINDS, Weight, rules_of
 from shared.settings import ReceiverSettings

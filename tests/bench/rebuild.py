@@ -9,7 +9,7 @@ from receiver.pipeline import judge
 from receiver.store import Entry, write_batch
 from receiver.vendors.base import Incoming
 from receiver.vendors.mindtickle import MindTickle
-from shared.database import open_engine
+from shared.database import open_engine, write_transaction
 from shared.models import Event
 from tests import playing
 from tests.bench import report
@@ -61,7 +61,7 @@ def _fill_quarantine(store: str) -> None:
     engine = open_engine(store)
     refused = [_refused(*one) for one in deliveries(QUARANTINED, "quarantined")]
     for first in range(0, QUARANTINED, BATCH):
-        with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+        with write_transaction(engine) as connection:
             write_batch(connection, refused[first : first + BATCH])
     engine.dispose()
 

@@ -14,6 +14,6 @@ def test_every_query_of_a_page_can_be_asked(store_url: str, store: Engine) -> No
     with store.connect() as connection:
         asked = all_asked(connection, now)
         names = {one.name for one in asked}
-        assert {"leaderboard.learners", "coaching.quizzes", "contests.late"} <= names
+        assert {"leaderboard.learners", "quizzes.quizzes", "contests.late"} <= names
         for one in asked:
             one.ask(connection)

@@ -38,7 +38,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    page = somebody(browser)
+    page = visitor(browser)
     yield page
     page.close()
 
@@ -48,7 +48,7 @@ def said(text: str) -> str:
     return text.replace("@", f"@{NO_LINK}")
 
 
-def somebody(browser: Browser) -> Page:
+def visitor(browser: Browser) -> Page:
     """A page without cookies, in a zone far from UTC, as most viewers' is."""
     page = browser.new_page(viewport={"width": 1360, "height": 1000}, timezone_id="Asia/Tokyo")
     page.set_default_timeout(PATIENCE_MS)

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from shared.models import AuditLog, CoachingCase
 from tests import stores
-from tests.browser.conftest import somebody
+from tests.browser.conftest import visitor
 from tests.identity import Provider
 from tests.identity import dashboard as signing_in
 from tests.running import Receiver, until
@@ -106,7 +106,7 @@ def test_of_two_who_edit_the_same_item_the_second_sees_the_change(
         page.get_by_role("dialog").get_by_role("button", name="Flag").click()
         until(lambda: stores.count(receiver.engine, CoachingCase) == 1)
 
-        second = somebody(browser)
+        second = visitor(browser)
         for one in (page, second):
             one.goto(f"{dashboard}/coaching?queue=progress&{ITEM}")
             expect(one.get_by_role("dialog").get_by_label("Notes")).to_be_visible()

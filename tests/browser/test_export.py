@@ -35,5 +35,5 @@ def test_a_download_is_noted_and_the_page_stays_where_it_is(
         assert (entry.actor, entry.action) == ("dashboard", "export")
         assert (entry.subject, entry.detail) == ("deliveries.csv", "3 rows")
         expect(button).to_be_visible()
-        page.wait_for_timeout(1500)  # a live part is drawn anew each second
+        page.wait_for_timeout(1500)  # a live part is drawn again each second
         assert button.evaluate("element => element.getBoundingClientRect().top") == top

@@ -1,4 +1,4 @@
-"""A link to a learner, opened by somebody far from UTC."""
+"""A link to a learner, opened by a viewer far from UTC."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -13,7 +13,7 @@ from receiver.pipeline import judge
 from receiver.store import write_batch
 from receiver.vendors.base import Incoming
 from receiver.vendors.mindtickle import MindTickle
-from shared.database import open_engine
+from shared.database import open_engine, write_transaction
 from tests import playing
 from tests.browser.conftest import said
 
@@ -45,7 +45,7 @@ def company(browsed_store: str) -> Iterator[None]:
     engine = open_engine(browsed_store)
     vendor = MindTickle([playing.SECRET.encode()], None, past=10**9, future=300)
     entries = [judge(vendor, Incoming(*sent, "192.0.2.7", now)) for sent in events]
-    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+    with write_transaction(engine) as connection:
         write_batch(connection, entries)
     yield
     engine.dispose()

@@ -79,7 +79,7 @@ def test_a_page_of_another_role_is_not_in_the_menu_and_not_behind_its_address(
 
 def test_whoever_has_no_role_is_told_so_and_can_sign_out(site: str, page: Page) -> None:
     page.goto(site)
-    sign_in(page, "eve")  # with the address of an admin, which nobody verified
+    sign_in(page, "eve")  # with the address of an admin, which is not verified
     expect(page.get_by_text("You are signed in as eve, but have no role here.")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("button", name="End session").click()

@@ -14,6 +14,7 @@ from receiver.pipeline import judge
 from receiver.store import write_batch
 from receiver.vendors.base import Incoming
 from receiver.vendors.mindtickle import MindTickle
+from shared.database import write_transaction
 from tests import playing
 from tests.pages import go_to
 
@@ -41,7 +42,7 @@ def send(store: Engine) -> Send:
         headers = playing.signed(body, now - timedelta(days=days_ago), playing.new_id(), secret)
         encoded = {name: value.encode() for name, value in headers.items()}
         entry = judge(vendor, Incoming(encoded, body, "192.0.2.7", now))
-        with store.connect().execution_options(immediate=True) as connection, connection.begin():
+        with write_transaction(store) as connection:
             write_batch(connection, [entry])
 
     return send

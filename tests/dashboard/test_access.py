@@ -49,7 +49,7 @@ Visit = Callable[..., AppTest]
 
 
 def claims(name: str = "ada", **more: object) -> dict[str, Any]:
-    """What a provider says of somebody whose address it has verified."""
+    """What a provider says of a person whose address it has verified."""
     now = int(time.time())
     return {
         "is_logged_in": True,
@@ -82,7 +82,7 @@ def login(monkeypatch: pytest.MonkeyPatch, open_page: Open) -> None:
 
 @pytest.fixture
 def visit(login: None) -> Visit:
-    """`visit("deliveries", claims("ada"))`: the page as it is sent to whoever has these claims."""
+    """`visit("deliveries", claims("ada"))`: the page as sent to a viewer with these claims."""
 
     def visit(name: str, user: dict[str, Any], **query: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=30)
@@ -121,7 +121,7 @@ def test_no_page_and_action_share_a_name() -> None:
 def test_a_page_is_shown_to_its_roles_only(
     visit: Visit, company: None, page: str, role: Role
 ) -> None:
-    app = visit(page, claims("somebody", roles=[role]))
+    app = visit(page, claims("sam", roles=[role]))
     if role in access.PAGES[page]:
         assert NOT_FOR_YOU not in said(app)
     else:
@@ -150,7 +150,7 @@ def test_a_link_is_shown_only_to_roles_that_may_open_its_page(
     leads_to: set[str], role: Role,
 ) -> None:  # fmt: skip
     send("module.progress", playing.progress("u-1"), secret="rotated")
-    app = visit(page, claims("somebody", roles=[role], teams=["west"]), **query)
+    app = visit(page, claims("sam", roles=[role], teams=["west"]), **query)
     assert linked(app) == {one for one in leads_to if role in access.PAGES[one]}
 
 
@@ -159,7 +159,7 @@ def test_where_no_delivery_was_accepted_the_page_says_who_can_see_why(
     visit: Visit, send: Send, role: Role, says: str
 ) -> None:
     send("module.progress", {}, secret="rotated")
-    app = visit("leaderboard", claims("somebody", roles=[role]))
+    app = visit("leaderboard", claims("sam", roles=[role]))
     assert f"none was accepted. {says}" in said(app)
 
 
@@ -168,7 +168,7 @@ def test_where_no_delivery_was_accepted_the_page_says_who_can_see_why(
 def test_without_a_role_no_page_is_shown(
     visit: Visit, company: None, page: str, user: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DASHBOARD_ADMINS", "somebody@acme.example")
+    monkeypatch.setenv("DASHBOARD_ADMINS", "sam@acme.example")
     st.cache_resource.clear()
     app = visit(page, user)
     assert shows_nothing(app)
@@ -179,7 +179,7 @@ def in_session(call, answers):  # AppTest copies it without what it would need f
     """A script that does one thing and keeps what comes of it."""
     try:
         answers.append(call())
-    except BaseException as error:  # Streamlit's way to start a page anew is one, too
+    except BaseException as error:  # Streamlit's way to start a page again is one, too
         answers.append(error)
 
 
@@ -200,7 +200,7 @@ def ask(login: None) -> Ask:
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("action", sorted(access.ACTIONS))
 def test_an_action_is_refused_to_other_roles(ask: Ask, action: str, role: Role) -> None:
-    answer = ask(claims("somebody", roles=[role]), lambda: access.require(action))
+    answer = ask(claims("sam", roles=[role]), lambda: access.require(action))
     assert isinstance(answer, access.Refused) is (role not in access.ACTIONS[action])
 
 
@@ -235,7 +235,7 @@ def test_a_write_is_refused_to_other_roles_and_leaves_nothing(
     people(store, ("u-1", "west"))
     attempts(store, {})
     fold(store, [Expired(V, "u-1", "Expert", NOON, None)])
-    answer = ask(claims("somebody", roles=[role], teams=["west"]), WRITES[action])
+    answer = ask(claims("sam", roles=[role], teams=["west"]), WRITES[action])
     left = sum(stores.count(store, table) for table in WRITTEN)
     if role in access.ACTIONS[action]:
         assert not isinstance(answer, Exception)
@@ -249,11 +249,11 @@ def test_what_is_written_names_who_did_it(ask: Ask, store: Engine) -> None:
     attempts(store, {})
     fold(store, [Expired(V, "u-1", "Expert", NOON, None)])
     for write in WRITES.values():
-        ask(claims("somebody", roles=[Role.ADMIN]), write)
-    somebody = "somebody@acme.example"
-    assert stores.row(store, ReplayRequest).requested_by == somebody
-    assert stores.row(store, CoachingCase).opened_by == somebody
-    assert {one.actor for one in stores.rows(store, AuditLog)} == {somebody}
+        ask(claims("sam", roles=[Role.ADMIN]), write)
+    sam = "sam@acme.example"
+    assert stores.row(store, ReplayRequest).requested_by == sam
+    assert stores.row(store, CoachingCase).opened_by == sam
+    assert {one.actor for one in stores.rows(store, AuditLog)} == {sam}
 
 
 def calls(name: str) -> list[tuple[str, ast.Call]]:
@@ -296,7 +296,7 @@ def test_only_the_store_opens_connections_and_only_kept_reads_are_cached() -> No
         claims(iat=int(time.time()) - 12 * 3600),
     ],
 )
-def test_nobody_is_at_the_page_without_a_sign_in_that_still_holds(
+def test_without_a_sign_in_that_still_holds_there_is_no_viewer(
     ask: Ask, user: dict[str, Any]
 ) -> None:
     assert ask(user, viewer) is None
@@ -362,13 +362,13 @@ def test_who_has_no_verified_address_is_written_down_by_the_providers_own_id(ask
     assert ask(claims("ada"), data.actor) == "ada@acme.example"
 
 
-def test_without_a_login_everybody_here_is_admin(open_page: Open, company: None) -> None:
+def test_without_a_login_each_viewer_is_admin(open_page: Open, company: None) -> None:
     page = open_page("deliveries")
     assert "No login is configured: only this machine is served" in said(page)
     assert viewer() == Viewer("dashboard", frozenset({Role.ADMIN}))
 
 
-# Whom they see
+# The people that they see
 
 
 @pytest.mark.parametrize(
@@ -383,7 +383,7 @@ def test_without_a_login_everybody_here_is_admin(open_page: Open, company: None)
         ("ada", ("west",), ("west",)),
     ],
 )
-def test_a_question_is_narrowed_to_whom_the_viewer_may_see(
+def test_a_question_is_narrowed_to_people_that_the_viewer_may_see(
     ask: Ask, name: str, asked: tuple[str, ...] | None, seen: tuple[str, ...] | None
 ) -> None:
     narrowed = ask(claims(name), lambda: access.who(Who(teams=asked, vendor="mindtickle")))
@@ -402,7 +402,7 @@ def test_two_managers_are_offered_and_told_of_their_own_teams_only(
         assert catalog.learners(connection, asked) == people
 
 
-def test_a_team_in_the_address_that_is_not_the_managers_own_shows_nobody(
+def test_a_team_in_the_address_that_is_not_the_managers_own_shows_no_learner(
     login: None, company: None
 ) -> None:
     answers: list[Any] = []
@@ -413,13 +413,13 @@ def test_a_team_in_the_address_that_is_not_the_managers_own_shows_nobody(
     assert answers[-1].teams == ("east",)  # west is no option of theirs, so nothing is chosen
 
 
-@pytest.mark.parametrize(("name", "told"), [("ines", True), ("tom", True), ("ada", False)])
+@pytest.mark.parametrize(("name", "shown"), [("ines", True), ("tom", True), ("ada", False)])
 def test_who_is_limited_to_teams_is_told_that_failures_are_counted_over_all(
-    visit: Visit, company: None, send: Send, name: str, told: bool
+    visit: Visit, company: None, send: Send, name: str, shown: bool
 ) -> None:
     send("module.progress", playing.progress("u-1"), secret="rotated")
     (warning,) = visit("leaderboard", claims(name)).warning
-    assert (", counted over all teams; standings may lag." in warning.value) is told
+    assert (", counted over all teams; standings may lag." in warning.value) is shown
 
 
 @pytest.mark.parametrize(("name", "people"), [("ines", 1), ("paul", 2), ("tom", 0), ("ada", 3)])
@@ -492,7 +492,7 @@ def test_an_admin_sees_what_is_kept_from_managers(visit: Visit, company: None) -
     assert [word for word in OTHERS["tom"] if word not in seen] == []
 
 
-def test_what_is_cached_is_given_to_nobody_who_has_not_signed_in(ask: Ask, company: None) -> None:
+def test_what_is_cached_is_given_only_to_signed_in_viewers(ask: Ask, company: None) -> None:
     assert ask(claims("ada"), lambda: data.query(catalog.newest_event_at)) is not None
     asked = (
         lambda: data.query(catalog.newest_event_at),
@@ -529,16 +529,16 @@ def test_the_documents_say_what_the_table_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "told"), [(Role.MANAGER, False), (Role.LEAD, True), (Role.ADMIN, True)]
+    ("role", "shown"), [(Role.MANAGER, False), (Role.LEAD, True), (Role.ADMIN, True)]
 )
 def test_notes_and_owner_of_coaching_reach_only_roles_that_coach(
-    ask: Ask, company: None, store: Engine, role: Role, told: bool
+    ask: Ask, company: None, store: Engine, role: Role, shown: bool
 ) -> None:
     cases(store, {"owner": "Lea", "notes": "Struggles at home"})
-    user = claims("somebody", roles=[role], teams=["west"])
+    user = claims("sam", roles=[role], teams=["west"])
     frame = ask(user, lambda: learner.cases("dana@acme.example", "UTC"))
     assert frame["status"].tolist() == ["open"]
-    assert ("Struggles at home" in frame.to_csv(), "Lea" in frame.to_csv()) == (told, told)
+    assert ("Struggles at home" in frame.to_csv(), "Lea" in frame.to_csv()) == (shown, shown)
 
 
 @pytest.mark.parametrize("role", list(Role))

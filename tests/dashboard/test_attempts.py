@@ -225,9 +225,9 @@ def test_a_live_part_gives_nothing_once_the_sign_in_has_ended(site: Site) -> Non
             later = [run(connection, "deliveries", part=part).text for part in page.fragments]
             assert "Last delivery" not in "".join(later)
             # What a part asked for when it was refused, a run of the page, may come in between.
-            told = "".join(run(connection, "deliveries").text for _ in range(3))
-            assert "Your sign-in has ended." in told
-            assert "Last delivery" not in told
+            answers = "".join(run(connection, "deliveries").text for _ in range(3))
+            assert "Your sign-in has ended." in answers
+            assert "Last delivery" not in answers
             return
     pytest.fail("the page was never shown in time")
 
@@ -275,7 +275,7 @@ def test_a_sign_in_leads_back_to_pages_of_ours_only(site: Site) -> None:
         assert "repboard_wanted=%2F;" in answer.headers["set-cookie"]
 
 
-# What is open without a session, and to whom
+# What is open without a session, and for which requests
 
 
 def raw(site: Site, method: str, target: str, **headers: str) -> int:

@@ -18,7 +18,7 @@ from shared.audit import note
 from shared.contests import Draft
 from shared.facts import Completed, Identified, Provisioned
 from shared.models import Event
-from shared.queries.coaching import Taker
+from shared.queries.quiz_standings import Taker
 from tests import playing
 from tests.dashboard.conftest import Open, Send
 from tests.dashboard.test_access import Visit, claims, login, said, visit
@@ -142,8 +142,8 @@ def test_nothing_that_names_a_person_is_sent_to_a_role_that_does_not_see_names(
                 assert not re.search(
                     "There is no|No learner with", said(app)
                 )  # the link does lead somewhere
-        told = {word for text in sent() for word in WORDS if word in text}
-        assert not told, (page, query, told)
+        seen = {word for text in sent() for word in WORDS if word in text}
+        assert not seen, (page, query, seen)
         sent().clear()
 
 

@@ -325,12 +325,12 @@ def test_a_module_named_after_them_is_replaced_in_every_table(store: Engine) -> 
 
 def test_a_redelivery_is_a_duplicate_and_does_not_bring_them_back(company: Engine) -> None:
     erase_person(company, DANA)
-    signed_anew = [one._replace(received_at=AT + 5 * LATER) for one in DANAS]
-    signed_anew += [
+    signed_again = [one._replace(received_at=AT + 5 * LATER) for one in DANAS]
+    signed_again += [
         of_body(one.body, one.headers["x-mt-event-id"].decode(), SECRET, AT + 5 * LATER)
         for one in DANAS
     ]
-    again = take(company, signed_anew, OURS)
+    again = take(company, signed_again, OURS)
     assert {one.outcome for one in again} == {"duplicate"}
     assert not rows(company, Learner, user_id="u-dana")
 

@@ -15,6 +15,7 @@ from receiver.pipeline import judge
 from receiver.quarantine import JUNK_SHARE, Caps
 from receiver.store import Entry, write_batch
 from receiver.vendors.base import Incoming
+from shared.database import write_transaction
 from shared.models import Delivery, DeliveryHourly, Event, Quarantine, QuarantineTotal
 from shared.outcomes import STRANGERS_LISTED, Kind, Sender
 from tests.conftest import FreshStore
@@ -106,7 +107,7 @@ def test_an_accepted_delivery_is_not_quarantined(store: Engine) -> None:
 @pytest.fixture
 def hold(store: Engine) -> Callable[[Caps, Sequence[Entry]], None]:
     def hold(caps: Caps, entries: Sequence[Entry]) -> None:
-        with store.connect().execution_options(immediate=True) as connection, connection.begin():
+        with write_transaction(store) as connection:
             write_batch(connection, entries, caps)
 
     return hold

@@ -19,7 +19,8 @@ from receiver.simulator.base import Delivery, Fault
 from receiver.simulator.deliverer import Deliverer
 from receiver.vendors import vendor_facts
 from receiver.vendors.mindtickle import TIMESTAMP
-from shared.diagnosis import Evidence, Severity, diagnose
+from shared.diagnosis import Severity, diagnose
+from shared.evidence import Evidence
 from shared.models import Delivery as DeliveryRow
 from shared.models import Event
 from shared.queries import deliveries, evidence

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from receiver.pipeline import judge
 from receiver.readmodels.rebuild import rebuild
 from receiver.store import write_batch
+from shared.database import write_transaction
 from shared.models import Delivery, DeliveryHourly, Event, LearnerStanding, QuizAttempt
 from tests import holding, playing
 from tests.conftest import STORES, FreshStore
@@ -115,7 +116,7 @@ def test_two_transactions_about_one_learner_do_not_miss_each_other(store: Engine
     )
     holding.take(store, [first], vendor)
     with ThreadPoolExecutor(1) as other:
-        with store.connect().execution_options(immediate=True) as connection, connection.begin():
+        with write_transaction(store) as connection:
             write_batch(connection, [judge(vendor, second)])
             meanwhile = other.submit(holding.take, store, [third], vendor)
             wait([meanwhile], timeout=0.3)

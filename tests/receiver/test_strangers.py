@@ -15,7 +15,8 @@ from receiver.replay import Replayed, replay
 from receiver.store import write_batch
 from receiver.vendors import vendor_facts
 from receiver.vendors.base import Incoming
-from shared.diagnosis import Evidence, Severity, diagnose
+from shared.diagnosis import Severity, diagnose
+from shared.evidence import Evidence
 from shared.models import Delivery, DeliveryHourly, Event, Quarantine
 from shared.outcomes import STRANGERS_LISTED, Outcome, Sender
 from shared.queries import deliveries, failures, missing

@@ -13,8 +13,8 @@ from shared.coaching import Conflict, Impossible
 from shared.facts import Provisioned
 from shared.models import AuditLog, CoachingCase, QuizThreshold
 from shared.queries import coaching as queue
-from shared.queries.coaching import Filters, Taker
 from shared.queries.people import Who
+from shared.queries.quiz_standings import Filters, Taker
 from tests import stores
 from tests.running import until
 from tests.shared.tables import V, attempts, fold, people

@@ -6,17 +6,8 @@ from typing import Any
 import pytest
 
 from receiver.vendors import vendor_facts
-from shared.diagnosis import (
-    Evidence,
-    Failing,
-    Failures,
-    Finding,
-    Lag,
-    Severity,
-    Stored,
-    Strangers,
-    diagnose,
-)
+from shared.diagnosis import Finding, Severity, diagnose
+from shared.evidence import Evidence, Failing, Failures, Lag, Stored, Strangers
 from shared.outages import Outage
 from shared.outcomes import Outcome
 from shared.retries import Forecast, Silence, suspension

@@ -285,14 +285,14 @@ def test_ids_with_blanks_in_coaching_and_thresholds_are_those_of_the_read_models
     assert thresholds == {"q-1": 80, "q-2": 50}
 
 
-def test_a_store_whose_read_models_are_not_made_anew_yet_is_not_current(empty: Engine) -> None:
+def test_a_store_whose_read_models_are_not_rebuilt_yet_is_not_current(empty: Engine) -> None:
     migrate(empty, "0002")
     fill(empty)
     migrate(empty)
     assert not is_current(empty)
 
 
-def test_a_store_without_events_has_nothing_to_make_anew(empty: Engine) -> None:
+def test_a_store_without_events_has_nothing_to_rebuild(empty: Engine) -> None:
     migrate(empty, "0002")
     migrate(empty)
     with empty.connect() as connection:

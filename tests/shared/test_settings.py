@@ -1,4 +1,4 @@
-"""Settings from the environment: what is taken, and how a wrong one is told."""
+"""Settings from the environment: what is taken, and how a wrong one is reported."""
 
 import itertools
 import re

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from shared.causes import causes
-from shared.diagnosis import Evidence, Failing, Failures, Replayed, Severity, Strangers
+from shared.diagnosis import Severity
+from shared.evidence import Evidence, Failing, Failures, Replayed, Strangers
 from shared.outages import Outage
 from shared.outcomes import Outcome
 from shared.retries import Forecast, Schedule, Silence, suspension

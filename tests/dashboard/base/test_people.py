@@ -1,4 +1,4 @@
-"""People by name, by initials, or as nobody in particular."""
+"""People by name, by initials, or anonymously."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from dashboard.base import people
 from dashboard.base.people import shown_as
 from shared import coaching
 from shared.facts import Provisioned
-from shared.queries.coaching import Taker
+from shared.queries.quiz_standings import Taker
 from tests import playing
 from tests.dashboard.conftest import Open, Send
 from tests.hostile import CORPUS
@@ -97,24 +97,24 @@ def test_no_page_tells_a_name_to_a_role_that_is_not_to_see_names(
     monkeypatch.setenv("NAMES_ADMIN", how)
     query = {"id": people.link_to("mindtickle/u-1")} if page == "learner" else {}
     shown = open_page(page, **query)
-    told = [
+    shown_text = [
         one.value for kind in ("markdown", "caption", "header", "info") for one in shown.get(kind)
     ]
-    told += [one.value.to_csv() for one in shown.dataframe]
-    text = " ".join(map(str, told)).lower()
+    shown_text += [one.value.to_csv() for one in shown.dataframe]
+    text = " ".join(map(str, shown_text)).lower()
     assert ("d\\. b\\." if how == "initials" else "learner ") in text or "d. b." in text
     assert not [word for word in ("dana", "brooks", "acme") if word in text]
 
 
 @pytest.mark.usefixtures("failing")
-@pytest.mark.parametrize(("how", "told"), [("full", 50), ("initials", None)])
-def test_the_average_of_a_team_of_few_is_told_only_to_a_role_that_sees_names(
-    open_page: Open, monkeypatch: pytest.MonkeyPatch, how: str, told: float | None
+@pytest.mark.parametrize(("how", "average"), [("full", 50), ("initials", None)])
+def test_the_average_of_a_team_of_few_is_shown_only_to_a_role_that_sees_names(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch, how: str, average: float | None
 ) -> None:
     monkeypatch.setenv("NAMES_ADMIN", how)
     (row,) = open_page(board="teams").dataframe[0].value.to_dict("records")
     assert (row["team_id"], row["members"]) == ("west", 1)
-    assert (None if pd.isna(row["average"]) else row["average"]) == told
+    assert (None if pd.isna(row["average"]) else row["average"]) == average
 
 
 @pytest.mark.usefixtures("failing")

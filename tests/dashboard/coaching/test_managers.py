@@ -12,7 +12,8 @@ from dashboard import access
 from dashboard.coaching import data
 from shared import coaching
 from shared.models import AuditLog, CoachingCase
-from shared.queries.coaching import OTHER_OWNER, Taker
+from shared.queries.coaching import OTHER_OWNER
+from shared.queries.quiz_standings import Taker
 from tests import stores
 from tests.dashboard.coaching.test_page import flag, listed, quiz, save, shown
 from tests.dashboard.conftest import Send

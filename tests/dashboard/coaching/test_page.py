@@ -12,8 +12,9 @@ from sqlalchemy import Engine
 from streamlit.testing.v1 import AppTest
 
 from shared import coaching
+from shared.database import write_transaction
 from shared.models import AuditLog, CoachingCase, QuizThreshold
-from shared.queries.coaching import Taker
+from shared.queries.quiz_standings import Taker
 from tests import stores
 from tests.dashboard.conftest import Open, Send
 from tests.pages import rows
@@ -39,12 +40,12 @@ def listed(page: AppTest) -> list[dict[str, Any]]:
 
 
 def flag(store: Engine, *takers: Taker, **set_here: Any) -> None:
-    with store.execution_options(immediate=True).begin() as connection:
+    with write_transaction(store) as connection:
         coaching.flag(connection, "ines", takers or [DANA], 70, **set_here)
 
 
 def change(store: Engine, version: int, wanted: Mapping[str, Any], actor: str = "ines") -> None:
-    with store.execution_options(immediate=True).begin() as connection:
+    with write_transaction(store) as connection:
         coaching.change(connection, actor, 1, version, wanted, 70)
 
 

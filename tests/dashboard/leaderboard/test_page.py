@@ -16,8 +16,8 @@ from dashboard.viewer import Role, Viewer
 from receiver.vendors import note_vendors
 from shared.bulk import table_of
 from shared.models import Heartbeat
-from shared.queries.leaderboard import TEAM_RULES
 from shared.queries.scoring import set_rules
+from shared.queries.team_boards import TEAM_RULES
 from shared.scoring import Weight, rules_of
 from shared.settings import ReceiverSettings
 from tests import playing

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Engine, text
 from shared.facts import Identified
 from shared.models import QuizThreshold
 from shared.queries import coaching, rows_of
-from shared.queries.coaching import Filters, Taker
+from shared.queries import quizzes as quiz_queries
 from shared.queries.people import Who
+from shared.queries.quiz_standings import Filters, Taker
 from shared.settings import CoachingRule
 from tests.shared.tables import NOON, V, add, attempts, cases, fold, people
 
@@ -145,7 +146,7 @@ def test_a_threshold_set_here_comes_before_the_vendors_and_that_before_the_defau
     add(store, QuizThreshold, [{"vendor": V, "quiz_id": "both", "threshold_pct": 30}])
     for quiz, retake in (("both", 90), ("vendors", 90), ("neither", None)):
         attempts(store, {"quiz_id": quiz, "event_key": quiz, "retake_pct": retake})
-    limits = {row.quiz_id: row.threshold_pct for row in coaching.quizzes(connection, 50)}
+    limits = {row.quiz_id: row.threshold_pct for row in quiz_queries.quizzes(connection, 50)}
     assert limits == {"both": 30, "vendors": 90, "neither": 50}
     assert only(connection, default_pct=50).quiz_id == "vendors"
 
@@ -193,7 +194,7 @@ def test_each_graded_quiz_tells_its_takers_and_how_many_are_low(
     )
     quizzes = [
         (row.quiz_id, row.quiz_name, row.takers, row.low, row.share)
-        for row in coaching.quizzes(connection, 70)
+        for row in quiz_queries.quizzes(connection, 70)
     ]
     assert quizzes == [("q-2", "Closing", 1, 0, 0), ("q-1", "Pricing", 2, 1, 50)]
 
@@ -327,7 +328,7 @@ def test_where_most_of_five_or_more_fail_the_quiz_is_the_problem(
     store: Engine, connection: Connection, low: int, fine: int, problem: bool
 ) -> None:
     attempts(store, *takers(low, fine))
-    (row,) = coaching.quizzes(connection, 70)
+    (row,) = quiz_queries.quizzes(connection, 70)
     assert row.problem is problem
     counts = coaching.counts(connection, Filters(), recent=NOON, today=NOON.date())
     assert (counts.new, counts.hidden) == ((0, low) if problem else (low, 0))
@@ -378,7 +379,7 @@ def test_a_preview_tells_how_many_another_threshold_would_flag(
     attempts(store, *({"user_id": f"u-{score}", "score": score} for score in range(1, 11)),
              {"user_id": "gone", "score": 1}, {"user_id": "refused", "score": 10, "passed": False},
              *takers(3, 0, "q-2"))  # fmt: skip
-    preview = coaching.preview(connection, 70, (V, "q-1"), 85)
+    preview = quiz_queries.preview(connection, 70, (V, "q-1"), 85)
     assert tuple(preview) == (11, 7, 9)
 
 
@@ -388,8 +389,8 @@ def test_a_preview_without_a_threshold_of_its_own_is_by_the_vendors_or_the_defau
     for quiz, retake in (("q-1", 60), ("q-2", None)):
         attempts(store, {"quiz_id": quiz, "score": 6.5, "retake_pct": retake, "event_key": quiz})
         add(store, QuizThreshold, [{"vendor": V, "quiz_id": quiz, "threshold_pct": 90}])
-    assert tuple(coaching.preview(connection, 70, (V, "q-1"), None)) == (1, 1, 0)
-    assert tuple(coaching.preview(connection, 70, (V, "q-2"), None)) == (1, 1, 1)
+    assert tuple(quiz_queries.preview(connection, 70, (V, "q-1"), None)) == (1, 1, 0)
+    assert tuple(quiz_queries.preview(connection, 70, (V, "q-2"), None)) == (1, 1, 1)
 
 
 # What stands behind an item
@@ -472,7 +473,7 @@ def test_each_rule_decides_alike_in_the_queue_the_quizzes_and_the_attempts(
     taker = Taker(V, "u-1", "q-1")
     rules: tuple[CoachingRule, ...] = ("either", "threshold", "vendor")
     by_queue = {rule for rule in rules if low(connection, rule=rule)}
-    by_quiz = {rule for rule in rules if coaching.quizzes(connection, 70, rule)[0].low}
+    by_quiz = {rule for rule in rules if quiz_queries.quizzes(connection, 70, rule)[0].low}
     by_attempt = {
         rule
         for rule in rules
@@ -489,7 +490,7 @@ def test_the_quizzes_of_a_team_have_its_own_figures_and_the_problem_of_all(
 ) -> None:
     people(store, ("q-1-0", "west"), ("q-1-4", "west"))
     attempts(store, *takers(4, 1), {"quiz_id": "elsewhere", "user_id": "other"})
-    (row,) = coaching.quizzes(connection, 70, who=Who(teams=("west",)))
+    (row,) = quiz_queries.quizzes(connection, 70, who=Who(teams=("west",)))
     assert (row.quiz_id, row.takers, row.low, row.share) == ("q-1", 2, 1, 50)
     assert (row.problem, row.all_takers, row.all_share) == (True, 5, 80)
 

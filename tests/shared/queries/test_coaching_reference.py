@@ -16,8 +16,9 @@ from shared.bulk import table_of
 from shared.facts import Attempted, Provisioned
 from shared.models import AuditLog, CoachingCase, QuizThreshold
 from shared.queries import coaching, retakes
-from shared.queries.coaching import Filters
+from shared.queries import quizzes as quiz_queries
 from shared.queries.people import Who
+from shared.queries.quiz_standings import Filters
 from shared.settings import CoachingRule
 from tests.shared.tables import LONG_AGO, V
 
@@ -229,9 +230,9 @@ def test_the_queue_is_what_a_slow_count_says(store: Engine, world: World) -> Non
     with store.connect() as connection:
         rows = coaching.items(connection, filters)
         counts = coaching.counts(connection, filters, RECENT, TODAY)
-        quizzes = coaching.quizzes(connection, 70, world.rule, who)
+        quizzes = quiz_queries.quizzes(connection, 70, world.rule, who)
         several = coaching.people_failing(connection, filters, least=2)
-        preview = coaching.preview(connection, 70, (V, "q-1"), 50, world.rule)
+        preview = quiz_queries.preview(connection, 70, (V, "q-1"), 50, world.rule)
         achieved = retakes.achieved(connection, filters)
     assert {seen(row) for row in rows} == {expected(one) for one in shown}
     new = [one for one in shown if one.state == "new"]

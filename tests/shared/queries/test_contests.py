@@ -14,6 +14,7 @@ from receiver.vendors.base import Incoming
 from receiver.vendors.mindtickle import MindTickle
 from shared import contests
 from shared.contests import GRACE, Draft
+from shared.database import write_transaction
 from shared.models import AuditLog, Contest, ContestResult, Event
 from shared.queries import contests as queries
 from shared.queries.contests import ContestRow
@@ -36,7 +37,7 @@ def send(store: Engine, event_type: str, data: dict[str, Any], at: datetime) -> 
     headers = playing.signed(body, at, playing.new_id(), playing.SECRET)
     encoded = {name: value.encode() for name, value in headers.items()}
     entry = judge(VENDOR, Incoming(encoded, body, "192.0.2.7", max(at, END)))
-    with store.connect().execution_options(immediate=True) as connection, connection.begin():
+    with write_transaction(store) as connection:
         write_batch(connection, [entry])
 
 

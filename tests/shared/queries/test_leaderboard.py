@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from shared.facts import Identified, Progressed
-from shared.queries import catalog, leaderboard
+from shared.queries import catalog, leaderboard, team_boards
 from shared.queries.movement import Board
 from shared.queries.people import Who
 from shared.queries.windows import WINDOWS, Days, week_begins, window_of
@@ -175,7 +175,7 @@ def of_teams(
 ) -> list[tuple[int, str, int, int, float, float]]:
     return [
         (row.rank, row.team_id, row.members, row.moved, row.total, round(row.average, 6))
-        for row in leaderboard.teams(connection, metric, board)
+        for row in team_boards.teams(connection, metric, board)
     ]
 
 
@@ -211,7 +211,7 @@ def test_tied_teams_share_a_rank_and_leave_a_gap(store: Engine, connection: Conn
     people(store, ("a", "east"), ("b", "west"), ("c", "north"))
     for user, pct in (("a", 40), ("b", 40), ("c", 10)):
         progress(store, (user, "m-1", TODAY, pct, 1))
-    board = leaderboard.teams(connection, "gained", WEEK)
+    board = team_boards.teams(connection, "gained", WEEK)
     assert [(row.rank, bool(row.tied), row.team_id) for row in board] == [
         (1, True, "east"),
         (1, True, "west"),
@@ -222,7 +222,7 @@ def test_tied_teams_share_a_rank_and_leave_a_gap(store: Engine, connection: Conn
 @pytest.mark.parametrize("metric", ["gained", "completed", "average", "time"])
 def test_a_store_without_progress_has_empty_boards(connection: Connection, metric: str) -> None:
     assert leaderboard.learners(connection, metric, WEEK) == []
-    assert leaderboard.teams(connection, metric, WEEK) == []
+    assert team_boards.teams(connection, metric, WEEK) == []
     assert tuple(leaderboard.totals(connection, WEEK)) == (0, 0, 0, 0) * 2
 
 
@@ -265,7 +265,7 @@ def test_a_team_in_which_nothing_moved_is_last_with_zero(
 ) -> None:
     people(store, ("a", "west"), ("b", "idle"))
     progress(store, ("a", "m-1", TODAY, 50, 0))
-    board = leaderboard.teams(connection, "gained", WEEK)
+    board = team_boards.teams(connection, "gained", WEEK)
     assert [(row.rank, row.team_id, row.moved, row.average) for row in board] == [
         (1, "west", 1, 50),
         (2, "idle", 0, 0),
@@ -520,7 +520,7 @@ def test_a_team_is_compared_with_the_period_before(store: Engine, connection: Co
         ("a", "m-1", TODAY, 30, 0),
         ("c", "m-1", TODAY, 10, 0),
     )
-    board = leaderboard.teams(connection, "gained", WEEK)
+    board = team_boards.teams(connection, "gained", WEEK)
     assert [(r.rank, r.rank_before, r.team_id, r.average, r.average_before) for r in board] == [
         (1, 2, "east", 20, 10),
         (2, 1, "west", 5, 30),
@@ -547,7 +547,7 @@ def test_the_team_that_slipped_is_the_one_whose_average_fell_most(
         ("c", "m-1", TODAY, 10, 0),
         ("d", "m-1", TODAY, 10, 0),
     )
-    row = leaderboard.slipped(connection, "gained", WEEK)
+    row = team_boards.slipped(connection, "gained", WEEK)
     assert row is not None
     assert tuple(row) == ("west", 5, 45)
 
@@ -555,7 +555,7 @@ def test_the_team_that_slipped_is_the_one_whose_average_fell_most(
 def test_no_team_slipped_where_all_have_gained_more(store: Engine, connection: Connection) -> None:
     people(store, ("a", "east"))
     progress(store, ("a", "m-1", LAST_WEEK, 10, 0), ("a", "m-1", TODAY, 70, 0))
-    assert leaderboard.slipped(connection, "gained", WEEK) is None
+    assert team_boards.slipped(connection, "gained", WEEK) is None
 
 
 def test_people_are_counted_as_they_are_asked_about(store: Engine, connection: Connection) -> None:
@@ -589,4 +589,4 @@ def test_a_company_with_a_steady_rhythm_has_changed_by_nothing_at_any_hour(
             board = Board(window=window._replace(until=window.until or now))
             row = leaderboard.totals(connection, board)
             assert (row.gained, row.time) == (row.gained_before, row.time_before), (name, now)
-            assert leaderboard.slipped(connection, "gained", board) is None, (name, now)
+            assert team_boards.slipped(connection, "gained", board) is None, (name, now)

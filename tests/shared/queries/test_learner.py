@@ -253,7 +253,7 @@ def test_events_link_to_their_delivery_while_it_is_kept(
 def test_sqlite_looks_up_what_is_of_one_person_and_reads_no_whole_table(sqlite_url: str) -> None:
     engine = open_engine(sqlite_url)
     asked: list[tuple[str, Any]] = []
-    event.listen(engine, "before_cursor_execute", lambda *told: asked.append(told[2:4]))
+    event.listen(engine, "before_cursor_execute", lambda *statement: asked.append(statement[2:4]))
     with engine.connect() as connection:
         learner.event_count(connection, DANA)
         learner.attempts(connection, DANA, 70)

@@ -16,6 +16,7 @@ from receiver.store import write_batch
 from receiver.vendors.base import Incoming
 from receiver.vendors.mindtickle import MindTickle
 from shared.certificates import Expiry, mark_renewed, undo_renewal
+from shared.database import write_transaction
 from shared.models import AuditLog, CertificateRenewal, Event
 from shared.queries import certifications, learner
 from shared.queries.people import Who
@@ -35,7 +36,7 @@ def send(store: Engine, event_type: str, data: dict[str, Any]) -> None:
     headers = playing.signed(body, NOW, playing.new_id(), playing.SECRET)
     encoded = {name: value.encode() for name, value in headers.items()}
     entry = judge(VENDOR, Incoming(encoded, body, "192.0.2.7", NOW))
-    with store.connect().execution_options(immediate=True) as connection, connection.begin():
+    with write_transaction(store) as connection:
         write_batch(connection, [entry])
 
 

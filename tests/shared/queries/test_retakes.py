@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from shared.queries import retakes
-from shared.queries.coaching import Filters
 from shared.queries.people import Who
+from shared.queries.quiz_standings import Filters
 from tests.shared.tables import NOON, V, attempts, cases, people
 
 

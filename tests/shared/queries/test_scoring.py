@@ -13,10 +13,10 @@ from sqlalchemy import Engine
 from receiver.readmodels.projections import project
 from shared.facts import Acted, Attempted, Completed, Fact, Identified, Progressed, Provisioned
 from shared.models import AuditLog, ScoreWeight
-from shared.queries import coaching, leaderboard, scoring
-from shared.queries.coaching import Filters, Taker
+from shared.queries import coaching, leaderboard, scoring, team_boards
 from shared.queries.movement import Board
 from shared.queries.people import Who
+from shared.queries.quiz_standings import Filters, Taker
 from shared.queries.windows import Window
 from shared.scoring import DEFAULT, Rules, Weight, rules_of
 from shared.settings import CoachingRule
@@ -119,7 +119,7 @@ def test_a_team_keeps_the_points_of_its_former_member(store: Engine) -> None:
     fold(store, [acted("e-1", DANA, "deal.won", 5), acted("e-2", DANA, "deal.won", 1)])
     fold(store, [acted("e-3", DANA, "deal.won", 1)])
     with store.connect() as connection:
-        rows = leaderboard.teams(connection, "score", BOARD)
+        rows = team_boards.teams(connection, "score", BOARD)
         assert {row.team_id: (row.members, row.total) for row in rows} == {
             "west": (1, 50),
             "east": (1, 100),
@@ -149,8 +149,8 @@ def test_each_row_of_an_explained_score_names_what_when_and_by_which_delivery(
     fold(store, [tried("c", 90, 1)])
     with store.connect() as connection:
         found = scoring.points(connection, RULES, WEEK, DANA)
-    told = [(one.kind, one.what, one.points, one.delivery_id) for one in found]
-    assert told == [
+    explained = [(one.kind, one.what, one.points, one.delivery_id) for one in found]
+    assert explained == [
         ("module", "Discovery", 20, 1),
         ("progress", "Discovery", 100, 1),
         ("first_try", "Pricing", 15, None),

@@ -14,10 +14,10 @@ from receiver.readmodels.projections import project
 from shared.bulk import table_of
 from shared.facts import Deprovisioned, Fact, Identified, Progressed, Provisioned
 from shared.models import Learner
-from shared.queries import leaderboard
-from shared.queries.leaderboard import TeamRow
+from shared.queries import leaderboard, team_boards
 from shared.queries.movement import Board
 from shared.queries.people import Who
+from shared.queries.team_boards import TeamRow
 from shared.queries.windows import Window
 from tests.shared.tables import V, fold
 
@@ -46,7 +46,7 @@ def teams(store: Engine, facts: Iterable[Fact], board: Board = Board(window=WEEK
     """team → (members, total, average, average_before)."""
     fold(store, facts)
     with store.connect() as connection:
-        rows = leaderboard.teams(connection, "gained", board)
+        rows = team_boards.teams(connection, "gained", board)
     return {row.team_id: (row.members, row.total, row.average, row.average_before) for row in rows}
 
 
@@ -109,8 +109,8 @@ def test_a_team_that_was_too_small_before_shows_no_average_of_then(store: Engine
     roster = [joined(90, "west", "a", "a@x.com"), joined(2, "west", "b", "b@x.com")]
     fold(store, [*roster, moved(10, 30, "a"), moved(1, 60, "b")])
     with store.connect() as connection:
-        (row,) = leaderboard.teams(connection, "gained", Board(window=WEEK), smallest=2)
-        assert leaderboard.slipped(connection, "gained", Board(window=WEEK), smallest=2) is None
+        (row,) = team_boards.teams(connection, "gained", Board(window=WEEK), smallest=2)
+        assert team_boards.slipped(connection, "gained", Board(window=WEEK), smallest=2) is None
     assert (row.members, row.average, row.members_before) == (2, 30, 1)
     assert row.average_before is row.rank_before is None
 
@@ -222,7 +222,7 @@ def test_teams_get_what_the_reference_says(
         people: dict[str, set[str]] = defaultdict(set)
         for row in connection.execute(select(table_of(Learner))):
             people[row.person].add(row.user_id)
-        rows: Sequence[TeamRow] = leaderboard.teams(connection, "gained", Board(window=window))
+        rows: Sequence[TeamRow] = team_boards.teams(connection, "gained", Board(window=window))
         assert {row.team_id: (row.members, row.total) for row in rows} == expected(
             people, facts, window
         )

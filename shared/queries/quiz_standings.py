@@ -1,0 +1,205 @@
+"""Where learners stand at quizzes: their latest graded attempt, against the threshold.
+
+Practice runs never count. Whether the latest graded attempt is low is decided by a rule, a setting:
+
+- `either`: the score is under the threshold, or the vendor says "not passed",
+- `threshold`: the score is under the threshold; without a percentage, as the vendor says,
+- `vendor`: the vendor says "not passed"; where the vendor says nothing, the threshold.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Float,
+    Select,
+    and_,
+    case,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+)
+
+from shared.bulk import table_of
+from shared.figures import percent
+from shared.models import Learner, Quiz, QuizStanding, QuizThreshold
+from shared.queries import row_of
+from shared.queries.people import Who, people, same_account
+from shared.settings import CoachingRule
+
+standing = table_of(QuizStanding).c
+learner = table_of(Learner).c
+quiz = table_of(Quiz).c
+threshold = table_of(QuizThreshold).c
+
+
+class Taker(NamedTuple):
+    """A learner at a quiz, as a vendor calls them."""
+
+    vendor: str
+    user_id: str
+    quiz_id: str
+
+
+class Filters(NamedTuple):
+    """What the queue is asked for.
+
+    `default_pct` is the threshold of a quiz that has none of its own; `quiz` is vendor and id.
+    `since` limits new and closed items by their latest attempt; a case that is active stays
+    whatever the window. With `problems`, new items are listed too where most people fail.
+    `manager` is who asks, unless that is a lead: of a case they read no notes, and owner and reason
+    only where they are the owner.
+    """
+
+    who: Who = Who()
+    quiz: tuple[str, str] | None = None
+    owner: str | None = None
+    since: datetime | None = None
+    default_pct: float = 70
+    rule: CoachingRule = "either"
+    problems: bool = False
+    manager: str | None = None
+
+
+class Standing(NamedTuple):
+    """Where a learner stands at a quiz."""
+
+    vendor: str
+    user_id: str
+    quiz_id: str
+    quiz_name: str
+    latest_pct: float | None
+    passed: bool | None
+    low: bool
+    passes: bool
+    submitted_at: datetime
+
+
+def standings(filters: Filters) -> Select[Any]:
+    """Where each learner of `filters.who` stands at each quiz with a graded attempt."""
+    row = _judged_scores(filters.default_pct, filters.rule).subquery().c
+    person = people(filters.who).subquery().c
+    vendor = filters.who.vendor
+    return (
+        select(
+            *row,
+            *(person[name] for name in ("person", "name", "email", "team_id", "key")),
+        )
+        .join(table_of(Learner), same_account(learner, row))
+        .join(person.person.table, person.person == learner.person)
+        .where(true() if vendor is None else row.vendor == vendor)
+    )
+
+
+def standing_of(
+    connection: Connection,
+    taker: Taker,
+    default_pct: float,
+    rule: CoachingRule = "either",
+    who: Who | None = None,
+) -> Standing | None:
+    """Where one taker stands; None without a graded attempt, or if the learner is not of `who`. One
+    look-up, for a transaction that holds the store's write lock."""
+    row = _judged_scores(default_pct, rule).subquery().c
+    query = select(*(row[name] for name in Standing._fields)).where(*is_of_taker(row, taker))
+    if who is not None:
+        query = query.where(_reaches(who, taker))
+    return row_of(Standing, connection.execute(query))
+
+
+def reaches(connection: Connection, who: Who, taker: Taker) -> bool:
+    """Whether a taker is a learner of `who`."""
+    return bool(connection.scalar(select(_reaches(who, taker))))
+
+
+def _reaches(who: Who, taker: Taker) -> ColumnElement[bool]:
+    person = people(who).subquery().c
+    account = table_of(Learner).alias().c
+    of_taker = and_(account.vendor == taker.vendor, account.user_id == taker.user_id)
+    return select(person.person).where(account.person == person.person, of_taker).exists()
+
+
+STANDING = (
+    "vendor",
+    "user_id",
+    "quiz_id",
+    "tries",
+    "practice_runs",
+    "latest_pct",
+    "best_pct",
+    "passed",
+    "submitted_at",
+)
+
+
+def _judged_scores(default_pct: float, rule: CoachingRule) -> Select[Any]:
+    limit = limit_of(default_pct)
+    low = is_low(standing, limit, rule)
+    return (
+        select(
+            *(standing[name] for name in STANDING),
+            func.coalesce(quiz.quiz_name, standing.quiz_id).label("quiz_name"),
+            limit.label("threshold_pct"),
+            threshold.threshold_pct.label("own_pct"),
+            quiz.retake_pct,
+            low.label("low"),
+            passes(standing, low).label("passes"),
+        )
+        .join_from(table_of(QuizStanding), table_of(Quiz), same_quiz(quiz, standing), isouter=True)
+        .join(table_of(QuizThreshold), same_quiz(threshold, standing), isouter=True)
+        .where(standing.tries > 0)
+    )
+
+
+def limit_of(default_pct: float) -> ColumnElement[float]:
+    return func.coalesce(threshold.threshold_pct, quiz.retake_pct, as_pct(default_pct))
+
+
+def is_low(row: Any, limit: Any, rule: CoachingRule = "either") -> ColumnElement[bool]:
+    """Whether the latest attempt of a standing is low."""
+    return _is_low(row.latest_pct, row.passed, limit, rule)
+
+
+def _is_low(pct: Any, passed: Any, limit: Any, rule: CoachingRule) -> ColumnElement[bool]:
+    under, refused = pct < limit, passed.is_(False)
+    low: Mapping[CoachingRule, ColumnElement[Any]] = {
+        "either": or_(under, refused),
+        "threshold": case((pct.is_(None), refused), else_=under),
+        "vendor": case((passed.is_(None), under), else_=refused),
+    }
+    return func.coalesce(low[rule], false())
+
+
+def passes(row: Any, low: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether a score, or the vendor, says that the latest attempt is good enough."""
+    return and_(not_(low), or_(row.latest_pct.isnot(None), row.passed.isnot(None)))
+
+
+def same_quiz(one: Any, other: Any) -> ColumnElement[bool]:
+    """Whether two rows are of one quiz of one vendor."""
+    return and_(one.vendor == other.vendor, one.quiz_id == other.quiz_id)
+
+
+def result_of(attempt: Any, limit: Any, rule: CoachingRule = "either") -> ColumnElement[str | None]:
+    """The result of an attempt: `practice`, `low`, `passed`; None if nothing tells."""
+    pct = percent(attempt)
+    return case(
+        (attempt.graded.is_(False), "practice"),
+        (_is_low(pct, attempt.passed, limit, rule), "low"),
+        (or_(pct.isnot(None), attempt.passed.isnot(None)), "passed"),
+    )
+
+
+def as_pct(value: float) -> ColumnElement[float]:
+    return literal(value, Float)
+
+
+def is_of_taker(row: Any, taker: Taker) -> list[ColumnElement[bool]]:
+    return [row[name] == value for name, value in taker._asdict().items()]
