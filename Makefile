@@ -12,10 +12,10 @@ run: setup .env
 	$(PYTHON) -m receiver migrate
 	$(HONCHO) start
 
-# The simulated company has its own store and settings: its history is months old, and all vendors but
-# MindTickle get random credentials.
+# The simulated company has its own store, and all vendors but MindTickle get random credentials.
+# RATE is the number of live deliveries a second.
 demo: export DATABASE_URL := sqlite:///demo.db
-demo: export TIMESTAMP_TOLERANCE_PAST := 40000000
+demo: export RATE ?= 0.06
 demo: export INNOVATIVE_EDUCATORS_ALLOWED_IPS := 127.0.0.1
 demo: setup .env
 	@$(PYTHON) -c "import socket; socket.create_server(('127.0.0.1', $(or $(RECEIVER_PORT),8000)))" \

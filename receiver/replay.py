@@ -21,6 +21,7 @@ from receiver.store import Entry, Replay, write_batch
 from receiver.vendors.base import Incoming, SecretDigest, Vendor
 from shared.audit import note
 from shared.bulk import table_of
+from shared.clock import now
 from shared.models import Delivery, Event, Quarantine
 from shared.outcomes import Outcome, QuarantineState
 from shared.queries import rows_of
@@ -139,7 +140,7 @@ def replay(
     counts, seen, ended = Replayed(), Seen(), "stopped early"
     try:
         for batch in _batches(engine, wanted):
-            passed = [one for one in (_verify(vendor, row) for row in batch) if one]
+            passed = [one for one in (_verify(vendor, row, now(engine)) for row in batch) if one]
             results = _dry_run(engine, passed, seen) if dry_run else _take(engine, passed)
             refused = Replayed(still_refused=len(batch) - len(passed))
             counts = counts.plus(results).plus(refused)
@@ -215,13 +216,13 @@ def as_it_came(
     return Incoming(headers, body, peer, received_at, digests)
 
 
-def _verify(vendor: Vendor, row: QuarantinedRow) -> Passed | None:
-    """The delivery, judged by today's settings. None if it does not pass."""
+def _verify(vendor: Vendor, row: QuarantinedRow, at: datetime) -> Passed | None:
+    """The delivery, judged by today's settings, for a replay at `at`. None if it does not pass."""
     kept = json.loads(row.headers)
     entry = judge(vendor, as_it_came(vendor, kept, row.body, row.remote_ip, row.received_at))
     if entry.event is None:
         return None
-    at_replay = replace(entry, replay=Replay(row.delivery_id, datetime.now(UTC)))
+    at_replay = replace(entry, replay=Replay(row.delivery_id, at))
     return Passed(row.delivery_id, row.kind, row.size, at_replay)
 
 

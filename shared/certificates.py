@@ -1,12 +1,13 @@
 """Certificates that are marked as renewed by hand, as no vendor reports a renewal."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select, text, update
 
 from shared.audit import note
 from shared.bulk import insert_into, table_of
+from shared.clock import now
 from shared.models import RENEWED, CertificateRenewal, Certification
 
 certificate = table_of(Certification).c
@@ -25,7 +26,7 @@ class Expiry(NamedTuple):
 def mark_renewed(connection: Connection, actor: str, expiry: Expiry) -> bool:
     """Mark a certificate as renewed after this expiry, with an entry in the audit log. False if
     the certificate has another expiry by now, or is marked already."""
-    values = expiry._asdict() | {"renewed_at": datetime.now(UTC), "renewed_by": actor}
+    values = expiry._asdict() | {"renewed_at": now(connection), "renewed_by": actor}
     if not _is_latest(connection, expiry):
         return False
     statement = (
@@ -46,7 +47,7 @@ def undo_renewal(connection: Connection, actor: str, renewal_id: int) -> bool:
     statement = (
         update(renewals)
         .where(renewals.c.id == renewal_id, renewals.c.undone_at.is_(None))
-        .values(undone_at=datetime.now(UTC), undone_by=actor)
+        .values(undone_at=now(connection), undone_by=actor)
         .returning(renewals.c.cert_name, renewals.c.expired_at)
     )
     row = connection.execute(statement).one_or_none()

@@ -5,13 +5,14 @@ serve managers: a case of a learner outside of `who` is the same to them as none
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, select, text, update
 
 from shared.audit import note
 from shared.bulk import insert_into, table_of
+from shared.clock import now
 from shared.database import hold_write_lock
 from shared.models import ACTIVE, CoachingCase, QuizThreshold
 from shared.queries import row_of
@@ -120,11 +121,11 @@ def _open(
     notes: str | None,
 ) -> int | None:
     """The id of a new case; None if there is an active one: the index decides, not a look-up."""
-    now = datetime.now(UTC)
+    at = now(connection)
     values = {
         **{name: getattr(found, name) for name in Taker._fields},
         "status": "open", "owner": owner, "due": due, "notes": notes, "version": 1,
-        "opened_at": now, "opened_by": actor, "updated_at": now, "updated_by": actor,
+        "opened_at": at, "opened_by": actor, "updated_at": at, "updated_by": actor,
         "flagged_pct": found.latest_pct,
     }  # fmt: skip
     statement = (
@@ -271,7 +272,7 @@ def _write(connection: Connection, actor: str, seen: Case, values: Mapping[str, 
     statement = (
         update(cases)
         .where(cases.c.id == seen.id, cases.c.version == seen.version)
-        .values(**values, version=seen.version + 1, updated_at=datetime.now(UTC), updated_by=actor)
+        .values(**values, version=seen.version + 1, updated_at=now(connection), updated_by=actor)
     )
     if connection.execute(statement).rowcount == 0:
         raise Conflict(case_of(connection, seen.id) or seen)
@@ -325,7 +326,7 @@ def _ends(
 ) -> dict[str, Any]:
     """What a new status brings with it."""
     if new.get("status") in CLOSED:
-        ended = {"closed_at": datetime.now(UTC)}
+        ended = {"closed_at": now(connection)}
         resolved = new["status"] == "resolved"
         return ended | (_passed(connection, current, default_pct, rule) if resolved else {})
     if "status" in new and current.status in CLOSED:

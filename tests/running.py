@@ -5,21 +5,22 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from tempfile import TemporaryFile
+from typing import IO, Any, Self
 
 import httpx
 from sqlalchemy import Engine
 
 from shared.database import open_engine
 from tests import playing
+from tests.programs import Program
 
 ROOT = Path(__file__).parent.parent
-START_SEC = 60
+START_SEC = 120
 _held: list[socket.socket] = []
 
 
@@ -31,15 +32,26 @@ def environment(**settings: str) -> dict[str, str]:
 
 def command(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """`python -m receiver …`, run to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "receiver", *arguments],
-        env=environment(**settings),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return program("receiver", *arguments, folder=folder, env=environment(**settings))
+
+
+def program(
+    module: str, *arguments: str, folder: Path, env: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """`python -m module …`, run to its end."""
+    with TemporaryFile() as stdout, TemporaryFile() as stderr:
+        process = Program(module, *arguments, cwd=folder, env=env, stdout=stdout, stderr=stderr)
+        try:
+            code = process.wait(START_SEC)
+        finally:
+            process.kill()
+        said = [_written(file) for file in (stdout, stderr)]
+    return subprocess.CompletedProcess([module, *arguments], code, *said)
+
+
+def _written(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
 
 
 def free_port() -> int:
@@ -81,8 +93,9 @@ class Receiver:
         self.errors = folder / f"receiver-{port}.err"
         self.client = httpx.Client(base_url=self.url, timeout=30, verify=False, trust_env=False)
         with self.log.open("wb") as log, self.errors.open("wb") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "receiver", "serve"],
+            self.process = Program(
+                "receiver",
+                "serve",
                 env=environment(
                     **{
                         "DATABASE_URL": database_url,

@@ -4,7 +4,8 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import pytest
 from sqlalchemy import make_url
 
 from shared.database import open_engine
+from tests import running
 from tests.conftest import FreshStore, Postgres
 from tests.own_postgres import OwnPostgres, own_postgres
-from tests.running import environment
 from tests.stores import write_locked
 
 PASSWORD = "never-to-be-seen"
@@ -33,17 +34,35 @@ AS_ANYBODY = () if os.geteuid() else ("setpriv", "--bounding-set=-dac_override")
 """Root may write to any file, unless it gives that up."""
 
 
-def complaint(program: str, url: str, folder: Path, *before: str) -> str:
+def complaint(program: str, url: str, folder: Path) -> str:
     """The one line of a program that cannot use its store."""
-    ended = subprocess.run(
-        [*before, sys.executable, "-m", *(PROGRAMS | OTHERS)[program]],
-        env=environment(DATABASE_URL=url, MINDTICKLE_WEBHOOK_SECRET="a-secret-of-enough-length"),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
+    return the_line(
+        running.program(*(PROGRAMS | OTHERS)[program], folder=folder, env=settings(url))
     )
+
+
+def complaint_as_anybody(program: str, url: str, folder: Path) -> str:
+    """The same of one that may not write to every file, even if root runs the tests."""
+    return the_line(
+        subprocess.run(
+            [*AS_ANYBODY, sys.executable, "-m", *PROGRAMS[program]],
+            env=settings(url),
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=running.START_SEC,
+            check=False,
+        )
+    )
+
+
+def settings(url: str) -> dict[str, str]:
+    return running.environment(
+        DATABASE_URL=url, MINDTICKLE_WEBHOOK_SECRET="a-secret-of-enough-length"
+    )
+
+
+def the_line(ended: subprocess.CompletedProcess[str]) -> str:
     assert ended.returncode != 0
     assert PASSWORD not in ended.stderr + ended.stdout
     (line,) = ended.stderr.splitlines()
@@ -117,22 +136,29 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+def complaints(programs: Iterable[str], url: str, folder: Path) -> list[str]:
+    """The same of several programs, which wait for the store at the same time."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda one: complaint(one, url, folder), programs))
+
+
 def test_a_file_that_another_process_has_locked_is_said_to_be_that(
-    program: str, sqlite_template: Path, tmp_path: Path
+    sqlite_template: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "x.db"
     migrated(sqlite_template, path)
     with locked(path):
-        assert "another process holds" in complaint(program, f"sqlite:///{path}", tmp_path)
+        lines = complaints(PROGRAMS, f"sqlite:///{path}", tmp_path)
+    assert ["another process holds" in line for line in lines] == [True] * len(PROGRAMS)
 
 
-@pytest.mark.parametrize("program", ["serve", "migrate", "prune"])
 def test_a_file_to_which_another_process_writes_for_long_is_said_to_be_that(
-    program: str, sqlite_url: str, tmp_path: Path
+    sqlite_url: str, tmp_path: Path
 ) -> None:
     engine = open_engine(sqlite_url)
     with write_locked(engine):
-        assert "another process holds" in complaint(program, sqlite_url, tmp_path)
+        lines = complaints(("serve", "migrate", "prune"), sqlite_url, tmp_path)
+    assert ["another process holds" in line for line in lines] == [True] * 3
     engine.dispose()
 
 
@@ -143,7 +169,7 @@ def test_a_file_that_cannot_be_written_is_said_to_be_that(
     path = tmp_path / "x.db"
     migrated(sqlite_template, path)
     path.chmod(0o444)
-    said = complaint(program, f"sqlite:///{path}", tmp_path, *AS_ANYBODY)
+    said = complaint_as_anybody(program, f"sqlite:///{path}", tmp_path)
     assert f"{path} is not writable" in said
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 from sqlalchemy import Connection
@@ -283,12 +284,26 @@ def window_search(
     return Search(since, None, vendor, outcome, failed, words or None, sender, sees_names())
 
 
-def between(wanted: Search, moments: tuple[float, float] | None) -> Search:
-    """The same search limited to a brushed part of the timeline, in milliseconds since 1970."""
+def between(wanted: Search, moments: tuple[float, float] | None, window: str, zone: str) -> Search:
+    """The same search limited to the bars of the timeline that are brushed, if only in part. The
+    brush is given in milliseconds since 1970. A delivery can lie anywhere within its bar."""
     if moments is None:
         return wanted
-    since, until = (datetime.fromtimestamp(moment / 1000, UTC) for moment in moments)
+    first, last = (datetime.fromtimestamp(moment / 1000, ZoneInfo(zone)) for moment in moments)
+    (since, _), (_, until) = _bar(first, window), _bar(last, window)
     return wanted._replace(since=since, until=until)
+
+
+def _bar(at: datetime, window: str) -> tuple[datetime, datetime]:
+    """The bar of a moment: of the hours that are counted, of longer bars on the clock of the
+    moment's zone."""
+    if window == "24h":
+        hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        return hour, hour + timedelta(hours=1)
+    length = AXES[window].bar
+    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    begin = midnight + timedelta(hours=at.hour) // length * length
+    return begin.astimezone(UTC), (begin + length).astimezone(UTC)
 
 
 def this_hour() -> datetime:

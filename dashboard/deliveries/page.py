@@ -65,7 +65,7 @@ def figures() -> None:
 @st.fragment(run_every=pieces.LIVE)
 def listed(sender: Sender | None, words: str, *, failed: bool) -> None:
     wanted = data.window_search(window, vendor, outcome, words, sender, failed=failed)
-    wanted = data.between(wanted, timeline.brushed())
+    wanted = data.between(wanted, timeline.brushed(), window, zone)
     total = data.how_many(wanted)
     if not total:
         kind = "failed" if failed and not words else "matching"

@@ -1,15 +1,19 @@
 """`repboard simulate`: send the deliveries of a simulated company."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
 from receiver.errors import SimulatorError, StartError
-from receiver.simulator import PARTS, SCENARIOS, Plan, Scenario, Summary
+from receiver.schema import current_engine
+from receiver.simulator import PARTS, SCENARIOS, Plan, Play, Scenario, Summary
 from receiver.simulator import simulate as run_simulation
+from receiver.simulator.base import QUIET
+from receiver.simulator.history import write_history
 from receiver.simulator.scenarios import ORDINARY
+from receiver.simulator.story import past
 from receiver.vendors import ADAPTERS, configured, required, vendor_facts
 from receiver.vendors.mindtickle import MindTickleSettings
 from shared.settings import ReceiverSettings
@@ -33,7 +37,7 @@ def simulate(
     ] = 5.0,
     backfill_days: Annotated[
         int,
-        typer.Option(min=0, max=730, help="Days of history first. Standard Webhooks: none."),
+        typer.Option(min=0, max=730, help="Days of history first, written into DATABASE_URL."),
     ] = 0,
     duration: Annotated[
         float | None,
@@ -53,6 +57,7 @@ def simulate(
     vendors = _playing(vendor, settings)
     chosen = ORDINARY if scenario is None else _scenario(scenario, vendors)
     facts = vendor_facts(settings)
+    start = datetime.now(UTC).replace(microsecond=0)
     weights = sum(PARTS[slug].weight for slug in vendors)
     plans = [
         Plan(
@@ -70,10 +75,21 @@ def simulate(
             duration=duration,
             faults=faults,
             scenario=chosen,
+            past=past(slug, start) if backfill_days else QUIET,
         )
         for slug in vendors
     ]
-    summaries = run_simulation(plans, lambda slug, one: typer.echo(_line(slug, one), err=True))
+
+    def archive(plays: Sequence[Play], end: datetime) -> None:
+        count = write_history(current_engine(settings), settings, plays, end)
+        typer.echo(f"history: {count:,} deliveries of {backfill_days} days", err=True)
+
+    summaries = run_simulation(
+        plans,
+        lambda slug, one: typer.echo(_line(slug, one), err=True),
+        start,
+        archive if backfill_days else None,
+    )
     for slug, summary in summaries.items():
         typer.echo(_line(slug, summary))
 

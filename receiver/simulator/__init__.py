@@ -5,6 +5,7 @@
 - `scenarios`: what goes wrong in the live part
 - `post`: events → deliveries, some with faults
 - `play`: all deliveries of one plan; `deliverer`: sends them
+- `story`: what people did in the history; `history`: writes it into the store
 
 The same plan and start always give the same deliveries.
 """
@@ -27,29 +28,38 @@ from receiver.simulator.scenarios import SCENARIOS, Scenario
 __all__ = ["PARTS", "SCENARIOS", "Plan", "Play", "Scenario", "Summary", "simulate"]
 
 OnProgress = Callable[[str, Summary], object]
+Archive = Callable[[Sequence[Play], datetime], object]
 
 
 def simulate(
     plans: Sequence[Plan],
     on_progress: OnProgress = lambda *_: None,
     start: datetime | None = None,
+    archive: Archive | None = None,
 ) -> Mapping[str, Summary]:
     """Send each vendor's history before `start` (default: now), then all live parts in parallel.
+
+    `archive` gets the plays and the start first. It may take the histories out of them, and write
+    them to where they then need not be sent.
 
     Returns a summary by vendor. Calls `on_progress` with the vendor after every 500 deliveries.
     Raises SimulatorError if no receiver answers at `plan.url`, or a scenario cannot run there.
     """
-    return asyncio.run(_simulate(plans, on_progress, start or _now()))
+    start = start or _now()
+    plays = [Play(plan, start) for plan in plans]
+    if archive:
+        archive(plays, start)
+        if all(plan.duration == 0 for plan in plans):
+            return {}
+    return asyncio.run(_simulate(plays, on_progress))
 
 
-async def _simulate(
-    plans: Sequence[Plan], on_progress: OnProgress, start: datetime
-) -> Mapping[str, Summary]:
+async def _simulate(plays: Sequence[Play], on_progress: OnProgress) -> Mapping[str, Summary]:
     async with AsyncExitStack() as stack:
         vendors = []
-        for plan in plans:
-            deliverer = await stack.enter_async_context(_deliverer(plan, on_progress))
-            vendors.append((plan, Play(plan, start), deliverer))
+        for play in plays:
+            deliverer = await stack.enter_async_context(_deliverer(play.plan, on_progress))
+            vendors.append((play.plan, play, deliverer))
         await asyncio.gather(*(_history(*vendor) for vendor in vendors))
         await asyncio.gather(*(_live(*vendor) for vendor in vendors))
         return {plan.vendor: sender.summary for plan, _, sender in vendors}

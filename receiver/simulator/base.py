@@ -1,7 +1,7 @@
 """What every simulated vendor consists of."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from random import Random
 from typing import NamedTuple, Protocol
@@ -19,6 +19,41 @@ class Fault(StrEnum):
     NO_CREDENTIALS = "no_credentials"
     UNKNOWN_TYPE = "unknown_type"
     STALE = "stale"
+
+
+HARMLESS = frozenset({Fault.DUPLICATE, Fault.LATE_RETRY, Fault.NO_CREDENTIALS})
+"""The faults of which the vendor's events do not suffer."""
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+class Span(NamedTuple):
+    """A time from `begin` up to `end`; by default none."""
+
+    begin: datetime = LONG_AGO
+    end: datetime = LONG_AGO
+
+    def has(self, at: datetime) -> bool:
+        return self.begin <= at < self.end
+
+
+class Past(NamedTuple):
+    """What went wrong in the history of a vendor; by default nothing."""
+
+    down: Span = Span()
+    """No receiver was up."""
+    rotated: Span = Span()
+    """From the rotation of the vendor's secret until the receiver had the new one."""
+    faults: frozenset[Fault] = frozenset(Fault)
+    """The faults that occurred."""
+
+    def accepts(self, at: datetime) -> bool:
+        """Whether a good delivery was accepted then."""
+        return not self.down.has(at) and not self.rotated.has(at)
+
+
+QUIET = Past()
+FORMER = b"-former"
+"""Appended to a secret: the one before the rotation."""
 
 
 class Delivery(NamedTuple):

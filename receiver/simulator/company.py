@@ -45,13 +45,15 @@ class Course(NamedTuple):
 TEAMS = {
     "west": 1.15,
     "east": 1.0,
-    "central": 1.1,
+    "central": 1.3,
     "enterprise": 0.9,
     "mid-market": 1.05,
     "partners": 0.75,
 }
 """Each team, with its diligence."""
 SLIPPING_TEAM = "central"
+SLIPS = {7: 0.12, 14: 0.7}
+"""How diligent that team still is in so many last days."""
 ROLES = ("account executive",) * 4 + ("sdr",) * 3 + ("account manager",) * 2 + ("sales engineer",)
 
 MODULES = (
@@ -108,8 +110,11 @@ COMPLETE_PCT = 100
 PASS_SHARE = 0.7
 MAX_TRIES = 4
 FIRST_WEEKEND_DAY = 5
+HUDDLE, HUDDLE_SHARE = time(7), 0.6
+"""On Mondays many begin the week with a session in the hour after this time, UTC."""
 HOUR_WEIGHTS = (0, 0, 0, 0, 0, 0, 1, 4, 9, 12, 12, 9, 6, 9, 11, 11, 9, 5, 2, 1, 1, 1, 0, 0)
 """Activity in each hour of a day, UTC."""
+ANNOUNCED_WITHIN = timedelta(days=12)
 LIVE_TURNOVER = 0.0005
 LIVE_EXPIRY = 0.001
 
@@ -210,11 +215,15 @@ class Company:
         for learner in [one for one in stayers if one.team != SLIPPING_TEAM][: size // 30]:
             learner.surges = True
         expiries = zip(stayers, self._moments(size * days // 700), strict=False)
+        announced = zip(
+            stayers[size // 3 :], self._announcements(size * days // 1500), strict=False
+        )
         return sorted(
             [
                 *(self._provisioned(one) for one in (*old, *hires) if one.user_id not in unknown),
                 *(self._deprovisioned(one, one.left) for one in leavers if one.left),
                 *(self._expired(learner, at) for learner, at in expiries),
+                *(self._expired(learner, *times) for learner, times in announced),
             ],
             key=attrgetter("at"),
         )
@@ -239,6 +248,13 @@ class Company:
     def _moments(self, how_many: int) -> list[datetime]:
         """Times in office hours, none on the first day."""
         return [office_moment(self._dice, self.begin, self.end) for _ in range(how_many)]
+
+    def _announcements(self, how_many: int) -> Iterator[tuple[datetime, datetime]]:
+        """Times in the last days, each with a time soon after the end."""
+        begin = max(self.begin, self.end - ANNOUNCED_WITHIN)
+        for soon in range(how_many):
+            at = office_moment(self._dice, begin, self.end)
+            yield at, (self.end + timedelta(days=2 + 3 * soon)).replace(hour=0, minute=0, second=0)
 
     def _hire_or_leave(self, at: datetime) -> Event:
         if sum(1 for learner in self._learners if learner.left is None) <= self._size:
@@ -276,11 +292,14 @@ class Company:
         working_day = 1.0 if day.weekday() < FIRST_WEEKEND_DAY else 0.12
         if learner.surges and self._is_in_last(7, day):
             return 0.85 * max(working_day, 0.4)
-        slip = 0.25 if self._slips(learner, day) else 1.0
+        slip = self._slip(learner, day)
         return learner.diligence * TEAMS[learner.team] * working_day * slip
 
-    def _slips(self, learner: Learner, day: date) -> bool:
-        return learner.team == SLIPPING_TEAM and self._is_in_last(14, day)
+    def _slip(self, learner: Learner, day: date) -> float:
+        """The part of their diligence that is left."""
+        if learner.team != SLIPPING_TEAM:
+            return 1
+        return next((left for days, left in SLIPS.items() if self._is_in_last(days, day)), 1)
 
     def _is_in_last(self, days: int, day: date) -> bool:
         return self.end.date() - day < timedelta(days=days)
@@ -289,6 +308,8 @@ class Company:
         dice = self._dice
         midnight = datetime.combine(day, time(), UTC)
         hour = dice.choices(range(24), HOUR_WEIGHTS)[0]
+        if day.weekday() == 0 and self._chance(HUDDLE_SHARE):
+            hour = HUDDLE.hour
         at = midnight + timedelta(hours=hour, seconds=dice.randint(0, 3599))
         surging = learner.surges and self._is_in_last(7, day)
         for _ in range(dice.randint(3, 6) if surging else dice.choice((1, 1, 2, 2, 3, 4))):
@@ -386,8 +407,8 @@ class Company:
 
     def _share_right(self, learner: Learner, quiz: Quiz, at: datetime) -> float:
         practice = 0.07 * min(learner.tries.get(quiz.id, 0), MAX_TRIES)
-        slip = 0.1 if self._slips(learner, at.date()) else 0.0
-        luck = self._dice.gauss(0, 0.07)
+        slip = 0.1 if self._slip(learner, at.date()) < 1 else 0.0
+        luck = self._dice.gauss(0, 0.1)
         share = 1 - quiz.difficulty + 0.5 * (learner.skill - 0.5) + practice - slip + luck
         return min(1.0, max(0.05, share))
 
@@ -412,12 +433,13 @@ class Company:
         who = {"userId": learner.user_id, "email": learner.email}
         return Event(at, "user.deprovisioned", who | {"reason": reason, "deprovisionedAt": iso(at)})
 
-    def _expired(self, learner: Learner, at: datetime) -> Event:
+    def _expired(self, learner: Learner, at: datetime, expires_at: datetime | None = None) -> Event:
+        expires_at = expires_at or at
         data = {
             "userId": learner.user_id,
             "certName": self._dice.choice(CERTIFICATES),
-            "expiredAt": iso(at),
-            "renewalDeadline": iso(at + timedelta(days=30)),
+            "expiredAt": iso(expires_at),
+            "renewalDeadline": iso(expires_at + timedelta(days=30)),
         }
         return Event(at, "certification.expired", data)
 

@@ -2,10 +2,11 @@
 """The deliveries of a plan: first its history, then the live part. Without I/O."""
 
 from collections.abc import Callable, Container, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 
-from receiver.simulator.base import Delivery
+from receiver.simulator.base import QUIET, Delivery
 from receiver.simulator.company import Company
 from receiver.simulator.parts import PARTS
 from receiver.simulator.post import Plan, Post
@@ -19,19 +20,24 @@ class Play:
 
     def __init__(self, plan: Plan, start: datetime) -> None:
         start = start.astimezone(UTC).replace(microsecond=0)
-        self._plan = plan
+        self.plan = plan
         self._end = start
         self._scenario = plan.scenario.at(plan.vendor)
         # All vendors know the same company, however many of them play.
         company = Company(plan.seed, plan.learners, start, plan.backfill_days)
         self._story = PARTS[plan.vendor].story(company, Random(f"{plan.seed} {plan.vendor}"))
+        self._history = self._played()
         # The start is part of the seed: with the IDs of an earlier run every event would be a
         # duplicate.
         self._seed = f"{plan.seed} {plan.vendor} {start.isoformat()}"
 
     def history(self) -> Iterator[Delivery]:
-        """The backfill until the start, in order of time. Call it once, before `live`."""
-        post = Post(self._plan, ORDINARY, self._seed)
+        """The backfill until the start, in order of time: what was not taken from it before. Take
+        all of it before `live`."""
+        return self._history
+
+    def _played(self) -> Iterator[Delivery]:
+        post = Post(self.plan, ORDINARY, self._seed)
         for event in self._story.history():
             if event.type not in self._scenario.unsubscribed:
                 post.add(event, until=self._end)
@@ -51,7 +57,8 @@ class Play:
         """
         began = at = now()
         until = min(until or FOREVER, self._suspended_at(began))
-        post = Post(self._plan, self._scenario, f"{self._seed} live", began)
+        plan = replace(self.plan, past=QUIET)
+        post = Post(plan, self._scenario, f"{self._seed} live", began)
         while at < until:
             delivery = next(post.due(at, accepted), None)
             if delivery is None:
@@ -68,5 +75,5 @@ class Play:
                 post.add(sent, until)
 
     def _suspended_at(self, began: datetime) -> datetime:
-        after = self._plan.suspend_after
+        after = self.plan.suspend_after
         return began + after if after and self._scenario.suspended else FOREVER

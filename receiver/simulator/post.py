@@ -2,19 +2,17 @@
 """Events → deliveries as a vendor sends them, a share of them with faults. Without I/O."""
 
 import heapq
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from random import Random
 from uuid import UUID
 
-from receiver.simulator.base import Delivery, Fault
+from receiver.simulator.base import FORMER, LONG_AGO, QUIET, Delivery, Fault, Past
 from receiver.simulator.company import Event
 from receiver.simulator.parts import PARTS
 from receiver.simulator.scenarios import OPEN_END, ORDINARY, Scenario
-
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,8 @@ class Plan:
     """Share of the events with a fault, 0 to 1."""
     scenario: Scenario = ORDINARY
     """What goes wrong in the live part."""
+    past: Past = QUIET
+    """What went wrong in the history."""
 
 
 class Post:
@@ -72,7 +72,8 @@ class Post:
     def add(self, event: Event, until: datetime) -> None:
         """Post an event. None of its deliveries is later than `until`."""
         for delivery in self._deliveries(event, until):
-            if self._arriving_from <= delivery.at <= until:
+            lost = delivery.at < self._arriving_from or self._plan.past.down.has(delivery.at)
+            if not lost and delivery.at <= until:
                 heapq.heappush(self._waiting, (delivery.at, next(self._serial), delivery))
 
     def due(self, at: datetime, accepted: Container[str] = ()) -> Iterator[Delivery]:
@@ -91,11 +92,18 @@ class Post:
         for at in moments[:wrong]:
             yield self._delivery(at, event_id, body, forged=True)._replace(fault=fault)
         retried = self._scenario.retried
-        for at in moments[wrong : None if retried else wrong + 1]:
+        tries = moments[wrong:]
+        for at in tries if retried else self._until_accepted(tries):
             good = self._delivery(at, event_id, body)._replace(retried=retried)
             yield good
             if at == moments[wrong]:
                 yield from self._extras(fault, good, event)
+
+    def _until_accepted(self, tries: Iterable[datetime]) -> Iterator[datetime]:
+        for at in tries:
+            yield at
+            if self._plan.past.accepts(at):
+                return
 
     def _extras(self, fault: Fault | None, good: Delivery, event: Event) -> Iterator[Delivery]:
         for extra in (*self._scenario.beside, fault):
@@ -110,7 +118,9 @@ class Post:
     def _fault(self) -> Fault | None:
         if self._dice.random() >= self._plan.faults:
             return None
-        faults = self._part.faults
+        faults = {
+            one: often for one, often in self._part.faults.items() if one in self._plan.past.faults
+        }
         return self._dice.choices(list(faults), list(faults.values()))[0]
 
     def _body(self, event: Event, event_id: str) -> bytes:
@@ -119,7 +129,10 @@ class Post:
     def _delivery(
         self, at: datetime, event_id: str, body: bytes, *, forged: bool = False
     ) -> Delivery:
-        secret = self._plan.secret + self._scenario.secret + (b"-forged" if forged else b"")
+        former = FORMER if at < self._plan.past.rotated.begin else b""
+        secret = (
+            self._plan.secret + former + self._scenario.secret + (b"-forged" if forged else b"")
+        )
         proof = self._part.headers(at + self._ahead(at), event_id, body, secret)
         foreign = self._part.credential_header is None and (forged or self._scenario.foreign)
         headers = {"content-type": "application/json", **proof}

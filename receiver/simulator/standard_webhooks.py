@@ -1,8 +1,5 @@
 # ruff: noqa: S311 (seeded dice; they protect nothing)
-"""Standard Webhooks: events of a CRM and a calendar, each delivery with a fresh signature.
-
-There is no history: a signature older than five minutes is refused.
-"""
+"""Standard Webhooks: events of a CRM and a calendar, each delivery with a fresh signature."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +8,7 @@ from random import Random
 from typing import Any
 
 from receiver.simulator.base import Fault, Part
-from receiver.simulator.company import Company, Event, iso_millis
+from receiver.simulator.company import Company, Event, iso_millis, office_moment
 from receiver.simulator.people import active, people_of
 from receiver.vendors.standard_webhooks import (
     ID,
@@ -31,6 +28,7 @@ WEIGHTS = {
     "contact.created": 5,
 }
 SHARE = 0.5
+A_DAY = 5
 ROTATING = 0.2
 """Share of the deliveries that also carry a signature with the next secret."""
 
@@ -39,13 +37,17 @@ class Deals:
     """Meetings, deals and contacts."""
 
     def __init__(self, company: Company, dice: Random) -> None:
+        self._company = company
         self._dice = dice
         people = people_of(company, dice, SHARE, 1001, "reseller.example")
         self._owners = [one.email for one in active(people, company)]
 
     def history(self) -> Iterator[Event]:
-        """Empty: the receiver would refuse it as stale."""
-        yield from ()
+        """The events before the start, in order of time."""
+        begin, end = self._company.begin, self._company.end
+        number = A_DAY * self._company.days
+        moments = (office_moment(self._dice, begin, end) for _ in range(number))
+        yield from map(self.live_event, sorted(moments))
 
     def live_event(self, at: datetime) -> Event:
         """An event at `at`."""

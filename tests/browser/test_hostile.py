@@ -19,7 +19,7 @@ from receiver.vendors import ADAPTERS
 from shared.models import DeliveryHourly
 from shared.outcomes import Outcome
 from tests import playing, stores
-from tests.browser.conftest import serving
+from tests.browser.conftest import PATIENCE_MS, serving
 from tests.conftest import FreshStore
 from tests.hostile import CORPUS, SENDERS
 from tests.running import Receiver
@@ -39,7 +39,8 @@ SHOWN = ("formula", "SQL", "formula with at", "bold", "markdown link", "markdown
          "image with a handler", "svg", "entity", "bare link", "template", "math", "icon", "colour",
          "vega")  # fmt: skip
 """What has to be seen as it is: these come last, two at a time, and so stand first in lists."""
-PATIENCE = 20
+PATIENCE = 40
+AT_ONCE = 4
 LOOK_MS = 1_200
 INJECTED = """() => [...document.querySelectorAll(
   'a[href^="http"][href*="evil.example"], a[href^="javascript:"], a[href^="data:"],' +
@@ -104,10 +105,7 @@ def visit(
         serving(url) as dashboard,
     ):
         posts = send_all(receiver)
-        pages = {
-            address: look(browser, dashboard, address.format(last=posts))
-            for address in addresses(browser, dashboard)
-        }
+        pages = seen(browser, dashboard, posts)
         yield Visit(
             pages,
             posts,
@@ -126,19 +124,20 @@ def send_all(receiver: Receiver) -> int:
                 answer = receiver.post(body, headers, vendor)
                 assert answer.status_code in (200, 401, 403), (vendor, name, answer.text)
                 sent += 1
-    for pair in batched(SHOWN):
+    for pair in batched(SHOWN, 2):
         at_last = playing.body_of(" ".join(CORPUS[name] for name in pair), {})
         assert receiver.post(at_last, playing.signed(at_last, datetime.now(UTC))).is_success
         sent += 1
     return sent
 
 
-def batched(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (names[at : at + 2] for at in range(0, len(names), 2))
+def batched(names: Sequence[str], number: int) -> Iterator[Sequence[str]]:
+    return (names[at : at + number] for at in range(0, len(names), number))
 
 
 def settled(page: Page) -> None:
     """Wait until nothing is under way, and the page says the same twice but for its figures."""
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
     before = ""
     for _ in range(PATIENCE):
         page.wait_for_timeout(LOOK_MS)
@@ -160,8 +159,19 @@ def addresses(browser: Browser, dashboard: str) -> list[str]:
     return [*found, *(f"{name}?{view}" for name in found for view in VIEWS.get(name, ()))]
 
 
-def look(browser: Browser, dashboard: str, address: str) -> Seen:
+def seen(browser: Browser, dashboard: str, last: int) -> dict[str, Seen]:
+    """What there is to see at each address. Some pages are open at once, as most of the time one
+    waits for them to come to rest."""
+    looks: dict[str, Seen] = {}
+    for some in batched(addresses(browser, dashboard), AT_ONCE):
+        opened = {one: opening(browser, dashboard, one.format(last=last)) for one in some}
+        looks |= {address: look(*one) for address, one in opened.items()}
+    return looks
+
+
+def opening(browser: Browser, dashboard: str, address: str) -> tuple[Page, Seen]:
     page = browser.new_page(viewport={"width": 1360, "height": 1000}, timezone_id="Asia/Tokyo")
+    page.set_default_timeout(PATIENCE_MS)
     seen = Seen()
     host = dashboard.partition("//")[2]
     own = (f"http://{host}/", f"ws://{host}/", "data:", f"blob:http://{host}/")
@@ -173,6 +183,10 @@ def look(browser: Browser, dashboard: str, address: str) -> Seen:
     page.on("console", lambda one: seen.errors.append(one.text) if _is_error(one) else None)
     page.on("pageerror", lambda one: seen.errors.append(str(one)))
     page.goto(f"{dashboard}/{address}")
+    return page, seen
+
+
+def look(page: Page, seen: Seen) -> Seen:
     settled(page)
     seen.text, seen.width = page.evaluate(TEXT), page.evaluate(WIDTH)
     seen.hacked, seen.injected = page.evaluate("window.__hacked"), page.evaluate(INJECTED)

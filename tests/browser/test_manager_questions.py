@@ -15,7 +15,8 @@ from receiver.vendors.base import Incoming
 from receiver.vendors.mindtickle import MindTickle
 from shared.database import open_engine, write_transaction
 from tests import playing
-from tests.browser.conftest import said
+from tests.browser.conftest import said, serving
+from tests.conftest import FreshStore
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 DAY = timedelta(days=1)
@@ -23,8 +24,16 @@ NEGOTIATING, PRICING, DEMOS = ("m-1", "Negotiating"), ("m-2", "Pricing"), ("m-3"
 ROW_PX = 35
 
 
-@pytest.fixture
-def company(browsed_store: str) -> Iterator[None]:
+@pytest.fixture(scope="module")
+def dashboard(fresh_store: FreshStore) -> Iterator[str]:
+    """The address of one dashboard for all tests, which only read."""
+    with fresh_store("sqlite") as url:
+        fill(url)
+        with serving(url) as address:
+            yield address
+
+
+def fill(url: str) -> None:
     """Dana gained 160 points in these days, Ines 150; team central gained less than before. Paul's
     only event lies two hours before today began in Tokyo, and the latest one of Ines just after:
     UTC has its midnight either after both or before both."""
@@ -42,12 +51,11 @@ def company(browsed_store: str) -> Iterator[None]:
         moved("paul", DEMOS, 30, midnight - timedelta(hours=2)),
         moved("ines", DEMOS, 10, midnight + timedelta(seconds=1)),
     ]
-    engine = open_engine(browsed_store)
+    engine = open_engine(url)
     vendor = MindTickle([playing.SECRET.encode()], None, past=10**9, future=300)
     entries = [judge(vendor, Incoming(*sent, "192.0.2.7", now)) for sent in events]
     with write_transaction(engine) as connection:
         write_batch(connection, entries)
-    yield
     engine.dispose()
 
 
@@ -84,7 +92,6 @@ def dialog(page: Page) -> Locator:
     return page.get_by_role("dialog")
 
 
-@pytest.mark.usefixtures("company")
 def test_the_first_line_answers_and_a_row_leads_to_the_delivery_behind_it(
     dashboard: str, page: Page
 ) -> None:
@@ -124,7 +131,6 @@ def test_the_first_line_answers_and_a_row_leads_to_the_delivery_behind_it(
     expect(page).not_to_have_url(re.compile("learner="))
 
 
-@pytest.mark.usefixtures("company")
 def test_today_begins_at_the_viewers_midnight(dashboard: str, page: Page) -> None:
     page.goto(f"{dashboard}/?window=today")
     figure = page.locator("[data-testid=stMetric]").filter(has_text="Active learners")
@@ -132,7 +138,6 @@ def test_today_begins_at_the_viewers_midnight(dashboard: str, page: Page) -> Non
     expect(page.get_by_text("gained most today")).to_contain_text(said("ines@acme.example"))
 
 
-@pytest.mark.usefixtures("company")
 def test_custom_days_in_the_address_survive_its_reload(dashboard: str, page: Page) -> None:
     today = datetime.now(TOKYO).date()
     days = f"days={today - 10 * DAY}&days={today - 8 * DAY}"
@@ -148,7 +153,6 @@ def period(page: Page) -> Locator:
     return page.get_by_role("combobox", name="Period")
 
 
-@pytest.mark.usefixtures("company")
 def test_the_back_button_brings_back_the_filters(dashboard: str, page: Page) -> None:
     page.goto(dashboard)
     period(page).click()
@@ -167,7 +171,6 @@ def test_the_back_button_brings_back_the_filters(dashboard: str, page: Page) -> 
     expect(page.get_by_text("gained most in the last 30 days")).to_be_visible()
 
 
-@pytest.mark.usefixtures("company")
 def test_a_link_that_asks_for_an_unknown_period_says_so(dashboard: str, page: Page) -> None:
     page.goto(f"{dashboard}/?window=90d")
     expect(page.get_by_text("The link asks for period “90d”")).to_be_visible()

@@ -1,6 +1,6 @@
 """Pages on a store of a few hand-made people."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 import streamlit as st
 from sqlalchemy import Engine
-from streamlit.testing.v1 import AppTest
+from streamlit import config
+from streamlit.components.v2 import manifest_scanner
+from streamlit.runtime.scriptrunner.script_cache import ScriptCache
+from streamlit.testing.v1 import AppTest, app_test
 
 from receiver.pipeline import judge
 from receiver.store import write_batch
@@ -21,6 +24,21 @@ from tests.pages import go_to
 ROOT = Path(__file__).parents[2]
 Send = Callable[..., None]
 Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def quick_runs() -> Iterator[None]:
+    """What a server does once, AppTest does for each page or run, and takes longer for it than for
+    our page: it reads what all installed packages say of themselves and compiles the scripts. It
+    also counts the calls of each, which `options.LOCKED` forbids."""
+    components, scripts = manifest_scanner.scan_component_manifests(), ScriptCache()
+    counted = config.get_option("browser.gatherUsageStats")
+    config.set_option("browser.gatherUsageStats", False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", lambda: components)
+        patch.setattr(app_test, "ScriptCache", lambda: scripts)
+        yield
+    config.set_option("browser.gatherUsageStats", counted)
 
 
 @pytest.fixture
@@ -57,7 +75,7 @@ def open_page(store_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     st.cache_resource.clear()
 
     def open_page(name: str = "leaderboard", **query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=30)
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
         app.query_params.update(query)
         if name != "leaderboard":
             go_to(app, name)

@@ -36,7 +36,7 @@ from shared.scoring import Weight, rules_of
 from shared.wording import number_of
 from tests import playing, stores
 from tests.dashboard.conftest import ROOT, Open, Send, provision
-from tests.pages import PAGES
+from tests.pages import PAGES, go_to
 from tests.shared.tables import NOON, V, attempts, cases, fold, people
 
 TODAY = datetime.now(UTC).date() + timedelta(days=1)
@@ -85,13 +85,12 @@ def visit(login: None) -> Visit:
     """`visit("deliveries", claims("ada"))`: the page as sent to a viewer with these claims."""
 
     def visit(name: str, user: dict[str, Any], **query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=30)
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
         app.user = user
         app.query_params.update(query)
-        app.run()
         if name != "leaderboard":
-            app.switch_page(f"{name}/page.py").run()
-        return app
+            go_to(app, name)
+        return app.run()
 
     return visit
 
@@ -189,7 +188,7 @@ def ask(login: None) -> Ask:
 
     def ask(user: dict[str, Any], call: Callable[[], Any]) -> Any:
         answers: list[Any] = []
-        app = AppTest.from_function(in_session, args=(call, answers), default_timeout=30)
+        app = AppTest.from_function(in_session, args=(call, answers), default_timeout=60)
         app.user = user
         app.run()
         return answers[-1] if answers else None
@@ -406,7 +405,7 @@ def test_a_team_in_the_address_that_is_not_the_managers_own_shows_no_learner(
     login: None, company: None
 ) -> None:
     answers: list[Any] = []
-    app = AppTest.from_function(in_session, args=(filters.who, answers), default_timeout=30)
+    app = AppTest.from_function(in_session, args=(filters.who, answers), default_timeout=60)
     app.user = claims("ines")
     app.query_params["team"] = "west"
     app.run()

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -13,6 +14,7 @@ from websockets.sync.client import connect
 from dashboard.options import LOCKED, LOOK, options
 from dashboard.settings import DashboardSettings
 from receiver.vendors import ADAPTERS
+from tests.conftest import FreshStore
 from tests.running import environment, free_port, is_up, until
 
 UNLOCKED = """
@@ -43,24 +45,50 @@ def start(folder: Path, **settings: str) -> subprocess.Popen[str]:
 
 
 def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(tmp_path: Path) -> None:
-    _, errors = start(tmp_path, DASHBOARD_PORT="many").communicate(timeout=30)
+    _, errors = start(tmp_path, DASHBOARD_PORT="many").communicate(timeout=60)
     assert errors.startswith("DASHBOARD_PORT: ")
     assert errors.count("\n") == 1
 
 
-def test_the_dashboard_runs_without_the_vendors_secrets(sqlite_url: str, tmp_path: Path) -> None:
+class Started(NamedTuple):
+    """What is known of a dashboard while it ran."""
+
+    variables: bytes
+    page: NewSession
+    errors: str
+
+
+@pytest.fixture(scope="module", params=["", UNLOCKED], ids=["bare", "unlocked"])
+def started(
+    request: pytest.FixtureRequest,
+    fresh_store: FreshStore,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Started:
+    """Started where a config.toml says nothing, or the wrong things, with the vendors' secrets and
+    with misspelt names."""
+    folder = tmp_path_factory.mktemp("start")
+    (folder / ".streamlit").mkdir()
+    (folder / ".streamlit" / "config.toml").write_text(request.param, encoding="utf-8")
+    (folder / ".env").write_text("OIDC_CLIENTID=hidden\n")
+    (folder / ".env").chmod(0o600)
     port = str(free_port())
     names = ["MINDTICKLE_API_TOKEN", *(one.setting.upper() for one in ADAPTERS.values())]
-    hidden = dict.fromkeys(names, "whsec-hidden")
-    process = start(tmp_path, DATABASE_URL=sqlite_url, DASHBOARD_PORT=port, **hidden)
-    try:
-        until(lambda: is_up(f"http://127.0.0.1:{port}/_stcore/health"))
-        running = Path(f"/proc/{process.pid}/environ").read_bytes()
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-    assert f"DASHBOARD_PORT={port}".encode() in running
-    assert b"-hidden" not in running
+    given = dict.fromkeys(names, "whsec-hidden") | {
+        "DASHBOARD_PORT": port,
+        "DASHBOARD_ADMIN": "hidden",
+        "STREAMLIT_CLIENT_TOOLBAR_MODE": "developer",
+    }
+    with fresh_store("sqlite") as url:
+        process = start(folder, DATABASE_URL=url, **given)
+        try:
+            until(lambda: is_up(f"http://127.0.0.1:{port}/_stcore/health"))
+            variables = Path(f"/proc/{process.pid}/environ").read_bytes()
+            page = first_page(port)
+        finally:
+            process.terminate()
+            _, errors = process.communicate(timeout=60)
+    assert f"DASHBOARD_PORT={port}".encode() in variables
+    return Started(variables, page, errors)
 
 
 def first_page(port: str) -> NewSession:
@@ -71,30 +99,17 @@ def first_page(port: str) -> NewSession:
     with connect(f"ws://{url}/_stcore/stream", origin=f"http://{url}") as connection:  # type: ignore[arg-type]
         connection.send(asked.SerializeToString())
         while True:
-            message = ForwardMsg.FromString(connection.recv(timeout=30))  # type: ignore[arg-type]
+            message = ForwardMsg.FromString(connection.recv(timeout=60))  # type: ignore[arg-type]
             if message.WhichOneof("type") == "new_session":
                 return message.new_session
 
 
-@pytest.mark.parametrize("found_there", ["", UNLOCKED])
-def test_it_looks_the_same_and_is_as_closed_wherever_it_is_started(
-    sqlite_url: str, tmp_path: Path, found_there: str
-) -> None:
-    (tmp_path / ".streamlit").mkdir()
-    (tmp_path / ".streamlit" / "config.toml").write_text(found_there, encoding="utf-8")
-    port = str(free_port())
-    process = start(
-        tmp_path,
-        DATABASE_URL=sqlite_url,
-        DASHBOARD_PORT=port,
-        STREAMLIT_CLIENT_TOOLBAR_MODE="developer",
-    )
-    try:
-        until(lambda: is_up(f"http://127.0.0.1:{port}/_stcore/health"))
-        sent = first_page(port)
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+def test_the_dashboard_runs_without_the_vendors_secrets(started: Started) -> None:
+    assert b"-hidden" not in started.variables
+
+
+def test_it_looks_the_same_and_is_as_closed_wherever_it_is_started(started: Started) -> None:
+    sent = started.page
     assert sent.config.toolbar_mode == Config.ToolbarMode.VIEWER
     assert not sent.config.gather_usage_stats
     assert sent.config.show_error_links == Config.ShowErrorLinks.SHOW_ERROR_LINKS_FALSE
@@ -102,28 +117,16 @@ def test_it_looks_the_same_and_is_as_closed_wherever_it_is_started(
     assert sent.custom_theme.dark.primary_color == LOOK["theme.dark.primaryColor"]
 
 
+def test_the_start_names_a_misspelt_variable_without_its_value(started: Started) -> None:
+    assert started.errors.splitlines()[:2] == [
+        "DASHBOARD_ADMIN is no setting and has no effect: is DASHBOARD_ADMINS meant?",
+        "OIDC_CLIENTID is no setting and has no effect: is OIDC_CLIENT_ID meant?",
+    ]
+    assert "hidden" not in started.errors
+
+
 def test_no_header_says_who_is_there_and_nothing_is_uploaded() -> None:
     given = options(DashboardSettings.model_construct())
     assert given["server.trustedUserHeaders"] == {}
     assert given["server.maxUploadSize"] == 1
     assert given.keys() == LOCKED.keys() | LOOK.keys() | {"server.address", "server.port"}
-
-
-def test_the_start_names_a_misspelt_variable_without_its_value(
-    sqlite_url: str, tmp_path: Path
-) -> None:
-    (tmp_path / ".env").write_text("OIDC_CLIENTID=hidden\n")
-    (tmp_path / ".env").chmod(0o600)
-    port = str(free_port())
-    more = {"DASHBOARD_PORT": port, "DASHBOARD_ADMIN": "hidden"}
-    process = start(tmp_path, DATABASE_URL=sqlite_url, **more)
-    try:
-        until(lambda: is_up(f"http://127.0.0.1:{port}/_stcore/health"))
-    finally:
-        process.terminate()
-        _, errors = process.communicate(timeout=30)
-    assert errors.splitlines()[:2] == [
-        "DASHBOARD_ADMIN is no setting and has no effect: is DASHBOARD_ADMINS meant?",
-        "OIDC_CLIENTID is no setting and has no effect: is OIDC_CLIENT_ID meant?",
-    ]
-    assert "hidden" not in errors

@@ -14,7 +14,7 @@ from tests.conftest import FreshStore
 from tests.running import Receiver
 from tests.vendors import SENDERS
 
-EXAMPLES = 40
+EXAMPLES = 15
 TOKEN = "a-metrics-token-0123456789"
 document = schemathesis.openapi.from_path(Path(__file__).parents[2] / "docs" / "openapi.yaml")
 deliveries = document.include(path="/webhooks/{slug}", method="POST")

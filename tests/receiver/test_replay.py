@@ -141,8 +141,9 @@ def test_a_delivery_that_the_vendors_retry_brought_first_is_discarded_by_the_rep
     rotation: Rotation, store: Engine
 ) -> None:
     with rotation.receiver(OLD) as receiver:
-        for event_id in ("evt-1", "evt-2"):
-            send(receiver, NEW, "u-1", 50, event_id)
+        # Their bodies differ: two equal ones signed in the same second would be one delivery.
+        for pct, event_id in ((50, "evt-1"), (60, "evt-2")):
+            send(receiver, NEW, "u-1", pct, event_id)
     with rotation.receiver(NEW) as receiver:
         assert send(receiver, NEW, "u-1", 50, "evt-1") == {"received": True}
         came = row(store, Event)

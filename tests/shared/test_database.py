@@ -1,8 +1,6 @@
 """The schema, the way to it, and times through it."""
 
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta, timezone
@@ -18,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from shared.bulk import insert_rows, table_of, upsert
 from shared.database import is_current, migrate, open_engine
 from shared.models import AuditLog, Heartbeat, Quarantine, Table
-from tests.running import environment
+from tests.running import command
 from tests.stores import row
 
 
@@ -49,53 +47,45 @@ def differences(engine: Engine) -> list[Any]:
         return list(compare_metadata(context, Table.metadata))
 
 
-def test_an_empty_store_is_migrated_to_exactly_the_tables_of_the_models(empty: Engine) -> None:
-    migrate(empty)
-    assert differences(empty) == []
-    assert is_current(empty)
+def test_an_empty_store_is_migrated_to_exactly_the_tables_of_the_models(store: Engine) -> None:
+    assert differences(store) == []
+    assert is_current(store)
 
 
-def test_the_comparison_of_schemas_sees_a_changed_type(empty: Engine) -> None:
-    migrate(empty)
+def test_the_comparison_of_schemas_sees_a_changed_type(store: Engine) -> None:
     wanted = table_of(Quarantine).c.body.type
     try:
         table_of(Quarantine).c.body.type = table_of(Quarantine).c.state.type
-        assert [change[0][0] for change in differences(empty)] == ["modify_type"]
+        assert [change[0][0] for change in differences(store)] == ["modify_type"]
     finally:
         table_of(Quarantine).c.body.type = wanted
 
 
-def test_the_indexes_of_failed_deliveries_hold_only_those(empty: Engine) -> None:
-    migrate(empty)
-    indexes = {one["name"]: one for one in inspect(empty).get_indexes("delivery")}
+def test_the_indexes_of_failed_deliveries_hold_only_those(store: Engine) -> None:
+    indexes = {one["name"]: one for one in inspect(store).get_indexes("delivery")}
     options = indexes["delivery_failed"]["dialect_options"]
-    assert "outcome" in str(options[f"{empty.dialect.name}_where"])
+    assert "outcome" in str(options[f"{store.dialect.name}_where"])
 
 
 def test_a_store_without_tables_is_not_current(empty: Engine) -> None:
     assert not is_current(empty)
 
 
-def test_migrating_again_keeps_everything(empty: Engine) -> None:
-    migrate(empty)
-    with empty.begin() as connection:
+def test_migrating_again_keeps_everything(store: Engine) -> None:
+    with store.begin() as connection:
         connection.execute(insert(table_of(AuditLog)).values(at=NOON, actor="a", action="b"))
-    migrate(empty)
-    assert row(empty, AuditLog).actor == "a"
+    migrate(store)
+    assert row(store, AuditLog).actor == "a"
 
 
 def test_two_processes_may_migrate_one_store_at_once(empty_store_url: str, tmp_path: Path) -> None:
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-m", "receiver", "migrate"],
-            env=environment(DATABASE_URL=empty_store_url),
-            cwd=tmp_path,
-            stderr=subprocess.PIPE,
-        )
-        for _ in range(2)
-    ]
-    errors = [process.communicate(timeout=60)[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], errors
+    def migrate_it() -> tuple[int, str]:
+        ended = command("migrate", folder=tmp_path, DATABASE_URL=empty_store_url)
+        return ended.returncode, ended.stderr
+
+    with ThreadPoolExecutor() as pool:
+        both = [pool.submit(migrate_it) for _ in range(2)]
+    assert [one.result() for one in both] == [(0, "")] * 2
     engine = open_engine(empty_store_url)
     assert differences(engine) == []
     engine.dispose()

@@ -34,7 +34,7 @@ def page(store_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pag
     st.cache_resource.clear()
 
     def page(**query: str) -> AppTest:
-        app = AppTest.from_string(BY_ITSELF, default_timeout=30)
+        app = AppTest.from_string(BY_ITSELF, default_timeout=60)
         app.query_params.update(query)
         app.run()
         assert not app.exception, app.exception

@@ -1,0 +1,50 @@
+"""Each page by axe-core, in both themes, on a desk and on a phone."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import serving, visitor
+from tests.conftest import FreshStore
+from tests.demo import PAGES, settled, write_demo
+
+WIDTHS = {"desk": (1440, 1000), "phone": (390, 844)}
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture(scope="module")
+def demo(fresh_store: FreshStore) -> Iterator[str]:
+    """A dashboard on the demo's history."""
+    with fresh_store("sqlite") as url:
+        write_demo(url, learners=40)
+        with serving(url) as address:
+            yield address
+
+
+def serious(page: Page) -> list[str]:
+    """The rules that the page breaks seriously, each with the first element that does."""
+    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in SERIOUS
+    ]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_breaks_no_serious_rule_of_accessibility(
+    path: str, demo: str, browser: Browser
+) -> None:
+    page = visitor(browser)
+    page.goto(f"{demo}/{path}")
+    expect(page.locator("h1").first).to_be_visible()
+    broken = []
+    for width, (wide, tall) in WIDTHS.items():
+        page.set_viewport_size({"width": wide, "height": tall})
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            settled(page)
+            broken += [f"{width}, {theme}: {one}" for one in serious(page)]
+    page.close()
+    assert not broken
