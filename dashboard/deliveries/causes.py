@@ -25,16 +25,16 @@ WORDS = {
 ROW_PX = 40
 MOST_ROWS = 8
 COLUMNS: dict[str, Any] = {
-    "severity": st.column_config.TextColumn("Severity", width=100),
-    "loss": st.column_config.TextColumn("First loss in", width=105),
-    "cause": st.column_config.TextColumn("Cause", width=135),
-    "vendor": st.column_config.TextColumn("Vendor", width=140),
-    "open": st.column_config.NumberColumn("Not recovered", format="%,d", width=95),
-    "events": st.column_config.NumberColumn("Events", format="%,d", width=70),
+    "severity": st.column_config.TextColumn("Severity", width=95),
+    "loss": st.column_config.TextColumn("First loss in", width=95),
+    "cause": st.column_config.TextColumn("Cause", width=120),
+    "vendor": st.column_config.TextColumn("Vendor", width=130),
+    "open": st.column_config.NumberColumn("Not recovered", format="%,d", width=105),
+    "events": st.column_config.NumberColumn("Events", format="%,d", width=65),
     "attempts": st.column_config.NumberColumn("Attempts", format="%,d", width=75),
-    "seen": st.column_config.TextColumn("Seen", width=150),
-    "reason": st.column_config.TextColumn("Commonest reason", width=190),
-    "cure": st.column_config.TextColumn("What to do", width=320),
+    "seen": st.column_config.TextColumn("Seen", width=125),
+    "reason": st.column_config.TextColumn("Commonest reason", width=150),
+    "cure": st.column_config.TextColumn("What to do", width=330),
 }
 
 

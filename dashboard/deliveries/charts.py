@@ -141,7 +141,7 @@ def _rules(marks: pd.DataFrame, span: Span, colours: Palette) -> list[alt.Chart]
     return [rules, _labels(drawn[~before], "left"), _labels(drawn[before], "right")]
 
 
-EARLY, LATE = 0.12, 0.88
+EARLY, LATE = 0.12, 0.84
 """The shares of a chart where labels begin to have room before a mark, and no longer after it."""
 
 

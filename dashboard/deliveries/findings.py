@@ -75,7 +75,7 @@ def _entries(merged: Sequence[Sequence[Found]], window: str, *, several: bool) -
             title, whose = OF_SEVERAL.get(first.finding.kind, title), number_of(len(same), "vendor")
         else:
             whose = first.evidence.vendor.name if several else ""
-        label = f"**{safe(title)}**" + (f" :gray[{plain(whose)}]" if whose else "")
+        label = f"**{safe(title)}**" + (f" · {plain(whose)}" if whose else "")
         with st.expander(label, key=f"finding_{first.finding.kind}", type="compact"):
             for one in same:
                 _detail(one, window, named=len(same) > 1)

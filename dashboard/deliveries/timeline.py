@@ -81,8 +81,12 @@ def _marks(
         for place, one in enumerate(longest)
     ]
     moments = [("now", "Now", now.replace(second=0, microsecond=0, minute=now.minute // 5 * 5))]
-    moments += [("lost", _expire(one, named=len(evidence) > 1), at)
-                for one in evidence if (at := one.forecast.first_loss)]  # fmt: skip
+    losing = [one for one in evidence if one.forecast.first_loss]
+    moments += [
+        ("lost", _expire(one, named=len(losing) > 1), at)
+        for one in losing
+        if (at := one.forecast.first_loss)
+    ]
     rows += [
         {"at": at, "end": at, "label": label, "kind": kind}
         for kind, label, moment in moments
