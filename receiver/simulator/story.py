@@ -17,7 +17,8 @@ from receiver.simulator.base import HARMLESS, Delivery, Past, Span
 from receiver.vendors.mindtickle import SLUG as MINDTICKLE
 from shared import certificates, coaching, contests
 from shared.contests import Draft
-from shared.queries.coaching import Taker, rounds
+from shared.queries.coaching import rounds
+from shared.queries.quiz_standings import Taker
 from shared.settings import Settings
 
 DAY = timedelta(days=1)
