@@ -144,7 +144,7 @@ def _down(outage: Outage, evidence: Sequence[Evidence], clock: Clock) -> Verdict
         Level.DOWN,
         f"No receiver has been up for {duration(clock.now - outage.begin)}",
         "Vendors get no answer and try again for some hours. Start it with: repboard serve.",
-        [one for known in evidence for one in _suspension(known, clock, named=True)],
+        _countdowns(evidence, clock, named=True),
     )
 
 
@@ -152,18 +152,12 @@ def _losing(losing: Sequence[Evidence], fixed: Sequence[Evidence], clock: Clock)
     first, *others = losing
     cause = _cause(first)
     also = [f"{one.vendor.name} as well: {_inside(_why(one, clock), one)}" for one in others]
-    countdowns = [
-        countdown
-        for one in losing
-        for countdown in [*_losses(one, clock, named=bool(others)),
-                          *_suspension(one, clock, named=bool(others))]
-    ]  # fmt: skip
     lost = any(one.forecast.first_loss or one.forecast.lost or _urgent(one) for one in losing)
     return Verdict(
         Level.LOSING if lost else Level.FAILING,
         f"{'Losing data' if lost else 'Failing'}{_what(first, cause, clock)}",
         " ".join([_why(first, clock), *also, *(_replayed(one, clock) for one in fixed)]),
-        countdowns,
+        _countdowns(losing, clock, named=bool(others)),
         (first, cause),
     )
 
@@ -200,6 +194,16 @@ def _inside(words: str, evidence: Evidence) -> str:
     """Words as they go on after a colon."""
     name = words.startswith(evidence.vendor.name) or words[1:2].isupper()
     return words if name else words[:1].lower() + words[1:]
+
+
+def _countdowns(evidence: Sequence[Evidence], clock: Clock, *, named: bool) -> list[Countdown]:
+    """What is lost when, and when a vendor stops; `named` after the vendor of each."""
+    return [
+        countdown
+        for one in evidence
+        for kind in (_losses, _suspension)
+        for countdown in kind(one, clock, named=named)
+    ]
 
 
 def _losses(evidence: Evidence, clock: Clock, *, named: bool) -> list[Countdown]:
@@ -286,7 +290,8 @@ def _well(
     window: str,
     clock: Clock,
 ) -> Verdict:
-    """Nothing is being lost; there can be something to look at."""
+    """Nothing is being lost; there can be something to look at. A few failures in much traffic are
+    no alarm, but all is well only if no event is left to recover."""
     open_events = sum(one.open for one in evidence)
     failed = number_of(open_events, "failed event")
     last = f"{duration(clock.now - traffic.last)} ago" if traffic.last else "unknown"
@@ -317,7 +322,9 @@ def _well(
             Level.CATCHING_UP, f"Catching up after {down} without a receiver", " ".join(why)
         )
     if open_events:
-        return Verdict(Level.GOOD, f"All well but for {failed}", " ".join(why))
+        are = "is" if open_events == 1 else "are"
+        headline = f"Deliveries are accepted; {failed} {are} not recovered"
+        return Verdict(Level.GOOD, headline, " ".join(why))
     every = traffic.accepted == traffic.deliveries
     all_well = f"every delivery accepted in the last {window}" if every else "no event is missing"
     return Verdict(Level.GOOD, f"All well: {all_well}", " ".join(why))

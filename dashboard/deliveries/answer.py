@@ -60,6 +60,13 @@ def answer(
         _what_to_do("Start the receiver", "Start it where its `.env` is: `repboard serve`", True)
     elif said.about:
         _cure(said, *said.about)
+    elif any(one.open for one in evidence):
+        st.page_link(
+            "deliveries/page.py",
+            label="Missing events",
+            icon=":material/arrow_forward:",
+            query_params={"view": "missing"},
+        )
 
 
 def _cure(said: Verdict, evidence: Evidence, finding: Finding | None) -> None:

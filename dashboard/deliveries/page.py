@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.base import filters, paging, people, pieces, states, windows
+from dashboard.base import filters, paging, people, pieces, windows
 from dashboard.base.address import write
 from dashboard.deliveries import (
     answer,
@@ -69,7 +69,7 @@ def listed(sender: Sender | None, words: str, *, failed: bool) -> None:
     total = data.how_many(wanted)
     if not total:
         kind = "failed" if failed and not words else "matching"
-        states.nothing_here(f"No {kind} deliveries in this period.")
+        st.info(f"No {kind} deliveries in this period.", icon=":material/info:")
         _clear_filters()
         return
     rows = st.container()

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.base.windows import ago
 from dashboard.deliveries.answer import safe
-from shared.diagnosis import Evidence
+from shared.evidence import Evidence
 from shared.queries.unknown_addresses import Unknown
 from shared.wording import number_of
 

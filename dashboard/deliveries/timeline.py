@@ -16,11 +16,12 @@ from dashboard.base.windows import ago
 from dashboard.deliveries import charts, data
 from dashboard.deliveries.answer import clock
 from shared.evidence import Evidence
+from shared.outages import Outage
 from shared.wording import duration, number_of
 
 HEIGHT_PX = 215
-LABELLED = 3
-"""So many outages, the longest ones, have a label: more would overlap."""
+APART = 0.15
+"""The share of the chart that a label takes: of outages closer than that, the longest has one."""
 STEP = timedelta(minutes=5)
 """How often the line that is now moves: each time the chart is drawn again, a brush ends."""
 
@@ -71,14 +72,19 @@ def _marks(
     """Outages, now, and the first loss of each vendor: at, end, label, kind."""
     now = clock().now
     longest = sorted((one.outage for one in recoveries), key=lambda one: one.begin - one.end)
+    room = APART * (span[1] - span[0])
+    labelled: list[Outage] = []
+    for one in longest:
+        if all(abs(one.begin - other.begin) > room for other in labelled):
+            labelled.append(one)
     rows: list[dict[str, Any]] = [
         {
             "at": max(data.on_clock(one.begin, zone), span[0]),
             "end": data.on_clock(one.end, zone),
-            "label": f"Down {duration(one.end - one.begin)}" if place < LABELLED else "",
+            "label": f"Down {duration(one.end - one.begin)}" if one in labelled else "",
             "kind": "down",
         }
-        for place, one in enumerate(longest)
+        for one in longest
     ]
     moments = [("now", "Now", now.replace(second=0, microsecond=0, minute=now.minute // 5 * 5))]
     losing = [one for one in evidence if one.forecast.first_loss]

@@ -68,8 +68,7 @@ def test_a_brush_over_the_timeline_limits_the_list_and_a_row_opens_its_delivery(
         brush(page, 0.3, 0.6, page.get_by_text("No failed deliveries in this period."))
         brush(page, 0.75, 0.995, deliveries(page))
 
-        row = place(deliveries(page))
-        page.mouse.click(row["x"] + 35, row["y"] + 52)
+        deliveries(page).click(position={"x": 35, "y": 52})
         expect(page.get_by_text("Wrong signature, answered 403")).to_be_visible()
         expect(page).to_have_url(re.compile("delivery=2"))
         page.keyboard.press("Escape")
