@@ -14,8 +14,9 @@ from dashboard.base import address, pictures, store
 from dashboard.base.colours import palette
 from dashboard.base.percent import percent
 
-LIVE = "1s"
-"""How often live parts look for news; the store is read again only when there is some."""
+LIVE = "2s"
+"""How often live parts look for news; the store is read again only when there is some. Drawing costs
+a part of a core for each page that is open, so not more often."""
 
 NO_LINK = "\u2060"
 """Of no width. Markdown makes links of addresses even where every character is escaped."""
@@ -188,7 +189,7 @@ def downloads() -> Iterator[None]:
     it. A file is made on a click, of what the page then asks for, and given only once the audit log
     says so; where that cannot be written there is no button.
 
-    The buttons are in no live part: drawn again each second, one that is just clicked would ask for
+    The buttons are in no live part: drawn again and again, one that is just clicked would ask for
     a file that has gone.
     """
     tables: dict[str, Table] = {}

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import serving, visitor
+from tests.browser.conftest import serving
 from tests.conftest import FreshStore
 from tests.demo import PAGES, settled, write_demo
 
@@ -33,10 +33,7 @@ def serious(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_breaks_no_serious_rule_of_accessibility(
-    path: str, demo: str, browser: Browser
-) -> None:
-    page = visitor(browser)
+def test_a_page_breaks_no_serious_rule_of_accessibility(path: str, demo: str, page: Page) -> None:
     page.goto(f"{demo}/{path}")
     expect(page.locator("h1").first).to_be_visible()
     broken = []
@@ -46,5 +43,4 @@ def test_a_page_breaks_no_serious_rule_of_accessibility(
             page.emulate_media(color_scheme=theme)
             settled(page)
             broken += [f"{width}, {theme}: {one}" for one in serious(page)]
-    page.close()
     assert not broken
