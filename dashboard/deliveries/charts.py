@@ -68,7 +68,11 @@ def timeline(
         axis=alt.Axis(format=axis.format, tickCount=axis.ticks, grid=False),
     )
     side = axis.bar * (1 - BAR) / 2
-    drawn = _stacked(bars).assign(begin=bars["at"] + side, end=bars["at"] + axis.bar - side)
+    at = bars["at"].dt.strftime("%a %-d %b, %H:%M")
+    says = at + ": " + bars["deliveries"].astype(str) + " " + bars["what"].str.lower()
+    drawn = _stacked(bars).assign(
+        begin=bars["at"] + side, end=bars["at"] + axis.bar - side, says=says
+    )
     columns = (
         alt.Chart(drawn)
         .mark_rect()
@@ -90,6 +94,7 @@ def timeline(
                 scale=alt.Scale(domain=[ACCEPTED, FAILED], range=[colours.quiet, colours.bad]),
                 legend=alt.Legend(orient="top"),
             ),
+            description=alt.Description("says:N"),
             tooltip=[
                 alt.Tooltip("at:T", title="From", format=MOMENT),
                 alt.Tooltip("what:N", title="Outcome"),
@@ -98,7 +103,9 @@ def timeline(
         )
         .add_params(alt.selection_interval(name="brush", encodings=["x"]))
     )  # fmt: skip
-    return alt.layer(*_outages(marks, colours), columns, *_rules(marks, span, colours))
+    layers = alt.layer(*_outages(marks, colours), columns, *_rules(marks, span, colours))
+    # Each mark has a description of its own. The brush is drawn as marks that have none.
+    return layers.configure_mark(description="The chosen time")
 
 
 def _stacked(bars: pd.DataFrame) -> pd.DataFrame:
@@ -119,7 +126,9 @@ def _outages(marks: pd.DataFrame, colours: Palette) -> list[alt.Chart]:
         alt.Tooltip("at:T", title="No receiver from", format=MOMENT),
         alt.Tooltip("end:T", title="to", format=MOMENT),
     ]
-    return [band.encode(x="at:T", x2="end:T", tooltip=tooltip)]
+    return [
+        band.encode(x="at:T", x2="end:T", description=alt.value("No receiver"), tooltip=tooltip)
+    ]
 
 
 def _rules(marks: pd.DataFrame, span: Span, colours: Palette) -> list[alt.Chart]:
@@ -133,7 +142,11 @@ def _rules(marks: pd.DataFrame, span: Span, colours: Palette) -> list[alt.Chart]
     rules = (
         alt.Chart(drawn[drawn["kind"] != "down"])
         .mark_rule(strokeDash=[4, 3], strokeWidth=1.5)
-        .encode(x="at:T", color=alt.Color("ink:N", scale=None, legend=None))
+        .encode(
+            x="at:T",
+            color=alt.Color("ink:N", scale=None, legend=None),
+            description=alt.Description("label:N"),
+        )
     )
     first, last = span
     share = (drawn["at"] - first) / (last - first)
