@@ -15,8 +15,8 @@ from dashboard.base.colours import palette
 from dashboard.base.percent import percent
 
 LIVE = "2s"
-"""How often live parts look for news; the store is read again only when there is some. Drawing costs
-a part of a core for each page that is open, so not more often."""
+"""How often live parts look for news; the store is read again only when there is some. Each look
+draws, which costs a part of a core for every page that is open."""
 
 NO_LINK = "\u2060"
 """Of no width. Markdown makes links of addresses even where every character is escaped."""

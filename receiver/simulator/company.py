@@ -52,7 +52,7 @@ TEAMS = {
 }
 """Each team, with its diligence."""
 SLIPPING_TEAM = "central"
-SLIPS = {7: 0.12, 14: 0.7}
+SLIPS = {7: 0.1, 14: 0.6}
 """How diligent that team still is in so many last days."""
 ROLES = ("account executive",) * 4 + ("sdr",) * 3 + ("account manager",) * 2 + ("sales engineer",)
 
@@ -109,9 +109,10 @@ LAST_NAMES = (
 COMPLETE_PCT = 100
 PASS_SHARE = 0.7
 MAX_TRIES = 4
-FIRST_WEEKEND_DAY = 5
+MONDAY, FIRST_WEEKEND_DAY = 0, 5
+MONDAY_ZEAL = 1.3
 HUDDLE, HUDDLE_SHARE = time(7), 0.6
-"""On Mondays many begin the week with a session in the hour after this time, UTC."""
+"""On Mondays more people learn, and most of them in the hour after this time, UTC."""
 HOUR_WEIGHTS = (0, 0, 0, 0, 0, 0, 1, 4, 9, 12, 12, 9, 6, 9, 11, 11, 9, 5, 2, 1, 1, 1, 0, 0)
 """Activity in each hour of a day, UTC."""
 ANNOUNCED_WITHIN = timedelta(days=12)
@@ -290,6 +291,8 @@ class Company:
         if day < learner.hired.date() or (learner.left and day >= learner.left.date()):
             return 0
         working_day = 1.0 if day.weekday() < FIRST_WEEKEND_DAY else 0.12
+        if day.weekday() == MONDAY:
+            working_day = MONDAY_ZEAL
         if learner.surges and self._is_in_last(7, day):
             return 0.85 * max(working_day, 0.4)
         slip = self._slip(learner, day)
@@ -308,7 +311,7 @@ class Company:
         dice = self._dice
         midnight = datetime.combine(day, time(), UTC)
         hour = dice.choices(range(24), HOUR_WEIGHTS)[0]
-        if day.weekday() == 0 and self._chance(HUDDLE_SHARE):
+        if day.weekday() == MONDAY and self._chance(HUDDLE_SHARE):
             hour = HUDDLE.hour
         at = midnight + timedelta(hours=hour, seconds=dice.randint(0, 3599))
         surging = learner.surges and self._is_in_last(7, day)

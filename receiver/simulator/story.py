@@ -43,7 +43,7 @@ class Trouble(NamedTuple):
 
 OUTAGE = Trouble(7, time(8, 35), time(11, 20))
 """No receiver was up."""
-ROTATION = Trouble(13, time(14, 5), time(16, 40))
+ROTATION = Trouble(13, time(9, 20), time(15, 50))
 """From the rotation of MindTickle's secret until the admin noticed."""
 REPLAYS = ((timedelta(minutes=3), True), (timedelta(minutes=5), False))
 """How long after that the admin replayed, and whether as a dry run."""
