@@ -134,14 +134,14 @@ def _unit(metric: str) -> int:
 
 
 class Leader(NamedTuple):
-    """The learner who gained most, in points; how many others gained as much; the module with the
-    largest share of it."""
+    """The learner with the highest figure, in points, and how many others have it too. Of progress
+    gained also the module with the largest share of it."""
 
     learner: str
-    gained: float
+    points: float
     equals: int
-    module: str
-    share: float
+    module: str | None = None
+    share: float = 0
 
 
 class Call(NamedTuple):
@@ -157,27 +157,32 @@ class Call(NamedTuple):
 
 
 class Headline(NamedTuple):
-    """The answers of the first line; None for an answer without data."""
+    """The answers of the first line by "gained" or "score"; None for an answer without data."""
 
+    metric: str
     leader: Leader | None
     slipped: team_boards.Slipped | None
     call: Call | None
 
 
 def headline(board: Board) -> Headline:
-    """By the progress gained, whatever the metric of the board below is."""
-    board = board._replace(rules=DEFAULT)
-    call = next(iter(close_calls(board)), None)
-    slipped = query(team_boards.slipped, "gained", board, smallest_group())
-    return Headline(_leader(board), slipped, call)
+    """By the score where the board has rules of a company's own, else by the progress gained. Only
+    of the progress is it known which module brings a learner past the next one."""
+    by_score = board.rules != DEFAULT
+    metric = "score" if by_score else "gained"
+    call = None if by_score else next(iter(close_calls(board)), None)
+    slipped = query(team_boards.slipped, metric, board, smallest_group())
+    return Headline(metric, _leader(metric, board), slipped, call)
 
 
-def _leader(board: Board) -> Leader | None:
-    for row in query(leaderboard.learners, "gained", board.now(), limit=1):
-        if row.gained > 0:
+def _leader(metric: str, board: Board) -> Leader | None:
+    for row in query(leaderboard.learners, metric, board.now(), limit=1):
+        name, points = known_as(row.name, row.email, row.key), getattr(row, metric)
+        if points > 0 and metric == "gained":
             most = query(leaderboard.by_module, board, row.person)[0]
-            name = known_as(row.name, row.email, row.key)
-            return Leader(name, row.gained, row.equals, most.module_name, most.gained)
+            return Leader(name, points, row.equals, most.module_name, most.gained)
+        if points > 0:
+            return Leader(name, points, row.equals)
     return None
 
 

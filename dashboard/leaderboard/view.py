@@ -116,30 +116,31 @@ def _clock(at: datetime) -> str:
 
 
 def headline(shown: data.Headline, window: str, compared: str) -> None:
-    """Who gained most and why, which team slipped, and who is about to pass the next one.
+    """Who gained or scored most and why, which team slipped, and who is about to pass the next one.
     `compared` says what the window is compared with."""
     said = []
     if shown.leader:
-        said.append(_leads(shown.leader, window))
+        said.append(_leads(shown.metric, shown.leader, window))
     if shown.slipped:
-        said.append(_slipped(shown.slipped, compared))
+        said.append(_slipped(shown.metric, shown.slipped, compared))
     if call := shown.call:
         said.append(f"**{plain(call.learner)}** is one module from passing {plain(call.ahead)}.")
     st.markdown(" ".join(said))
 
 
-def _slipped(team: Any, compared: str) -> str:
-    now, before = amount("gained", team.average), number(team.average_before)
+def _slipped(metric: str, team: Any, compared: str) -> str:
+    now, before = amount(metric, team.average), number(team.average_before)
     return f"Team **{plain(team.team_id)}** slipped: {now} a member, {before} on {compared}."
 
 
-def _leads(leader: data.Leader, window: str) -> str:
+def _leads(metric: str, leader: data.Leader, window: str) -> str:
     others = f" and {leader.equals:,} more" if leader.equals else ""
     each = " each" if leader.equals else ""
-    said = f"**{plain(leader.learner)}**{others} gained most {window}: "
-    said += f"{amount('gained', leader.gained)}{each}"
-    if not leader.equals:
-        in_it = "all" if leader.share == leader.gained else number(leader.share)
+    did = "scored" if metric == "score" else "gained"
+    said = f"**{plain(leader.learner)}**{others} {did} most {window}: "
+    said += f"{amount(metric, leader.points)}{each}"
+    if leader.module and not leader.equals:
+        in_it = "all" if leader.share == leader.points else number(leader.share)
         said += f", {in_it} of them in *{plain(leader.module)}*"
     return f"{said}."
 

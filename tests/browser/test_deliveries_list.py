@@ -1,17 +1,43 @@
-"""The list of deliveries, by mouse."""
+"""The list of deliveries, by mouse, and its download."""
 
+import csv
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count
-from pathlib import Path
 
+import pytest
 from playwright.sync_api import Error, FloatRect, Locator, Page, expect
 
-from tests import playing
+from shared.models import AuditLog
+from tests import playing, stores
+from tests.browser.conftest import serving
+from tests.conftest import FreshStore
 from tests.running import Receiver, until
 
 CHART = "[data-testid=stVegaLiteChart]"
 FOLLOWS_MS = 5_000
+
+
+@pytest.fixture(scope="module")
+def receiver(
+    fresh_store: FreshStore, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Receiver]:
+    """It accepted one delivery and then refused three."""
+    folder = tmp_path_factory.mktemp("receiver")
+    with fresh_store("sqlite") as url, Receiver(url, folder) as receiver:
+        assert receiver.deliver("module.progress", playing.progress()).status_code == 200
+        for number in range(3):
+            body = playing.body_of("module.progress", playing.progress(f"u-{number}"))
+            headers = playing.signed(body, datetime.now(UTC), secret="another-secret")
+            assert receiver.post(body, headers).status_code == 403
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def dashboard(receiver: Receiver) -> Iterator[str]:
+    with serving(receiver.engine.url.render_as_string(hide_password=False)) as url:
+        yield url
 
 
 def deliveries(page: Page) -> Locator:
@@ -55,22 +81,42 @@ def _drag(page: Page, begin: float, end: float) -> None:
 
 
 def test_a_brush_over_the_timeline_limits_the_list_and_a_row_opens_its_delivery(
-    browsed_store: str, dashboard: str, page: Page, tmp_path: Path
+    dashboard: str, page: Page
 ) -> None:
-    with Receiver(browsed_store, tmp_path) as receiver:
-        assert receiver.deliver("module.progress", playing.progress()).status_code == 200
-        body = playing.body_of("module.progress", playing.progress())
-        headers = playing.signed(body, datetime.now(UTC), "evt-refused", "another-secret")
-        assert receiver.post(body, headers).status_code == 403
-        page.goto(f"{dashboard}/deliveries?view=deliveries")
-        expect(deliveries(page)).to_be_visible()
+    page.goto(f"{dashboard}/deliveries?view=deliveries")
+    expect(deliveries(page)).to_be_visible()
 
-        brush(page, 0.3, 0.6, page.get_by_text("No failed deliveries in this period."))
-        brush(page, 0.75, 0.995, deliveries(page))
+    brush(page, 0.3, 0.6, page.get_by_text("No failed deliveries in this period."))
+    brush(page, 0.75, 0.995, deliveries(page))
 
-        deliveries(page).click(position={"x": 35, "y": 52})
-        expect(page.get_by_text("Wrong signature, answered 403")).to_be_visible()
-        expect(page).to_have_url(re.compile("delivery=2"))
-        page.keyboard.press("Escape")
-        expect(page.get_by_text("Wrong signature, answered 403")).not_to_be_visible()
-        expect(page).not_to_have_url(re.compile("delivery="))
+    deliveries(page).click(position={"x": 35, "y": 52})
+    expect(page.get_by_text("Wrong signature, answered 403")).to_be_visible()
+    expect(page).to_have_url(re.compile("delivery=4"))
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("Wrong signature, answered 403")).not_to_be_visible()
+    expect(page).not_to_have_url(re.compile("delivery="))
+
+
+def test_a_download_is_noted_and_the_page_stays_where_it_is(
+    receiver: Receiver, dashboard: str, page: Page
+) -> None:
+    page.set_viewport_size({"width": 1360, "height": 500})
+    page.goto(f"{dashboard}/deliveries?view=deliveries")
+    page.get_by_role("button", name="Share").click()
+    button = page.get_by_role("button", name="CSV: deliveries")
+    button.scroll_into_view_if_needed()
+    top = button.evaluate("element => element.getBoundingClientRect().top")
+
+    with page.expect_download() as download:
+        button.click()
+    rows = list(csv.DictReader(download.value.path().open(newline="", encoding="utf-8-sig")))
+    assert len(rows) == 3
+    assert {row["Outcome"] for row in rows} == {"Wrong signature"}
+
+    until(lambda: stores.count(receiver.engine, AuditLog) == 1)
+    entry = stores.row(receiver.engine, AuditLog)
+    assert (entry.actor, entry.action) == ("dashboard", "export")
+    assert (entry.subject, entry.detail) == ("deliveries.csv", "3 rows")
+    expect(button).to_be_visible()
+    page.wait_for_timeout(2500)  # a live part is drawn again in this time
+    assert button.evaluate("element => element.getBoundingClientRect().top") == top

@@ -29,7 +29,8 @@ def test_a_page_is_shown_in_utc_where_the_browsers_time_zone_is_unknown(
 ) -> None:
     fill(send)
     shown = open_page(page, **({"id": "mindtickle/u-1"} if page == "learner" else {}))
-    for zone in ZONES:
+    # What a page makes of an unknown zone is one function's work, tried in full on one page.
+    for zone in ZONES if page == "audit" else ("Etc/Unknown", "+02:00"):
         shown.context = {"timezone": zone}
         shown.run()
         assert not shown.exception, zone

@@ -344,6 +344,10 @@ def test_a_score_counts_completions_and_is_explained_one_by_one(
     completed = {"userId": "u-2", "courseId": "c-1", "courseName": "Onboarding"}
     send("course.completed", completed, days_ago=0.01)
     page = open_page(metric="score", learner="mindtickle/u-2")
+    first_line = said(page)
+    assert f"**{INES}** scored most in the last 7 days: 260 points." in first_line
+    assert "gained most" not in first_line
+    assert "is one module from passing" not in first_line
     board = page.dataframe[0].value
     assert board[["learner", "score"]].values.tolist() == [[INES, 260], [DANA, 90], [PAUL, 60]]
     assert f"**{INES}**: **1st** with **260 points**" in said(page)
