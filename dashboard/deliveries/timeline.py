@@ -54,9 +54,10 @@ def timeline(
             )
             with st.expander("The same as a table", type="compact", key="timeline_table"):
                 _table(bars)
-    for one in recoveries:
-        if one.outage.over:
-            _ledger(one, evidence)
+    with st.container(gap=None):
+        for one in recoveries:
+            if one.outage.over:
+                _ledger(one, evidence)
 
 
 def brushed() -> tuple[float, float] | None:
