@@ -57,7 +57,7 @@ def timeline(
     span: Span,
     axis: Axis,
     colours: Palette,
-) -> alt.LayerChart | alt.FacetChart:
+) -> alt.LayerChart:
     """Deliveries over time, failures at the base. `bars` has at, what, deliveries; `marks` are
     outages from `at` to `end` and single moments, with label, kind (`down`, `now`, `lost`). A brush
     over it is the selection `brush`."""
@@ -105,7 +105,8 @@ def timeline(
     )  # fmt: skip
     layers = alt.layer(*_outages(marks, colours), columns, *_rules(marks, span, colours))
     # Each mark has a description of its own. The brush is drawn as marks that have none.
-    return layers.configure_mark(description="The chosen time")
+    named: alt.LayerChart = layers.configure_mark(description="The chosen time")
+    return named
 
 
 def _stacked(bars: pd.DataFrame) -> pd.DataFrame:

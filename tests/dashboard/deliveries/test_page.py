@@ -1,6 +1,7 @@
 """The page of deliveries, as a browser is sent it."""
 
 import re
+from collections.abc import Hashable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
@@ -37,7 +38,7 @@ def why(page: AppTest) -> str:
     return said(page.markdown[0].value)
 
 
-def causes(page: AppTest) -> list[dict[str, Any]]:
+def causes(page: AppTest) -> list[dict[Hashable, Any]]:
     frames = [one.value for one in page.dataframe]
     return [row for frame in frames if "cure" in frame.columns for row in frame.to_dict("records")]
 
