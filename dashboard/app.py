@@ -83,9 +83,11 @@ page = st.navigation(
     position="top",
 )
 # Section headings stand close to what they head. On a filled button in the dark theme Streamlit
-# writes in white, which is too pale on its accent.
+# writes in white, which is too pale on its accent. A part keeps its look while it is drawn again:
+# live parts would fade every few seconds, below the contrast that text needs.
 st.html(
     "<style>[data-testid=stMain] h2{padding-top:.25rem}"
+    "[data-testid=stElementContainer][data-stale=true]{opacity:1}"
     + (f"[data-testid=stBaseButton-primary]{{color:{DARK.ground}}}" if is_dark() else "")
     + "</style>"
 )

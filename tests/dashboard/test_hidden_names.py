@@ -118,7 +118,7 @@ def visits() -> Iterator[tuple[str, dict[str, str]]]:
     yield "coaching", {"item": f"{people.link_to(f'{V}/{DANA}')}/q-1"}
     yield from (("certifications", {}), ("certifications", {"view": "courses"}))
     yield from (("learner", {}), ("learner", {"id": dana}))
-    for view in ("diagnosis", "chains", "deliveries", "quarantine"):
+    for view in ("chains", "deliveries", "quarantine", "missing", "strangers"):
         yield "deliveries", {"view": view, "which": "all"}
     yield from (("deliveries", {"delivery": str(id_)}) for id_ in (1, 1000, 1001))
     yield from (("contests", {}), ("contests", {"contest": "1"}), ("contests", {"contest": "2"}))
