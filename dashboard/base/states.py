@@ -76,6 +76,9 @@ def nothing_here(why: str) -> None:
         says = "The page Deliveries says" if access.may("deliveries") else "An admin can see"
         why = f"Deliveries arrived, but none was accepted. {says} why."
     st.info(why, icon=":material/info:")
+    if st.query_params and st.button("Clear filters", icon=":material/filter_alt_off:"):
+        st.query_params.clear()
+        st.rerun()
 
 
 @st.fragment(run_every="5s")

@@ -197,8 +197,10 @@ def _first(metric: str, board: Board) -> Sequence[Place]:
     """At most three, of those who have anything of the metric."""
     rows = query(leaderboard.learners, metric, board, limit=PODIUM)
     having = [row for row in rows if (getattr(row, metric) or 0) > 0]
-    ahead = [None, *having[:-1]]
-    return [_place(metric, board, *pair) for pair in zip(having, ahead, strict=True)]
+    return [
+        _place(metric, board, row, having[number - 1] if number else None)
+        for number, row in enumerate(having)
+    ]
 
 
 def _place(
