@@ -14,6 +14,7 @@ from dashboard.base.certificates import (
     completion_columns,
     standing,
 )
+from dashboard.base.colours import palette
 from dashboard.base.percent import FORMAT, percent
 from dashboard.base.pieces import File, cut_off, plain, section
 from dashboard.base.windows import viewer_zone
@@ -207,7 +208,7 @@ def _draw(frame: pd.DataFrame, quizzes: Sequence[str]) -> None:
         one = points[points["quiz"] == quiz]
         with grid.cell():
             st.markdown(plain(quiz))
-            chart = charts.quiz_scores(one, span)
+            chart = charts.quiz_scores(one, span, palette())
             st.altair_chart(chart, alt=f"Scores over time: {quiz}", key=f"quiz_{place}")
 
 
