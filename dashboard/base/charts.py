@@ -34,7 +34,7 @@ def on_the_clock(frame: pd.DataFrame) -> pd.DataFrame:
 
 def around(times: "pd.Series[pd.Timestamp]") -> Span:
     """From the first to the last of some moments, with room at both ends."""
-    room = max(pd.Timedelta(hours=12), (times.max() - times.min()) / 20)
+    room = max(pd.Timedelta(days=3), (times.max() - times.min()) / 20)
     return times.min() - room, times.max() + room
 
 

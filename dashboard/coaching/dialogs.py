@@ -374,7 +374,7 @@ def _round(case: Case) -> str:
 # Thresholds
 
 
-@st.dialog("Thresholds", on_dismiss=dismiss)
+@st.dialog("Pass marks", on_dismiss=dismiss)
 def _thresholds() -> None:
     frame = data.quizzes(Who())
     if frame.empty:

@@ -29,7 +29,7 @@ def _answer(counts: Counts, first: Any) -> str:
     if counts.people:
         return f"Coach {_people(counts.people)} today, {plain(str(first.learner))} first"
     if counts.hidden_people or counts.hidden:
-        return "Look at the quiz first, not at the people"
+        return "Look at the quiz first, not at people"
     if counts.progress or counts.ready:
         return "No new low score: the open cases go on"
     return "All caught up: no one needs coaching here"
@@ -55,9 +55,17 @@ def _why(counts: Counts, first: Any, quizzes: pd.DataFrame, window: str) -> list
         said.append(f"{_people(counts.ready)} passed since: ready to close.")
     worst = worst_quiz(quizzes)
     if worst is not None:
+        others = int(quizzes["problem"].sum()) - 1
+        more = f"; most people also fail {others:,} more {'quiz' if others == 1 else 'quizzes'}"
         said.append(
             f"**{plain(str(worst.quiz))}** is a quiz problem, not a people problem: "
-            f"{percent(worst.all_share)} of {worst.all_takers:,} fail it."
+            f"{percent(worst.all_share)} of {worst.all_takers:,} fail it{more if others else ''}."
+        )
+    if counts.hidden_people:
+        more = " more" if counts.people else ""
+        people = "person" if counts.hidden_people == 1 else "people"
+        said.append(
+            f"{counts.hidden_people:,}{more} {people} failed only quizzes that most people fail."
         )
     return said
 

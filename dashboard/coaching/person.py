@@ -9,6 +9,7 @@ from dashboard.base.colours import palette
 from dashboard.base.percent import exact, percent
 from dashboard.base.pictures import avatar
 from dashboard.base.pieces import plain
+from dashboard.base.store import each
 from dashboard.base.windows import viewer_zone
 from dashboard.coaching import data
 from dashboard.coaching.view import ask, label, open_item, take
@@ -59,10 +60,10 @@ def _score(row: Item) -> str:
 
 def _quiz_or_person(found: data.Detail, quizzes: Any) -> str:
     """What others make of this quiz, so that the person is not blamed for it."""
-    of = quizzes[quizzes["key"] == data.quiz_key(found.row)]
-    if of.empty:
+    of = each(quizzes[quizzes["key"] == data.quiz_key(found.row)])
+    if not of:
         return ""
-    quiz = of.iloc[0]
+    quiz = of[0]
     fail = f"{percent(quiz.all_share)} of {quiz.all_takers:,} who took this quiz fail it"
     return f"{fail}: {'look at the quiz first' if quiz.problem else 'it is not the quiz alone'}."
 

@@ -22,7 +22,9 @@ VIEWS = {
     "all": "All",
 }
 WINDOWS = {"7d": "7 days", "30d": "30 days", "quarter": "Quarter", "all": "All time"}
-ROW_PX = 40
+ROW_PX, HEADER_PX = 40, 36
+ROWS_HIGH = 12
+"""A longer part of the queue scrolls, so that the cards below stay near."""
 ROWS = 20
 EMPTY = {
     "new": "No latest score is low here. A longer window shows older ones.",
@@ -58,9 +60,9 @@ def _moment(label: str) -> Any:
 
 COLUMNS = {
     "face": st.column_config.ImageColumn("", width=46),
-    "learner": st.column_config.TextColumn("Learner", width=150),
-    "quiz": st.column_config.TextColumn("Quiz", width=165),
-    "why": st.column_config.TextColumn("Why now", width=150),
+    "learner": st.column_config.TextColumn("Learner", width=140),
+    "quiz": st.column_config.TextColumn("Quiz", width=150),
+    "why": st.column_config.TextColumn("Why now", width=120),
     "stands": st.column_config.TextColumn("Status"),
     "threshold_pct": percent_column("Pass mark"),
     "flagged_pct": percent_column("Flagged at"),
@@ -138,7 +140,7 @@ def _items(of: Shown, fresh: pd.DataFrame) -> dict[str, Any]:
     frame = frame.assign(face=[avatar(one) for one in frame["learner"]])
     shown = {name: columns[name] for name in SHOWN[of.view].split()}
     opener = st.column_config.ButtonColumn(
-        "", on_click=_open_clicked, args=(key,), key=f"open_{key}", type="tertiary", width=70
+        "", on_click=_open_clicked, args=(key,), key=f"open_{key}", type="tertiary", width=60
     )
     st.session_state["coaching_held"] = (of, key, frame)
     st.dataframe(
@@ -147,6 +149,7 @@ def _items(of: Shown, fresh: pd.DataFrame) -> dict[str, Any]:
         hide_index=True,
         placeholder="–",
         row_height=ROW_PX,
+        height=ROW_PX * min(len(frame), ROWS_HIGH) + HEADER_PX,
         key=key,
         on_select="rerun",
         selection_mode="multi-row",
