@@ -20,9 +20,17 @@ from receiver.vendors.mindtickle import SLUG as MINDTICKLE
 from shared.database import open_engine
 from shared.models import Contest, Event, Learner, Quarantine
 from shared.models import Delivery as DeliveryRow
-from shared.queries import audit, certifications, coaching, deliveries, evidence, leaderboard
+from shared.queries import (
+    audit,
+    certifications,
+    coaching,
+    deliveries,
+    evidence,
+    leaderboard,
+    quizzes,
+    team_boards,
+)
 from shared.queries import learner as learners
-from shared.queries import quizzes, team_boards
 from shared.queries.failures import outages_since
 from shared.queries.missing import missing
 from shared.queries.movement import Board

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from shared.queries import team_boards
+from shared.queries import leaderboard, team_boards
 from shared.queries.movement import GAINS, Board
 from shared.queries.people import Who
 from shared.queries.windows import Window, window_of
