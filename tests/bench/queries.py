@@ -140,6 +140,7 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
         "address": PERSON,
         "persons": _on_the_board(connection),
         "begins": week_begins(now.date(), ZONE),
+        "ends": [now - number * timedelta(weeks=1) for number in range(8)],
         "user_id": "u-00000",
         "key": f"{VENDOR}/u-00000",
         "now": now,
