@@ -51,7 +51,7 @@ MARK, UNDO = "Mark renewed", "Undo"
 
 
 def headline(counts: CertificateCounts, first: pd.DataFrame) -> None:
-    """How many need a renewal, whose is the most urgent (`first`), and what is known of the rest."""
+    """How many need a renewal, whose comes first (`first`), and how many others there are."""
     if not any(counts):
         pieces.answer("No certificate has expired", "None is announced to expire either.")
         return
@@ -65,8 +65,8 @@ def _urgent(counts: CertificateCounts) -> str:
         (counts.overdue, "is overdue", "are overdue"),
         (
             counts.due_soon,
-            "is due for renewal within 30 days",
-            "are due for renewal within 30 days",
+            "is due within 30 days",
+            "are due within 30 days",
         ),
         (counts.expires_soon, "expires within 30 days", "expire within 30 days"),
     ]

@@ -59,21 +59,20 @@ def list_headline(found: Sequence[ContestRow]) -> None:
     said = [f"{count:,} {one if count == 1 else many}" for count, one, many in parts if count]
     if not said:
         pieces.answer(
-            "No contest yet", "The button New contest makes one: its dates are this month's."
+            "No contest yet", "A new one has this month's dates, until you choose others."
         )
         return
     number, _, rest = said[0].partition(" ")
     noun = "contest" if number == "1" else "contests"
-    next_end = min(running, key=lambda row: row.last_day, default=None)
-    pieces.answer(", ".join([f"{number} {noun} {rest}", *said[1:]]), _next(next_end))
-
-
-def _next(row: ContestRow | None) -> str:
-    return (
-        f"Next to end: {_headline(row, Status.RUNNING, data.places(row, data.viewer_teams()))}."
-        if row
-        else ""
+    ends = min(running, key=lambda row: row.last_day, default=None)
+    pieces.answer(
+        ", ".join([f"{number} {noun} {rest}", *said[1:]]), _next_end(ends) if ends else ""
     )
+
+
+def _next_end(row: ContestRow) -> str:
+    found = data.places(row, data.viewer_teams())
+    return f"Next to end: {_headline(row, Status.RUNNING, found)}."
 
 
 def headline(row: ContestRow) -> None:
