@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import access, sign_in
 from dashboard.base import address, contests, filters, pieces, states, store
-from dashboard.base.colours import DARK, is_dark
+from dashboard.base.colours import DARK, LIGHT, is_dark
 
 HERE = Path(__file__).parent
 # A local image: with a Material symbol Streamlit asks a font host for the tab's icon.
@@ -88,8 +88,8 @@ page = st.navigation(
 st.html(
     "<style>[data-testid=stMain] h2{padding-top:.25rem}"
     "[data-testid=stElementContainer][data-stale=true]{opacity:1}"
-    + (f"[data-testid=stBaseButton-primary]{{color:{DARK.ground}}}" if is_dark() else "")
-    + "</style>"
+    f"[data-testid=stBaseButton-primary]{{color:light-dark({LIGHT.ground},{DARK.ground})}}"
+    "</style>"
 )
 sign_in.first()
 if problem := store.problem():

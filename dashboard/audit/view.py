@@ -3,7 +3,11 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard.base import pieces
+from dashboard.audit.words import called
+from dashboard.base import pieces, windows
+from dashboard.base.pieces import plain
+from dashboard.base.store import each
+from shared.wording import number_of
 
 COLUMNS = {
     "at": st.column_config.DatetimeColumn("When", format="D MMM YYYY, HH:mm:ss", width=170),
@@ -12,6 +16,16 @@ COLUMNS = {
     "subject": st.column_config.TextColumn("Target", width=160),
     "detail": st.column_config.TextColumn("Detail"),
 }
+
+
+def headline(total: int, latest: pd.DataFrame, window: str) -> None:
+    """How many actions there were, and who acted last."""
+    if latest.empty:
+        pieces.answer(f"No action {window}")
+        return
+    row = each(latest)[0]
+    last = f"the latest {windows.ago(row.at)} by {plain(called(row.actor))}"
+    pieces.answer(f"{number_of(total, 'action')} {window}, {last}")
 
 
 def listed(found: pd.DataFrame) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import pandas as pd
 from sqlalchemy import Connection
@@ -11,8 +12,10 @@ from dashboard.base.certificates import TIMES, with_courses
 from dashboard.base.people import sees_names, with_people
 from dashboard.base.percent import columns
 from dashboard.base.store import framed, local, query, settings
-from shared.queries import learner
+from shared.queries import leaderboard, learner
+from shared.queries.movement import Board
 from shared.queries.people import Who
+from shared.queries.windows import Window
 
 SHOWN = 500
 """How many attempts and how many completions are shown."""
@@ -40,6 +43,21 @@ def _profile(connection: Connection, address: str, who: Who) -> learner.Profile 
 def _storable(text: str) -> str:
     """Postgres stores no NUL, so no id or name has one."""
     return text.replace("\0", "")
+
+
+class Standing(NamedTuple):
+    """Where a person stands by progress gained in a period: their row of the board (None without
+    progress) among `of` people who made some."""
+
+    row: leaderboard.LearnerRow | None
+    of: int
+
+
+def standing(person: str, window: Window) -> Standing:
+    """Among the people that the viewer may see; those who left have no rank."""
+    board = Board(access.who(Who()), window)
+    rows = query(leaderboard.of_persons, "gained", board, (person,))
+    return Standing(next(iter(rows), None), query(leaderboard.how_many, "gained", board))
 
 
 def summary(person: str) -> learner.Summary:

@@ -1,7 +1,6 @@
 """The parts of the page of one learner."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import pandas as pd
 import streamlit as st
@@ -10,17 +9,16 @@ from dashboard import access
 from dashboard.base import attempts, charts, filters, people, store
 from dashboard.base.certificates import (
     CERTIFICATE,
-    certificates_expire,
     completion_columns,
     standing,
 )
 from dashboard.base.colours import palette
-from dashboard.base.percent import FORMAT, percent
-from dashboard.base.pieces import File, cut_off, plain, section
+from dashboard.base.percent import FORMAT
+from dashboard.base.pieces import File, cut_off, heading, plain, section
 from dashboard.base.windows import viewer_zone
 from dashboard.learner import data
-from shared.queries.learner import Profile, Summary
 
+SEARCH = "By a part of a name, an e-mail address or a user ID."
 CHARTS = 6
 """How many quizzes are drawn at once."""
 STATES = {
@@ -107,50 +105,6 @@ def search() -> None:
         st.caption(f"The first {data.FOUND}. Type more to narrow the search.")
 
 
-def head(person: Profile) -> None:
-    """Name, team, role and vendors."""
-    names = store.vendors()
-    facts = [
-        person.team_id or "team unknown",
-        person.role or "role unknown",
-        f"since {_day(person.provisioned_at)}",
-        ", ".join(sorted({names.get(one, one) for one in person.vendors.split(",")})),
-        person.email if person.name and people.sees_names() else None,
-    ]
-    st.header(plain(_name(person)), anchor=False)
-    st.caption(plain(" · ".join(one for one in facts if one)))
-    if not person.active:
-        later = " Still learns, for no team." if person.after_leaving else ""
-        st.warning(f"Left on {_day(person.deprovisioned_at)}.{later}", icon=":material/logout:")
-
-
-def _name(person: Profile) -> str:
-    """As in every list."""
-    return people.known_as(person.name, person.email, person.key)
-
-
-def _day(at: datetime | None) -> str:
-    return f"{pd.Timestamp(at).tz_convert(viewer_zone()):%-d %B %Y}" if at else "unknown"
-
-
-def summary(counts: Summary) -> None:
-    """Progress, quizzes, certificates and coaching in one line."""
-    parts = ["No module started yet."]
-    if counts.modules:
-        done = f"**{counts.completed:,} of {counts.modules:,} modules** completed"
-        parts = [f"{done}, {percent(counts.average)} on average."]
-    if counts.quizzes:
-        parts.append(f"**{counts.low:,} of {counts.quizzes:,} quizzes** low at the latest try.")
-    if counts.overdue or counts.due_soon:
-        due = f"**{counts.overdue:,} overdue**, {counts.due_soon:,} due within 30 days"
-        parts.append(f"Certificates: {due}.")
-    if counts.expires_soon:
-        parts.append(f"**{certificates_expire(counts.expires_soon)}** within 30 days.")
-    if counts.coaching:
-        parts.append(f"Coaching: **{counts.coaching:,} open**.")
-    st.markdown(" ".join(parts))
-
-
 def modules(person: str) -> None:
     """Progress as bars."""
     frame = data.modules(person, viewer_zone())
@@ -173,7 +127,7 @@ def quizzes(person: str) -> None:
         return
     drawn, listed = st.columns(2, gap="medium")
     with drawn:
-        st.subheader("Quiz scores over time", anchor=False)
+        heading("Quiz scores over time")
         _draw(frame, _chosen(frame["quiz"].unique().tolist()))
     with listed:
         columns = attempts.with_scores(ATTEMPT, frame)
