@@ -37,7 +37,7 @@ def live() -> None:
     part = paging.choose(total)
     with rows:
         view.listed(data.entries(asked(), zone, part))
-    pieces.csv_of(lambda: data.entries(asked(), zone, paging.WHOLE), view.COLUMNS, "audit")
+    pieces.csv_of(lambda: data.entries(asked(), zone, paging.WHOLE), view.IN_FILE, "audit")
 
 
 with answer:
