@@ -27,10 +27,9 @@ def in_sentences(found: pd.DataFrame) -> pd.DataFrame:
         for row in query(audit.coached, tuple(sorted(filter(None, cases))), everybody())
     }
     names = vendors()
-    said = [
-        words.sentence(row, about.get(words.case_of(row.subject) or 0), names)
-        for row in each(found)
-    ]
+    of_cases = [about.get(words.case_of(subject) or 0) for subject in found["subject"]]
+    entries_in_turn = zip(each(found), of_cases, strict=True)
+    said = [words.sentence(row, case, names) for row, case in entries_in_turn]
     return found.assign(said=said)
 
 

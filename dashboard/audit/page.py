@@ -31,7 +31,7 @@ def headline() -> None:
 def live() -> None:
     total = data.how_many(asked())
     if not total:
-        states.nothing_here("No action in this period. Try a longer one, or fewer filters.")
+        states.no_match("No action in this period. Try a longer one, or fewer filters.")
         return
     rows = st.container()
     part = paging.choose(total)

@@ -46,16 +46,16 @@ def called(actor: str) -> str:
     return " ".join(word.capitalize() for word in re.split(r"[._-]", local))
 
 
-def case_of(subject: str | None) -> int | None:
+def case_of(subject: object) -> int | None:
     """The number of the case that an entry is about."""
-    found = re.fullmatch(CASE, subject or "")
+    found = re.fullmatch(CASE, subject) if isinstance(subject, str) else None
     return int(found[1]) if found else None
 
 
 def sentence(row: Any, about: str | None, vendors: Mapping[str, str]) -> str:
     """`Theo Okonkwo replayed 172 deliveries of MindTickle`. `about` says who a case is about and
     on which quiz, where the viewer may see that; an unknown action stays as the log has it."""
-    subject, detail = row.subject or "", row.detail or "unknown"
+    subject, detail = (one if isinstance(one, str) else "" for one in (row.subject, row.detail))
     if case_of(row.subject) is not None and row.action in OF_CASES:
         did = OF_CASES[row.action].format(about or subject)
     elif row.action in SENTENCES:

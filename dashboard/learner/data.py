@@ -48,7 +48,7 @@ def _storable(text: str) -> str:
 
 class Standing(NamedTuple):
     """Where a person stands by progress gained in a period: their row of the board (None without
-    progress) among `of` people who made some, with the points gained in each of the last eight weeks."""
+    progress) among `of` people who made some, and the points of each of the last eight weeks."""
 
     row: leaderboard.LearnerRow | None
     of: int
