@@ -12,7 +12,7 @@ from shared.wording import number_of
 
 COLUMNS = {
     "at": st.column_config.DatetimeColumn("When", format="D MMM YYYY, HH:mm:ss", width=170),
-    "said": st.column_config.TextColumn("What happened", width=460),
+    "said": st.column_config.TextColumn("What happened", width=560),
     "actor": st.column_config.TextColumn("Actor", width=200),
     "action": st.column_config.TextColumn("Action", width=130),
     "subject": st.column_config.TextColumn("Target", width=160),

@@ -158,7 +158,7 @@ def test_a_manager_makes_one_for_own_teams_and_sees_their_people(
     assert [name for _, name in places(page)] == ["ines@acme.example"]
     for_west = running(store, teams=("west",))
     page = visit("contests", claims("ines"), contest=str(for_west))
-    assert page.title[0].value == "1 contest runs"
+    assert page.title[0].value == "2 contests run"
 
 
 @pytest.mark.usefixtures("company")
