@@ -31,13 +31,13 @@ def headline() -> None:
 def live() -> None:
     total = data.how_many(asked())
     if not total:
-        states.nothing_here("No action in this period. Try a longer one, or fewer filters.")
+        states.no_match("No action in this period. Try a longer one, or fewer filters.")
         return
     rows = st.container()
     part = paging.choose(total)
     with rows:
         view.listed(data.entries(asked(), zone, part))
-    pieces.csv_of(lambda: data.entries(asked(), zone, paging.WHOLE), view.COLUMNS, "audit")
+    pieces.csv_of(lambda: data.entries(asked(), zone, paging.WHOLE), view.IN_FILE, "audit")
 
 
 with answer:

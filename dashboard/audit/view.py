@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from dashboard.audit import data
 from dashboard.audit.words import called
 from dashboard.base import pieces, windows
 from dashboard.base.pieces import plain
@@ -11,11 +12,15 @@ from shared.wording import number_of
 
 COLUMNS = {
     "at": st.column_config.DatetimeColumn("When", format="D MMM YYYY, HH:mm:ss", width=170),
+    "said": st.column_config.TextColumn("What happened", width=560),
     "actor": st.column_config.TextColumn("Actor", width=200),
     "action": st.column_config.TextColumn("Action", width=130),
     "subject": st.column_config.TextColumn("Target", width=160),
     "detail": st.column_config.TextColumn("Detail"),
 }
+
+
+IN_FILE = {name: one for name, one in COLUMNS.items() if name != "said"}
 
 
 def headline(total: int, latest: pd.DataFrame, window: str) -> None:
@@ -30,4 +35,4 @@ def headline(total: int, latest: pd.DataFrame, window: str) -> None:
 
 def listed(found: pd.DataFrame) -> None:
     """A page of entries."""
-    pieces.table(found, COLUMNS, "Audit log, the newest first", "audit")
+    pieces.table(data.in_sentences(found), COLUMNS, "Audit log, the newest first", "audit")

@@ -75,6 +75,11 @@ def nothing_here(why: str) -> None:
     if not store.has_events():
         says = "The page Deliveries says" if access.may("deliveries") else "An admin can see"
         why = f"Deliveries arrived, but none was accepted. {says} why."
+    no_match(why)
+
+
+def no_match(why: str) -> None:
+    """Why a part is empty, with a button that clears the filters."""
     st.info(why, icon=":material/info:")
     if st.query_params and st.button("Clear filters", icon=":material/filter_alt_off:"):
         st.query_params.clear()

@@ -49,6 +49,7 @@ def certificates() -> None:
         view.renewed(lambda asked: data.certificates(who, zone, asked, renewed=True), WHO)
     with teams:
         pieces.section("By team", data.by_team(who), view.TEAM, "teams", "")
+    st.caption(view.KNOWN)
 
 
 @st.fragment(run_every=pieces.LIVE)

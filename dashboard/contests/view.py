@@ -95,8 +95,9 @@ def _headline(row: ContestRow, status: Status, found: pd.DataFrame) -> str:
     names = list(first["team_id"] if row.board == "teams" else first["learner"])
     value = float(first["value"].iloc[0]) / (HOUR if row.metric == "time" else 1)
     verb = "won" if status is Status.FINAL else ("leads" if len(names) == 1 else "lead")
-    figure = amount(row.metric, value) + (" each" if len(names) > 1 else "")
-    left = words.left(row, status)
+    figure = amount(row.metric, value) + (" a member" if row.board == "teams" else "")
+    figure += " each" if len(names) > 1 and row.board == "learners" else ""
+    left = words.left(row, status, windows.now())
     return f"{_together(names)} {verb} {name} with {figure}{left}"
 
 

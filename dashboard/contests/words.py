@@ -40,13 +40,13 @@ def state(row: ContestRow, status: Status) -> str:
     return "◔ Ended, result not final yet"
 
 
-def left(row: ContestRow, status: Status) -> str:
+def left(row: ContestRow, status: Status, now: datetime) -> str:
     """How long a contest still runs, by the days of its own zone, as it ends a headline."""
     if status is Status.ENDED:
         return ", result not final yet"
     if status is not Status.RUNNING:
         return ""
-    days = (row.last_day - datetime.now(ZoneInfo(row.zone)).date()).days
+    days = (row.last_day - now.astimezone(ZoneInfo(row.zone)).date()).days
     return f", {number_of(days, 'day')} left" if days else ", last day today"
 
 

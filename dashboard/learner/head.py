@@ -6,11 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.base import people, store
-from dashboard.base.amounts import amount, ordinal
+from dashboard.base.amounts import amount, number, ordinal
 from dashboard.base.certificates import certificates_expire
 from dashboard.base.percent import percent
 from dashboard.base.pictures import avatar
-from dashboard.base.pieces import answer, plain
+from dashboard.base.pieces import Figure, answer, key_figures, plain
 from dashboard.base.windows import viewer_zone
 from dashboard.learner import data
 from shared.queries.learner import Profile, Summary
@@ -56,7 +56,7 @@ def _due(counts: Summary) -> list[str]:
     if counts.modules:
         done = f"**{counts.completed:,} of {counts.modules:,} modules** completed"
         parts = [f"{done}, {percent(counts.average)} on average."]
-    if counts.quizzes:
+    if counts.low:
         parts.append(f"**{counts.low:,} of {counts.quizzes:,} quizzes** low at the latest try.")
     if counts.overdue or counts.due_soon:
         due = f"**{counts.overdue:,} overdue**, {counts.due_soon:,} due within 30 days"
@@ -66,6 +66,27 @@ def _due(counts: Summary) -> list[str]:
     if counts.coaching:
         parts.append(f"Coaching: **{counts.coaching:,} open**.")
     return parts
+
+
+def figures(standing: data.Standing, counts: Summary, window: str) -> None:
+    """Points of the period, modules, quizzes and certificates."""
+    row = standing.row
+    due = counts.overdue + counts.due_soon + counts.expires_soon
+    key_figures(
+        [
+            Figure(
+                f"Points {window}",
+                number(row.gained if row else 0),
+                row.gained if row else 0,
+                row.gained_before if row else None,
+                course=standing.weeks,
+                steps="in each of the last 8 weeks",
+            ),
+            Figure("Modules completed", f"{counts.completed:,} of {counts.modules:,}"),
+            Figure("Quizzes passed", f"{counts.quizzes - counts.low:,} of {counts.quizzes:,}"),
+            Figure("Certificates to renew", f"{due:,}"),
+        ]
+    )
 
 
 def _badges(person: Profile) -> None:

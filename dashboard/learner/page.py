@@ -22,6 +22,13 @@ def headline() -> None:
 
 
 @st.fragment(run_every=pieces.LIVE)
+def figures() -> None:
+    if found := data.profile(key, store.everybody()):
+        standing = data.standing(found.person, window)
+        head.figures(standing, data.summary(found.person), filters.in_words())
+
+
+@st.fragment(run_every=pieces.LIVE)
 def live() -> None:
     found = data.profile(key, store.everybody())
     if found is None:
@@ -48,9 +55,11 @@ if key and data.profile(key, store.everybody()):
         pieces.share()
     with answer:
         headline()
+    figures()
     live()
 else:
     pieces.answer("Find a person", view.SEARCH)
     if link:
         st.warning("No learner with this ID, or not on your teams.", icon=":material/person_off:")
     view.search()
+    view.lately()

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import attempts, charts, filters, people, store
+from dashboard.base import attempts, charts, filters, people, store, windows
 from dashboard.base.certificates import (
     CERTIFICATE,
     completion_columns,
@@ -17,6 +17,7 @@ from dashboard.base.percent import FORMAT
 from dashboard.base.pieces import File, cut_off, heading, plain, section
 from dashboard.base.windows import viewer_zone
 from dashboard.learner import data
+from shared.queries.windows import window_of
 
 SEARCH = "By a part of a name, an e-mail address or a user ID."
 CHARTS = 6
@@ -103,6 +104,20 @@ def search() -> None:
         st.page_link(people.PAGE, label=plain(" · ".join(label)), query_params=address)
     if len(found) == data.FOUND:
         st.caption(f"The first {data.FOUND}. Type more to narrow the search.")
+
+
+def lately() -> None:
+    """People who were active in the last days, while no one is searched for."""
+    if st.session_state.get("find"):
+        return
+    week = window_of("7d", windows.now(), viewer_zone(), filters.calendar())
+    people_there = data.lately(week)
+    if not people_there:
+        return
+    heading("Active in the last 7 days, most progress first")
+    for link, name, team in people_there:
+        label = plain(" · ".join(one for one in (name, team) if one))
+        st.page_link(people.PAGE, label=label, query_params={"id": link})
 
 
 def modules(person: str) -> None:
