@@ -14,7 +14,7 @@ from dashboard.base import address, pictures, store
 from dashboard.base.colours import palette
 from dashboard.base.percent import percent
 
-LIVE = "2s"
+LIVE = "5s"
 """How often live parts look for news; the store is read again only when there is some. Each look
 draws, which costs a part of a core for every page that is open."""
 

@@ -1,7 +1,7 @@
 """The store as pages see it: connection, caches, and what every page asks.
 
 Everything cached is keyed by `version`, which moves with every delivery and every action on a page:
-a page asks for it every two seconds, and reads the store again only when it has moved.
+a page asks for it every five seconds, and reads the store again only when it has moved.
 """
 
 from collections import Counter

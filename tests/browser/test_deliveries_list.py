@@ -118,5 +118,5 @@ def test_a_download_is_noted_and_the_page_stays_where_it_is(
     assert (entry.actor, entry.action) == ("dashboard", "export")
     assert (entry.subject, entry.detail) == ("deliveries.csv", "3 rows")
     expect(button).to_be_visible()
-    page.wait_for_timeout(2500)  # a live part is drawn again in this time
+    page.wait_for_timeout(5500)  # a live part is drawn again in this time
     assert button.evaluate("element => element.getBoundingClientRect().top") == top

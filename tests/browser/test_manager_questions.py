@@ -120,7 +120,7 @@ def test_the_first_line_answers_and_a_row_leads_to_the_delivery_behind_it(
     expect(why.locator("[data-testid=stVegaLiteChart]")).to_be_visible()
     cells = why.locator("[data-testid=stDataFrame] [role=gridcell]")
     expect(cells.filter(has_text="Negotiating")).to_have_count(1)
-    page.wait_for_timeout(2500)  # while the page under it looks for news
+    page.wait_for_timeout(5500)  # while the page under it looks for news
     expect(why).to_be_visible()
 
     explained = page.url
