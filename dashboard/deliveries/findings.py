@@ -53,7 +53,7 @@ def findings(evidence: Sequence[Evidence], window: str) -> None:
                 st.badge(label, icon=icon, color="gray")
                 st.markdown(":small[:gray[Nothing.]]")
             elif severity is Severity.NOTE:
-                with st.expander(label, icon=icon, key="information", type="compact"):
+                with st.expander(label, icon=icon, key="information"):
                     _entries(merged, window, several=len(evidence) > 1)
             else:
                 st.badge(label, icon=icon, color=colour)
@@ -76,7 +76,7 @@ def _entries(merged: Sequence[Sequence[Found]], window: str, *, several: bool) -
         else:
             whose = first.evidence.vendor.name if several else ""
         label = f"**{safe(title)}**" + (f" · {plain(whose)}" if whose else "")
-        with st.expander(label, key=f"finding_{first.finding.kind}", type="compact"):
+        with st.expander(label, key=f"finding_{first.finding.kind}"):
             for one in same:
                 _detail(one, window, named=len(same) > 1)
 

@@ -52,7 +52,7 @@ def timeline(
                 key="timeline",
                 on_select="rerun",
             )
-            with st.expander("The same as a table", type="compact", key="timeline_table"):
+            with st.expander("The same as a table", key="timeline_table"):
                 _table(bars)
     with st.container(gap=None):
         for one in recoveries:
