@@ -87,7 +87,7 @@ page = st.navigation(
 # live parts would fade every few seconds, below the contrast that text needs.
 st.html(
     "<style>[data-testid=stMain] h2{padding-top:.25rem}"
-    "[data-testid=stElementContainer][data-stale=true]{opacity:1}"
+    "[data-testid=stMain] [data-stale=true]{opacity:1!important}"
     f"[data-testid=stBaseButton-primary]{{color:light-dark({LIGHT.ground},{DARK.ground})}}"
     "</style>"
 )
@@ -97,7 +97,9 @@ if problem := store.problem():
 if not access.may(page.url_path or "leaderboard"):
     sign_in.not_for_you(page.title)
     st.stop()
-states.wait_for_first_delivery()
+if states.waits_for_first_delivery():
+    sign_in.who_is_here()
+    st.stop()
 contests.store_due_results()
 address.begin(page.url_path)
 above = st.container()

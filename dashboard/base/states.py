@@ -28,11 +28,11 @@ def _problem(problem: str) -> None:
     answer(says, what_to_do, ":material/database_off:")
 
 
-def wait_for_first_delivery() -> None:
-    """While the store is empty, show what to do, and nothing else until a delivery arrives."""
-    if store.is_empty():
+def waits_for_first_delivery() -> bool:
+    """Whether the store is empty; then it shows what to do, until a delivery arrives."""
+    if empty := store.is_empty():
         _wait()
-        st.stop()
+    return empty
 
 
 @st.fragment(run_every=LIVE)

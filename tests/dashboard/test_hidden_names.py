@@ -171,7 +171,7 @@ def test_a_link_of_a_role_that_sees_no_names_serves_one_that_does(
 ) -> None:
     monkeypatch.setenv("NAMES_KEY", "a-key-of-this-installation")
     for name in ("mindtickle/u-1", people.link_to("mindtickle/u-1")):
-        assert "dana" in open_page("learner", id=name).header[0].value
+        assert "dana" in open_page("learner", id=name).title[0].value
 
 
 @pytest.mark.usefixtures("company")

@@ -12,7 +12,7 @@ from tests.playing import progress
 
 
 def said(shown: AppTest) -> str:
-    return " ".join(one.value for one in (*shown.error, *shown.warning))
+    return " ".join(one.value for one in (*shown.title, *shown.markdown))
 
 
 def remove(engine: Engine) -> Path:
