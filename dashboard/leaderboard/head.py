@@ -11,6 +11,7 @@ from dashboard.base import windows
 from dashboard.base.outages import span
 from dashboard.base.pictures import RINGS, avatar
 from dashboard.base.pieces import Figure, answer, key_figures, plain, trouble
+from dashboard.base.store import each
 from dashboard.base.windows import viewer_zone
 from dashboard.leaderboard import data
 from dashboard.leaderboard.words import amount, number
@@ -40,6 +41,40 @@ def headline(shown: data.Headline, window: str, compared: str, team: str | None)
         answer(f"{none} {window}", _slipped_or_less(shown, compared))
 
 
+def of_teams(frame: pd.DataFrame, shown: data.Headline, window: str, compared: str) -> None:
+    """The same over the board of teams, whose rows have the best team first."""
+    first = next((row for row in each(frame) if (row.average or 0) > 0), None)
+    if first is None:
+        answer(f"No team has figures {window}")
+        return
+    figure = amount(shown.metric, first.average)
+    share = "average progress" if shown.metric == "average" else "a member"
+    active = (
+        f"{_first_words(window)}, {first.moved:,} of {number_of(first.members, 'member')} active."
+    )
+    answer(
+        f"Team {plain(first.team_id)} leads with {figure} {share}",
+        f"{active} {_slipped_or_less(shown, compared)}",
+    )
+
+
+def of_modules(frame: pd.DataFrame, window: str) -> None:
+    """The same over the board of modules, whose rows have the largest gain first."""
+    if frame.empty:
+        answer(f"No module has progress {window}")
+        return
+    first = each(frame)[0]
+    answer(
+        f"Most was gained in {plain(first.module_name)}: {amount('gained', first.gained)}",
+        f"{_first_words(window)}, by {number_of(first.people, 'learner')}.",
+    )
+
+
+def _first_words(window: str) -> str:
+    """`in the last 7 days` as it begins a sentence."""
+    return window[0].upper() + window[1:]
+
+
 def _leads(shown: data.Headline, team: str | None) -> str:
     leader = shown.first[0]
     figure = WITH[shown.metric].format(amount(shown.metric, leader.figure))
@@ -52,7 +87,7 @@ def _leads(shown: data.Headline, team: str | None) -> str:
 def _why(shown: data.Headline, window: str, compared: str) -> str:
     """`In the last 7 days, 43 points ahead of Ines Ko, up 37 places, all of it from Pricing. …`"""
     leader, *others = shown.first
-    said = [window[0].upper() + window[1:]]
+    said = [_first_words(window)]
     if leader.equals:
         said.append(f"{number_of(leader.equals + 1, 'learner')} share the first place")
     elif others:

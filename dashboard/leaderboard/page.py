@@ -28,7 +28,12 @@ first = st.container()
 def headline(metric: str) -> None:
     windows.follow(opened)
     shown = data.headline(metric, board)
-    head.headline(shown, filters.in_words(), compared, data.only_team(who))
+    if kind == "teams":
+        head.of_teams(data.team_board(metric, board), shown, filters.in_words(), compared)
+    elif kind == "modules":
+        head.of_modules(data.module_board(board), filters.in_words())
+    else:
+        head.headline(shown, filters.in_words(), compared, data.only_team(who))
 
 
 @st.fragment(run_every=pieces.LIVE)
@@ -42,7 +47,8 @@ def leaders(metric: str) -> None:
     if not figures.now["active"]:
         states.nothing_here("No activity in this period. Try a longer one, or fewer filters.")
         return
-    head.podium(data.headline(metric, board))
+    if kind == "learners":
+        head.podium(data.headline(metric, board))
     head.figures(figures, compared)
 
 

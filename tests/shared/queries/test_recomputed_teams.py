@@ -96,7 +96,7 @@ def test_weeks_add_up_to_the_window(reader: Connection, company: Company) -> Non
     persons = sorted(company.asked())
     rows = leaderboard.weekly(reader, Board(window=Window()), begins, persons)
     edges = [*begins, END + timedelta(days=1)]
-    assert {row.person: tuple(row[1:]) for row in rows} == {
+    assert {row.person: tuple(row.gained) for row in rows} == {
         person: tuple(
             company.gains(person, (edges[n], edges[n + 1])).gained for n in range(len(begins))
         )
