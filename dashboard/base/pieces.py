@@ -271,6 +271,11 @@ def _no_formula(value: Any) -> Any:
     return f"'{in_one_line}" if value and value[0] in FORMULA_SIGNS else in_one_line
 
 
+def cut(text: str, most: int) -> str:
+    """A text of at most so many characters, with a sign where it is cut off."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def plain(text: str) -> str:
     """Text that Markdown shows as it is, character by character, and makes no link of."""
     unlinked = re.sub(r"(?<=@)|(?<=:)(?=//)|(?<=www)(?=\.)", NO_LINK, text, flags=re.IGNORECASE)

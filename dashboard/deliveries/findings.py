@@ -76,7 +76,10 @@ def _entries(merged: Sequence[Sequence[Found]], window: str, *, several: bool) -
         else:
             whose = first.evidence.vendor.name if several else ""
         label = f"**{safe(title)}**" + (f" · {plain(whose)}" if whose else "")
-        with st.expander(label, key=f"finding_{first.finding.kind}"):
+        key = f"{first.finding.severity}_{first.finding.kind}"
+        # Only a compact one may lie in another. Its label is too pale to stand in the open.
+        within = first.finding.severity is Severity.NOTE
+        with st.expander(label, key=key, type="compact" if within else "default"):
             for one in same:
                 _detail(one, window, named=len(same) > 1)
 

@@ -6,12 +6,15 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.base import people
 from dashboard.base.colours import palette
-from dashboard.base.pieces import heading, plain
+from dashboard.base.pieces import cut, heading, plain
 from dashboard.leaderboard import charts, data
 from dashboard.leaderboard.view import explain
 from dashboard.leaderboard.words import amount, number, ordinal
 
 CHART_PX = 32
+SHOWN_TEAMS = 8
+SHORT = 28
+"""Characters of a name in a narrow place; the board has it in full."""
 
 
 def climbers(shown: list[data.Climber]) -> None:
@@ -38,13 +41,15 @@ def close_calls(shown: list[data.Call]) -> None:
         for one in shown:
             with _line():
                 _name(one.learner, f"call_{people.link_to(one.key)}", one.key)
-                st.markdown(f":small[:gray[→ {plain(one.ahead)}]]")
+                st.markdown(f":small[:gray[→ {plain(cut(one.ahead, SHORT))}]]", width="content")
+                st.space("stretch")
                 st.markdown(amount("gained", one.gap), width="content")
 
 
 def teams(frame: pd.DataFrame, compared: str) -> None:
     """Points a member, by team, with a tick for the period before; nothing to compare with one."""
-    known = frame[frame["average"].notna()] if len(frame) else frame
+    known = (frame[frame["average"].notna()] if len(frame) else frame).head(SHOWN_TEAMS)
+    known = known.assign(team_id=known["team_id"].map(lambda team: cut(team, SHORT)))
     if len(known) < 2:  # noqa: PLR2004
         return
     with st.container(border=True, gap="xsmall"):
@@ -54,7 +59,8 @@ def teams(frame: pd.DataFrame, compared: str) -> None:
             charts.teams(known, palette()),
             height=CHART_PX * len(known) + 20,
             alt=f"Points gained a member, by team: {first.team_id} has most with "
-            f"{number(first.average)}, {last.team_id} least with {number(last.average)}.",
+            f"{number(first.average)}, {last.team_id} is last of {len(known)} "
+            f"with {number(last.average)}.",
             key="team_bars",
         )
         st.markdown(
@@ -65,8 +71,8 @@ def teams(frame: pd.DataFrame, compared: str) -> None:
 
 
 def _line() -> DeltaGenerator:
-    return st.container(horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False)
+    return st.container(horizontal=True, vertical_alignment="center", gap="xsmall")
 
 
 def _name(learner: str, name: str, key: str) -> None:
-    st.button(plain(learner), key=name, type="tertiary", on_click=explain, args=(key,))
+    st.button(plain(cut(learner, SHORT)), key=name, type="tertiary", on_click=explain, args=(key,))

@@ -29,13 +29,17 @@ def teams(frame: pd.DataFrame, colours: Palette) -> alt.LayerChart | alt.FacetCh
     shown = frame[["team_id", "average", "average_before"]].assign(
         end=frame[["average", "average_before"]].max(axis=1)
     )
-    base = alt.Chart(shown).encode(
-        y=alt.Y("team_id:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False))
-    )
+    y = alt.Y("team_id:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False))
+    base = alt.Chart(shown).encode(y=y)
     bars = base.mark_bar(height=10, cornerRadiusEnd=3, color=colours.accent).encode(
         x=alt.X("average:Q", axis=None)
     )
-    ticks = base.mark_tick(thickness=2, size=16, color=colours.muted).encode(x="average_before:Q")
+    compared = shown[shown["average_before"].notna()]
+    ticks = (
+        alt.Chart(compared)
+        .mark_tick(thickness=2, size=16, color=colours.muted)
+        .encode(y=y, x="average_before:Q")
+    )
     values = base.mark_text(align="left", dx=6, color=colours.ink, fontSize=12).encode(
         x="end:Q", text=alt.Text("average:Q", format=",.0f")
     )

@@ -10,7 +10,7 @@ from dashboard import access
 from dashboard.base import windows
 from dashboard.base.outages import span
 from dashboard.base.pictures import RINGS, avatar
-from dashboard.base.pieces import Figure, answer, key_figures, plain, trouble
+from dashboard.base.pieces import Figure, answer, cut, key_figures, plain, trouble
 from dashboard.base.store import each
 from dashboard.base.windows import viewer_zone
 from dashboard.leaderboard import data
@@ -21,6 +21,8 @@ from shared.queries.windows import Window
 from shared.wording import number_of
 
 PLACE_PX = 108
+SHORT = 28
+"""Characters of a name on the podium, whose cells are of one height; the board has it in full."""
 WITH = {
     "gained": "{}",
     "completed": "{} completed",
@@ -131,12 +133,16 @@ def podium(shown: data.Headline) -> None:
         with cells.cell(), st.container(horizontal=True, vertical_alignment="center", wrap=False):
             ring = RINGS.get(place.rank, RINGS[data.PODIUM])
             st.image(avatar(place.learner, ring), width=60, alt=f"Rank {place.rank}")
-            name = f"**{place.rank}{'=' if place.equals else ''} · {plain(place.learner)}**"
+            name = f"**{place.rank}{'=' if place.equals else ''} · {_short(place.learner)}**"
             st.markdown(
                 f"{name} {_rise(place.rise)}  \n:gray[:small[{_because(place, shown.first)}]]",
                 width="stretch",
             )
             st.metric(_unit(shown.metric), _bare(shown.metric, place.figure), width="content")
+
+
+def _short(name: str) -> str:
+    return plain(cut(name, SHORT))
 
 
 def _unit(metric: str) -> str:
@@ -158,12 +164,12 @@ def _because(place: data.Place, first: Sequence[data.Place]) -> str:
     """`Partners · 100 from Account planning`; for the others how far the place above is."""
     ahead = first[first.index(place) - 1] if place != first[0] else None
     if ahead is None:
-        why = f"{number(place.share)} from *{plain(place.module)}*" if place.module else ""
+        why = f"{number(place.share)} from *{_short(place.module)}*" if place.module else ""
     elif ahead.rank == place.rank:
-        why = f"tied with {plain(ahead.learner)}"
+        why = f"tied with {_short(ahead.learner)}"
     else:
-        why = f"{number(place.behind)} behind {plain(ahead.learner)}"
-    return " · ".join(one for one in (plain(place.team) if place.team else "", why) if one)
+        why = f"{number(place.behind)} behind {_short(ahead.learner)}"
+    return " · ".join(one for one in (_short(place.team) if place.team else "", why) if one)
 
 
 def figures(shown: data.Figures, compared: str) -> None:
