@@ -6,8 +6,9 @@ from playwright.sync_api import Page
 
 from receiver.simulator import PARTS, Plan, Play, story
 from receiver.simulator.history import write_history
-from receiver.vendors import vendor_facts
-from shared.database import open_engine
+from receiver.store import write_heartbeat
+from receiver.vendors import note_vendors, vendor_facts
+from shared.database import open_engine, write_transaction
 from shared.settings import ReceiverSettings
 from tests import playing
 
@@ -36,7 +37,8 @@ QUIET_MS = 700
 
 
 def write_demo(database_url: str, learners: int, end: datetime | None = None) -> None:
-    """The history of the demo's company up to a moment, now by default, in a migrated store."""
+    """The history of the demo's company up to a moment, now by default, in a migrated store, and a
+    receiver that is up at that moment."""
     end = end or datetime.now(UTC).replace(microsecond=0)
     facts = vendor_facts(SETTINGS)
     plans = [
@@ -53,6 +55,9 @@ def write_demo(database_url: str, learners: int, end: datetime | None = None) ->
     ]
     engine = open_engine(database_url)
     write_history(engine, SETTINGS, [Play(plan, end) for plan in plans], end)
+    note_vendors(engine, SETTINGS)
+    with write_transaction(engine) as connection:
+        write_heartbeat(connection, "receiver-of-the-demo", end, end)
     engine.dispose()
 
 

@@ -33,6 +33,8 @@ CARDS_IN_A_ROW = 4
 
 def cards(evidence: Sequence[Evidence]) -> None:
     """One card a vendor, in the order of the names."""
+    if not evidence:
+        return
     hours = data.vendor_hours()
     of = {slug: list(rows) for slug, rows in groupby(sorted(hours), key=lambda one: one.vendor)}
     grid = st.grid(min(CARDS_IN_A_ROW, len(evidence)), min_column_width=150, border=True)

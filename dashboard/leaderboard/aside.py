@@ -49,9 +49,9 @@ def close_calls(shown: list[data.Call]) -> None:
 def teams(frame: pd.DataFrame, compared: str) -> None:
     """Points a member, by team, with a tick for the period before; nothing to compare with one."""
     known = (frame[frame["average"].notna()] if len(frame) else frame).head(SHOWN_TEAMS)
-    known = known.assign(team_id=known["team_id"].map(lambda team: cut(team, SHORT)))
     if len(known) < 2:  # noqa: PLR2004
         return
+    known = known.assign(team_id=known["team_id"].map(lambda team: cut(team, SHORT)))
     with st.container(border=True, gap="xsmall"):
         heading("Points per person, by team")
         first, last = known.iloc[0], known.iloc[-1]

@@ -14,7 +14,7 @@ from dashboard.base.pieces import NO_LINK, _no_formula, plain
 from dashboard.deliveries import data
 from receiver.vendors.base import Incoming
 from shared.bulk import table_of
-from shared.models import AuditLog, Heartbeat, QuizAttempt, ReplayRequest, UnknownAddress
+from shared.models import AuditLog, Heartbeat, QuizAttempt, ReplayRequest, UnknownAddress, Vendor
 from shared.outcomes import STRANGERS_LISTED
 from tests import playing, stores
 from tests.dashboard.conftest import Open, Send
@@ -63,6 +63,15 @@ def test_all_accepted_reads_all_well_and_shows_no_amber(open_page: Open) -> None
     assert why(page).startswith("100 % of 6 deliveries accepted in the last 24 hours, the latest ")
     assert not [one for one in page.caption if "unknown addresses" in one.value]
     assert not any(":orange" in one.value or ":red" in one.value for one in page.markdown)
+
+
+@pytest.mark.usefixtures("company")
+def test_deliveries_of_vendors_whose_facts_no_receiver_has_written_are_listed(
+    open_page: Open, store: Engine
+) -> None:
+    with store.begin() as connection:
+        connection.execute(table_of(Vendor).delete())
+    assert len(listed(open_page("deliveries", which="all"))) == 6
 
 
 @pytest.mark.usefixtures("company")
