@@ -10,6 +10,7 @@ from dashboard.base.pieces import cut, heading, plain
 from dashboard.leaderboard import charts, data
 from dashboard.leaderboard.view import explain
 from dashboard.leaderboard.words import amount, number, ordinal
+from shared.wording import number_of
 
 CHART_PX = 32
 SHOWN_TEAMS = 8
@@ -44,6 +45,25 @@ def close_calls(shown: list[data.Call]) -> None:
                 st.markdown(f":small[:gray[→ {plain(cut(one.ahead, SHORT))}]]", width="content")
                 st.space("stretch")
                 st.markdown(amount("gained", one.gap), width="content")
+
+
+def still(count: int, shown: list[data.Still], window: str) -> None:
+    """Learners with earlier progress and none in the period; a name opens the way to their page."""
+    if not shown:
+        return
+    with st.container(border=True, gap="xxsmall"):
+        heading("Not moving")
+        st.markdown(
+            f":small[:gray[{number_of(count, 'learner')} with earlier progress, none {window}.]]"
+        )
+        for one in shown:
+            with _line():
+                _name(one.learner, f"still_{people.link_to(one.key)}", one.key)
+                st.space("stretch")
+                if one.before is not None:
+                    st.markdown(
+                        f":small[:gray[{amount('gained', one.before)} before]]", width="content"
+                    )
 
 
 def teams(frame: pd.DataFrame, compared: str) -> None:

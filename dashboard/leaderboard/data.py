@@ -261,6 +261,30 @@ def climbers(metric: str, board: Board) -> list[Climber]:
     ]
 
 
+class Still(NamedTuple):
+    """A learner with earlier progress and none in the period; `before` is what they gained in the
+    period before it, None without one."""
+
+    key: str
+    learner: str
+    before: float | None
+
+
+def still(metric: str, board: Board) -> tuple[int, list[Still]]:
+    """How many learners stand still, and a few of them."""
+    rows = query(leaderboard.still, metric, board)
+    compared = board.window.before is not None
+    few = [
+        Still(
+            row.key,
+            known_as(row.name, row.email, row.key),
+            row.gained_before if compared else None,
+        )
+        for row in rows
+    ]
+    return (rows[0].people if rows else 0), few
+
+
 class Lag(NamedTuple):
     """Why standings may lag: events that failed in the window, and outages."""
 

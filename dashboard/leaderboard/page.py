@@ -70,6 +70,7 @@ def learners(metric: str, find: str) -> None:
     with beside:
         aside.climbers(data.climbers(metric, board))
         aside.close_calls(data.close_calls(board))
+        aside.still(*data.still(metric, board), filters.in_words())
         aside.teams(data.team_board("gained", board), compared)
 
 

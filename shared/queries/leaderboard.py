@@ -119,6 +119,18 @@ class ClimberRow(NamedTuple):
     rank_before: int
 
 
+class StillRow(NamedTuple):
+    """A person with earlier progress and none in the window: what they gained in the period before,
+    and how many such people there are."""
+
+    key: str
+    person: str
+    name: str | None
+    email: str | None
+    gained_before: float
+    people: int
+
+
 class Totals(NamedTuple):
     """The figures over a board, and those of the period before; `active` counts who moved."""
 
@@ -236,6 +248,27 @@ def climbers(
         .limit(limit)
     )
     return rows_of(ClimberRow, connection.execute(query))
+
+
+def still(connection: Connection, metric: str, board: Board, limit: int = 5) -> Sequence[StillRow]:
+    """Who of those still there has begun a module but did not move in the window, the largest gain
+    of the period before first. Without any progress nothing is known to stand still: some vendors
+    send none."""
+    row = of_people(connection.dialect.name, counting(metric, board)).subquery().c
+    query = (
+        select(
+            row.key,
+            row.person,
+            row.name,
+            row.email,
+            exact(row.gained_before).label("gained_before"),
+            func.count().over().label("people"),
+        )
+        .where(row.active, row.points.isnot(None), ~row.moved)
+        .order_by(row.gained_before.desc(), func.coalesce(row.name, row.email), row.key)
+        .limit(limit)
+    )
+    return rows_of(StillRow, connection.execute(query))
 
 
 def neighbours(

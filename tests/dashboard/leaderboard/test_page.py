@@ -194,6 +194,14 @@ def test_the_first_line_says_who_is_one_module_from_passing_the_next(open_page: 
 
 
 @pytest.mark.usefixtures("company")
+def test_beside_the_board_stands_who_does_not_move(open_page: Open, send: Send) -> None:
+    send("module.progress", playing.progress("u-3", progressPct=30), days_ago=10)
+    send("module.progress", playing.progress("u-4", progressPct=30), days_ago=10)
+    provision(send, "u-4", "rosa@acme.example", "west")
+    assert "1 learner with earlier progress, none in the last 7 days." in said(open_page())
+
+
+@pytest.mark.usefixtures("company")
 def test_in_a_period_that_is_over_no_one_is_about_to_pass(open_page: Open, send: Send) -> None:
     for user_id, pct in (("u-1", 90), ("u-2", 60)):
         more = playing.progress(user_id, moduleId="m-2", progressPct=pct)
