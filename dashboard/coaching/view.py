@@ -214,6 +214,14 @@ def take(names: Mapping[data.Taker, str]) -> None:
     finish(done, [f"{names[taker]}: {why}" for taker, why in taken.refused.items()])
 
 
+def decline(taker: data.Taker, name: str) -> None:
+    """Note that this low score needs no coaching, and say how to take that back."""
+    if data.decline(taker):
+        finish(f"No coaching needed: {plain(name)}. Closed lists it, to reopen.")
+    else:
+        finish("", [f"{name}: is no longer low, or has a case"])
+
+
 def finish(done: str, problems: Sequence[str] = ()) -> None:
     """Close the dialog, begin a new selection, and have the page say what was done."""
     st.session_state["coaching_result"] = (done, "; ".join(map(plain, problems)))

@@ -87,6 +87,14 @@ def test_the_latest_graded_score_under_the_threshold_is_listed(open_page: Open, 
     assert row["why"] == "40 %, under 70 %"
 
 
+@pytest.mark.usefixtures("dana")
+def test_a_score_that_needs_no_coaching_leaves_the_queue_with_one_click(open_page: Open) -> None:
+    page = open_page("coaching")
+    next(one for one in page.button if one.label == "Not needed").click().run()
+    assert page.toast[0].value.startswith("No coaching needed: ")
+    assert not listed(page)
+
+
 @pytest.mark.usefixtures("company")
 def test_a_practice_run_is_never_a_low_score(open_page: Open, send: Send) -> None:
     send("quiz.submitted", quiz("u-1", 9), days_ago=2)
