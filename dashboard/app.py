@@ -88,7 +88,7 @@ page = st.navigation(
 st.html(
     "<style>[data-testid=stMain] h2{padding-top:.25rem}"
     "[data-testid=stMain] [data-stale=true]{opacity:1!important}"
-    f"[data-testid=stBaseButton-primary]{{color:light-dark({LIGHT.ground},{DARK.ground})}}"
+    f"button[kind^=primary]{{color:light-dark({LIGHT.ground},{DARK.ground})}}"
     "</style>"
 )
 sign_in.first()

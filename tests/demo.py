@@ -1,6 +1,6 @@
 """The demo's store and pages, for tests and for pictures of the pages."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import Page
 
@@ -38,7 +38,7 @@ QUIET_MS = 700
 
 def write_demo(database_url: str, learners: int, end: datetime | None = None) -> None:
     """The history of the demo's company up to a moment, now by default, in a migrated store, and a
-    receiver that is up at that moment."""
+    receiver that is up for another hour, however long its pages are looked at."""
     end = end or datetime.now(UTC).replace(microsecond=0)
     facts = vendor_facts(SETTINGS)
     plans = [
@@ -57,7 +57,7 @@ def write_demo(database_url: str, learners: int, end: datetime | None = None) ->
     write_history(engine, SETTINGS, [Play(plan, end) for plan in plans], end)
     note_vendors(engine, SETTINGS)
     with write_transaction(engine) as connection:
-        write_heartbeat(connection, "receiver-of-the-demo", end, end)
+        write_heartbeat(connection, "receiver-of-the-demo", end, end + timedelta(hours=1))
     engine.dispose()
 
 

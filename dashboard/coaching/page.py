@@ -29,8 +29,18 @@ def asked() -> data.Asked:
     return data.Asked(window, today, zone, who, quiz, owner, problems, data.manager())
 
 
+@st.fragment(run_every=pieces.LIVE)
+def queues() -> str:
+    """The chosen queue. A choice draws the whole page; the numbers of all queues are live."""
+    chosen = filters.switch("Queue", "queue", view.counted(data.counts(asked())), "new")
+    if st.session_state.setdefault("coaching_queue", chosen) != chosen:
+        st.session_state["coaching_queue"] = chosen
+        st.rerun()
+    return chosen
+
+
 with pieces.row():
-    queue = filters.switch("Queue", "queue", view.counted(data.counts(asked())), "new")
+    queue = queues()
     filters.panel(by_window, by_team, by_quiz, by_owner, by_vendor, with_problems)
     if access.may("set_threshold") and st.button("Pass marks", icon=":material/tune:"):
         view.ask("thresholds")
