@@ -119,9 +119,11 @@ def test_a_test_from_an_address_that_is_not_allowed_says_so_and_leaves_nothing(
         assert left(receiver.engine) == before
 
 
-def test_behind_trusted_proxies_a_test_arrives_as_well(sqlite_url: str, tmp_path: Path) -> None:
+def test_a_test_asked_for_before_a_receiver_starts_is_sent_then_and_through_trusted_proxies(
+    sqlite_store: Engine, sqlite_url: str, tmp_path: Path
+) -> None:
+    ask(sqlite_store, IE)
     with Receiver(sqlite_url, tmp_path, TRUSTED_PROXY_HOPS="2") as receiver:
-        ask(receiver.engine, IE)
         assert finished(receiver.engine, IE).problem is None
 
 
@@ -175,7 +177,10 @@ def test_a_test_whose_receiver_died_is_given_up_and_a_running_one_is_not(
     assert running.finished_at is None
 
 
-def test_a_receiver_that_does_not_answer_is_the_result(sqlite_store: Engine) -> None:
+def test_a_receiver_that_does_not_answer_is_the_result(
+    sqlite_store: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("receiver.trials.CONNECTS", 0)  # waits for nothing that will ever listen
     ask(sqlite_store, MT)
     trials(sqlite_store).carry_out()
     done = row(sqlite_store, Trial)
