@@ -36,6 +36,7 @@ ACTIONS: Mapping[str, frozenset[Role]] = {
     "set_threshold": LEADS,
     "renew_certificate": LEADS,
     "replay": ADMINS,
+    "test": ADMINS,
     "dismiss": ADMINS,
     "set_weights": ADMINS,
 }

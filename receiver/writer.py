@@ -18,12 +18,12 @@ from operator import not_
 from typing import NamedTuple
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from receiver.errors import StoreUnavailable, first_line, is_of_the_store
 from receiver.metrics import Metrics
 from receiver.quarantine import Caps
-from receiver.store import Entry, Written, write_batch, write_heartbeat
+from receiver.store import Entry, Written, try_out, write_batch, write_heartbeat
 from shared.sqlite_file import require_in_place
 
 MAX_BATCH = 500
@@ -201,7 +201,7 @@ class Writer:
             self._engine.connect().execution_options(immediate=True) as connection,
         ):
             with connection.begin():
-                results = write_batch(connection, entries, self._caps) if entries else []
+                results = self._write_entries(connection, entries) if entries else []
                 if beat:
                     write_heartbeat(connection, self._name, self._started_at, now)
             require_in_place(connection)
@@ -209,6 +209,14 @@ class Writer:
             self._seen_at = now
         self._metrics.batch_size.observe(len(entries))
         return results
+
+    def _write_entries(self, connection: Connection, entries: Sequence[Entry]) -> list[Written]:
+        real = [entry for entry in entries if not entry.trial]
+        written = iter(write_batch(connection, real, self._caps))
+        return [
+            try_out(connection, entry, self._caps) if entry.trial else next(written)
+            for entry in entries
+        ]
 
     def _answer(
         self, batch: Sequence[Waiting], results: Sequence[Written | StoreUnavailable | None]

@@ -21,6 +21,8 @@ SENTENCES = {
     "set_weights": "changed what scores: {detail}",
     "replay": "replayed {deliveries} of {subject}",
     "replay dry run": "tried a replay of {deliveries} of {subject}",
+    "ask for test": "asked for a test of the address of {subject}",
+    "test": "tested the address of {subject}: {detail}",
     "rebuild": "rebuilt the figures from {detail}",
     "prune": "removed by age: {detail}",
     "erase": "erased {subject}: {detail}",

@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard import access
 from dashboard.base import store
 from dashboard.base.pieces import LIVE, answer
+from dashboard.base.trials import send_a_test
 from dashboard.base.windows import ago, zone_in_words
 from shared.queries import catalog
 from shared.queries.people import Who
@@ -55,7 +56,7 @@ def first_run(vendors: Sequence[VendorFacts] | None, receiver_url: str) -> None:
 
 
 def _connect(vendor: VendorFacts, address: str) -> None:
-    """One vendor: where to enter the address, which events to choose, how to try it."""
+    """One vendor: where to enter the address, which events to choose, how to try it, and a test."""
     steps = vendor.set_up
     st.markdown(f"**{vendor.name}**")
     st.write(steps.where)
@@ -68,6 +69,7 @@ def _connect(vendor: VendorFacts, address: str) -> None:
             f"`{steps.credential}` there and does not show it:"
         )
         st.code(f"url={address}\n{steps.curl}", language="bash", wrap_lines=True)
+    send_a_test(vendor)
 
 
 def nothing_here(why: str) -> None:

@@ -16,7 +16,7 @@ from streamlit.runtime.scriptrunner import RerunException
 from streamlit.testing.v1 import AppTest
 
 from dashboard import access
-from dashboard.base import filters
+from dashboard.base import filters, trials
 from dashboard.base import store as data
 from dashboard.certifications import data as certifications
 from dashboard.coaching import data as coaching
@@ -25,15 +25,17 @@ from dashboard.deliveries import data as deliveries
 from dashboard.learner import data as learner
 from dashboard.scoring import data as scoring
 from dashboard.viewer import Role, Viewer, viewer
+from receiver.vendors import note_vendors
 from shared.certificates import Expiry
 from shared.coaching import Taker
 from shared.contests import Draft
 from shared.facts import Expired
-from shared.models import AuditLog, CoachingCase, QuizThreshold, ReplayRequest, ScoreWeight
+from shared.models import AuditLog, CoachingCase, QuizThreshold, ReplayRequest, ScoreWeight, Trial
 from shared.queries import catalog
 from shared.queries.missing import Missing
 from shared.queries.people import Who
 from shared.scoring import Weight, rules_of
+from shared.settings import ReceiverSettings
 from shared.wording import number_of
 from tests import playing, stores
 from tests.dashboard.conftest import ROOT, Open, Send, provision
@@ -205,6 +207,7 @@ MISSING = Missing(V, "e-1", "e-1", "module.progress", "bad_signature", None, 1, 
 
 WRITES: dict[str, Callable[[], None]] = {
     "replay": lambda: deliveries.ask_for_replay("mindtickle", None, dry_run=False),
+    "test": lambda: trials.ask_for_test("mindtickle"),
     "coach": lambda: coaching.flag([Taker("mindtickle", "u-1", "q-1")], None, None, None),
     "take_case": lambda: coaching.take([Taker("mindtickle", "u-1", "q-1")]),
     "set_threshold": lambda: coaching.set_threshold("mindtickle/q-1", 50),
@@ -217,6 +220,7 @@ WRITES: dict[str, Callable[[], None]] = {
 """What pages write, by its action."""
 WRITTEN: tuple[type[SQLModel], ...] = (
     ReplayRequest,
+    Trial,
     CoachingCase,
     QuizThreshold,
     ScoreWeight,
@@ -242,6 +246,16 @@ def test_a_write_is_refused_to_other_roles_and_leaves_nothing(
         assert left == 0
 
 
+@pytest.mark.parametrize(("name", "shown"), [("ada", True), ("ines", False)])
+def test_the_first_page_has_the_button_that_sends_a_test_for_admins_only(
+    visit: Visit, store: Engine, name: str, shown: bool
+) -> None:
+    note_vendors(store, ReceiverSettings(_env_file=None, lessonly_authorization="a-value"))
+    page = visit("leaderboard", claims(name))
+    assert "Waiting for the first delivery" in said(page)
+    assert ("test_lessonly" in [one.key for one in page.button]) is shown
+
+
 def test_what_is_written_names_who_did_it(ask: Ask, store: Engine) -> None:
     attempts(store, {})
     fold(store, [Expired(V, "u-1", "Expert", NOON, None)])
@@ -249,6 +263,7 @@ def test_what_is_written_names_who_did_it(ask: Ask, store: Engine) -> None:
         ask(claims("sam", roles=[Role.ADMIN]), write)
     sam = "sam@acme.example"
     assert stores.row(store, ReplayRequest).requested_by == sam
+    assert stores.row(store, Trial).asked_by == sam
     assert stores.row(store, CoachingCase).opened_by == sam
     assert {one.actor for one in stores.rows(store, AuditLog)} == {sam}
 

@@ -138,6 +138,8 @@ def test_each_entry_is_a_sentence_with_the_learner_that_its_case_is_about(
         ("marta.lindqvist@acme.example", "start", "case 1", "status open → in progress"),
         ("theo.okonkwo@acme.example", "replay", V, "8 accepted, 19 already delivered; refused"),
         ("command line", "erase", "person 1", "2 accounts"),
+        ("ada", "ask for test", V, ""),
+        ("ada", "test", V, "verified, kept and removed again"),
         ("lea", "start", "case 2", "status open → in progress"),
     ]
     names = ("actor", "action", "subject", "detail")
@@ -146,6 +148,8 @@ def test_each_entry_is_a_sentence_with_the_learner_that_its_case_is_about(
     assert sorted(page().dataframe[0].value["said"]) == [
         "Marta Lindqvist started coaching unknown (u-1) on Pricing",
         "Theo Okonkwo replayed 27 deliveries of MindTickle",
+        "ada asked for a test of the address of MindTickle",
+        "ada tested the address of MindTickle: verified, kept and removed again",
         "command line erased person 1: 2 accounts",
         "lea started coaching case 2",
     ]
