@@ -5,8 +5,10 @@ Whatever a payload says is escaped.
 """
 
 import re
+from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 import streamlit as st
 
@@ -16,7 +18,7 @@ from dashboard.base.pictures import RINGS, avatar
 from dashboard.wall.data import PODIUM, Line, Shown, Trend
 
 STYLE = re.sub(
-    r"(\d+)u\b",
+    r"(-?\d+)u\b",
     r"calc(\1*var(--u))",
     """<style>
 header,footer,[data-testid=stHeader],[data-testid=stStatusWidget],[data-testid=stToolbar],
@@ -27,7 +29,7 @@ body{overflow:hidden;background:#0B1020}
  background:radial-gradient(1200u 700u at 28% 8%,#1B2750 0,#0B1020 62%);padding:48u 64u 0;
  font-family:"Source Sans",sans-serif;font-size:44u;line-height:1.15}
 .wall .top{display:flex;align-items:center;gap:28u}
-.wall .top svg{width:88u;height:88u;flex:none}
+.wall .top img{width:88u;height:88u;flex:none}
 .wall .title{font-size:64u;font-weight:700;letter-spacing:-.02em;white-space:nowrap;color:#FFF}
 .wall .about{font-size:40u;color:#B6C1DA;padding-top:14u}
 .wall time{margin-left:auto;font-size:64u;font-weight:600}
@@ -52,12 +54,12 @@ body{overflow:hidden;background:#0B1020}
  background:linear-gradient(#F0B429,#A87000)}
 .wall .p1 .step b{font-size:112u;color:#1A1200}
 .wall ol{list-style:none;margin:0 0 26u;padding:0}
-.wall li{display:grid;grid-template-columns:88u 96u minmax(0,1fr) auto minmax(140u,auto);
+.wall li{display:grid;grid-template-columns:76u 84u minmax(0,1fr) auto minmax(140u,auto);
  align-items:center;gap:0 12u;height:106u;border-top:2u solid #26325A;margin:0;padding:0;
  font-size:50u}
 .wall li:first-child{border-top:0}
-.wall .list li{grid-template-columns:88u 96u minmax(0,2fr) minmax(0,3fr) minmax(140u,auto)}
-.wall .list.timed li{grid-template-columns:96u minmax(0,2fr) minmax(0,3fr) minmax(140u,auto)}
+.wall .list li{grid-template-columns:76u 84u minmax(0,2fr) minmax(0,3fr) 300u}
+.wall .list.timed li{grid-template-columns:84u minmax(0,2fr) minmax(0,3fr) 300u}
 .wall li .rank{color:#B6C1DA;font-weight:600}
 .wall li img{width:72u;height:72u}
 .wall li .name{font-weight:600}
@@ -65,8 +67,8 @@ body{overflow:hidden;background:#0B1020}
 .wall li .what{font-size:44u;color:#D5DDF0}
 .wall li .note{font-size:40u;color:#B6C1DA;text-align:right;white-space:nowrap}
 .wall li .figure{text-align:right;font-size:60u;font-weight:700;white-space:nowrap}
-.wall .up,.wall li .figure.up{color:#5EE0A0} .wall li .down{color:#FF9AAA}
-.wall .p1 .up{color:#123D1F}
+.wall .up,.wall li .up{color:#5EE0A0} .wall .down,.wall li .down{color:#FF9AAA}
+.wall .p1 .up,.wall .p1 .down{color:inherit}
 .wall .foot{display:flex;align-items:center;gap:24u;margin:0 -64u;padding:0 64u;min-width:0;
  background:#0F1630;border-top:2u solid #26325A;font-size:40u;color:#E6ECFA}
 .wall .foot .said{white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
@@ -81,12 +83,8 @@ body{overflow:hidden;background:#0B1020}
 .wall .says span{font-size:44u;color:#D5DDF0;overflow-wrap:anywhere}
 </style>""",
 )
-MARK = (
-    '<svg role="img" aria-label="Repboard" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" '
-    'fill="#8EA6FF"/><g fill="#0D1220"><rect x="6" y="16" width="6" height="9" rx="1.6" '
-    'fill-opacity=".72"/><rect x="13" y="9" width="6" height="16" rx="1.6"/><rect x="20" y="13" '
-    'width="6" height="12" rx="1.6" fill-opacity=".88"/></g></svg>'
-)
+ICON = Path(__file__).parents[1] / "icon.png"
+MARK = f'<img alt="" src="data:image/png;base64,{b64encode(ICON.read_bytes()).decode()}">'
 
 
 def board(shown: Shown, said: str, number: int, of: int) -> None:
@@ -160,7 +158,8 @@ def _row(line: Line, *, wide: bool) -> str:
 def _draw(title: str, about: str, body: str, foot: str) -> None:
     st.html(
         f'{STYLE}<div class="wall"><div class="top">{MARK}'
-        f'<div class="title">{escape(title)}</div><div class="about">{escape(about)}</div>'
+        f'<div class="title" role="heading" aria-level="1">{escape(title)}</div>'
+        f'<div class="about">{escape(about)}</div>'
         f"<time>{windows.now():%H:%M}</time></div>{body}"
         f'<div class="foot">{foot}</div></div>'
     )
