@@ -1,6 +1,6 @@
 """Wall displays in the store: codes, pairing with its limits, revocation."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import Engine
