@@ -22,7 +22,7 @@ STYLE = re.sub(
     r"calc(\1*var(--u))",
     """<style>
 header,footer,[data-testid=stHeader],[data-testid=stStatusWidget],[data-testid=stToolbar],
-[data-testid=stDecoration]{display:none}
+[data-testid=stDecoration],[data-testid=stDialog],.wall .foot .off{display:none}
 body{overflow:hidden;background:#0B1020}
 .wall{--u:min(100vw/1920,100vh/1080);position:fixed;inset:0;z-index:999999;overflow:hidden;
  box-sizing:border-box;display:grid;grid-template-rows:auto minmax(0,1fr) 104u;color:#F3F6FD;
@@ -63,6 +63,7 @@ body{overflow:hidden;background:#0B1020}
 .wall li .rank{color:#B6C1DA;font-weight:600}
 .wall li img{width:72u;height:72u}
 .wall li .name{font-weight:600}
+.wall li .name{padding-right:24u}
 .wall li .name,.wall li .what{white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
 .wall li .what{font-size:44u;color:#D5DDF0}
 .wall li .note{font-size:40u;color:#B6C1DA;text-align:right;white-space:nowrap}
@@ -73,6 +74,8 @@ body{overflow:hidden;background:#0B1020}
  background:#0F1630;border-top:2u solid #26325A;font-size:40u;color:#E6ECFA}
 .wall .foot .said{white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
 .wall .foot .on{color:#5EE0A0}
+body:has([data-testid=stDialog]) .wall .foot .off{display:inline;color:#FFC67A}
+body:has([data-testid=stDialog]) .wall .foot .on{display:none}
 .wall .foot .turns{margin-left:auto;display:flex;gap:14u;flex:none}
 .wall .foot .turns u{width:72u;height:10u;border-radius:5u;background:#33416F}
 .wall .foot .turns u.now{background:#A9BBFF}
@@ -85,6 +88,9 @@ body{overflow:hidden;background:#0B1020}
 )
 ICON = Path(__file__).parents[1] / "icon.png"
 MARK = f'<img alt="" src="data:image/png;base64,{b64encode(ICON.read_bytes()).decode()}">'
+OFFLINE = "No connection, trying again ·"
+"""Shown by the stylesheet while Streamlit has a dialog open, as it has once its server does not
+answer: nothing of a wall opens one, and no one is there to close it."""
 
 
 def board(shown: Shown, said: str, number: int, of: int) -> None:
@@ -161,5 +167,5 @@ def _draw(title: str, about: str, body: str, foot: str) -> None:
         f'<div class="title" role="heading" aria-level="1">{escape(title)}</div>'
         f'<div class="about">{escape(about)}</div>'
         f"<time>{windows.now():%H:%M}</time></div>{body}"
-        f'<div class="foot">{foot}</div></div>'
+        f'<div class="foot"><span class="off">{OFFLINE}</span>{foot}</div></div>'
     )
