@@ -88,7 +88,7 @@ body:has([data-testid=stDialog]) .wall .foot .on{display:none}
 )
 ICON = Path(__file__).parents[1] / "icon.png"
 MARK = f'<img alt="" src="data:image/png;base64,{b64encode(ICON.read_bytes()).decode()}">'
-OFFLINE = "No connection, trying again ·"
+OFFLINE = "No connection, trying again"
 """Shown by the stylesheet while Streamlit has a dialog open, as it has once its server does not
 answer: nothing of a wall opens one, and no one is there to close it."""
 
