@@ -79,6 +79,14 @@ page = st.navigation(
             visibility=menu("scoring"),
             help="What learners get points for, and the board that other weights would make.",
         ),
+        st.Page(
+            "screens/page.py",
+            title="Screens",
+            url_path="screens",
+            visibility=menu("screens"),
+            help="Wall displays: pair one by its code, or revoke it.",
+        ),
+        st.Page("wall/page.py", title="Wall", url_path="wall", visibility="hidden"),
     ],
     position="top",
 )
@@ -91,6 +99,9 @@ st.html(
     f"button[kind^=primary]{{color:light-dark({LIGHT.ground},{DARK.ground})}}"
     "</style>"
 )
+if page.url_path == "wall":
+    page.run()  # a screen has no sign-in, and draws nothing around its board
+    st.stop()
 sign_in.first()
 if problem := store.problem():
     states.stop_with(problem)

@@ -591,6 +591,27 @@ class ContestResult(Table, table=True):
     value: float
 
 
+class Screen(Table, table=True):
+    """A wall display. Until a person enters its `code`, it waits until `expires_at`; both are empty
+    once it is paired. `teams` is a JSON list of what it may show, None for all teams. Of its token
+    only a SHA-256 is stored. A revoked screen has no row: the audit log keeps who revoked it."""
+
+    __table_args__ = (
+        Index("screen_token_hash", "token_hash", unique=True),
+        Index("screen_code", "code", unique=True),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
+    token_hash: str = Field(sa_type=Words)
+    code: str | None = Field(default=None, sa_type=Words)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    confirmed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    confirmed_by: str | None = Field(default=None, sa_type=Words)
+    teams: str | None = Field(default=None, sa_type=Words)
+    seen_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
 class AuditLog(Table, table=True):
     """Who did what, and when. `subject` is the target, such as `case 12`."""
 

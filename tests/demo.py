@@ -23,6 +23,7 @@ PAGES = (
     "learner",
     "audit",
     "scoring",
+    "screens",
 )
 """The addresses of all pages that have a menu entry."""
 SETTINGS = ReceiverSettings(

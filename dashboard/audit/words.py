@@ -32,6 +32,10 @@ SENTENCES = {
     "undo renewal": "took back that this is renewed: {detail}",
     "create contest": "made the contest {detail}",
     "remove contest": "removed the contest {detail}",
+    "pair screen": "paired {subject} for {detail}",
+    "revoke screen": "revoked {subject}, {detail}",
+    "wrong screen code": "entered a wrong code of a screen",
+    "refuse screen code": "may enter no more codes of screens for now: {detail}",
     "store result": "stored the result of a contest: {detail}",
 }
 """What an action did, by its target and its detail; those of cases are apart."""

@@ -161,6 +161,23 @@ def write(action: str) -> Iterator[Connection]:
     _version.clear()  # what was done shows at once
 
 
+def ask_for_screen(
+    ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """The answer for a wall display, which is no viewer before its token is known: about the screen
+    itself, and nothing else."""
+    with _engine().connect() as connection:
+        return ask(connection, *args, **kwargs)
+
+
+def write_for_screen(
+    change: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """The same for a change of the screen's own row."""
+    with write_transaction(_engine()) as connection:
+        return change(connection, *args, **kwargs)
+
+
 def actor() -> str:
     """Who is at the page, for the audit log."""
     return access.present().name

@@ -1,5 +1,6 @@
 """Signing in at a real identity provider, in a real Chromium."""
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -129,3 +130,15 @@ def test_a_token_that_says_it_needs_no_signature_signs_no_one_in(
     finally:
         provider.unsigned = False
     assert not [one for one in page.context.cookies(site) if one["name"] == "_streamlit_user"]
+
+
+def test_a_wall_keeps_its_code_in_a_browser_without_a_sign_in(site: str, page: Page) -> None:
+    page.goto(f"{site}/wall")
+    code = page.locator(".wall .code")
+    expect(code).to_have_text(re.compile(r"\d{3} \d{3}"))
+    shown = code.inner_text()
+    (cookie,) = [one for one in page.context.cookies() if one["name"] == "repboard_screen"]
+    assert cookie["httpOnly"]
+    expect(page.get_by_test_id("stHeader")).to_be_hidden()
+    page.reload()
+    expect(code).to_have_text(shown)
