@@ -28,10 +28,11 @@ class Look(NamedTuple):
     dark: bool = False
 
 
-DESK, NIGHT, PHONE = (
+DESK, NIGHT, PHONE, SCREEN = (
     Look("light", 1440, 1000),
     Look("dark", 1440, 1000, dark=True),
     Look("phone", 390, 844),
+    Look("screen", 1920, 1080, dark=True),
 )
 PICTURES: Sequence[tuple[str, str, Look]] = (
     ("leaderboard", "", DESK),
@@ -40,7 +41,10 @@ PICTURES: Sequence[tuple[str, str, Look]] = (
     ("coaching", "coaching", DESK),
     ("deliveries", "deliveries?span=30d", DESK),
     ("deliveries", "deliveries?span=30d", NIGHT),
+    ("wall", "wall", SCREEN),
 )
+TURNS_MS = 90_000
+"""A wall display shows each of its four boards for 15 s; the picture is of the leaders."""
 """The name of each picture, the address of its page, and the look."""
 
 
@@ -66,9 +70,11 @@ def _picture(browser: Browser, address: str, look: Look, path: Path) -> None:
         timezone_id="Europe/Berlin",
     )
     page.goto(address)
-    page.locator("h1").first.wait_for()
+    page.get_by_role("heading", level=1).first.wait_for()
+    if look is SCREEN:
+        page.get_by_text("Leaders", exact=True).wait_for(timeout=TURNS_MS)
     settled(page)
-    if look is not PHONE:  # of a phone only what is on the first screen
+    if look in (DESK, NIGHT):  # of the others only what is on the first screen
         tall = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
         page.set_viewport_size({"width": look.width, "height": min(tall + 80, TALLEST)})
         settled(page)
