@@ -214,7 +214,7 @@ def test_an_idle_session_is_closed() -> None:
         ("/deliveries#x", "/deliveries"),
         ("/deliveries/", "/"),
         ("/auth/logout", "/"),
-        ("/nobody?team=west", "/"),
+        ("/unknown?team=west", "/"),
         ("//evil.example/deliveries", "/deliveries"),
         ("https://evil.example", "/"),
         ("\\\\evil.example", "/"),
@@ -229,7 +229,7 @@ def test_an_address_is_taken_only_as_far_as_it_is_a_page_of_ours(
 ) -> None:
     assert deep_link.wanted(address) == leads_to
     assert deep_link.of_cookie(deep_link.as_cookie(address)) == leads_to
-    assert deep_link.of_cookie(quote(address)) == leads_to  # as anybody may write it
+    assert deep_link.of_cookie(quote(address)) == leads_to  # as a visitor may write it
 
 
 def test_whatever_pages_keep_in_the_address_is_known_to_deep_links() -> None:

@@ -19,8 +19,8 @@ from tests.shared.tables import LONG_AGO, V, fold
 
 DANA = ("Dana Brooks", "dana@acme.example", "mindtickle/u-1")
 INES = (None, "ines.ko@acme.example", "mindtickle/u-2")
-NOBODY = (None, None, "mindtickle/u-9")
-EVERYONE = (DANA, INES, NOBODY)
+UNNAMED = (None, None, "mindtickle/u-9")
+EVERYONE = (DANA, INES, UNNAMED)
 
 
 @pytest.fixture(autouse=True)

@@ -265,7 +265,7 @@ def test_the_outcome_filter_in_the_address_limits_the_list(open_page: Open, send
         ("u-2", 2),
         ("192.0.2.7", 6),
         ("user.provisioned", 3),
-        ("nobody", 0),
+        ("absent", 0),
     ],
 )
 def test_the_search_finds_deliveries_by_learner_address_or_type(

@@ -299,7 +299,7 @@ def test_a_rank_is_explained_module_by_module_with_the_deliveries(
 
 @pytest.mark.usefixtures("company")
 @pytest.mark.parametrize(
-    "key", ["mindtickle/nobody", "nonsense", "mindtickle/u-2' or 1=1 --", "/", "x/*bold*"]
+    "key", ["mindtickle/absent", "nonsense", "mindtickle/u-2' or 1=1 --", "/", "x/*bold*"]
 )
 def test_an_address_of_no_learner_gets_a_plain_sentence(open_page: Open, key: str) -> None:
     page = open_page(learner=key)
@@ -461,7 +461,7 @@ def test_a_learner_is_found_by_name_with_the_rank_among_all(open_page: Open) -> 
     page = open_page(find="U-07")
     assert addresses(page) == [f"u-07{n}@x.com" for n in range(10)]
     assert page.dataframe[0].value["place"].iloc[0] == "71"
-    assert "No learner on this board has that" in open_page(find="nobody").info[-1].value
+    assert "No learner on this board has that" in open_page(find="absent").info[-1].value
 
 
 @pytest.mark.usefixtures("crowd")

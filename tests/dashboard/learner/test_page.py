@@ -44,7 +44,7 @@ def test_a_learner_has_an_address_that_says_who_it_is_and_where_they_stand(
 
 
 @pytest.mark.usefixtures("company")
-@pytest.mark.parametrize("asked", ["mindtickle/nobody", "u-1", "/", "%", "mindtickle/\0", HOSTILE])
+@pytest.mark.parametrize("asked", ["mindtickle/absent", "u-1", "/", "%", "mindtickle/\0", HOSTILE])
 def test_an_unknown_address_says_so_and_offers_the_search(open_page: Open, asked: str) -> None:
     page = open_page("learner", id=asked)
     assert page.warning[0].value == "No learner with this ID, or not on your teams."

@@ -285,7 +285,7 @@ def test_the_parts_of_a_board_are_the_whole_board(store: Engine, connection: Con
     assert [row.key for part in parts for row in part] == [f"{V}/{user}" for user in "abcde"]
     assert leaderboard.how_many(connection, "gained", WEEK) == len(whole) == 5
     assert leaderboard.place_of(connection, "gained", WEEK, f"{V}/d") == 4
-    assert leaderboard.place_of(connection, "gained", WEEK, f"{V}/nobody") is None
+    assert leaderboard.place_of(connection, "gained", WEEK, f"{V}/absent") is None
 
 
 @pytest.mark.parametrize(
