@@ -1,4 +1,4 @@
-.PHONY: run demo test check flood bench setup lock browser
+.PHONY: run demo test check flood bench screenshots setup lock browser
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -45,6 +45,10 @@ flood: $(VENV)/dev
 # Needs more than an hour, 20 GB of disk and `wrk`. `python -m tests.bench --help` shows the parts.
 bench: $(VENV)/dev
 	$(PYTHON) -m tests.bench all
+
+# The pictures of README and docs, from the demo's company.
+screenshots: $(VENV)/dev browser
+	$(PYTHON) -m tests.screenshots docs
 
 setup: $(VENV)/app
 

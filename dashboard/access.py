@@ -15,6 +15,7 @@ from shared.settings import Names
 ALL_ROLES = frozenset(Role)
 LEADS = frozenset({Role.LEAD, Role.ADMIN})
 ADMINS = frozenset({Role.ADMIN})
+PAIRING = frozenset({Role.MANAGER, Role.ADMIN})
 
 PAGES: Mapping[str, frozenset[Role]] = {
     "leaderboard": ALL_ROLES,
@@ -25,6 +26,8 @@ PAGES: Mapping[str, frozenset[Role]] = {
     "deliveries": ADMINS,
     "audit": ADMINS,
     "scoring": ADMINS,
+    "wall": ALL_ROLES,
+    "screens": PAIRING,
 }
 """By the name of the page's folder. A page that is not listed is shown to no role."""
 
@@ -36,13 +39,18 @@ ACTIONS: Mapping[str, frozenset[Role]] = {
     "set_threshold": LEADS,
     "renew_certificate": LEADS,
     "replay": ADMINS,
+    "test": ADMINS,
     "dismiss": ADMINS,
     "set_weights": ADMINS,
+    "screen": PAIRING,
 }
 """Changes of the store, and exports from it."""
 
 _for_all: ContextVar[Names | None] = ContextVar("_for_all", default=None)
 """How people are named in a read that is cached for all sessions; None outside of one."""
+
+_screen: ContextVar[Viewer | None] = ContextVar("_screen", default=None)
+"""The wall display that is drawn, where no person is at the page."""
 
 OPENNESS: Sequence[Names] = ("full", "initials", "anonymous")
 
@@ -52,9 +60,11 @@ class Refused(PermissionError):
 
 
 def present() -> Viewer:
-    """The viewer. Raises Refused without a sign-in or a role."""
+    """The viewer, or the screen that is drawn. Raises Refused without a sign-in or a role."""
     if _for_all.get():
         raise RuntimeError("A cached read gets the people it is about as arguments.")
+    if screen := _screen.get():
+        return screen
     found = viewer.viewer()
     if found is None or not found.roles:
         raise Refused("No person with a role is signed in.")
@@ -89,6 +99,19 @@ def for_all_sessions(named: Names) -> Iterator[None]:
         _for_all.reset(token)
 
 
+@contextmanager
+def as_screen(number: int, paired_by: str, teams: tuple[str, ...] | None) -> Iterator[bool]:
+    """Draw for a paired wall display. It has no role, so it may see no page and do nothing of the
+    table: only what is read here, of its teams. False, and nothing may be read, once the person who
+    paired it lost the role for it."""
+    found = viewer.of_screen(number, paired_by, teams, settings())
+    token = _screen.set(found)
+    try:
+        yield found is not None
+    finally:
+        _screen.reset(token)
+
+
 def may(what: str) -> bool:
     """Whether the viewer may see a page or do an action. Raises KeyError for any other name."""
     allowed = PAGES[what] if what in PAGES else ACTIONS[what]
@@ -121,10 +144,13 @@ def sees_all_teams() -> bool:
 
 
 def names() -> Names:
-    """How people are named to the viewer: as openly as any of their roles allows."""
+    """How people are named to the viewer: as openly as any of their roles allows. A screen shows
+    them as to a manager."""
     if kept := _for_all.get():
         return kept
     now = settings()
+    if _screen.get():
+        return now.names_manager
     allowed: Mapping[Role, Names] = {
         Role.MANAGER: now.names_manager,
         Role.LEAD: now.names_lead,

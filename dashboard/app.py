@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import access, sign_in
 from dashboard.base import address, contests, filters, pieces, states, store
-from dashboard.base.colours import DARK, is_dark
+from dashboard.base.colours import DARK, LIGHT, is_dark
 
 HERE = Path(__file__).parent
 # A local image: with a Material symbol Streamlit asks a font host for the tab's icon.
@@ -79,23 +79,38 @@ page = st.navigation(
             visibility=menu("scoring"),
             help="What learners get points for, and the board that other weights would make.",
         ),
+        st.Page(
+            "screens/page.py",
+            title="Screens",
+            url_path="screens",
+            visibility=menu("screens"),
+            help="Wall displays: pair one by its code, or revoke it.",
+        ),
+        st.Page("wall/page.py", title="Wall", url_path="wall", visibility="hidden"),
     ],
     position="top",
 )
 # Section headings stand close to what they head. On a filled button in the dark theme Streamlit
-# writes in white, which is too pale on its accent.
+# writes in white, which is too pale on its accent. A part keeps its look while it is drawn again:
+# live parts would fade every few seconds, below the contrast that text needs.
 st.html(
     "<style>[data-testid=stMain] h2{padding-top:.25rem}"
-    + (f"[data-testid=stBaseButton-primary]{{color:{DARK.ground}}}" if is_dark() else "")
-    + "</style>"
+    "[data-testid=stMain] [data-stale=true]{opacity:1!important}"
+    f"button[kind^=primary]{{color:light-dark({LIGHT.ground},{DARK.ground})}}"
+    "</style>"
 )
+if page.url_path == "wall":
+    page.run()  # a screen has no sign-in, and draws nothing around its board
+    st.stop()
 sign_in.first()
 if problem := store.problem():
     states.stop_with(problem)
 if not access.may(page.url_path or "leaderboard"):
     sign_in.not_for_you(page.title)
     st.stop()
-states.wait_for_first_delivery()
+if states.waits_for_first_delivery():
+    sign_in.who_is_here()
+    st.stop()
 contests.store_due_results()
 address.begin(page.url_path)
 above = st.container()

@@ -17,6 +17,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
 
 from dashboard import viewer
+from dashboard.base.screens import SCREEN, TOKEN
 from dashboard.settings import DashboardSettings
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -29,6 +30,7 @@ OPEN = frozenset({"/_stcore/health", "/_stcore/host-config"})
 CLOSED = frozenset({"_stcore", "app", "component"})
 """Parts of a path that lead to uploads, to ways in for programs, and to files of components and of
 an app; no page has such a name, and none of ours needs what lies there."""
+WALL = "/wall"
 USER = "_streamlit_user"
 """Streamlit's cookie of who has signed in."""
 
@@ -151,14 +153,23 @@ def _is_needed(sent: bytes) -> bool:
     return kind in ("rerun_script", "stop_script", "app_heartbeat")
 
 
+def is_new_screen(path: str, cookies: str) -> bool:
+    """Whether a browser opens the wall without a token of a screen."""
+    return path.rstrip("/") == WALL and not TOKEN.fullmatch(_by_name(cookies).get(SCREEN, ""))
+
+
+def _by_name(cookies: str) -> dict[str, str]:
+    # A parser of the standard library stops at a cookie of another site that it does not like.
+    return dict(one.strip().partition("=")[::2] for one in cookies.split(";"))
+
+
 def signed_in(cookies: str, settings: DashboardSettings) -> str | None:
     """The name of the person who has signed in, by the cookies of a request; None without a sign-in
     that still counts. While no login is configured, the one name that all share."""
     if settings.dashboard_cookie_secret is None:
         return viewer.LOCAL.name
     secret = settings.dashboard_cookie_secret.get_secret_value()
-    # A parser of the standard library stops at a cookie of another site that it does not like.
-    sent = dict(one.strip().partition("=")[::2] for one in cookies.split(";"))
+    sent = _by_name(cookies)
 
     def signed(name: str) -> bytes | None:
         return decode_signed_value(secret, name, sent.get(name, "").encode("latin-1"))

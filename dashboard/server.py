@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from streamlit.web.server.starlette import starlette_server
 
 from dashboard import deep_link, doors
+from dashboard.base.screens import SCREEN, new_token
 from dashboard.doors import Message, Receive, Send
 from dashboard.options import options
 from dashboard.settings import DashboardSettings
@@ -29,6 +30,8 @@ SIGNED_IN = f"{doors.USER}=".encode()
 WANTED = "repboard_wanted"
 WANTED_SEC = 600
 """How long a sign-in may take until the page that was wanted is forgotten."""
+SCREEN_SEC = 400 * 86_400
+"""The longest that browsers keep a cookie."""
 
 
 class Dashboard(st.App):
@@ -138,9 +141,16 @@ class Dashboard(st.App):
             yield self._remember("", 0)
         elif scope["path"] == "/auth/login":
             yield self._remember(deep_link.as_cookie(_header(scope, b"referer")), WANTED_SEC)
+        elif self._url and doors.is_new_screen(scope["path"], _header(scope, b"cookie")):
+            yield self._set_cookie(SCREEN, new_token(), SCREEN_SEC)
 
     def _remember(self, value: str, seconds: int) -> Header:
-        cookie = f"{WANTED}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}"
+        return self._set_cookie(WANTED, value, seconds)
+
+    def _set_cookie(self, name: str, value: str, seconds: int) -> Header:
+        # Not Strict: a wall that a link of another site opens would come without its token, and
+        # lose its pairing to a new one.
+        cookie = f"{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}"
         return b"set-cookie", cookie.encode() + self._secure
 
 

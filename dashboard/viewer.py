@@ -50,6 +50,26 @@ def of_claims(claims: Mapping[str, Any], config: DashboardSettings) -> Viewer | 
     return _known(claims, config) if _in_time(claims, config) else None
 
 
+def of_screen(
+    number: int, paired_by: str, teams: tuple[str, ...] | None, config: DashboardSettings
+) -> Viewer | None:
+    """A paired wall display: no role, and the teams that the person had who paired it. None once
+    the settings give that person neither role that pairs, and never more teams than they give now.
+
+    A role or teams in a claim are known at a sign-in only: there the pairing counts until it is
+    revoked.
+    """
+    listed = config.oidc_role_claim is None
+    roles = _roles({}, paired_by, config)
+    if listed and roles.isdisjoint({Role.MANAGER, Role.ADMIN}):
+        return None
+    is_limited = roles == {Role.MANAGER} if listed else teams is not None
+    if is_limited and config.manager_teams and config.oidc_teams_claim is None:
+        own = config.manager_teams.get(paired_by, ())
+        teams = own if teams is None else tuple(team for team in teams if team in own)
+    return Viewer(f"screen {number}", frozenset(), teams)
+
+
 def has_ended() -> bool:
     """Whether a sign-in has ended."""
     return bool(_claims()) and viewer() is None

@@ -13,6 +13,7 @@ from receiver.errors import StoreUnavailable
 from receiver.metrics import Metrics
 from receiver.pipeline import RETRY_AFTER_SEC, Answer, Pipeline
 from receiver.quarantine import Caps
+from receiver.trials import Trials
 from receiver.unknown_addresses import UnknownAddresses
 from receiver.vendors import configured
 from receiver.vendors.base import Vendor
@@ -84,7 +85,8 @@ def create_app(settings: ReceiverSettings) -> ASGIApp:
     pipeline = Pipeline(settings, writer, metrics)
     vendors = configured(settings)
     unknown = UnknownAddresses(spare, metrics)
-    chores = Chores(spare, vendors, settings.retention_days, unknown, metrics)
+    trials = Trials(spare, vendors, settings, pipeline.trial_pass)
+    chores = Chores(spare, vendors, settings.retention_days, unknown, trials, metrics)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

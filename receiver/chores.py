@@ -1,9 +1,9 @@
 """Chores: what a running receiver does besides deliveries, in a separate thread.
 
 Every second it stores the counts of unknown addresses, measures how far the read models are behind,
-and runs a requested replay. Once an hour it
-updates the statistics of the store's planner (5 ms on SQLite with a million events). Once a day it
-prunes. Chores use small transactions with pauses between them, so deliveries do not wait.
+and runs requested tests and a requested replay. Once an hour it updates the statistics of the
+store's planner (5 ms on SQLite with a million events). Once a day it prunes. Chores use small
+transactions with pauses between them, so deliveries do not wait.
 """
 
 import threading
@@ -19,6 +19,7 @@ from receiver.errors import Stopping, first_line
 from receiver.metrics import Metrics
 from receiver.prune import prune
 from receiver.replay_requests import carry_out_next
+from receiver.trials import Trials
 from receiver.unknown_addresses import UnknownAddresses
 from receiver.vendors.base import Vendor
 from shared.database import analyze
@@ -44,9 +45,11 @@ class Chores:
         vendors: Mapping[str, Vendor],
         retention_days: int,
         unknown: UnknownAddresses,
+        trials: Trials,
         metrics: Metrics,
     ) -> None:
         self._unknown = unknown
+        self._trials = trials
         self._metrics = metrics
         self._engine = engine
         self._vendors = vendors
@@ -76,6 +79,7 @@ class Chores:
                 self._prune()
                 self._analyze()
                 self._measure_lag()
+                self._trials.carry_out()
                 if carry_out_next(self._engine, self._vendors, self._pause):
                     pause = 0.0  # there may be another request
             except Stopping:

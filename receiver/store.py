@@ -103,6 +103,8 @@ class Entry:
     quarantined: Quarantined | None = None
     replay: Replay | None = None
     sender: Sender = Sender.VENDOR
+    trial: bool = False
+    """Whether it is a test of our own, of which nothing stays."""
     started: float = field(default_factory=perf_counter)
 
 
@@ -134,6 +136,17 @@ def write_batch(
         Written(None, entry.outcome) if n in only_counted else next(written)
         for n, entry in enumerate(entries)
     ]
+
+
+def try_out(
+    connection: Connection, entry: Entry, caps: Caps | None = None, part: int = 1
+) -> Written:
+    """Store one entry as any other, and take back all of it within the caller's transaction: no
+    reader ever sees any of it."""
+    with connection.begin_nested() as taken_back:
+        (written,) = write_batch(connection, [entry], caps, part)
+        taken_back.rollback()
+    return Written(None, written.outcome)
 
 
 def _store(

@@ -19,12 +19,12 @@ from operator import not_
 from typing import NamedTuple, TypeAlias
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from receiver.errors import StoreUnavailable, first_line, is_of_the_store
 from receiver.metrics import Metrics
 from receiver.quarantine import Caps
-from receiver.store import PARTS, Entry, Written, write_batch, write_heartbeat
+from receiver.store import PARTS, Entry, Written, try_out, write_batch, write_heartbeat
 from shared.queries.follower import Lag
 from shared.queries.follower import lag as lag_in
 from shared.sqlite_file import require_in_place
@@ -215,9 +215,7 @@ class Writer:
             self._engine.connect().execution_options(immediate=True) as connection,
         ):
             with connection.begin():
-                results = (
-                    write_batch(connection, entries, self._caps, self._part) if entries else []
-                )
+                results = self._write_entries(connection, entries) if entries else []
                 if beat:
                     write_heartbeat(connection, self._name, self._started_at, now)
                 lag = lag_in(connection) if heartbeat else None
@@ -226,6 +224,14 @@ class Writer:
             self._seen_at = now
         self._metrics.batch_size.observe(len(entries))
         return results, lag
+
+    def _write_entries(self, connection: Connection, entries: Sequence[Entry]) -> list[Written]:
+        real = [entry for entry in entries if not entry.trial]
+        written = iter(write_batch(connection, real, self._caps, self._part))
+        return [
+            try_out(connection, entry, self._caps, self._part) if entry.trial else next(written)
+            for entry in entries
+        ]
 
     def _answer(
         self, batch: Sequence[Waiting], results: Sequence[Result | StoreUnavailable]

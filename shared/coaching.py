@@ -106,6 +106,26 @@ def flag(
     return Flagged(new, already, passed)
 
 
+NOT_NEEDED = "No coaching needed"
+"""The reason of a case that is dismissed as soon as it is there."""
+
+
+def decline(
+    connection: Connection,
+    actor: str,
+    taker: Taker,
+    default_pct: float,
+    rule: CoachingRule = "either",
+) -> bool:
+    """Note that a low score needs no coaching: a case dismissed at once, which can be reopened.
+    False if the taker is no longer low or has a case already."""
+    flagged = flag(connection, actor, [taker], default_pct, rule=rule)
+    wanted = {"status": "dismissed", "outcome": NOT_NEEDED}
+    for case_id in flagged.new:
+        change(connection, actor, case_id, 1, wanted, default_pct, rule)
+    return bool(flagged.new)
+
+
 def _answered(latest: Case | None, found: Standing) -> Case | None:
     """The latest case, if it was closed since the latest attempt."""
     closed_at = latest.closed_at if latest else None

@@ -87,6 +87,17 @@ def steps(
     ]
 
 
+def next_step(found: Sequence[Step]) -> Step | None:
+    """The step to take now; None once the replay is done. After a restart only a dry run shows
+    whether the setting is right."""
+    setting, restart, _, replay = found
+    if replay.state is StepState.DONE:
+        return None
+    restarted = restart.state is StepState.DONE
+    unknown = setting if restarted and setting.state is StepState.OPEN else None
+    return next(one for one in found if one.state is not StepState.DONE and one is not unknown)
+
+
 def _setting(restarted: bool, latest: Asked | None, *, passes: bool) -> tuple[StepState, str]:
     if passes:
         return StepState.DONE, "deliveries pass"

@@ -71,16 +71,12 @@ def _deliveries(count: int) -> str:
 def _counted(evidence: Evidence, failures: Failures) -> str:
     """`172 events, 416 attempts: 30 % of all deliveries`."""
     counts = _events_and_attempts(failures.events, failures.attempts)
-    return f"{counts}: {share(failures.attempts, _all(evidence))} of all deliveries"
-
-
-def _all(evidence: Evidence) -> int:
-    return evidence.accepted + sum(one.attempts for one in evidence.failures.values())
+    return f"{counts}: {share(failures.attempts, evidence.deliveries)} of all deliveries"
 
 
 def _many(evidence: Evidence, failures: Failures) -> bool:
     """Whether more events are open than a vendor or a proxy leaves on an ordinary day."""
-    return failures.open >= FEW and failures.attempts >= SELDOM * _all(evidence)
+    return failures.open >= FEW and failures.attempts >= SELDOM * evidence.deliveries
 
 
 def _fixed(evidence: Evidence) -> Iterator[Finding]:

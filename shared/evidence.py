@@ -82,6 +82,13 @@ class Strangers(NamedTuple):
 NO_STRANGERS = Strangers({}, 0, names_event=False)
 
 
+class Latest(NamedTuple):
+    """A vendor's latest delivery."""
+
+    at: datetime
+    outcome: Outcome
+
+
 class Evidence(NamedTuple):
     """The input of a diagnosis."""
 
@@ -102,19 +109,23 @@ class Evidence(NamedTuple):
     """None while an event of the failing time is open."""
     restarted_at: datetime | None = None
     """The latest start of a receiver."""
+    last: Latest | None = None
+
+    @property
+    def deliveries(self) -> int:
+        """A vendor's in the window, with any outcome."""
+        return self.accepted + sum(one.attempts for one in self.failures.values())
+
+    @property
+    def open(self) -> int:
+        """Events that failed in the window and are not stored."""
+        return sum(one.open for one in self.failures.values())
 
 
 def loss_order(evidence: Evidence) -> tuple[datetime, int, str]:
     """Sorts vendors: first the one whose first loss comes soonest, of equal ones the one with more
     events that failed."""
-    events = sum(one.open for one in evidence.failures.values())
-    return (evidence.forecast.first_loss or NEVER, -events, evidence.vendor.slug)
-
-
-def by_first_loss(cause: tuple[Outcome, Failures]) -> tuple[datetime, int, Outcome]:
-    """Sorts causes of a vendor by the same rule."""
-    outcome, failures = cause
-    return (failures.first_loss or NEVER, -failures.open, outcome)
+    return (evidence.forecast.first_loss or NEVER, -evidence.open, evidence.vendor.slug)
 
 
 NEVER = datetime.max.replace(tzinfo=UTC)

@@ -187,6 +187,38 @@ class ReplayRequest(Table, table=True):
     problem: str | None = Field(default=None, sa_type=Words)
 
 
+TRIAL_IS_OPEN = "finished_at IS NULL"
+
+
+class Trial(Table, table=True):
+    """An admin's request for a test of a vendor's address. A receiver carries it out; until then
+    the vendor has no other.
+
+    `status` is the HTTP status that the address answered, None if it did not. `problem` says why
+    the test did not arrive, None if it did.
+    """
+
+    __table_args__ = (
+        Index(
+            "trial_open",
+            "vendor",
+            unique=True,
+            sqlite_where=text(TRIAL_IS_OPEN),
+            postgresql_where=text(TRIAL_IS_OPEN),
+        ),
+        Index("trial_vendor_id", "vendor", "id"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
+    vendor: str = Field(sa_type=Words)
+    asked_at: datetime = Field(sa_type=UtcDateTime)
+    asked_by: str = Field(sa_type=Words)
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    status: int | None = None
+    problem: str | None = Field(default=None, sa_type=Words)
+
+
 class Event(Table, table=True):
     """One verified event. `payload` is the vendor's body, unchanged.
 
@@ -557,6 +589,27 @@ class ContestResult(Table, table=True):
     team_id: str | None = Field(default=None, sa_type=Words)
     members: int | None = None
     value: float
+
+
+class Screen(Table, table=True):
+    """A wall display. Until a person enters its `code`, it waits until `expires_at`; both are empty
+    once it is paired. `teams` is a JSON list of what it may show, None for all teams. Of its token
+    only a SHA-256 is stored. A revoked screen has no row: the audit log keeps who revoked it."""
+
+    __table_args__ = (
+        Index("screen_token_hash", "token_hash", unique=True),
+        Index("screen_code", "code", unique=True),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
+    token_hash: str = Field(sa_type=Words)
+    code: str | None = Field(default=None, sa_type=Words)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    confirmed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    confirmed_by: str | None = Field(default=None, sa_type=Words)
+    teams: str | None = Field(default=None, sa_type=Words)
+    seen_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class AuditLog(Table, table=True):

@@ -1,4 +1,4 @@
-"""The first line about deliveries: are we losing anything? Pure functions."""
+"""The first lines about deliveries: are we losing anything? Pure functions."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from shared.diagnosis import SELDOM, Finding, Severity, diagnose, why_suspended
 from shared.evidence import Evidence, loss_order
 from shared.outages import Outage
+from shared.retries import Schedule
 from shared.wording import duration, number_of, remaining, share
 
 
@@ -17,17 +18,40 @@ class Level(StrEnum):
 
     DOWN = "down"
     LOSING = "losing"
+    FAILING = "failing"
+    """Deliveries fail, and no event has its last retry in sight."""
     QUIET = "quiet"
-    FIXED = "fixed"
     WARNING = "warning"
+    CATCHING_UP = "catching up"
+    """The cause is fixed; retries or a vendor's next delivery are to come."""
     GOOD = "good"
 
 
+class Countdown(NamedTuple):
+    """What happens when, as `12 events lost in 1 h 52 min`; `loss` if events go with it."""
+
+    words: str
+    loss: bool
+
+
 class Verdict(NamedTuple):
-    """One or more sentences of plain text, which may quote a payload."""
+    """A headline and one or more sentences, of plain text that may quote a payload."""
 
     level: Level
-    text: str
+    headline: str
+    why: str
+    countdowns: Sequence[Countdown] = ()
+    about: tuple[Evidence, Finding | None] | None = None
+    """The vendor that the headline names, and what is wrong with it."""
+
+
+class Standing(StrEnum):
+    """How one vendor does, in the word that its card shows."""
+
+    HEALTHY = "Healthy"
+    WATCH = "Watch"
+    FAILING = "Failing"
+    QUIET = "Quiet"
 
 
 class Traffic(NamedTuple):
@@ -68,20 +92,20 @@ def verdict(
     """The most urgent that is true of any vendor; `window` is in words, as `24 hours`. The vendor
     whose first loss comes soonest is named first."""
     ordered = sorted(evidence, key=loss_order)
-    losing = [text for one in ordered if (text := _losing(one, clock))]
-    fixed = [_fixed(one, clock) for one in ordered if is_fixed(one)]
-    quiet = [_quiet(one, clock) for one in ordered if one.silence and not one.failing]
     if outages and not outages[-1].over:
-        return Verdict(
-            Level.DOWN, " ".join([_down(outages[-1], clock), *_countdowns(ordered, clock)])
-        )
+        return _down(outages[-1], ordered, clock)
+    losing = [one for one in ordered if is_losing(one)]
+    fixed = [one for one in ordered if is_fixed(one)]
+    quiet = [one for one in ordered if one.silence and not one.failing]
     if losing:
-        return Verdict(Level.LOSING, " ".join(losing + fixed))
-    if fixed or quiet:
-        return Verdict(Level.QUIET if quiet else Level.FIXED, " ".join(quiet + fixed))
+        return _losing(losing, fixed, clock)
+    if quiet:
+        return _quiet(quiet, fixed, clock)
+    if fixed:
+        return _fixed(fixed, clock)
     if not traffic.deliveries:
-        return Verdict(Level.QUIET, f"Quiet: no deliveries in the last {window}.")
-    return _all_good(ordered, traffic, window, clock)
+        return _nothing(ordered, traffic, window, clock)
+    return _well(ordered, traffic, outages, window, clock)
 
 
 def is_fixed(evidence: Evidence) -> bool:
@@ -90,58 +114,134 @@ def is_fixed(evidence: Evidence) -> bool:
     return evidence.replayed is not None and (clock is None or clock.share < 1)
 
 
-def _down(outage: Outage, clock: Clock) -> str:
-    return (
-        f"No receiver is up; the last one was seen {duration(clock.now - outage.begin)} ago. "
-        "Vendors get no answer and try again for some hours. Start it with: repboard serve."
+def is_losing(evidence: Evidence) -> bool:
+    """Whether all deliveries of a vendor fail, or something makes it lose events."""
+    return not is_fixed(evidence) and bool(evidence.failing or _urgent(evidence))
+
+
+def standing(evidence: Evidence) -> Standing:
+    """A vendor's in one word, which contradicts no verdict."""
+    if is_losing(evidence):
+        return Standing.FAILING
+    if is_fixed(evidence) or _warnings(evidence):
+        return Standing.QUIET if evidence.silence else Standing.WATCH
+    if not evidence.deliveries:
+        return Standing.QUIET
+    seldom = evidence.open < SELDOM * evidence.deliveries
+    return Standing.HEALTHY if seldom else Standing.WATCH
+
+
+def _urgent(evidence: Evidence) -> list[Finding]:
+    return [one for one in diagnose(evidence) if one.severity is Severity.LOSING]
+
+
+def _warnings(evidence: Evidence) -> list[Finding]:
+    return [one for one in diagnose(evidence) if one.severity is Severity.WARNING]
+
+
+def _down(outage: Outage, evidence: Sequence[Evidence], clock: Clock) -> Verdict:
+    return Verdict(
+        Level.DOWN,
+        f"No receiver has been up for {duration(clock.now - outage.begin)}",
+        "Vendors get no answer and try again for some hours. Start it with: repboard serve.",
+        _countdowns(evidence, clock, named=True),
     )
 
 
-def _countdowns(evidence: Sequence[Evidence], clock: Clock) -> list[str]:
-    return [
-        f"{one.vendor.name} suspends the webhook in {clock.left(one.suspension.at)}."
-        if one.suspension.share < 1
-        else f"{one.vendor.name} has probably suspended the webhook."
-        for one in evidence
-        if one.suspension
-    ]
+def _losing(losing: Sequence[Evidence], fixed: Sequence[Evidence], clock: Clock) -> Verdict:
+    first, *others = losing
+    cause = _cause(first)
+    also = [f"{one.vendor.name} as well: {_inside(_why(one, clock), one)}" for one in others]
+    lost = any(one.forecast.first_loss or one.forecast.lost or _urgent(one) for one in losing)
+    return Verdict(
+        Level.LOSING if lost else Level.FAILING,
+        f"{'Losing data' if lost else 'Failing'}{_what(first, cause, clock)}",
+        " ".join([_why(first, clock), *also, *(_replayed(one, clock) for one in fixed)]),
+        _countdowns(losing, clock, named=bool(others)),
+        (first, cause),
+    )
 
 
-def _losing(evidence: Evidence, clock: Clock) -> str | None:
-    """None while a vendor loses nothing."""
-    urgent = [one for one in diagnose(evidence) if one.severity is Severity.LOSING]
-    if is_fixed(evidence) or not (urgent or evidence.failing):
-        return None
+def _cause(evidence: Evidence) -> Finding | None:
+    """What to fix: a suspension is the consequence of another finding, where there is one."""
+    urgent = _urgent(evidence)
+    return next((one for one in urgent if one.outcome), urgent[0] if urgent else None)
+
+
+def _what(evidence: Evidence, cause: Finding | None, clock: Clock) -> str:
+    name = evidence.vendor.name
     if evidence.failing:
-        return " ".join(_failing(evidence, urgent, clock))
-    (first, *_) = urgent
-    if first.kind == "suspended" and evidence.suspension:
-        return f"{first.title}. {why_suspended(evidence.suspension)}. {evidence.vendor.reactivate}."
-    return f"{evidence.vendor.name}: {first.title}. {first.evidence} {first.otherwise}"
+        return f": {name} has failed for {duration(clock.now - evidence.failing.since)}"
+    title = cause.title if cause else ""
+    return f": {title}" if title.startswith(name) else f" from {name}: {_inside(title, evidence)}"
 
 
-def _failing(evidence: Evidence, urgent: Sequence[Finding], clock: Clock) -> list[str]:
-    failing, forecast, countdown = evidence.failing, evidence.forecast, evidence.suspension
-    assert failing is not None  # noqa: S101 (asked for before)
-    sentences = [
-        f"{evidence.vendor.name}: every delivery has failed since {clock.shown(failing.since)} "
-        f"({number_of(failing.events, 'event')}, {number_of(failing.attempts, 'attempt')})."
-    ]
-    if urgent:
-        sentences.append(f"{urgent[0].title}.")
-    if forecast.first_loss:
-        lose = "loses its" if forecast.losing == 1 else "lose their"
-        sentences.append(
-            f"Fix this within {clock.left(forecast.first_loss)} or {forecast.losing:,} of "
-            f"{number_of(forecast.waiting, 'waiting event')} {lose} last retry."
+def _why(evidence: Evidence, clock: Clock) -> str:
+    failing, cause = evidence.failing, _cause(evidence)
+    if failing:
+        because = f": {_inside(cause.title, evidence)}" if cause and cause.outcome else ""
+        return (
+            f"Every delivery since {clock.shown(failing.since)} failed "
+            f"({number_of(failing.events, 'event')}, {number_of(failing.attempts, 'attempt')})"
+            f"{because}."
         )
-    if countdown and countdown.share < 1:
-        sentences.append(f"The webhook is suspended in {clock.left(countdown.at)}.")
-    return sentences
+    if cause and cause.kind == "suspended" and evidence.suspension:
+        return f"{why_suspended(evidence.suspension)}. {evidence.vendor.reactivate}."
+    return f"{cause.evidence} {cause.otherwise}" if cause else ""
 
 
-def _fixed(evidence: Evidence, clock: Clock) -> str:
-    replayed = evidence.replayed
+def _inside(words: str, evidence: Evidence) -> str:
+    """Words as they go on after a colon."""
+    name = words.startswith(evidence.vendor.name) or words[1:2].isupper()
+    return words if name else words[:1].lower() + words[1:]
+
+
+def _countdowns(evidence: Sequence[Evidence], clock: Clock, *, named: bool) -> list[Countdown]:
+    """What is lost when, and when a vendor stops; `named` after the vendor of each."""
+    return [
+        countdown
+        for one in evidence
+        for kind in (_losses, _suspension)
+        for countdown in kind(one, clock, named=named)
+    ]
+
+
+def _losses(evidence: Evidence, clock: Clock, *, named: bool) -> list[Countdown]:
+    forecast, whose = evidence.forecast, f"{evidence.vendor.name}: " if named else ""
+    found = []
+    if forecast.first_loss:
+        part = f"{forecast.losing:,} of " if forecast.losing < forecast.waiting else ""
+        events = number_of(forecast.waiting, "waiting event" if part else "event")
+        words = f"{whose}{part}{events} lost in {clock.left(forecast.first_loss)}"
+        found.append(Countdown(words, loss=True))
+    if forecast.lost:
+        words = f"{whose}{number_of(forecast.lost, 'event')} without a retry left"
+        found.append(Countdown(words, loss=True))
+    return found
+
+
+def _suspension(evidence: Evidence, clock: Clock, *, named: bool) -> list[Countdown]:
+    countdown, whose = evidence.suspension, f"{evidence.vendor.name}: " if named else ""
+    if countdown is None:
+        return []
+    if countdown.share >= 1:
+        return [Countdown(f"{whose}Webhook probably suspended", loss=True)]
+    return [Countdown(f"{whose}Webhook suspended in {clock.left(countdown.at)}", loss=False)]
+
+
+def _fixed(fixed: Sequence[Evidence], clock: Clock) -> Verdict:
+    first = fixed[0]
+    events = number_of(first.replayed.events if first.replayed else 0, "event")
+    return Verdict(
+        Level.CATCHING_UP,
+        f"Catching up: {events} of {first.vendor.name} replayed",
+        " ".join(_replayed(one, clock) for one in fixed),
+        [one for known in fixed for one in _suspension(known, clock, named=len(fixed) > 1)],
+    )
+
+
+def _replayed(evidence: Evidence, clock: Clock) -> str:
+    replayed, name = evidence.replayed, evidence.vendor.name
     assert replayed is not None  # noqa: S101 (asked for before)
     due = ""
     if replayed.next_due:
@@ -149,42 +249,102 @@ def _fixed(evidence: Evidence, clock: Clock) -> str:
         due = ", due now" if late else f", due {clock.shown(replayed.next_due)}"
     stops = ", which stops the countdown" if evidence.suspension else ""
     return (
-        f"{evidence.vendor.name}: fixed: {number_of(replayed.events, 'event')} replayed, waiting "
-        f"for {evidence.vendor.name}'s next delivery{due}{stops}."
+        f"{name} is fixed: {number_of(replayed.events, 'event')} replayed, waiting for {name}'s "
+        f"next delivery{due}{stops}."
     )
 
 
-def _quiet(evidence: Evidence, clock: Clock) -> str:
-    silence = evidence.silence
+def _quiet(quiet: Sequence[Evidence], fixed: Sequence[Evidence], clock: Clock) -> Verdict:
+    first = quiet[0]
+    silence = first.silence
     assert silence is not None  # noqa: S101 (asked for before)
-    return (
-        f"Quiet: no deliveries from {evidence.vendor.name} for "
-        f"{duration(clock.now - silence.since)}; about {silence.expected:,.0f} are usual in that "
-        "time."
+    also = [f"{one.vendor.name} is quiet as well." for one in quiet[1:]]
+    finding = next((one for one in diagnose(first) if one.kind == "silence"), None)
+    return Verdict(
+        Level.QUIET,
+        f"Quiet: no delivery from {first.vendor.name} for {duration(clock.now - silence.since)}",
+        " ".join(
+            [
+                f"About {silence.expected:,.0f} are usual in that time.",
+                *also,
+                *(_replayed(one, clock) for one in fixed),
+            ]
+        ),
+        about=(first, finding),
     )
 
 
-def _all_good(evidence: Sequence[Evidence], traffic: Traffic, window: str, clock: Clock) -> Verdict:
-    """`All good` only if no event is left to recover. A few of much traffic are no alarm, but there
-    is something to do about them, and the sentence says where."""
+def _nothing(evidence: Sequence[Evidence], traffic: Traffic, window: str, clock: Clock) -> Verdict:
+    if traffic.last:
+        last = f"The last one arrived {duration(clock.now - traffic.last)} ago."
+        return Verdict(Level.QUIET, f"Quiet: no delivery in the last {window}", last)
+    strangers = sum(one.strangers.total for one in evidence)
+    refused = f"{number_of(strangers, 'request')} of strangers refused: no event is lost by that."
+    return Verdict(Level.QUIET, "No delivery of a vendor yet", refused if strangers else "")
+
+
+def _well(
+    evidence: Sequence[Evidence],
+    traffic: Traffic,
+    outages: Sequence[Outage],
+    window: str,
+    clock: Clock,
+) -> Verdict:
+    """Nothing is being lost; there can be something to look at. A few failures in much traffic are
+    no alarm, but all is well only if no event is left to recover."""
+    open_events = sum(one.open for one in evidence)
+    failed = number_of(open_events, "failed event")
     last = f"{duration(clock.now - traffic.last)} ago" if traffic.last else "unknown"
-    said = [
-        f"Last delivery {last}; {share(traffic.accepted, traffic.deliveries)} of "
-        f"{traffic.deliveries:,} accepted in the last {window}."
+    why = [
+        f"{share(traffic.accepted, traffic.deliveries)} of "
+        f"{number_of(traffic.deliveries, 'delivery')} accepted in the last {window}, the latest "
+        f"{last}."
     ]
-    open_events = sum(failures.open for one in evidence for failures in one.failures.values())
-    if open_events:
-        was = "is" if open_events == 1 else "are"
-        said.append(
-            f"{number_of(open_events, 'failed event')} {was} not recovered: see Missing events."
+    warned = [(one, finding) for one in evidence for finding in _warnings(one)]
+    if warned:
+        one, finding = warned[0]
+        why += [f"{other.vendor.name}: {each.title}." for other, each in warned[1:]]
+        why += [f"{failed} not recovered."] if open_events else []
+        headline = f"Check {one.vendor.name}: {_inside(finding.title, one)}"
+        return Verdict(Level.WARNING, headline, " ".join(why), about=warned[0])
+    if open_events and open_events >= SELDOM * traffic.deliveries:
+        most = max(evidence, key=lambda one: one.open)
+        headline = f"Check {most.vendor.name}: {failed} not recovered"
+        if most.open < open_events:
+            headline = f"Check: {failed} not recovered"
+        return Verdict(Level.WARNING, headline, " ".join(why), about=(most, _of_most(most)))
+    schedules = [one.vendor.schedule for one in evidence]
+    if outages and (until := _retried_by(outages[-1], schedules)) > clock.now:
+        down = duration(outages[-1].end - outages[-1].begin)
+        why.insert(0, f"Retries bring the events of that time until {clock.shown(until)}.")
+        why += [f"{failed} not recovered."] if open_events else []
+        return Verdict(
+            Level.CATCHING_UP, f"Catching up after {down} without a receiver", " ".join(why)
         )
-    warnings = [
-        f"{one.vendor.name}: {finding.title}."
-        for one in evidence
-        for finding in diagnose(one)
-        if finding.severity is Severity.WARNING
+    if open_events:
+        are = "is" if open_events == 1 else "are"
+        headline = f"Deliveries are accepted; {failed} {are} not recovered"
+        return Verdict(Level.GOOD, headline, " ".join(why))
+    every = traffic.accepted == traffic.deliveries
+    all_well = f"every delivery accepted in the last {window}" if every else "no event is missing"
+    return Verdict(Level.GOOD, f"All well: {all_well}", " ".join(why))
+
+
+def _of_most(evidence: Evidence) -> Finding | None:
+    """The finding on what most of a vendor's open events failed for."""
+    by_open = sorted(evidence.failures, key=lambda outcome: -evidence.failures[outcome].open)
+    found = {one.outcome: one for one in diagnose(evidence)}
+    return next((found[outcome] for outcome in by_open if outcome in found), None)
+
+
+def _retried_by(outage: Outage, schedules: Sequence[Schedule]) -> datetime:
+    """When the last event of an outage has its next attempt: an attempt that failed in it waits
+    for the longest gap that begins within its length."""
+    length = outage.end - outage.begin
+    waits = [
+        later - offset
+        for schedule in schedules
+        for offset, later in zip(schedule.offsets, schedule.offsets[1:], strict=False)
+        if offset <= length
     ]
-    if warnings or (open_events and open_events >= SELDOM * traffic.deliveries):
-        return Verdict(Level.WARNING, " ".join([*said, *warnings]))
-    first = "Deliveries are accepted." if open_events else "All good."
-    return Verdict(Level.GOOD, " ".join([first, *said]))
+    return outage.end + max(waits, default=length - length)

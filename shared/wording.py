@@ -1,5 +1,6 @@
 """Numbers and durations in sentences."""
 
+import re
 from datetime import timedelta
 
 MINUTE, HOUR = 60, 3600
@@ -8,10 +9,10 @@ LONG_HOURS = 72
 
 
 def number_of(count: int, noun: str) -> str:
-    """`1 event`, `1,204 events`, `2 deliveries`."""
+    """`1 event`, `1,204 events`, `2 deliveries`, `3 days`."""
     if count == 1:
         return f"1 {noun}"
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    plural = f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s"
     return f"{count:,} {plural}"
 
 

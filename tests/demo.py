@@ -1,13 +1,14 @@
 """The demo's store and pages, for tests and for pictures of the pages."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import Page
 
 from receiver.simulator import PARTS, Plan, Play, story
 from receiver.simulator.history import write_history
-from receiver.vendors import vendor_facts
-from shared.database import open_engine
+from receiver.store import write_heartbeat
+from receiver.vendors import note_vendors, vendor_facts
+from shared.database import open_engine, write_transaction
 from shared.settings import ReceiverSettings
 from tests import playing
 
@@ -22,6 +23,7 @@ PAGES = (
     "learner",
     "audit",
     "scoring",
+    "screens",
 )
 """The addresses of all pages that have a menu entry."""
 SETTINGS = ReceiverSettings(
@@ -36,7 +38,8 @@ QUIET_MS = 700
 
 
 def write_demo(database_url: str, learners: int, end: datetime | None = None) -> None:
-    """The history of the demo's company up to a moment, now by default, in a migrated store."""
+    """The history of the demo's company up to a moment, now by default, in a migrated store, and a
+    receiver that is up for another hour, however long its pages are looked at."""
     end = end or datetime.now(UTC).replace(microsecond=0)
     facts = vendor_facts(SETTINGS)
     plans = [
@@ -53,6 +56,9 @@ def write_demo(database_url: str, learners: int, end: datetime | None = None) ->
     ]
     engine = open_engine(database_url)
     write_history(engine, SETTINGS, [Play(plan, end) for plan in plans], end)
+    note_vendors(engine, SETTINGS)
+    with write_transaction(engine) as connection:
+        write_heartbeat(connection, "receiver-of-the-demo", end, end + timedelta(hours=1))
     engine.dispose()
 
 

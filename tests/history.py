@@ -197,7 +197,7 @@ def _roster() -> Iterator[Request]:
     yield _join("ida", _on(9, 15), "west")
     yield _leave("ida", _on(9, 15), _on(9, 15))
     yield _join("joe", FIRST, "west", email=None)
-    # Two accounts at once: the later entry says who somebody is, until that account leaves.
+    # Two accounts at once: the later entry says who a person is, until that account leaves.
     yield _join("kim-1", FIRST, "north", "kim@x.com")
     yield _join("kim-2", _on(9, 25), "west", "kim@x.com")
     yield _leave("kim-2", _on(10, 22), _on(10, 22))

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+ROOT = Path(__file__).parent.parent
 IMPORTED = {
     "receiver": ["receiver.__main__"],
     "dashboard": ["dashboard.__main__", "dashboard.server", "dashboard.settings"],
@@ -46,7 +47,8 @@ class Program:
         request = {"arguments": arguments, "cwd": str(cwd), "env": dict(env)}
         with theirs:
             files = (theirs.fileno(), stdout.fileno(), stderr.fileno())
-            socket.send_fds(_parent_of(module).requests, [json.dumps(request).encode()], files)
+            parent = _parent_of(module, env.get("PYTHONPATH", str(ROOT)))
+            socket.send_fds(parent.requests, [json.dumps(request).encode()], files)
         self.pid = int(self._keeper.recv(16))
 
     def poll(self) -> int | None:
@@ -79,31 +81,31 @@ class Program:
 
 
 class _Parent:
-    """A process that has imported a program. It ends with this one."""
+    """A process that has imported a program from a folder. It ends with this one."""
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, folder: str) -> None:
         self.requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.programs", str(theirs.fileno()), module],
-                env={},
-                cwd=Path(__file__).parent.parent,
+                env={"PYTHONPATH": str(ROOT)},  # for this file; the working directory comes first
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
 
 
-_parents: dict[str, _Parent] = {}
+_parents: dict[tuple[str, str], _Parent] = {}
 _asking = threading.Lock()
 
 
-def _parent_of(module: str) -> _Parent:
-    """The process that has imported this program, made at the first request."""
+def _parent_of(module: str, folder: str) -> _Parent:
+    """The process that has imported this program from there, made at the first request."""
     with _asking:
-        if module not in _parents:
-            _parents[module] = _Parent(module)
-        return _parents[module]
+        if (module, folder) not in _parents:
+            _parents[module, folder] = _Parent(module, folder)
+        return _parents[module, folder]
 
 
 def main() -> None:

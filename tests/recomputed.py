@@ -212,7 +212,7 @@ def _deed(said: Said, event: Stored, body: Any) -> None:
         said.deeds.append(Deed(person, _time(body["timestamp"]), event.event_key, body["type"]))
 
 
-# Who somebody is
+# Who a person is
 
 
 class Person(NamedTuple):

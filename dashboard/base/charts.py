@@ -6,6 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from dashboard.base.colours import Palette
 from dashboard.base.percent import exact, percent
 
 Span = tuple[datetime, datetime]
@@ -33,15 +34,18 @@ def on_the_clock(frame: pd.DataFrame) -> pd.DataFrame:
 
 def around(times: "pd.Series[pd.Timestamp]") -> Span:
     """From the first to the last of some moments, with room at both ends."""
-    room = max(pd.Timedelta(hours=12), (times.max() - times.min()) / 20)
+    room = max(pd.Timedelta(days=3), (times.max() - times.min()) / 20)
     return times.min() - room, times.max() + room
 
 
-def quiz_scores(frame: pd.DataFrame, span: Span) -> alt.LayerChart | alt.FacetChart:
+def quiz_scores(
+    frame: pd.DataFrame, span: Span, shown_in: Palette
+) -> alt.LayerChart | alt.FacetChart:
     """One quiz of one learner: graded scores as a line, the threshold dashed. A practice run is on
     no line, and without a score it lies on the ground."""
     shapes = {"Passed": "circle", "Low": "cross", "Practice": "diamond", "Unknown": "diamond"}
-    colours = {"Passed": "#0b7a75", "Low": "#d1495b", "Practice": "#8a979d", "Unknown": "#8a979d"}
+    muted = shown_in.muted
+    colours = {"Passed": shown_in.good, "Low": shown_in.bad, "Practice": muted, "Unknown": muted}
     pairs = list(zip(frame["pct"], frame["threshold_pct"], strict=True))
     words = frame.assign(
         words=frame["result"].str.capitalize().fillna("Unknown"),
@@ -63,8 +67,8 @@ def quiz_scores(frame: pd.DataFrame, span: Span) -> alt.LayerChart | alt.FacetCh
     )
     graded = words[words["result"].isin(["passed", "low"]) & words["pct"].notna()]
     base = alt.Chart(words)
-    line = alt.Chart(graded).mark_line(strokeWidth=1.5, color="#8fb8b5").encode(x=x, y=y)
-    limit = base.mark_rule(strokeDash=[4, 3], color="#e8a33d").encode(y="max(threshold_pct):Q")
+    line = alt.Chart(graded).mark_line(strokeWidth=1.5, color=shown_in.quiet).encode(x=x, y=y)
+    limit = base.mark_rule(strokeDash=[4, 3], color=muted).encode(y="max(threshold_pct):Q")
     points = base.mark_point(filled=True, size=70, opacity=1).encode(
         x=x,
         y=y,

@@ -68,6 +68,15 @@ def choice(label: str, key: str, options: Mapping[str, str], everything: str) ->
     return Filter(field, draw, lambda chosen: options[chosen or ""])
 
 
+def option(label: str, key: str, options: Mapping[str, str], default: str) -> Filter[str]:
+    """By one of some keys with their labels; one of them always counts."""
+
+    def draw() -> str:
+        return st.selectbox(label, list(options), key=key, format_func=lambda one: options[one])
+
+    return Filter(_choice(label, key, options, default), draw, lambda chosen: options[chosen])
+
+
 def by_team(key: str = "team") -> Filter[str | None]:
     """By one of the viewer's teams."""
     return choice("Team", key, {one: one for one in store.teams()}, "All teams")

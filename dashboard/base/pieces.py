@@ -14,7 +14,7 @@ from dashboard.base import address, pictures, store
 from dashboard.base.colours import palette
 from dashboard.base.percent import percent
 
-LIVE = "2s"
+LIVE = "5s"
 """How often live parts look for news; the store is read again only when there is some. Each look
 draws, which costs a part of a core for every page that is open."""
 
@@ -269,6 +269,11 @@ def _no_formula(value: Any) -> Any:
         return value
     in_one_line = re.sub(r"[\x00-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", value)
     return f"'{in_one_line}" if value and value[0] in FORMULA_SIGNS else in_one_line
+
+
+def cut(text: str, most: int) -> str:
+    """A text of at most so many characters, with a sign where it is cut off."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def plain(text: str) -> str:

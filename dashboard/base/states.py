@@ -8,6 +8,7 @@ from dashboard import access
 from dashboard.base import store
 from dashboard.base.behind import behind
 from dashboard.base.pieces import LIVE, answer
+from dashboard.base.trials import send_a_test
 from dashboard.base.windows import ago, zone_in_words
 from shared.queries import catalog
 from shared.queries.people import Who
@@ -29,11 +30,11 @@ def _problem(problem: str) -> None:
     answer(says, what_to_do, ":material/database_off:")
 
 
-def wait_for_first_delivery() -> None:
-    """While the store is empty, show what to do, and nothing else until a delivery arrives."""
-    if store.is_empty():
+def waits_for_first_delivery() -> bool:
+    """Whether the store is empty; then it shows what to do, until a delivery arrives."""
+    if empty := store.is_empty():
         _wait()
-        st.stop()
+    return empty
 
 
 @st.fragment(run_every=LIVE)
@@ -56,7 +57,7 @@ def first_run(vendors: Sequence[VendorFacts] | None, receiver_url: str) -> None:
 
 
 def _connect(vendor: VendorFacts, address: str) -> None:
-    """One vendor: where to enter the address, which events to choose, how to try it."""
+    """One vendor: where to enter the address, which events to choose, how to try it, and a test."""
     steps = vendor.set_up
     st.markdown(f"**{vendor.name}**")
     st.write(steps.where)
@@ -69,6 +70,7 @@ def _connect(vendor: VendorFacts, address: str) -> None:
             f"`{steps.credential}` there and does not show it:"
         )
         st.code(f"url={address}\n{steps.curl}", language="bash", wrap_lines=True)
+    send_a_test(vendor)
 
 
 def nothing_here(why: str) -> None:
@@ -76,7 +78,15 @@ def nothing_here(why: str) -> None:
     if not store.has_events():
         says = "The page Deliveries says" if access.may("deliveries") else "An admin can see"
         why = f"Deliveries arrived, but none was accepted. {says} why."
+    no_match(why)
+
+
+def no_match(why: str) -> None:
+    """Why a part is empty, with a button that clears the filters."""
     st.info(why, icon=":material/info:")
+    if st.query_params and st.button("Clear filters", icon=":material/filter_alt_off:"):
+        st.query_params.clear()
+        st.rerun()
 
 
 @st.fragment(run_every="5s")

@@ -1,7 +1,7 @@
 """The store as pages see it: connection, caches, and what every page asks.
 
 Everything cached is keyed by `version`, which moves with every delivery and every action on a page:
-a page asks for it every two seconds, and reads the store again only when it has moved.
+a page asks for it every five seconds, and reads the store again only when it has moved.
 """
 
 from collections import Counter
@@ -159,6 +159,23 @@ def write(action: str) -> Iterator[Connection]:
     with write_transaction(_engine()) as connection:
         yield connection
     _version.clear()  # what was done shows at once
+
+
+def ask_for_screen(
+    ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """The answer for a wall display, which is no viewer before its token is known: about the screen
+    itself, and nothing else."""
+    with _engine().connect() as connection:
+        return ask(connection, *args, **kwargs)
+
+
+def write_for_screen(
+    change: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """The same for a change of the screen's own row."""
+    with write_transaction(_engine()) as connection:
+        return change(connection, *args, **kwargs)
 
 
 def actor() -> str:

@@ -13,6 +13,7 @@ WHO = {
 }
 
 zone = windows.viewer_zone()
+answer = st.container()
 with pieces.row():
     tab = filters.switch("View", "view", VIEWS, "certificates")
     if tab == "courses":
@@ -24,16 +25,21 @@ who = filters.who(team, vendor, leavers)
 
 
 @st.fragment(run_every=pieces.LIVE)
+def headline() -> None:
+    if tab == "courses":
+        view.courses_headline(data.courses(who, window), filters.in_words())
+    else:
+        first = data.certificates(who, zone, paging.Part(0, 1))
+        view.headline(data.totals(who), first)
+
+
+@st.fragment(run_every=pieces.LIVE)
 def certificates() -> None:
     marks.leave_live_part()
     counts = data.totals(who)
     if not any(counts):
-        states.nothing_here(
-            "No certificate has expired. If you expect some, check that the subscription lists "
-            "certification.expired.",
-        )
+        states.nothing_here(view.CHECK)
         return
-    view.headline(counts)
     listed, teams = st.columns([3, 1], gap="medium")
     with listed:
         rows = st.container()
@@ -43,6 +49,7 @@ def certificates() -> None:
         view.renewed(lambda asked: data.certificates(who, zone, asked, renewed=True), WHO)
     with teams:
         pieces.section("By team", data.by_team(who), view.TEAM, "teams", "")
+    st.caption(view.KNOWN)
 
 
 @st.fragment(run_every=pieces.LIVE)
@@ -52,7 +59,6 @@ def courses() -> None:
         states.nothing_here("No course completed in this period. Choose a longer one.")
         return
     total = int(counted["completions"].sum())
-    st.markdown(f"**{total:,} completions** of {len(counted):,} courses.")
     listed, by_course = st.columns([5, 3], gap="medium")
     with listed:
         rows = st.container()
@@ -63,6 +69,8 @@ def courses() -> None:
         pieces.section("By course", counted, view.course_columns(counted), "courses", "")
 
 
+with answer:
+    headline()
 if tab == "courses":
     courses()
 else:

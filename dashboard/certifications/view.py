@@ -7,15 +7,16 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import paging, people, pieces
+from dashboard.base import paging, people, pieces, store
 from dashboard.base.certificates import (
     CERTIFICATE,
-    certificates_expire,
     completion_columns,
     standing,
 )
+from dashboard.base.pieces import plain
 from dashboard.certifications import marks
 from shared.queries.certifications import CertificateCounts
+from shared.wording import number_of
 
 KNOWN = (
     "MindTickle reports a certificate when it expires, or when an expiry is announced; it does not "
@@ -23,6 +24,9 @@ KNOWN = (
     "same name after the expiry (upper and lower case are the same), or when a lead or admin marks "
     "it. A later expiry replaces the earlier one. A certificate without a reported expiry is not "
     "listed."
+)
+CHECK = (
+    "If you expect expired certificates, check that the subscription lists certification.expired."
 )
 
 TEAM: Mapping[str, Any] = {
@@ -46,20 +50,74 @@ RENEWED_SHOWN = 200
 MARK, UNDO = "Mark renewed", "Undo"
 
 
-def headline(counts: CertificateCounts) -> None:
-    """The counts in a sentence, and what they can and cannot say."""
-    held = f"held by {_counted(counts.people, 'person', 'people')}"
-    expired = _counted(counts.expired, "expired certificate", "expired certificates")
-    words = [
-        f"**{counts.overdue:,} overdue** and **{counts.due_soon:,} due within 30 days**, of "
-        f"{expired}, {held}."
+def headline(counts: CertificateCounts, first: pd.DataFrame) -> None:
+    """How many need a renewal, whose comes first (`first`), and how many others there are."""
+    if not any(counts):
+        pieces.answer("No certificate has expired", "None is announced to expire either.")
+        return
+    urgent = counts.overdue or counts.due_soon or counts.expires_soon
+    pieces.answer(_urgent(counts) if urgent else _calm(counts), _why(counts, first))
+
+
+def _urgent(counts: CertificateCounts) -> str:
+    """`3 certificates are overdue, 2 due within 30 days, 5 expire within 30 days`."""
+    said = [
+        (counts.overdue, "is overdue", "are overdue"),
+        (
+            counts.due_soon,
+            "is due within 30 days",
+            "are due within 30 days",
+        ),
+        (counts.expires_soon, "expires within 30 days", "expire within 30 days"),
     ]
-    if counts.expires_soon:
-        words.append(f"**{certificates_expire(counts.expires_soon)}** within 30 days.")
+    parts = [f"{count:,} {one if count == 1 else many}" for count, one, many in said if count]
+    number, _, rest = parts[0].partition(" ")
+    noun = "certificate" if number == "1" else "certificates"
+    return ", ".join([f"{number} {noun} {rest}", *parts[1:]])
+
+
+def _calm(counts: CertificateCounts) -> str:
+    if not counts.expired:
+        return "All certificates are in order"
+    held = _counted(counts.expired, "certificate has", "certificates have")
+    return f"{held} expired, none with a deadline within 30 days"
+
+
+def _why(counts: CertificateCounts, first: pd.DataFrame) -> str:
+    """Who is first, and how many there are of what the headline does not name."""
+    said = []
+    for row in standing(first).itertuples() if len(first) else ():
+        said.append(
+            f"**{plain(str(row.learner))}** comes first: {plain(str(row.cert_name))}, "
+            f"{_in_sentence(str(row.stands))}."
+        )
+    if counts.expired:
+        expired = _counted(counts.expired, "expired certificate", "expired certificates")
+        said.append(f"{expired} in all, held by {_counted(counts.people, 'person', 'people')}.")
     if counts.renewed:
-        words.append(f"Renewed, and not counted: {counts.renewed:,}.")
-    st.markdown(" ".join(words))
-    st.caption(KNOWN)
+        said.append(f"Renewed, and not counted: {counts.renewed:,}.")
+    return " ".join(said)
+
+
+def _in_sentence(stands: str) -> str:
+    """`overdue by 3 days` of `⚠ Overdue by 3 days`."""
+    words = stands.partition(" ")[2]
+    return words[:1].lower() + words[1:]
+
+
+def courses_headline(counted: pd.DataFrame, window: str) -> None:
+    """How many completions there were, and of which course most."""
+    if counted.empty:
+        pieces.answer(f"No course completed {window}")
+        return
+    most = store.each(counted)[0]
+    total = int(counted["completions"].sum())
+    pieces.answer(
+        f"{_counted(total, 'course', 'courses')} completed {window}",
+        f"The most completed of {number_of(len(counted), 'course')}: "
+        f"**{plain(most.course_name)}**, {number_of(most.completions, 'time')} by "
+        f"{_counted(most.people, 'person', 'people')}.",
+    )
 
 
 def _counted(count: int, one: str, many: str) -> str:

@@ -394,6 +394,13 @@ def flag(
         return cases.flag(connection, actor(), takers, default_pct(), owner, due, notes, rule)
 
 
+def decline(taker: Taker) -> bool:
+    """Note that a low score needs no coaching; False if there is nothing to decline any more."""
+    rule = settings().coaching_rule
+    with write("coach") as connection:
+        return cases.decline(connection, actor(), taker, default_pct(), rule)
+
+
 def take(takers: Sequence[Taker]) -> Taken:
     """Make the viewer the owner of these cases, of learners of their teams."""
     rule, who = settings().coaching_rule, everybody()

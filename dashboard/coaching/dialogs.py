@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard.base import charts, people, store
 from dashboard.base.attempts import verdict, with_results, with_scores
+from dashboard.base.colours import palette
 from dashboard.base.percent import FORMAT, bare, exact, percent, rounded
 from dashboard.base.pieces import plain, table
 from dashboard.base.store import each
@@ -240,7 +241,7 @@ def _attempts(now: data.Detail) -> None:
     points = charts.on_the_clock(frame)
     st.caption(f"{charts.DRAWN}, {exact(row.threshold_pct)}.")
     st.altair_chart(
-        charts.quiz_scores(points, charts.around(points["at"])),
+        charts.quiz_scores(points, charts.around(points["at"]), palette()),
         alt=f"Scores of {len(frame)} attempts, "
         f"the latest {_score(row)}, threshold {exact(row.threshold_pct)}",
         key="item_scores",
@@ -373,7 +374,7 @@ def _round(case: Case) -> str:
 # Thresholds
 
 
-@st.dialog("Thresholds", on_dismiss=dismiss)
+@st.dialog("Pass marks", on_dismiss=dismiss)
 def _thresholds() -> None:
     frame = data.quizzes(Who())
     if frame.empty:

@@ -4,30 +4,57 @@ import streamlit as st
 
 from dashboard import access
 from dashboard.base import filters, paging, pieces, states, windows
-from dashboard.coaching import data, dialogs, view
+from dashboard.coaching import cards, data, dialogs, head, person, view
 from shared.queries.people import Who
 
 zone = windows.viewer_zone()
 view.result()
-head = st.container()
-with pieces.row():
-    queue = filters.switch("Queue", "queue", view.VIEWS, "new")
-    window = filters.switch("Latest try within", "since", view.WINDOWS, "30d")
-    by_quiz = filters.choice("Quiz", "quiz", data.quiz_names(access.who(Who())), "All quizzes")
-    by_team, by_vendor = filters.by_team("of"), filters.by_vendor()
-    by_owner = filters.choice("Owner", "owner", {one: one for one in data.owners()}, "All owners")
-    with_problems = filters.toggle(
-        "Include quizzes most people fail",
-        "problems",
-        "Lists people one by one at quizzes that more than half of five or more fail.",
-    )
-    filters.panel(by_team, by_quiz, by_owner, by_vendor, with_problems)
-    if access.may("set_threshold") and st.button("Thresholds", icon=":material/tune:"):
-        view.ask("thresholds")
-
-
+answer = st.container()
+by_window = filters.option("Latest try within", "since", view.WINDOWS, "30d")
+by_quiz = filters.choice("Quiz", "quiz", data.quiz_names(access.who(Who())), "All quizzes")
+by_team, by_vendor = filters.by_team("of"), filters.by_vendor()
+by_owner = filters.choice("Owner", "owner", {one: one for one in data.owners()}, "All owners")
+with_problems = filters.toggle(
+    "Include quizzes most people fail",
+    "problems",
+    "Lists people one by one at quizzes that more than half of five or more fail.",
+)
+window = by_window.value()
 who = filters.who(by_team, by_vendor)
 quiz, owner, problems = by_quiz.value(), by_owner.value(), with_problems.value()
+
+
+def asked() -> data.Asked:
+    today = windows.today()
+    return data.Asked(window, today, zone, who, quiz, owner, problems, data.manager())
+
+
+@st.fragment(run_every=pieces.LIVE)
+def queues() -> str:
+    """The chosen queue. A choice draws the whole page; the numbers of all queues are live."""
+    chosen = filters.switch("Queue", "queue", view.counted(data.counts(asked())), "new")
+    if st.session_state.setdefault("coaching_queue", chosen) != chosen:
+        st.session_state["coaching_queue"] = chosen
+        st.rerun()
+    return chosen
+
+
+with pieces.row():
+    queue = queues()
+    filters.panel(by_window, by_team, by_quiz, by_owner, by_vendor, with_problems)
+    if access.may("set_threshold") and st.button("Pass marks", icon=":material/tune:"):
+        view.ask("thresholds")
+    pieces.share()
+
+
+@st.fragment(run_every=pieces.LIVE)
+def headline() -> None:
+    quizzes = data.quizzes(access.who(Who()))
+    if quizzes.empty:
+        pieces.answer("No quiz to coach on yet")
+        return
+    new = data.queue(asked(), "new", paging.Part())
+    head.headline(data.counts(asked()), None if new.empty else new.iloc[0], quizzes, window)
 
 
 @st.fragment(run_every=pieces.LIVE)
@@ -36,19 +63,24 @@ def live() -> None:
     if quizzes.empty:
         states.nothing_here(view.no_quiz(all_teams=access.sees_all_teams()))
         return
-    today = windows.today()
-    asked = data.Asked(window, today, zone, who, quiz, owner, problems, data.manager())
-    counts = data.counts(asked)
-    new = data.queue(asked, "new", paging.Part())
-    with head:
-        view.headline(counts, None if new.empty else new.iloc[0], window)
-    view.problems(quizzes, counts.hidden)
-    view.queue(asked, queue, counts)
+    counts = data.counts(asked())
+    listed, beside = st.columns([5, 4], gap="small")
+    with listed:
+        row = view.queue(asked(), queue, counts)
+        head.hidden(counts)
+    if row is not None:
+        with beside:
+            person.shown(row, quizzes)
     if not quiz:
-        view.several(data.people_failing(asked))
-    view.quizzes(quizzes, all_teams=access.sees_all_teams())
-    view.achieved(data.achieved(asked))
+        view.several(data.people_failing(asked()))
+    left, right = st.columns([5, 4], gap="small")
+    with left:
+        cards.quizzes(quizzes, all_teams=access.sees_all_teams())
+    with right:
+        cards.achieved(data.achieved(asked()))
 
 
+with answer:
+    headline()
 live()
 dialogs.open_asked()

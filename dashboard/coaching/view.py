@@ -7,35 +7,47 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.base import paging
-from dashboard.base.percent import FORMAT, percent
-from dashboard.base.pieces import csv_of, cut_off, plain, table
+from dashboard.base.percent import FORMAT
+from dashboard.base.pictures import avatar
+from dashboard.base.pieces import csv_of, cut_off, heading, plain, table
 from dashboard.base.store import each
-from dashboard.coaching import charts, data
+from dashboard.coaching import data
 from shared.queries.coaching import ACTIVE, Counts
 
 VIEWS = {
-    "new": "New",
+    "new": "To coach",
     "progress": "In progress",
     "ready": "Ready to close",
     "closed": "Closed",
     "all": "All",
 }
-NAMED_QUIZZES = 3
-"""So many quizzes that most people fail stand above the queue by name."""
 WINDOWS = {"7d": "7 days", "30d": "30 days", "quarter": "Quarter", "all": "All time"}
-WITHIN = {
-    "7d": "of the last 7 days",
-    "30d": "of the last 30 days",
-    "quarter": "of this quarter",
-    "all": "of all time",
-}
+ROW_PX, HEADER_PX = 40, 36
+ROWS_HIGH = 12
+"""A longer part of the queue scrolls, so that the cards below stay near."""
+ROWS = 20
 EMPTY = {
     "new": "No latest score is low here. A longer window shows older ones.",
-    "progress": "No open case here. Select people under New, and flag or take them.",
+    "progress": "No open case here. Select people under To coach, and flag or take them.",
     "ready": "No flagged learner has passed yet. People appear here after they pass.",
     "closed": "No closed case here. Cases that are resolved or dismissed appear here.",
     "all": "No low score and no case here.",
 }
+
+
+def counted(counts: Counts) -> dict[str, str]:
+    """The names of the views, each with the number of its items."""
+    return {
+        view: name if view == "all" else f"{name} {getattr(counts, view):,}"
+        for view, name in VIEWS.items()
+    }
+
+
+def no_quiz(*, all_teams: bool) -> str:
+    """Why the page is empty."""
+    if all_teams:
+        return "No graded quiz yet. Check that the subscription lists quiz.submitted."
+    return "No graded quiz of your teams yet."
 
 
 def percent_column(label: str, help: str | None = None) -> Any:  # noqa: A002 (as Streamlit calls it)
@@ -47,11 +59,12 @@ def _moment(label: str) -> Any:
 
 
 COLUMNS = {
-    "learner": st.column_config.TextColumn("Learner", width=215),
-    "quiz": st.column_config.TextColumn("Quiz", width=165),
-    "why": st.column_config.TextColumn("Why now", width=215),
+    "face": st.column_config.ImageColumn("", width=46),
+    "learner": st.column_config.TextColumn("Learner", width=140),
+    "quiz": st.column_config.TextColumn("Quiz", width=150),
+    "why": st.column_config.TextColumn("Why now", width=120),
     "stands": st.column_config.TextColumn("Status"),
-    "threshold_pct": percent_column("Threshold"),
+    "threshold_pct": percent_column("Pass mark"),
     "flagged_pct": percent_column("Flagged at"),
     "best_pct": percent_column("Best"),
     "tries": st.column_config.NumberColumn("Tries", help="Graded attempts."),
@@ -66,13 +79,14 @@ COLUMNS = {
     "team_id": st.column_config.TextColumn("Team"),
 }
 SHOWN = {
-    "new": "learner quiz why latest_pct threshold_pct best_pct tries practice_runs trend "
-    "submitted_at team_id stands",
-    "progress": "learner quiz why stands owner due latest_pct flagged_pct trend opened_at team_id",
-    "ready": "learner quiz lift latest_pct threshold_pct trend submitted_at owner due team_id",
-    "closed": "learner quiz stands lift outcome latest_pct trend closed_at owner team_id",
-    "all": "learner quiz stands why latest_pct threshold_pct best_pct tries trend submitted_at "
-    "owner due team_id",
+    "new": "face learner why quiz latest_pct submitted_at threshold_pct best_pct tries "
+    "practice_runs trend team_id stands",
+    "progress": "face learner why quiz stands owner due latest_pct flagged_pct trend "
+    "opened_at team_id",
+    "ready": "face learner quiz lift latest_pct threshold_pct trend submitted_at owner due team_id",
+    "closed": "face learner quiz stands lift outcome latest_pct trend closed_at owner team_id",
+    "all": "face learner quiz stands why latest_pct threshold_pct best_pct tries trend "
+    "submitted_at owner due team_id",
 }
 
 
@@ -89,90 +103,6 @@ def _scales(frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-# The first line
-
-
-def headline(counts: Counts, first: Any, window: str) -> None:
-    """How many people need coaching and who is first, in one sentence, and the work in progress.
-    `first` is the most urgent new item, if there is one."""
-    said = [_new(counts, first), _at_fault(counts)]
-    st.markdown("; ".join(filter(None, said)) or _nothing(counts))
-    active = [f"Low scores {WITHIN[window]}"]
-    if counts.progress:
-        overdue = f", {counts.overdue:,} overdue" if counts.overdue else ""
-        active.append(f"**{counts.progress:,} in progress**{overdue}")
-    if counts.ready:
-        active.append(f"**{counts.ready:,} passed since**, ready to close")
-    st.markdown(" · ".join(active))
-
-
-def _new(counts: Counts, first: Any) -> str:
-    if not counts.people:
-        return ""
-    needs = "1 person needs" if counts.people == 1 else f"{counts.people:,} people need"
-    fresh = f", {counts.fresh:,} since yesterday" if counts.fresh else ""
-    scores = "1 new low score" if counts.new == 1 else f"{counts.new:,} new low scores"
-    return f"**{needs} coaching** ({scores}{fresh}), first {_first(first)}"
-
-
-def _first(row: Any) -> str:
-    return f"{plain(str(row.learner))} at {plain(str(row.quiz))} ({row.why})"
-
-
-def _at_fault(counts: Counts) -> str:
-    """What is not listed one by one, and why."""
-    more = "more " if counts.people else ""
-    if counts.hidden_people:
-        one = counts.hidden_people == 1
-        people = f"1 {more}person" if one else f"{counts.hidden_people:,} {more}people"
-        return f"{people} failed quizzes that most people fail: **look at the quiz first**"
-    if counts.hidden:
-        scores = "low score" if counts.hidden == 1 else "low scores"
-        return (
-            f"{counts.hidden:,} more {scores} of theirs at quizzes that most people fail: "
-            "**look at the quiz first**"
-        )
-    return ""
-
-
-def _nothing(counts: Counts) -> str:
-    active = counts.progress + counts.ready
-    return ":material/check_circle: " + (
-        "**No new low score.** The open cases go on."
-        if active
-        else "**No one needs coaching** among what is chosen here."
-    )
-
-
-def no_quiz(*, all_teams: bool) -> str:
-    """Why the page is empty."""
-    if all_teams:
-        return "No graded quiz yet. Check that the subscription lists quiz.submitted."
-    return "No graded quiz of your teams yet."
-
-
-def problems(quizzes: pd.DataFrame, hidden: int) -> None:
-    """The quizzes that most people fail, the worst by name, before any person is blamed."""
-    failed = quizzes[quizzes["problem"]].sort_values("all_share", ascending=False, kind="stable")
-    for row in each(failed.head(NAMED_QUIZZES)):
-        st.warning(
-            f"{plain(str(row.quiz))}: {percent(row.all_share)} of {row.all_takers:,} fail. "
-            "Look at the quiz first.",
-            icon=":material/quiz:",
-        )
-    if len(failed) > NAMED_QUIZZES:
-        st.caption(
-            f"Most people fail {len(failed) - NAMED_QUIZZES:,} more: see *Quizzes by share of low "
-            "takers* below."
-        )
-    if hidden:
-        scores = "1 new low score" if hidden == 1 else f"{hidden:,} new low scores"
-        st.caption(
-            f"{scores} there {'is' if hidden == 1 else 'are'} not listed one by one: choose the "
-            "quiz, or turn the switch above on."
-        )
-
-
 # The queue
 
 
@@ -184,17 +114,21 @@ class Shown(NamedTuple):
     part: paging.Part
 
 
-def queue(asked: data.Asked, view: str, counts: Counts) -> None:
-    """The items of a view by the page, to select and to act on."""
+def queue(asked: data.Asked, view: str, counts: Counts) -> Any:
+    """The items of a view by the page, to select and to act on. Gives the row that is looked at:
+    the first that is selected, else the first of the page; None where there is none."""
     total = getattr(counts, view)
     if not total:
         _empty(view, counts.hidden)
-        return
+        return None
     rows = st.container()
-    part = paging.choose(total)
+    part = paging.choose(total, ROWS)
     with rows:
         columns = _items(Shown(asked, view, part), data.queue(asked, view, part))
     csv_of(lambda: data.whole_queue(asked, view), columns, "coaching")
+    _, key, frame = st.session_state["coaching_held"]
+    chosen = _picked(key) or [min(st.session_state.get("coaching_next", 0), len(frame) - 1)]
+    return frame.iloc[chosen[0]]
 
 
 def _items(of: Shown, fresh: pd.DataFrame) -> dict[str, Any]:
@@ -203,9 +137,10 @@ def _items(of: Shown, fresh: pd.DataFrame) -> dict[str, Any]:
     picked = _picked(key)
     _actions(key, frame.iloc[picked], of.view)
     columns = COLUMNS | _scales(frame)
+    frame = frame.assign(face=[avatar(one) for one in frame["learner"]])
     shown = {name: columns[name] for name in SHOWN[of.view].split()}
     opener = st.column_config.ButtonColumn(
-        "", on_click=_open_clicked, args=(key,), key=f"open_{key}", type="tertiary", width=70
+        "", on_click=_open_clicked, args=(key,), key=f"open_{key}", type="tertiary", width=60
     )
     st.session_state["coaching_held"] = (of, key, frame)
     st.dataframe(
@@ -213,12 +148,14 @@ def _items(of: Shown, fresh: pd.DataFrame) -> dict[str, Any]:
         column_config={"open": opener, **shown},
         hide_index=True,
         placeholder="–",
+        row_height=ROW_PX,
+        height=ROW_PX * min(len(frame), ROWS_HIGH) + HEADER_PX,
         key=key,
         on_select="rerun",
         selection_mode="multi-row",
         alt=f"{VIEWS[of.view]}: learners and quizzes",
     )
-    return shown
+    return {name: column for name, column in shown.items() if name != "face"}
 
 
 def _empty(view: str, hidden: int) -> None:
@@ -277,6 +214,14 @@ def take(names: Mapping[data.Taker, str]) -> None:
     finish(done, [f"{names[taker]}: {why}" for taker, why in taken.refused.items()])
 
 
+def decline(taker: data.Taker, name: str) -> None:
+    """Note that this low score needs no coaching, and say how to take that back."""
+    if data.decline(taker):
+        finish(f"No coaching needed: {plain(name)}. Closed lists it, to reopen.")
+    else:
+        finish("", [f"{name}: is no longer low, or has a case"])
+
+
 def finish(done: str, problems: Sequence[str] = ()) -> None:
     """Close the dialog, begin a new selection, and have the page say what was done."""
     st.session_state["coaching_result"] = (done, "; ".join(map(plain, problems)))
@@ -312,37 +257,23 @@ def label(row: Any) -> str:
 def _open_clicked(key: str) -> None:
     clicked, held = st.session_state[f"open_{key}"], st.session_state["coaching_held"]
     row = held[2].iloc[clicked.row]
-    st.query_params["item"] = data.address(data.Taker(row.vendor, row.user_id, row.quiz_id))
+    open_item(data.Taker(row.vendor, row.user_id, row.quiz_id))
+
+
+def open_item(taker: data.Taker) -> None:
+    """All of one item, in a dialog."""
+    st.query_params["item"] = data.address(taker)
     st.rerun()  # of the whole page: a dialog cannot open in a live part
 
 
-# Beside the queue
-
-
-def quizzes(frame: pd.DataFrame, *, all_teams: bool) -> None:
-    """How many fail each quiz, as a chart and as a table."""
-    st.subheader("Quizzes by share of low takers", anchor=False)
-    teams = "over all teams" if all_teams else "of your teams"
-    st.caption(f"By each taker's latest graded score, {teams}, of all time.")
-    chart, listed = st.columns([3, 4])
-    with chart:
-        st.altair_chart(charts.quizzes(frame), alt="Share of low takers, by quiz", key="quizzes")
-    columns = {
-        "quiz": st.column_config.TextColumn("Quiz", width=200),
-        "share": percent_column("Low"),
-        "low": st.column_config.NumberColumn("Low takers"),
-        "takers": st.column_config.NumberColumn("Takers"),
-        "threshold_pct": percent_column("Threshold"),
-    }
-    with listed:
-        table(frame.sort_values("share", ascending=False), columns, "Quizzes", "quiz_table")
+# Below the queue
 
 
 def several(frame: pd.DataFrame) -> None:
     """People who fail several quizzes, to flag or take all of theirs at once."""
     if frame.empty:
         return
-    st.subheader("People who fail three quizzes or more", anchor=False)
+    heading("People who fail three quizzes or more")
     verb = "Flag" if data.coaches() else "Take"
     flags = [f"{verb} {len(takers)}" if takers else "" for takers in frame["takers"]]
     st.session_state["coaching_several"] = frame
@@ -369,28 +300,6 @@ def _flag_person() -> None:
         ask("flag", people)
     else:
         take(people)
-
-
-def achieved(frame: pd.DataFrame) -> None:
-    """Results of retakes, with coaching and without."""
-    st.subheader("Results of retakes", anchor=False)
-    if frame.empty:
-        st.caption("No learner who failed has tried again here.")
-        return
-    rows = frame.assign(kind=frame["coached"].map({True: "Coached", False: "Not coached"}))
-    columns = {
-        "kind": st.column_config.TextColumn("Retakes", width=140),
-        "retakes": st.column_config.NumberColumn("Tried again"),
-        "passed": st.column_config.NumberColumn("Passed so far"),
-        "lift_pct": st.column_config.NumberColumn("Lift, median", format="%+.0f points"),
-        "days": st.column_config.NumberColumn("Days from fail to pass, median", format="%.1f"),
-    }
-    table(rows, columns, "Retakes with coaching and without", "achieved")
-    st.caption(
-        "From the first fail to the next pass or the latest attempt. Coached: flagged before the "
-        "last of these attempts. Leads flag people for a reason, so the two groups differ in more "
-        "than coaching: the table says what happened, not why."
-    )
 
 
 # Requests to the page, and their results

@@ -7,12 +7,22 @@ from dashboard.contests import data, form, view
 from dashboard.contests.data import ContestRow
 
 asked = st.query_params.get("contest", "")
+answer = st.container()
 
 
 def chosen() -> ContestRow | None:
     """The contest of the address; None if there is none that the viewer may see."""
     found = data.contests_of(data.viewer_teams())
     return next((row for row in found if str(row.id) == asked), None)
+
+
+@st.fragment(run_every=pieces.LIVE)
+def headline() -> None:
+    row = chosen()
+    if row is None:
+        view.list_headline(data.contests_of(data.viewer_teams()))
+    else:
+        view.headline(row)
 
 
 @st.fragment(run_every=pieces.LIVE)
@@ -24,6 +34,8 @@ def live() -> None:
         view.shown(row)
 
 
+with answer:
+    headline()
 with pieces.row():
     opened = chosen()
     if opened is not None:

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.base import people, pieces, windows
+from dashboard.base.amounts import amount
 from dashboard.base.pieces import plain
 from dashboard.contests import data, words
 from dashboard.contests.data import ContestRow, Status
@@ -29,6 +30,8 @@ CONTEST = {
     "metric": st.column_config.TextColumn("Metric"),
 }
 HOUR = 3600
+NAMED = 3
+"""Of several who share the first place."""
 
 
 def listed(found: Sequence[ContestRow]) -> None:
@@ -43,44 +46,92 @@ def listed(found: Sequence[ContestRow]) -> None:
     pieces.section("All contests", pd.DataFrame(rows), CONTEST, "contests", none)
 
 
+def list_headline(found: Sequence[ContestRow]) -> None:
+    """`2 contests run, 1 has ended`, and where the one that ends next stands."""
+    running = [row for row in found if data.status(row) is Status.RUNNING]
+    over = sum(data.status(row) in (Status.ENDED, Status.FINAL) for row in found)
+    coming = len(found) - len(running) - over
+    parts = [
+        (len(running), "runs", "run"),
+        (over, "has ended", "have ended"),
+        (coming, "is to come", "are to come"),
+    ]
+    said = [f"{count:,} {one if count == 1 else many}" for count, one, many in parts if count]
+    if not said:
+        pieces.answer(
+            "No contest yet", "A new one has this month's dates, until you choose others."
+        )
+        return
+    number, _, rest = said[0].partition(" ")
+    noun = "contest" if number == "1" else "contests"
+    ends = min(running, key=lambda row: row.last_day, default=None)
+    pieces.answer(
+        ", ".join([f"{number} {noun} {rest}", *said[1:]]), _next_end(ends) if ends else ""
+    )
+
+
+def _next_end(row: ContestRow) -> str:
+    found = data.places(row, data.viewer_teams())
+    return f"Next to end: {_headline(row, Status.RUNNING, found)}."
+
+
+def headline(row: ContestRow) -> None:
+    """Who leads or won, and what the result is worth."""
+    status = data.status(row)
+    found = data.places(row, data.viewer_teams())
+    why = words.explained(row, status, windows.viewer_zone())
+    pieces.answer(_headline(row, status, found), plain(why))
+
+
+def _headline(row: ContestRow, status: Status, found: pd.DataFrame) -> str:
+    name = plain(row.name)
+    if status is Status.COMING:
+        return f"{name} starts on {words.day(row.first_day)}"
+    if not data.shows_places(row):
+        return f"The places of {name} are hidden until its result is final"
+    first = found[(found["rank"] == 1) & (found["value"] > 0)] if len(found) else found
+    if first.empty:
+        return _without_first(name, status, found)
+    names = list(first["team_id"] if row.board == "teams" else first["learner"])
+    value = float(first["value"].iloc[0]) / (HOUR if row.metric == "time" else 1)
+    verb = "won" if status is Status.FINAL else ("leads" if len(names) == 1 else "lead")
+    figure = amount(row.metric, value) + (" a member" if row.board == "teams" else "")
+    figure += " each" if len(names) > 1 and row.board == "learners" else ""
+    left = words.left(row, status, windows.now())
+    return f"{_together(names)} {verb} {name} with {figure}{left}"
+
+
+def _together(names: Sequence[str]) -> str:
+    """`Ines Ko`, `Ines Ko and Dana Brooks`, `Ines Ko, Dana Brooks and 2 more`."""
+    shown = [plain(name) for name in names[:NAMED]]
+    if len(names) > NAMED:
+        return f"{', '.join(shown)} and {len(names) - NAMED:,} more"
+    return " and ".join([*([", ".join(shown[:-1])] if shown[1:] else []), shown[-1]])
+
+
+def _without_first(name: str, status: Status, found: pd.DataFrame) -> str:
+    """Where none of the places that the viewer sees is a first one with progress."""
+    hidden = len(found) > 0 and bool(found["value"].isna().any())
+    others = hidden or data.viewer_teams() is not None
+    if others and len(found) and (found["rank"] > 1).any():
+        return f"The first place in {name} is on another team"
+    if others and (hidden or found.empty):
+        return f"No progress in {name} on the teams that you can see"
+    if status is Status.FINAL:
+        return f"No one made progress in {name}"
+    return f"No progress in {name} yet"
+
+
 def shown(row: ContestRow) -> None:
-    """One contest: who leads or won, what the result is worth, all places, and what came late."""
+    """One contest: its terms, all places, and what came late."""
     status, teams = data.status(row), data.viewer_teams()
     found = data.places(row, teams)
-    st.header(plain(row.name), anchor=False)
-    st.markdown(f"**{words.state(row, status)}** · {_headline(row, status, found)}")
-    st.caption(plain(f"{_about(row, teams)}."))
-    st.caption(plain(words.explained(row, status, windows.viewer_zone())))
+    st.markdown(f"**{words.state(row, status)}** · {plain(_about(row, teams))}.")
     if not data.shows_places(row):
         return
     _places(row, found)
     if status is Status.FINAL:
         _late(row, data.late(row, teams))
-
-
-def _headline(row: ContestRow, status: Status, found: pd.DataFrame) -> str:
-    if not data.shows_places(row):
-        return "Places are hidden." if row.hidden else "No places yet."
-    first = found[(found["rank"] == 1) & (found["value"] > 0)] if len(found) else found
-    if first.empty:
-        return _without_first(status, found)
-    names = first["team_id"] if row.board == "teams" else first["learner"]
-    verb = "won" if status is Status.FINAL else ("leads" if len(names) == 1 else "lead")
-    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""  # noqa: PLR2004
-    return f"**{plain(', '.join(names.head(3)))}**{more} {verb}."
-
-
-def _without_first(status: Status, found: pd.DataFrame) -> str:
-    """Where none of the places that the viewer sees is a first one with progress."""
-    hidden = len(found) > 0 and bool(found["value"].isna().any())
-    others = hidden or data.viewer_teams() is not None
-    if others and len(found) and (found["rank"] > 1).any():
-        return "The first place is on another team."
-    if others and (hidden or found.empty):
-        return "No progress on the teams that you can see."
-    if status is Status.FINAL:
-        return "No one made progress in this contest."
-    return "No progress in this contest yet."
 
 
 def _about(row: ContestRow, teams: data.Teams) -> str:

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from dashboard.contests.data import ContestRow, Status
 from shared.contests import GRACE, stored_from
 from shared.contests import METRICS as KEYS
+from shared.wording import number_of
 
 _KNOWN = {
     "gained": "Progress gained",
@@ -25,7 +26,7 @@ def metric(row: ContestRow) -> str:
 
 def period(row: ContestRow) -> str:
     """`1 Nov 2025 to 30 Nov 2025 in Europe/Berlin`."""
-    return f"{_day(row.first_day)} to {_day(row.last_day)} in {row.zone}"
+    return f"{day(row.first_day)} to {day(row.last_day)} in {row.zone}"
 
 
 def state(row: ContestRow, status: Status) -> str:
@@ -33,10 +34,20 @@ def state(row: ContestRow, status: Status) -> str:
     if status is Status.FINAL:
         return "✓ Final"
     if status is Status.COMING:
-        return f"○ Starts on {_day(row.first_day)}"
+        return f"○ Starts on {day(row.first_day)}"
     if status is Status.RUNNING:
-        return f"◑ Running until {_day(row.last_day)}"
+        return f"◑ Running until {day(row.last_day)}"
     return "◔ Ended, result not final yet"
+
+
+def left(row: ContestRow, status: Status, now: datetime) -> str:
+    """How long a contest still runs, by the days of its own zone, as it ends a headline."""
+    if status is Status.ENDED:
+        return ", result not final yet"
+    if status is not Status.RUNNING:
+        return ""
+    days = (row.last_day - now.astimezone(ZoneInfo(row.zone)).date()).days
+    return f", {number_of(days, 'day')} left" if days else ", last day today"
 
 
 def explained(row: ContestRow, status: Status, zone: str) -> str:
@@ -54,8 +65,9 @@ def explained(row: ContestRow, status: Status, zone: str) -> str:
     return f"The places are hidden until then. {final}" if row.hidden else final
 
 
-def _day(day: date) -> str:
-    return f"{day:%-d %b %Y}"
+def day(one: date) -> str:
+    """`1 Nov 2025`."""
+    return f"{one:%-d %b %Y}"
 
 
 def _moment(at: datetime | None, zone: str) -> str:

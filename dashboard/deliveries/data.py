@@ -23,15 +23,16 @@ from dashboard.base.store import (
     settings,
     write,
 )
+from dashboard.deliveries.charts import ACCEPTED, AXES, FAILED
 from shared import following
 from shared.audit import note
 from shared.diagnosis import Finding
 from shared.evidence import Evidence
 from shared.outages import Outage
-from shared.outcomes import Sender
+from shared.outcomes import HAS_EVENT, Sender
 from shared.queries import deliveries, failures, missing, quarantine
 from shared.queries import unknown_addresses as unknown
-from shared.queries.deliveries import Detail, Listed, Search
+from shared.queries.deliveries import Detail, Listed, Search, VendorHour
 from shared.queries.evidence import gather, unrecovered_chains
 from shared.queries.failures import Attempted, Refused
 from shared.queries.follower import lag, unfoldable
@@ -48,8 +49,8 @@ from shared.wording import number_of
 CHAINS_SHOWN = 500
 
 
-def traffic(window: str, now: datetime, vendor: str | None) -> Traffic:
-    counts = query(deliveries.totals, first_hour(window, now), vendor)
+def traffic(window: str, vendor: str | None) -> Traffic:
+    counts = query(deliveries.totals, first_hour(window, this_hour()), vendor)
     return Traffic(counts.all, counts.accepted, query(deliveries.last, vendor))
 
 
@@ -58,27 +59,46 @@ def of_store() -> list[Finding]:
     return list(following.findings(query_now(lag), query_now(unfoldable)))
 
 
-def timeline(window: str, now: datetime, zone: str, vendor: str | None) -> pd.DataFrame:
-    """at (the viewer's clock), outcome, deliveries: by hour, or by day for longer windows."""
-    rows = query(deliveries.by_hour, first_hour(window, now), vendor)
-    return framed(rows, lambda frame: _in_bars(local(frame, zone, "hour"), window))
+def vendor_hours() -> Sequence[VendorHour]:
+    """Each vendor's hours of the last 24."""
+    return query(deliveries.hours_by_vendor, first_hour("24h", this_hour()))
 
 
-def _in_bars(frame: pd.DataFrame, window: str) -> pd.DataFrame:
-    at = frame["hour"].dt.tz_localize(None)
-    bars = frame.assign(at=at if window == "24h" else at.dt.normalize())
-    return bars.groupby(["at", "outcome"])["deliveries"].sum().reset_index()
+def timeline(window: str, zone: str, vendor: str | None) -> pd.DataFrame:
+    """at (the viewer's clock), what (accepted or failed), deliveries: a row for each bar."""
+    rows = query(deliveries.by_hour, first_hour(window, this_hour()), vendor)
+    return framed(rows, lambda frame: _in_bars(local(frame, zone, "hour"), AXES[window].bar))
 
 
-def clock_span(window: str, now: datetime, zone: str) -> tuple[datetime, datetime]:
-    """The hours or days that a timeline shows, on the viewer's clock."""
-    first, last = (
-        pd.Timestamp(at).tz_convert(zone).tz_localize(None)
-        for at in (first_hour(window, now), now + timedelta(hours=1))
+def _in_bars(frame: pd.DataFrame, bar: timedelta) -> pd.DataFrame:
+    at = frame["hour"].dt.tz_localize(None).dt.floor(bar)
+    what = frame["outcome"].isin(HAS_EVENT).map({True: ACCEPTED, False: FAILED})
+    bars = frame.assign(at=at, what=what).groupby(["at", "what"])["deliveries"].sum()
+    return bars.reset_index()
+
+
+FUTURE = {"24h": timedelta(hours=4), "7d": timedelta(hours=18), "30d": timedelta(days=2)}
+"""How much of the time to come a timeline shows at least …"""
+FURTHEST = {"24h": timedelta(hours=12), "7d": timedelta(days=2), "30d": timedelta(days=4)}
+"""… and at most, to show where events expire."""
+
+
+def clock_span(
+    window: str, zone: str, first_loss: datetime | None
+) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """The time that a timeline shows, on the viewer's clock: whole bars, and some future."""
+    bar, now = AXES[window].bar, datetime.now(UTC)
+    room = first_loss - now + bar if first_loss else timedelta(0)
+    last = now + min(max(FUTURE[window], room), FURTHEST[window])
+    return (
+        on_clock(first_hour(window, this_hour()), zone).floor(bar),
+        on_clock(last, zone).ceil("h"),
     )
-    if window != "24h":
-        first, last = first.normalize(), last.normalize() + pd.Timedelta(days=1)
-    return first, last
+
+
+def on_clock(at: datetime, zone: str) -> pd.Timestamp:
+    """A moment on the viewer's clock, as charts and sentences need it: without a zone."""
+    return pd.Timestamp(at).tz_convert(zone).tz_localize(None)
 
 
 def unknown_addresses() -> Unknown | None:
@@ -204,18 +224,6 @@ def _recovery(connection: Connection, outage: Outage, known: Sequence[VendorFact
     return Recovery(outage, found.by_retry, found.by_replay, still_open)
 
 
-def bands(window: str, zone: str) -> pd.DataFrame:
-    """The outages as bands of a chart: begin and end on the viewer's clock."""
-    spans = [(one.outage.begin, one.outage.end) for one in recoveries(window)]
-    frame = pd.DataFrame(spans, columns=["begin", "end"])
-    if not spans:
-        return frame
-    frame = local(frame, zone, "begin", "end")
-    return frame.assign(
-        begin=frame["begin"].dt.tz_localize(None), end=frame["end"].dt.tz_localize(None)
-    )
-
-
 class Listing(NamedTuple):
     """Which events of the list of missing ones: of a time, a vendor and an outcome."""
 
@@ -295,13 +303,15 @@ def between(wanted: Search, moments: tuple[float, float] | None, window: str, zo
 
 
 def _bar(at: datetime, window: str) -> tuple[datetime, datetime]:
-    """The hour or day of a moment: of the hours that are counted, of the days of the moment's
-    zone."""
+    """The bar of a moment: of the hours that are counted, of longer bars on the clock of the
+    moment's zone."""
     if window == "24h":
         hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         return hour, hour + timedelta(hours=1)
-    day = at.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-    return day.astimezone(UTC), (day + timedelta(days=1)).astimezone(UTC)
+    length = AXES[window].bar
+    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    begin = midnight + timedelta(hours=at.hour) // length * length
+    return begin.astimezone(UTC), (begin + length).astimezone(UTC)
 
 
 def this_hour() -> datetime:

@@ -2,87 +2,106 @@
 
 import streamlit as st
 
-from dashboard.base import filters, paging, people, pieces, states, windows
-from dashboard.deliveries import charts, data, view
+from dashboard.base import filters, paging, people, pieces, windows
+from dashboard.base.address import write
+from dashboard.deliveries import (
+    answer,
+    causes,
+    charts,
+    data,
+    detail,
+    findings,
+    lists,
+    quarantine,
+    strangers,
+    timeline,
+    vendors,
+)
 from shared.outcomes import Sender
 
 WINDOWS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 VIEWS = {
-    "diagnosis": "Diagnosis",
-    "chains": "Attempt chains",
     "deliveries": "Deliveries",
+    "chains": "Attempts",
     "quarantine": "Quarantine",
+    "missing": "Missing events",
+    "strangers": "Strangers",
 }
-KINDS = {"failed": "Failed", "all": "All", "strangers": "Strangers"}
-SENT_BY = {"failed": Sender.VENDOR, "strangers": Sender.STRANGER}
+KINDS = {"failed": "Failed", "all": "All"}
 
 zone = windows.viewer_zone()
+top = st.container()
 with pieces.row():
     window = filters.switch("Window", "span", WINDOWS, "24h")
     every = data.vendors()
-    by_vendor = view.by_vendor(every)
+    names = {one.slug: one.name for one in every}
+    by_vendor = filters.choice("Vendor", "vendor", names, "All vendors")
+    by_vendor = by_vendor._replace(offered=len(names) > 1)
     by_outcome = filters.choice("Outcome", "outcome", charts.OUTCOMES, "All outcomes")
     filters.panel(by_vendor, by_outcome)
-    outcome = by_outcome.value()
-    asked = [one for one in every if by_vendor.value() in (None, one.slug)]
-    vendor = asked[0].slug if len(asked) == 1 else None
-    words = filters.words(
-        "Search",
-        "search",
-        "Event ID, learner, type, reason or address"
-        if people.sees_names()
-        else "Type, reason or address",
-    )
+    pieces.share()
+outcome = by_outcome.value()
+asked = [one for one in every if by_vendor.value() in (None, one.slug)]
+vendor = asked[0].slug if len(asked) == 1 else None
 
 
 @st.fragment(run_every=pieces.LIVE)
 def head() -> None:
     evidence = [data.evidence(one, window) for one in asked]
-    recoveries = data.recoveries(window)
-    down = [one.outage for one in recoveries]
-    traffic = data.traffic(window, data.this_hour(), vendor)
-    view.verdict(traffic, evidence, down, WINDOWS[window])
-    view.unknown_addresses(data.unknown_addresses())
-    bars = data.timeline(window, data.this_hour(), zone, vendor)
-    if not bars.empty:
-        span = data.clock_span(window, data.this_hour(), zone)
-        chart = charts.timeline(bars, data.bands(window, zone), span, by_hour=window == "24h")
-        st.altair_chart(
-            chart, alt="Deliveries over time, by outcome", key="timeline", on_select="rerun"
-        )
-    view.ledger(recoveries, evidence)
-    view.strangers(evidence)
-    view.causes(evidence)
+    down = [one.outage for one in data.recoveries(window)]
+    answer.answer(data.traffic(window, vendor), evidence, down, WINDOWS[window])
 
 
 @st.fragment(run_every=pieces.LIVE)
-def listed(kind: str) -> None:
-    failed = kind == "failed" and not outcome
-    wanted = data.window_search(window, vendor, outcome, words, SENT_BY.get(kind), failed=failed)
-    wanted = data.between(wanted, view.brushed("timeline"), window, zone)
+def figures() -> None:
+    evidence = [data.evidence(one, window) for one in asked]
+    timeline.timeline(evidence, data.recoveries(window), window, zone, vendor)
+    vendors.cards(evidence)
+    causes.causes(evidence)
+    strangers.summary(evidence, data.unknown_addresses())
+    findings.findings(evidence, data.of_store(), window)
+
+
+@st.fragment(run_every=pieces.LIVE)
+def listed(sender: Sender | None, words: str, *, failed: bool) -> None:
+    wanted = data.window_search(window, vendor, outcome, words, sender, failed=failed)
+    wanted = data.between(wanted, timeline.brushed(), window, zone)
     total = data.how_many(wanted)
     if not total:
-        states.nothing_here("No matching deliveries in this period.")
+        kind = "failed" if failed and not words else "matching"
+        st.info(f"No {kind} deliveries in this period.", icon=":material/info:")
+        _clear_filters()
         return
     rows = st.container()
     part = paging.choose(total)
     with rows:
-        view.listed(data.found(wanted, zone, part))
-    view.file(lambda: data.whole(wanted, zone))
+        lists.listed(data.found(wanted, zone, part))
+    lists.file(lambda: data.whole(wanted, zone))
 
 
-@st.fragment(run_every=pieces.LIVE)
-def findings() -> None:
-    view.findings([data.evidence(one, window) for one in asked], data.of_store(), window)
+def _clear_filters() -> None:
+    """Where the filters of the address match nothing."""
+    named = ("vendor", "outcome", "search")
+    if any(name in st.query_params for name in named):
+        changes = dict.fromkeys(named, ())
+        st.button("Clear filters", key="clear", on_click=write, args=(changes,))
 
 
 @st.fragment(run_every=pieces.LIVE)
 def missing() -> None:
-    since, until = view.moment("since"), view.moment("until")
-    view.missing(data.Listing(since, until, vendor, outcome), zone)
+    since, until = lists.moment("since"), lists.moment("until")
+    lists.missing(data.Listing(since, until, vendor, outcome), zone)
 
 
-head()
+def search() -> str:
+    """Words to search for, by what the viewer may see."""
+    every_word = "Event ID, learner, type, reason or address"
+    some = "Type, reason or address"
+    return filters.words("Search", "search", every_word if people.sees_names() else some)
+
+
+with top:
+    head()
 if "list" in st.query_params:
     if st.query_params["list"] == "missing":
         missing()
@@ -90,20 +109,22 @@ if "list" in st.query_params:
         st.warning("This address names no list of deliveries.", icon=":material/link_off:")
     st.page_link("deliveries/page.py", label="All deliveries", icon=":material/arrow_back:")
     st.stop()
-st.page_link(
-    "deliveries/page.py",
-    label="Missing events",
-    icon=":material/arrow_forward:",
-    query_params={"list": "missing"},
-)
-tab = filters.switch("View", "view", VIEWS, "diagnosis")
-if tab == "diagnosis":
-    findings()
-elif tab == "chains":
-    view.chains(asked, window, zone)
+figures()
+pieces.heading("Details")
+tab = filters.switch("View", "view", VIEWS, "deliveries")
+if tab == "chains":
+    lists.chains(asked, window, zone)
 elif tab == "deliveries":
-    listed(filters.switch("Which", "which", KINDS, "failed"))
-else:
+    with pieces.row():
+        kind = filters.switch("Which", "which", KINDS, "failed")
+        words = search()
+    sender = Sender.VENDOR if kind == "failed" else None
+    listed(sender, words, failed=kind == "failed" and not outcome)
+elif tab == "quarantine":
     for one in asked:
-        view.quarantine(one)
-view.open_if_asked()
+        quarantine.quarantine(one)
+elif tab == "missing":
+    missing()
+else:
+    listed(Sender.STRANGER, search(), failed=False)
+detail.open_if_asked()

@@ -3,6 +3,8 @@
 import altair as alt
 import pandas as pd
 
+from dashboard.base.colours import Palette
+
 
 def points_by_module(frame: pd.DataFrame) -> alt.Chart:
     """Bars: what a learner gained in each module."""
@@ -20,3 +22,25 @@ def points_by_module(frame: pd.DataFrame) -> alt.Chart:
         .properties(height=alt.Step(26))
     )
     return chart
+
+
+def teams(frame: pd.DataFrame, colours: Palette) -> alt.LayerChart | alt.FacetChart:
+    """Bars: a team's average per member, its value at the end, and a tick for the period before."""
+    shown = frame[["team_id", "average", "average_before"]].assign(
+        end=frame[["average", "average_before"]].max(axis=1)
+    )
+    y = alt.Y("team_id:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False))
+    base = alt.Chart(shown).encode(y=y)
+    bars = base.mark_bar(height=10, cornerRadiusEnd=3, color=colours.accent).encode(
+        x=alt.X("average:Q", axis=None)
+    )
+    compared = shown[shown["average_before"].notna()]
+    ticks = (
+        alt.Chart(compared)
+        .mark_tick(thickness=2, size=16, color=colours.muted)
+        .encode(y=y, x="average_before:Q")
+    )
+    values = base.mark_text(align="left", dx=6, color=colours.ink, fontSize=12).encode(
+        x="end:Q", text=alt.Text("average:Q", format=",.0f")
+    )
+    return alt.layer(bars, ticks, values)

@@ -1,6 +1,6 @@
 """What the leaderboard shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ from dashboard.base.outages import down_since
 from dashboard.base.paging import WHOLE, Part
 from dashboard.base.people import known_as, smallest_group, with_people
 from dashboard.base.percent import columns
-from dashboard.base.store import framed, query, query_now, settings
+from dashboard.base.store import framed, query, query_now, query_seldom, settings
 from shared.diagnosis import SELDOM
 from shared.outages import Outage
 from shared.queries import catalog, deliveries, leaderboard, learner, missing, scoring, team_boards
@@ -23,7 +23,6 @@ from shared.queries.people import Who
 from shared.queries.scoring import Points
 from shared.queries.vendors import vendor_facts
 from shared.queries.windows import Window, week_begins
-from shared.scoring import DEFAULT
 from shared.vendors import VendorFacts
 
 FIRST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -41,6 +40,11 @@ class Day(NamedTuple):
 def board_of(who: Who, window: Window, module: tuple[str, str] | None) -> Board:
     """What a leaderboard is asked for."""
     return Board(who, window, module)
+
+
+def only_team(who: Who) -> str | None:
+    """The team of a board that is about one."""
+    return who.teams[0] if who.teams is not None and len(who.teams) == 1 else None
 
 
 def learner_count(metric: str, board: Board, find: str) -> int:
@@ -108,19 +112,27 @@ def _in_units(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     return columns(frame, *frame) if metric == "average" else frame / _unit(metric)
 
 
+WEEKS = 8
+
+
 class Figures(NamedTuple):
     """active, gained, completed and time (hours) over a board, the same of the period before it
-    if there is one, and how many people it is about."""
+    if there is one, how many people it is about, and the same in each of the last eight weeks."""
 
     now: dict[str, float]
     before: dict[str, float] | None
     people: int
+    weeks: Sequence[Mapping[str, float]]
 
 
-def figures(board: Board) -> Figures:
+def figures(board: Board, until: datetime) -> Figures:
+    """`until` is the end of the last week: weeks are seven days each, so that none is unfinished
+    and the last one does not look like a fall."""
     row, people = query(leaderboard.totals, board), query(catalog.learners, board.who)
     before = _totals(row, "_before") if board.window.before else None
-    return Figures(_totals(row), before, people)
+    ends = tuple(until - number * leaderboard.WEEK for number in reversed(range(WEEKS)))
+    weeks = query_seldom(leaderboard.weekly_totals, board, ends)
+    return Figures(_totals(row), before, people, [_totals(week) for week in weeks])
 
 
 def _totals(row: leaderboard.Totals, period: str = "") -> dict[str, float]:
@@ -133,13 +145,19 @@ def _unit(metric: str) -> int:
     return 3600 if metric == "time" else 1
 
 
-class Leader(NamedTuple):
-    """The learner with the highest figure, in points, and how many others have it too. Of progress
-    gained also the module with the largest share of it."""
+class Place(NamedTuple):
+    """A learner among the first three: what they have of a metric (time in hours), how many others
+    have as much, places won since the period before (None without one), and how far the place
+    above is. Of progress gained also the module with the largest share of it."""
 
+    key: str
     learner: str
-    points: float
+    team: str | None
+    rank: int
+    figure: float
     equals: int
+    rise: int | None
+    behind: float
     module: str | None = None
     share: float = 0
 
@@ -157,33 +175,53 @@ class Call(NamedTuple):
 
 
 class Headline(NamedTuple):
-    """The answers of the first line by "gained" or "score"; None for an answer without data."""
+    """The answers of the first lines by a metric; None for an answer without data."""
 
     metric: str
-    leader: Leader | None
+    first: Sequence[Place]
     slipped: team_boards.Slipped | None
     call: Call | None
 
 
-def headline(board: Board) -> Headline:
-    """By the score where the board has rules of a company's own, else by the progress gained. Only
-    of the progress is it known which module brings a learner past the next one."""
-    by_score = board.rules != DEFAULT
-    metric = "score" if by_score else "gained"
-    call = None if by_score else next(iter(close_calls(board)), None)
+PODIUM = 3
+
+
+def headline(metric: str, board: Board) -> Headline:
+    """Only of the progress gained is it known which module brings a learner past the next one."""
+    call = next(iter(close_calls(board)), None) if metric == "gained" else None
     slipped = query(team_boards.slipped, metric, board, smallest_group())
-    return Headline(metric, _leader(metric, board), slipped, call)
+    return Headline(metric, _first(metric, board), slipped, call)
 
 
-def _leader(metric: str, board: Board) -> Leader | None:
-    for row in query(leaderboard.learners, metric, board.now(), limit=1):
-        name, points = known_as(row.name, row.email, row.key), getattr(row, metric)
-        if points > 0 and metric == "gained":
-            most = query(leaderboard.by_module, board, row.person)[0]
-            return Leader(name, points, row.equals, most.module_name, most.gained)
-        if points > 0:
-            return Leader(name, points, row.equals)
-    return None
+def _first(metric: str, board: Board) -> Sequence[Place]:
+    """At most three, of those who have anything of the metric."""
+    rows = query(leaderboard.learners, metric, board, limit=PODIUM)
+    having = [row for row in rows if (getattr(row, metric) or 0) > 0]
+    return [
+        _place(metric, board, row, having[number - 1] if number else None)
+        for number, row in enumerate(having)
+    ]
+
+
+def _place(
+    metric: str, board: Board, row: leaderboard.LearnerRow, ahead: leaderboard.LearnerRow | None
+) -> Place:
+    figure = getattr(row, metric)
+    rise = row.rank_before - row.rank if row.rank_before else None
+    found = Place(
+        row.key,
+        known_as(row.name, row.email, row.key),
+        row.team_id,
+        row.rank,
+        figure / _unit(metric),
+        row.equals,
+        rise if board.window.before else None,
+        (getattr(ahead, metric) - figure) / _unit(metric) if ahead else 0,
+    )
+    if metric != "gained":
+        return found
+    most = query(leaderboard.by_module, board, row.person)[0]
+    return found._replace(module=most.module_name, share=most.gained)
 
 
 def _calls(rows: Sequence[leaderboard.CloseCall]) -> list[Call]:
@@ -221,6 +259,30 @@ def climbers(metric: str, board: Board) -> list[Climber]:
         )
         for row in query(leaderboard.climbers, metric, board)
     ]
+
+
+class Still(NamedTuple):
+    """A learner with earlier progress and none in the period; `before` is what they gained in the
+    period before it, None without one."""
+
+    key: str
+    learner: str
+    before: float | None
+
+
+def still(metric: str, board: Board) -> tuple[int, list[Still]]:
+    """How many learners stand still, and a few of them."""
+    rows = query(leaderboard.still, metric, board)
+    compared = board.window.before is not None
+    few = [
+        Still(
+            row.key,
+            known_as(row.name, row.email, row.key),
+            row.gained_before if compared else None,
+        )
+        for row in rows
+    ]
+    return (rows[0].people if rows else 0), few
 
 
 class Lag(NamedTuple):

@@ -3,13 +3,15 @@
 import streamlit as st
 
 from dashboard.base import filters, paging, pieces, states, windows
-from dashboard.leaderboard import data, view
+from dashboard.leaderboard import aside, data, head, view
+from dashboard.leaderboard.words import METRICS
 from shared.queries.team_boards import TEAM_RULES
 
 opened = windows.quarter_hour()
 day = data.Day(windows.today(), windows.viewer_zone())
 answer = st.container()
-with pieces.row():
+toolbar = pieces.row()
+with toolbar:
     window = filters.window()
     team, vendor, leavers = filters.by_team(), filters.by_vendor(), filters.with_leavers()
     module = filters.by_module()
@@ -19,18 +21,35 @@ with pieces.row():
 who = filters.who(team, vendor, leavers)
 board = data.board_of(who, window, filters.module_of(module.value()))
 compared = windows.compared_with(window, day.zone)
+first = st.container()
 
 
 @st.fragment(run_every=pieces.LIVE)
-def head() -> None:
+def headline(metric: str) -> None:
     windows.follow(opened)
-    view.notice(data.lag(window), window)
-    figures = data.figures(board)
+    shown = data.headline(metric, board)
+    if kind == "teams":
+        head.of_teams(data.team_board(metric, board), shown, filters.in_words(), compared)
+    elif kind == "modules":
+        head.of_modules(data.module_board(board), filters.in_words())
+    else:
+        head.headline(shown, filters.in_words(), compared, data.only_team(who))
+
+
+@st.fragment(run_every=pieces.LIVE)
+def missing() -> None:
+    head.missing(data.lag(window), window)
+
+
+@st.fragment(run_every=pieces.LIVE)
+def leaders(metric: str) -> None:
+    figures = data.figures(board, opened)
     if not figures.now["active"]:
         states.nothing_here("No activity in this period. Try a longer one, or fewer filters.")
         return
-    view.headline(data.headline(board), filters.in_words(), compared)
-    view.figures(figures, compared)
+    if kind == "learners":
+        head.podium(data.headline(metric, board))
+    head.figures(figures, compared)
 
 
 @st.fragment(run_every=pieces.LIVE)
@@ -40,17 +59,19 @@ def learners(metric: str, find: str) -> None:
         if find:
             st.info("No learner on this board has that in name, e-mail or ID.")
         return
-    listed, aside = st.columns([3, 1])
+    listed, beside = st.columns([3, 1.05], gap="small")
     with listed:
         rows = st.container()
-        part = paging.choose(total)
+        part = paging.choose(total, view.ROWS)
         with rows:
             view.learners(data.learner_board(metric, board, day, find, part), metric, compared)
         columns = view.in_full(metric, compared)
         pieces.csv_of(lambda: data.whole_board(metric, board, find), columns, "learners")
-    with aside, st.container(gap="xsmall"):
-        view.climbers(data.climbers(metric, board))
-        view.close_calls(data.close_calls(board))
+    with beside:
+        aside.climbers(data.climbers(metric, board))
+        aside.close_calls(data.close_calls(board))
+        aside.still(*data.still(metric, board), filters.in_words())
+        aside.teams(data.team_board("gained", board), compared)
 
 
 @st.fragment(run_every=pieces.LIVE)
@@ -59,8 +80,8 @@ def teams(metric: str) -> None:
     if frame.empty:
         st.info("No learner here is on the roster of a team.", icon=":material/info:")
         return
-    st.caption(TEAM_RULES[board.credit])
     view.teams(frame, metric, compared)
+    st.caption(TEAM_RULES[board.credit])
 
 
 @st.fragment(run_every=pieces.LIVE)
@@ -72,7 +93,7 @@ def modules() -> None:
 
 with pieces.row():
     kind = filters.switch("Board", "board", view.BOARDS, "learners")
-    by = filters.switch("Metric", "metric", view.METRICS, "gained") if kind != "modules" else ""
+    by = filters.pick("Ranked by", "metric", METRICS, "gained") if kind != "modules" else ""
     if by == "score":
         board = data.by_score(board)
     if kind == "learners":
@@ -80,12 +101,17 @@ with pieces.row():
         view.jumps(by, board)
     elif kind == "teams":
         board = board._replace(credit=view.credit())
+metric = by or "gained"
 with answer:
-    head()
+    headline(metric)
+with toolbar:
+    missing()
+with first:
+    leaders(metric)
 if kind == "learners":
     learners(by, words)
 elif kind == "teams":
     teams(by)
 else:
     modules()
-view.explain_if_asked(by or "gained", board, filters.in_words())
+view.explain_if_asked(metric, board, filters.in_words())

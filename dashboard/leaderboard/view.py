@@ -1,176 +1,41 @@
 """The pieces of the leaderboard."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import address, filters, paging, people, store, windows
-from dashboard.base.outages import span
+from dashboard.base import address, filters, paging, people, store
+from dashboard.base.colours import palette
 from dashboard.base.percent import FORMAT, percent
-from dashboard.base.pieces import Figure, csv, key_figures, plain, row, table
+from dashboard.base.pictures import avatar
+from dashboard.base.pieces import csv, plain, table
 from dashboard.base.windows import viewer_zone
 from dashboard.leaderboard import charts, data
-from shared.queries.missing import Toll
+from dashboard.leaderboard.words import METRICS, amount, ordinal
 from shared.queries.movement import Board, Credit
 from shared.queries.scoring import Points
-from shared.queries.windows import Window
-from shared.wording import number_of
 
-METRICS = {
-    "gained": "Progress gained",
-    "completed": "Modules completed",
-    "average": "Average progress",
-    "time": "Time spent",
-    "score": "Score",
-}
 BOARDS = {"learners": "Learners", "teams": "Teams", "modules": "Modules"}
 UNITS = {"gained": "%,.0f pts", "completed": "%,d", "average": FORMAT, "time": "%,.1f h",
          "score": "%,.0f pts"}  # fmt: skip
 """How a metric is written, in the formats of a column."""
-ROW_PX = 35
-TALL_PX = 577
-"""A longer board scrolls, and ends in half a row that says so."""
-FEW = 10
-"""Under this a fraction matters."""
+ROW_PX, HEADER_PX = 40, 36
+ROWS = 12
+"""Of learners on a page of the board."""
 
 
-def number(value: float) -> str:
-    """With a decimal only where it matters: `312`, `3.5`."""
-    return f"{value:,.1f}" if value % 1 and value < FEW else f"{value:,.0f}"
-
-
-def amount(metric: str, value: float) -> str:
-    """A figure in a sentence: `312 points`, `1 module`, `54 %`, `3.5 hours`."""
-    if metric == "average":
-        return percent(value)
-    shown = number(value)
-    noun = {"gained": "point", "completed": "module", "time": "hour", "score": "point"}[metric]
-    return f"{shown} {noun}" if shown == "1" else f"{shown} {noun}s"
-
-
-def notice(lag: data.Lag, window: Window) -> None:
-    """What is missing from the standings, with a link to exactly these events."""
-    sentences = []
-    if lag.missing.open or lag.missing.lost:
-        sentences.append(_missing(lag.missing))
-    if lag.down:
-        sentences.append(_down(lag))
-    if not sentences:
-        return
-    lags = lag.missing.open or lag.down
-    text = f"{'; '.join(sentences)}{'; standings may lag' if lags else ''}."
-    with row():
-        if lag.many or lag.down:
-            st.warning(text, icon=":material/warning:")
-        else:
-            st.info(text, icon=":material/info:")
-        if access.may("deliveries"):
-            st.page_link(
-                "deliveries/page.py",
-                label="See these events" if lag.missing.first else "See deliveries",
-                icon=":material/arrow_forward:",
-                query_params=_list_of(window) if lag.missing.first else {},
-            )
-
-
-def _list_of(window: Window) -> dict[str, str]:
-    """The address of the events that are missing in a window."""
-    times = {"since": window.since, "until": window.until}
-    return {"list": "missing"} | {name: at.isoformat() for name, at in times.items() if at}
-
-
-def _missing(missing: Toll) -> str:
-    """`3 events failed since 08:12 and 1 is lost`. Teams of such events are unknown."""
-    assert missing.first is not None  # noqa: S101 (asked for before)
-    since = _clock(missing.first)
-    lost = f"{number_of(missing.lost, 'event')} {'is' if missing.lost == 1 else 'are'} lost"
-    failed = f"{number_of(missing.open, 'event')} failed since {since}"
-    if not missing.lost:
-        said = failed
-    elif not missing.open:
-        said = f"{lost} since {since}: no standing has {'it' if missing.lost == 1 else 'them'}"
-    else:
-        said = f"{failed} and {lost}"
-    counted = "" if access.sees_all_teams() else ", counted over all teams"
-    return f"{said}{counted}"
-
-
-def _down(lag: data.Lag) -> str:
-    latest = lag.down[-1]
-    times = "" if len(lag.down) == 1 else f", the last of {len(lag.down)} times"
-    if not latest.over:
-        return f"no receiver is up since {_clock(latest.begin)}{times}"
-    return f"no receiver was up for {span(latest)} from {_clock(latest.begin)}{times}"
-
-
-def _clock(at: datetime) -> str:
-    """`09:10` of today, else with its day, on the viewer's clock."""
-    local = pd.Timestamp(at).tz_convert(viewer_zone())
-    same_day = local.date() == windows.today()
-    return f"{local:%H:%M}" if same_day else f"{local:%-d %b, %H:%M}"
-
-
-def headline(shown: data.Headline, window: str, compared: str) -> None:
-    """Who gained or scored most and why, which team slipped, and who is about to pass the next one.
-    `compared` says what the window is compared with."""
-    said = []
-    if shown.leader:
-        said.append(_leads(shown.metric, shown.leader, window))
-    if shown.slipped:
-        said.append(_slipped(shown.metric, shown.slipped, compared))
-    if call := shown.call:
-        said.append(f"**{plain(call.learner)}** is one module from passing {plain(call.ahead)}.")
-    st.markdown(" ".join(said))
-
-
-def _slipped(metric: str, team: Any, compared: str) -> str:
-    now, before = amount(metric, team.average), number(team.average_before)
-    return f"Team **{plain(team.team_id)}** slipped: {now} a member, {before} on {compared}."
-
-
-def _leads(metric: str, leader: data.Leader, window: str) -> str:
-    others = f" and {leader.equals:,} more" if leader.equals else ""
-    each = " each" if leader.equals else ""
-    did = "scored" if metric == "score" else "gained"
-    said = f"**{plain(leader.learner)}**{others} {did} most {window}: "
-    said += f"{amount(metric, leader.points)}{each}"
-    if leader.module and not leader.equals:
-        in_it = "all" if leader.share == leader.points else number(leader.share)
-        said += f", {in_it} of them in *{plain(leader.module)}*"
-    return f"{said}."
-
-
-def figures(shown: data.Figures, compared: str) -> None:
-    """Four figures over all people on the board, each with its change."""
-    now, before = shown.now, shown.before or {}
-    cards = {
-        "active": ("Active learners", f"{now['active']:,.0f} of {shown.people:,}"),
-        "gained": ("Progress gained", f"{now['gained']:,.0f} pts"),
-        "completed": ("Modules completed", f"{now['completed']:,.0f}"),
-        "time": ("Time spent", f"{now['time']:,.0f} h"),
-    }
-    key_figures(
-        [
-            Figure(label, written, now[name], before.get(name))
-            for name, (label, written) in cards.items()
-        ]
-    )
-    if compared:
-        st.caption(f"Changes are against {compared}.")
-
-
-def _explain(key: str) -> None:
+def explain(key: str) -> None:
+    """Open why a learner has their rank."""
     st.query_params["learner"] = people.link_to(key)
     st.rerun()  # the whole page, as a dialog does not belong into a live part
 
 
 def _explain_clicked() -> None:
-    _explain(st.session_state["ranked"][st.session_state["explain"].row])
+    explain(st.session_state["ranked"][st.session_state["explain"].row])
 
 
 PLACE = st.column_config.TextColumn("#", width=45, help="2= is a second place that several share.")
@@ -223,7 +88,7 @@ def jumps(metric: str, board: Board) -> None:
 
 def _show_me(metric: str, board: Board, key: str) -> None:
     if place := data.place_of(metric, board, key):
-        address.write({"find": (), address.PAGE: [str(paging.page_of(place))]})
+        address.write({"find": (), address.PAGE: [str(paging.page_of(place, ROWS))]})
     else:
         st.toast("You have no activity in this period, with these filters.")
 
@@ -233,7 +98,10 @@ def learners(frame: pd.DataFrame, metric: str, compared: str) -> None:
     st.session_state["ranked"] = frame["key"].tolist()
     own = data.own()
     mine = frame["key"] == (own.key if own else "")
-    frame = frame.assign(learner=frame["learner"].where(~mine, frame["learner"] + " (you)"))
+    frame = frame.assign(
+        learner=frame["learner"].where(~mine, frame["learner"] + " (you)"),
+        face=[avatar(one) for one in frame["learner"]],
+    )
     several = len(store.vendors()) > 1
     rest = {
         "gained": st.column_config.NumberColumn("Gained", format=UNITS["gained"]),
@@ -246,20 +114,48 @@ def learners(frame: pd.DataFrame, metric: str, compared: str) -> None:
     )
     columns = {
         "place": PLACE,
-        **({"move": moved(compared)} if compared else {}),
+        "face": st.column_config.ImageColumn("", width=46),
         "learner": st.column_config.ButtonColumn(
             "Learner", on_click=_explain_clicked, key="explain", type="tertiary", alignment="left",
-            width=220, help="Choose a learner to see why they have this rank.",
+            width=170, help="Choose a learner to see why they have this rank.",
         ),
-        "team_id": st.column_config.TextColumn("Team", width=110),
         metric: bar(METRICS[metric], UNITS[metric], frame[metric]),
+        **({"move": moved(compared)} if compared else {}),
+        "team_id": st.column_config.TextColumn("Team", width=100),
         "weeks": st.column_config.BarChartColumn(
-            "8 weeks", width=120, y_min=0, help="Points gained a week, the last eight weeks."
+            "8 weeks", width=120, y_min=0, color=palette().quiet,
+            help="Points gained a week, the last eight weeks.",
         ),
         **rest,
         **({"vendors": counted} if several else {}),
     }  # fmt: skip
-    show(frame, columns, f"Learners by {METRICS[metric]}", "learners")
+    st.dataframe(
+        _marked(frame[list(columns)], mine, own.team_id if own else None),
+        row_height=ROW_PX,
+        height=ROW_PX * len(frame) + HEADER_PX,
+        column_config=columns,
+        hide_index=True,
+        placeholder="–",
+        key="board_learners",
+        alt=f"Learners by {METRICS[metric]}",
+    )
+
+
+def _marked(frame: pd.DataFrame, mine: "pd.Series[bool]", team: str | None) -> Any:
+    """The viewer's own row and those of their team on a ground of their own; won places in green,
+    lost ones in red."""
+    colours = palette()
+    near = set(frame.index[mine | (frame["team_id"] == team)])
+
+    def cells(row: "pd.Series[Any]") -> list[str]:
+        ground = f"background-color: {colours.tint};" if row.name in near else ""
+        return [ground + (_ink(row["move"]) if name == "move" else "") for name in row.index]
+
+    def _ink(move: str) -> str:
+        rose = {"▲": colours.good_text, "▼": colours.bad_text}
+        return f"color: {rose.get(move[:1], colours.muted)}"
+
+    return frame.style.apply(cells, axis=1)
 
 
 CREDITS: Mapping[Credit, str] = {"then": "Team at the time", "today": "Team of today"}
@@ -311,47 +207,15 @@ def modules(frame: pd.DataFrame) -> None:
 
 
 def show(frame: pd.DataFrame, columns: Mapping[str, Any], alt: str, name: str) -> None:
-    """A board, as high as its rows or scrolling."""
-    height: int | Literal["auto"] = TALL_PX if len(frame) > TALL_PX // ROW_PX else "auto"
-    table(frame, columns, alt, f"board_{name}", height)
+    """A board, as high as its rows."""
+    table(frame, columns, alt, f"board_{name}")
 
 
 def bar(label: str, unit: str, values: "pd.Series[float]") -> Any:
     highest = max(1.0, float(values.max()))
-    return st.column_config.ProgressColumn(label, format=unit, min_value=0, max_value=highest)
-
-
-def climbers(shown: list[data.Climber]) -> None:
-    """The learners who won most places; a name opens why."""
-    if shown:
-        st.subheader("Most improved", anchor=False)
-    for one in shown:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            _name(one.learner, f"climber_{people.link_to(one.key)}", one.key)
-            st.caption(f"▲ {one.rise:,}, now {ordinal(one.rank)}", width="content")
-
-
-def close_calls(shown: list[data.Call]) -> None:
-    """The learners who are one module from passing another; a name opens why."""
-    if shown:
-        st.subheader("One module from passing", anchor=False)
-    for one in shown:
-        with st.container(gap=None):
-            _name(one.learner, f"call_{people.link_to(one.key)}", one.key)
-            st.caption(
-                f"{amount('gained', one.gap)} behind {plain(one.ahead)}, with {number(one.left)} "
-                f"left in *{plain(one.module)}*"
-            )
-
-
-def _name(learner: str, name: str, key: str) -> None:
-    st.button(plain(learner), key=name, type="tertiary", on_click=_explain, args=(key,))
-
-
-def ordinal(number: int) -> str:
-    """`1st`, `2nd`, `11th`."""
-    teen = number // 10 % 10 == 1
-    return f"{number:,}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+    return st.column_config.ProgressColumn(
+        label, format=unit, min_value=0, max_value=highest, width=150
+    )
 
 
 def explain_if_asked(metric: str, board: Board, window: str) -> None:

@@ -2,11 +2,30 @@
 
 import streamlit as st
 
-from dashboard.base import people, pieces, store
-from dashboard.learner import data, view
+from dashboard.base import filters, people, pieces, store
+from dashboard.learner import data, head, view
 
 link = st.query_params.get("id", "")
 key = people.key_at(link) or ""
+
+
+answer = st.container()
+
+
+@st.fragment(run_every=pieces.LIVE)
+def headline() -> None:
+    found = data.profile(key, store.everybody())
+    if found is None:
+        st.rerun()
+    standing = data.standing(found.person, window)
+    head.headline(found, standing, data.summary(found.person), filters.in_words())
+
+
+@st.fragment(run_every=pieces.LIVE)
+def figures() -> None:
+    if found := data.profile(key, store.everybody()):
+        standing = data.standing(found.person, window)
+        head.figures(standing, data.summary(found.person), filters.in_words())
 
 
 @st.fragment(run_every=pieces.LIVE)
@@ -14,8 +33,6 @@ def live() -> None:
     found = data.profile(key, store.everybody())
     if found is None:
         st.rerun()
-    view.head(found)
-    view.summary(data.summary(found.person))
     left, right = st.columns(2, gap="medium")
     with left:
         view.modules(found.person)
@@ -33,10 +50,16 @@ def live() -> None:
 
 if key and data.profile(key, store.everybody()):
     with pieces.row():
+        window = filters.window()
         st.page_link(people.PAGE, label="Find another learner", icon=":material/person_search:")
         pieces.share()
+    with answer:
+        headline()
+    figures()
     live()
 else:
+    pieces.answer("Find a person", view.SEARCH)
     if link:
         st.warning("No learner with this ID, or not on your teams.", icon=":material/person_off:")
     view.search()
+    view.lately()

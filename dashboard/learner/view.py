@@ -1,25 +1,25 @@
 """The parts of the page of one learner."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import pandas as pd
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import attempts, charts, filters, people, store
+from dashboard.base import attempts, charts, filters, people, store, windows
 from dashboard.base.certificates import (
     CERTIFICATE,
-    certificates_expire,
     completion_columns,
     standing,
 )
-from dashboard.base.percent import FORMAT, percent
-from dashboard.base.pieces import File, cut_off, plain, section
+from dashboard.base.colours import palette
+from dashboard.base.percent import FORMAT
+from dashboard.base.pieces import File, cut_off, heading, plain, section
 from dashboard.base.windows import viewer_zone
 from dashboard.learner import data
-from shared.queries.learner import Profile, Summary
+from shared.queries.windows import window_of
 
+SEARCH = "By a part of a name, an e-mail address or a user ID."
 CHARTS = 6
 """How many quizzes are drawn at once."""
 STATES = {
@@ -106,48 +106,18 @@ def search() -> None:
         st.caption(f"The first {data.FOUND}. Type more to narrow the search.")
 
 
-def head(person: Profile) -> None:
-    """Name, team, role and vendors."""
-    names = store.vendors()
-    facts = [
-        person.team_id or "team unknown",
-        person.role or "role unknown",
-        f"since {_day(person.provisioned_at)}",
-        ", ".join(sorted({names.get(one, one) for one in person.vendors.split(",")})),
-        person.email if person.name and people.sees_names() else None,
-    ]
-    st.header(plain(_name(person)), anchor=False)
-    st.caption(plain(" · ".join(one for one in facts if one)))
-    if not person.active:
-        later = " Still learns, for no team." if person.after_leaving else ""
-        st.warning(f"Left on {_day(person.deprovisioned_at)}.{later}", icon=":material/logout:")
-
-
-def _name(person: Profile) -> str:
-    """As in every list."""
-    return people.known_as(person.name, person.email, person.key)
-
-
-def _day(at: datetime | None) -> str:
-    return f"{pd.Timestamp(at).tz_convert(viewer_zone()):%-d %B %Y}" if at else "unknown"
-
-
-def summary(counts: Summary) -> None:
-    """Progress, quizzes, certificates and coaching in one line."""
-    parts = ["No module started yet."]
-    if counts.modules:
-        done = f"**{counts.completed:,} of {counts.modules:,} modules** completed"
-        parts = [f"{done}, {percent(counts.average)} on average."]
-    if counts.quizzes:
-        parts.append(f"**{counts.low:,} of {counts.quizzes:,} quizzes** low at the latest try.")
-    if counts.overdue or counts.due_soon:
-        due = f"**{counts.overdue:,} overdue**, {counts.due_soon:,} due within 30 days"
-        parts.append(f"Certificates: {due}.")
-    if counts.expires_soon:
-        parts.append(f"**{certificates_expire(counts.expires_soon)}** within 30 days.")
-    if counts.coaching:
-        parts.append(f"Coaching: **{counts.coaching:,} open**.")
-    st.markdown(" ".join(parts))
+def lately() -> None:
+    """People who were active in the last days, while no one is searched for."""
+    if st.session_state.get("find"):
+        return
+    week = window_of("7d", windows.now(), viewer_zone(), filters.calendar())
+    people_there = data.lately(week)
+    if not people_there:
+        return
+    heading("Active in the last 7 days, most progress first")
+    for link, name, team in people_there:
+        label = plain(" · ".join(one for one in (name, team) if one))
+        st.page_link(people.PAGE, label=label, query_params={"id": link})
 
 
 def modules(person: str) -> None:
@@ -172,7 +142,7 @@ def quizzes(person: str) -> None:
         return
     drawn, listed = st.columns(2, gap="medium")
     with drawn:
-        st.subheader("Quiz scores over time", anchor=False)
+        heading("Quiz scores over time")
         _draw(frame, _chosen(frame["quiz"].unique().tolist()))
     with listed:
         columns = attempts.with_scores(ATTEMPT, frame)
@@ -207,7 +177,7 @@ def _draw(frame: pd.DataFrame, quizzes: Sequence[str]) -> None:
         one = points[points["quiz"] == quiz]
         with grid.cell():
             st.markdown(plain(quiz))
-            chart = charts.quiz_scores(one, span)
+            chart = charts.quiz_scores(one, span, palette())
             st.altair_chart(chart, alt=f"Scores over time: {quiz}", key=f"quiz_{place}")
 
 

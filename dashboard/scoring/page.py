@@ -7,12 +7,14 @@ from dashboard.scoring import data, view
 from shared.queries.movement import Board
 from shared.scoring import WeightsRefused, rules_of
 
+stored = data.rules()
+view.headline(stored)
 with pieces.row():
     window = filters.window("30d")
-stored = data.rules()
+    pieces.share()
 left, right = st.columns([2, 3], gap="large")
 with left:
-    st.caption("Points for each; 0 does not count. Nothing changes before you save.")
+    pieces.heading("Points for each")
     typed = view.weights(stored, data.event_types())
 try:
     new = rules_of([one.weight for one in typed], stored.pass_pct, stored.judged_by)
@@ -27,5 +29,5 @@ with left:
     if st.session_state.pop("weights_saved", False):
         st.success("Saved. The board of scores counts by these weights.")
 with right:
-    st.subheader("The board by these weights", anchor=False)
+    pieces.heading("The board by these weights")
     view.preview(data.preview(Board(store.everybody(), window), new))

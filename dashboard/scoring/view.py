@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.base.pieces import plain, table
+from dashboard.base.pieces import answer, heading, plain, table
 from shared.scoring import KINDS, MAX_TYPE, Field, Rules, Weight
 
 COLUMNS = {
@@ -17,6 +17,32 @@ COLUMNS = {
     "rank_today": st.column_config.NumberColumn("# today", width=70),
     "score_today": st.column_config.NumberColumn("Score today", format="%,.2f"),
 }
+
+
+SOURCES = {
+    "progress": "progress",
+    "module": "completed modules",
+    "course": "completed courses",
+    "quiz": "passed quizzes",
+    "first_try": "passes at the first try",
+    "event": "events",
+}
+"""What points come from, as the headline names each kind."""
+
+
+def headline(stored: Rules) -> None:
+    """What points are given for, the most for one thing in the reason."""
+    kinds = list(dict.fromkeys(SOURCES[one.kind] for one in stored.weights))
+    come_from = " and ".join([*([", ".join(kinds[:-1])] if kinds[1:] else []), kinds[-1]])
+    most = max(stored.weights, key=lambda one: one.points)
+    answer(f"Points come from {come_from}", _why(most, alone=len(stored.weights) == 1))
+
+
+def _why(most: Weight, *, alone: bool) -> str:
+    what = most.event_type or KINDS[most.kind]
+    counts = "the only thing that counts" if alone else "no single thing counts more"
+    points = f"{most.points:g} point{'' if most.points == 1 else 's'}"
+    return f"{plain(what)}: {points}, {counts}. A weight of 0 does not count."
 
 
 class Typed(NamedTuple):
@@ -33,7 +59,7 @@ def weights(stored: Rules, event_types: Sequence[str]) -> list[Typed]:
         for kind, label in KINDS.items()
         if kind != "event"
     ]
-    st.subheader(KINDS["event"], anchor=False)
+    heading(KINDS["event"])
     of_events = stored.events()
     typed += [_typed(Weight("event", name, of_events.get(name, 0)), name) for name in event_types]
     other = st.text_input(

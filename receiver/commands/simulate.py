@@ -12,10 +12,10 @@ from receiver.simulator import PARTS, SCENARIOS, Plan, Play, Scenario, Summary
 from receiver.simulator import simulate as run_simulation
 from receiver.simulator.base import QUIET
 from receiver.simulator.history import write_history
+from receiver.simulator.mindtickle import company_id
 from receiver.simulator.scenarios import ORDINARY
 from receiver.simulator.story import past
 from receiver.vendors import ADAPTERS, configured, required, vendor_facts
-from receiver.vendors.mindtickle import MindTickleSettings
 from shared.settings import ReceiverSettings
 
 
@@ -67,7 +67,7 @@ def simulate(
             retry_after=facts[slug].schedule.offsets[1:],
             suspend_after=facts[slug].suspend_after,
             tolerance_future=timedelta(seconds=settings.timestamp_tolerance_future),
-            company_id=settings.of_vendor(MindTickleSettings).mindtickle_company_id or "demo",
+            company_id=company_id(settings),
             seed=seed,
             learners=learners,
             rate=rate * PARTS[slug].weight / weights,

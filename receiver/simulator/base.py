@@ -23,6 +23,8 @@ class Fault(StrEnum):
 
 HARMLESS = frozenset({Fault.DUPLICATE, Fault.LATE_RETRY, Fault.NO_CREDENTIALS})
 """The faults of which the vendor's events do not suffer."""
+NO_LEARNER = "repboard-test"
+"""The learner of a sample."""
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -89,6 +91,8 @@ class Part(NamedTuple):
     credential: Callable[[ReceiverSettings], bytes]
     """The secret that the receiver accepts; empty for a vendor known by its address."""
     story: Callable[[Company, Random], Story]
+    sample: Callable[[datetime], Event]
+    """A small event at a time, of no real learner: a test of the receiver's own address."""
     body: Callable[[Event, str, str], bytes]
     """(event, its ID, company ID) → JSON."""
     headers: Callable[[datetime, str, bytes, bytes], dict[str, str]]

@@ -36,7 +36,7 @@ class Courses:
 
     def history(self) -> Iterator[Event]:
         """The events before the start, in order of time."""
-        yield Event(self._company.begin, "test", {"message": "This is a test notification."})
+        yield notification(self._company.begin)
         if self._company.days:
             completed = [event for person in self._people for event in self._completions(person)]
             yield from sorted(completed, key=attrgetter("at"))
@@ -75,6 +75,11 @@ def _data(person: Person, course_id: str) -> dict[str, Any]:
     }
 
 
+def notification(at: datetime) -> Event:
+    """What the vendor sends after set-up. It names no learner."""
+    return Event(at, "test", {"message": "This is a test notification."})
+
+
 def body(event: Event, event_id: str, company_id: str) -> bytes:
     """The JSON body of an event. A test notification has no learner and fewer fields."""
     completed = {
@@ -92,6 +97,7 @@ PART = Part(
     weight=1,
     credential=lambda _: b"",
     story=Courses,
+    sample=notification,
     body=body,
     headers=lambda *_: {},
     credential_header=None,

@@ -7,7 +7,7 @@ from operator import attrgetter
 from random import Random
 from typing import Any, NamedTuple
 
-from receiver.simulator.base import Fault, Part
+from receiver.simulator.base import NO_LEARNER, Fault, Part
 from receiver.simulator.company import Company, Event, iso, iso_millis
 from receiver.simulator.people import Person, active, people_of
 from receiver.vendors.lessonly import AUTHORIZATION, LessonlySettings
@@ -136,10 +136,18 @@ def credential(settings: ReceiverSettings) -> bytes:
     return value.get_secret_value().encode()
 
 
+def sample(at: datetime) -> Event:
+    """A completed lesson without questions."""
+    lesson = {"id": NO_LEARNER, "title": "Test"}
+    data = {"user": {"id": NO_LEARNER}, "lesson": lesson, "completed_at": iso_millis(at)}
+    return Event(at, "lesson.completed", data)
+
+
 PART = Part(
     weight=3,
     credential=credential,
     story=Lessons,
+    sample=sample,
     body=body,
     headers=lambda _at, _id, _body, value: {AUTHORIZATION: value.decode()},
     credential_header=AUTHORIZATION,

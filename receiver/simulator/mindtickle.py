@@ -3,7 +3,7 @@
 import json
 from datetime import datetime
 
-from receiver.simulator.base import Fault, Part
+from receiver.simulator.base import NO_LEARNER, Fault, Part
 from receiver.simulator.company import Event
 from receiver.vendors.mindtickle import EVENT_ID, SIGNATURE, TIMESTAMP, MindTickleSettings, sign
 from shared.settings import ReceiverSettings
@@ -28,10 +28,22 @@ def credential(settings: ReceiverSettings) -> bytes:
     return secret.get_secret_value().encode()
 
 
+def company_id(settings: ReceiverSettings) -> str:
+    """The one that the receiver accepts; any, if it accepts all."""
+    return settings.of_vendor(MindTickleSettings).mindtickle_company_id or "demo"
+
+
+def sample(at: datetime) -> Event:
+    """The first progress in a module."""
+    module = {"moduleId": NO_LEARNER, "moduleName": "Test", "progressPct": 1, "timeSpentSec": 1}
+    return Event(at, "module.progress", {"userId": NO_LEARNER, **module})
+
+
 PART = Part(
     weight=14,
     credential=credential,
     story=lambda company, _: company,
+    sample=sample,
     body=body,
     headers=headers,
     credential_header=SIGNATURE,

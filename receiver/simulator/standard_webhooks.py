@@ -7,7 +7,7 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from receiver.simulator.base import Fault, Part
+from receiver.simulator.base import NO_LEARNER, Fault, Part
 from receiver.simulator.company import Company, Event, iso_millis, office_moment
 from receiver.simulator.people import active, people_of
 from receiver.vendors.standard_webhooks import (
@@ -82,10 +82,16 @@ def credential(settings: ReceiverSettings) -> bytes:
     return key.get_secret_value()
 
 
+def sample(at: datetime) -> Event:
+    """An event of a type that nothing counts."""
+    return Event(at, NO_LEARNER, {"id": NO_LEARNER})
+
+
 PART = Part(
     weight=2,
     credential=credential,
     story=Deals,
+    sample=sample,
     body=body,
     headers=headers,
     credential_header=SIGNATURE,

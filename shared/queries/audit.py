@@ -1,17 +1,23 @@
 """Entries of the audit log."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select, true
 
 from shared.bulk import table_of
-from shared.models import AuditLog
+from shared.models import AuditLog, CoachingCase, Learner, Quiz
 from shared.queries import rows_of
+from shared.queries.people import PersonRow, Who, people, same_account
+from shared.queries.quiz_standings import same_quiz
 from shared.queries.windows import Window
 
 entry = table_of(AuditLog).c
+case_ = table_of(CoachingCase).c
+learner = table_of(Learner).c
+quiz = table_of(Quiz).c
 
 
 class Asked(NamedTuple):
@@ -34,6 +40,28 @@ class Entry(NamedTuple):
     action: str
     subject: str | None
     detail: str | None
+
+
+@dataclass(frozen=True)
+class CoachedRow(PersonRow):
+    """Who a case of coaching is about, and on which quiz."""
+
+    case_id: int
+    quiz_name: str
+
+
+def coached(connection: Connection, case_ids: Collection[int], who: Who) -> Sequence[CoachedRow]:
+    """Who these cases are about, as far as they are in `who`: the log itself names no learner."""
+    person = people(who).subquery()
+    name = func.coalesce(quiz.quiz_name, case_.quiz_id).label("quiz_name")
+    query = (
+        select(person, case_.id.label("case_id"), name)
+        .join_from(table_of(CoachingCase), table_of(Learner), same_account(learner, case_))
+        .join(person, person.c.person == learner.person)
+        .join(table_of(Quiz), same_quiz(quiz, case_), isouter=True)
+        .where(case_.id.in_(case_ids))
+    )
+    return rows_of(CoachedRow, connection.execute(query))
 
 
 def entries(

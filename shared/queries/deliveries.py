@@ -12,6 +12,7 @@ from sqlalchemy import (
     and_,
     case,
     func,
+    literal,
     literal_column,
     or_,
     select,
@@ -21,6 +22,7 @@ from sqlalchemy import (
 )
 
 from shared.bulk import table_of
+from shared.evidence import Latest
 from shared.models import (
     FAILED,
     OF_STRANGERS,
@@ -62,6 +64,38 @@ def by_hour(connection: Connection, since: datetime, vendor: str | None) -> Sequ
     return rows_of(HourCount, connection.execute(query))
 
 
+class VendorHour(NamedTuple):
+    """A vendor's deliveries in an hour, and how many of them were accepted, duplicates included."""
+
+    vendor: str
+    hour: datetime
+    accepted: int
+    deliveries: int
+
+
+def hours_by_vendor(connection: Connection, since: datetime) -> Sequence[VendorHour]:
+    """Each vendor's hours with a delivery since a full hour, the oldest first."""
+    query = (
+        select(
+            hourly.vendor,
+            hourly.hour,
+            func.sum(_accepted()).label("accepted"),
+            func.sum(hourly.deliveries).label("deliveries"),
+        )
+        .where(hourly.hour >= since, hourly.sender == Sender.VENDOR)
+        .group_by(hourly.vendor, hourly.hour)
+        .order_by(hourly.hour, hourly.vendor)
+    )
+    found = rows_of(VendorHour, connection.execute(query))
+    return [
+        row._replace(accepted=int(row.accepted), deliveries=int(row.deliveries)) for row in found
+    ]
+
+
+def _accepted() -> ColumnElement[int]:
+    return case((hourly.outcome.in_(HAS_EVENT), hourly.deliveries), else_=0)
+
+
 class Totals(NamedTuple):
     """All deliveries of a window, and those that were accepted, duplicates included."""
 
@@ -73,10 +107,9 @@ def totals(
     connection: Connection, since: datetime, vendor: str | None, until: datetime | None = None
 ) -> Totals:
     """Vendors' deliveries in hours that begin from `since` to before `until`."""
-    accepted = case((hourly.outcome.in_(HAS_EVENT), hourly.deliveries), else_=0)
     query = select(
         func.coalesce(func.sum(hourly.deliveries), 0).label("all"),
-        func.coalesce(func.sum(accepted), 0).label("accepted"),
+        func.coalesce(func.sum(_accepted()), 0).label("accepted"),
     ).where(hourly.hour >= since, hourly.sender == Sender.VENDOR, _of(hourly.vendor, vendor))
     query = query.where(hourly.hour < until if until else true())
     found = connection.execute(query).one()
@@ -118,14 +151,23 @@ def last(connection: Connection, vendor: str | None) -> datetime | None:
     if vendor is None:
         query = select(delivery.received_at).where(text(OF_VENDOR))
         return connection.scalar(query.order_by(delivery.received_at.desc()).limit(1))
-    # A look-up for each outcome: there is no index of a vendor's deliveries by time alone.
+    found = latest(connection, vendor)
+    return found.at if found else None
+
+
+def latest(connection: Connection, vendor: str) -> Latest | None:
+    """A vendor's latest delivery. A look-up for each outcome: there is no index of a vendor's
+    deliveries by time alone."""
     of_outcomes = (
-        select(func.max(delivery.received_at).label("at"))
-        .where(text(OF_VENDOR), delivery.vendor == vendor, delivery.outcome == outcome)
+        select(
+            func.max(delivery.received_at).label("at"), literal(outcome.value).label("outcome")
+        ).where(text(OF_VENDOR), delivery.vendor == vendor, delivery.outcome == outcome)
         for outcome in Outcome
-    )  # fmt: skip
-    at: ColumnElement[datetime] = union_all(*of_outcomes).subquery().c.at
-    return connection.scalar(select(func.max(at)))
+    )
+    each = union_all(*of_outcomes).subquery().c
+    query = select(each.at, each.outcome).where(each.at.isnot(None)).order_by(each.at.desc())
+    found = row_of(Latest, connection.execute(query.limit(1)))
+    return found._replace(outcome=Outcome(found.outcome)) if found else None
 
 
 class Cause(NamedTuple):

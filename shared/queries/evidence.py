@@ -60,7 +60,8 @@ def gather(
 ) -> Evidence:
     """The evidence about a vendor since the start of a window."""
     rhythm = failures.rhythm(connection, vendor.slug, now)
-    last = deliveries.last(connection, vendor.slug)
+    latest = deliveries.latest(connection, vendor.slug)
+    last = latest.at if latest else None
     failing = _failing(connection, vendor.slug, last, rhythm, now)
     # While other deliveries are accepted, those that do not verify need not be the vendor's.
     chains = [
@@ -88,6 +89,7 @@ def gather(
         strangers=_strangers(connection, vendor.slug, since),
         replayed=_replayed(connection, vendor, failing.since, rhythm, now) if failing else None,
         restarted_at=max((run.started_at for run in runs), default=None),
+        last=latest,
         tolerance_past=timedelta(seconds=settings.timestamp_tolerance_past),
         tolerance_future=timedelta(seconds=settings.timestamp_tolerance_future),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -35,8 +35,10 @@ from shared.queries.movement import (
     with_moments,
 )
 from shared.queries.people import PersonRow, same_account, spellings
+from shared.queries.windows import Window
 from shared.scoring import DEFAULT
 
+WEEK = timedelta(weeks=1)
 METRICS = ("gained", "completed", "average", "time", "score")
 
 learner = table_of(Learner).c
@@ -115,6 +117,18 @@ class ClimberRow(NamedTuple):
     email: str | None
     rank: int
     rank_before: int
+
+
+class StillRow(NamedTuple):
+    """A person with earlier progress and none in the window: what they gained in the period before,
+    and how many such people there are."""
+
+    key: str
+    person: str
+    name: str | None
+    email: str | None
+    gained_before: float
+    people: int
 
 
 class Totals(NamedTuple):
@@ -236,6 +250,27 @@ def climbers(
     return rows_of(ClimberRow, connection.execute(query))
 
 
+def still(connection: Connection, metric: str, board: Board, limit: int = 5) -> Sequence[StillRow]:
+    """Who of those still there has begun a module but did not move in the window, the largest gain
+    of the period before first. Without any progress nothing is known to stand still: some vendors
+    send none."""
+    row = of_people(connection.dialect.name, counting(metric, board)).subquery().c
+    query = (
+        select(
+            row.key,
+            row.person,
+            row.name,
+            row.email,
+            exact(row.gained_before).label("gained_before"),
+            func.count().over().label("people"),
+        )
+        .where(row.active, row.points.isnot(None), ~row.moved)
+        .order_by(row.gained_before.desc(), func.coalesce(row.name, row.email), row.key)
+        .limit(limit)
+    )
+    return rows_of(StillRow, connection.execute(query))
+
+
 def neighbours(
     connection: Connection, metric: str, board: Board, person: str, around: int = 2
 ) -> Sequence[NeighbourRow]:
@@ -339,6 +374,14 @@ def totals(connection: Connection, board: Board) -> Totals:
         )
     ]
     return rows_of(Totals, connection.execute(select(*figures)))[0]
+
+
+def weekly_totals(
+    connection: Connection, board: Board, ends: Sequence[datetime]
+) -> Sequence[Totals]:
+    """The figures over a board in the seven days up to each of `ends`, and of no period before."""
+    windows = [Window(end - WEEK, end) for end in ends]
+    return [totals(connection, board._replace(window=window)) for window in windows]
 
 
 def modules(connection: Connection, board: Board) -> Sequence[ModuleRow]:

@@ -1,7 +1,7 @@
 """`make bench`: measures, prints, and writes docs/benchmarks-raw.md.
 
-`python -m tests.bench intake|memory|rebuild|pages|crash|all` measures one part or all of them;
-the sections of the others stay as they are.
+`python -m tests.bench intake|memory|rebuild|pages|paint|crash|all` measures one part or all of
+them; the sections of the others stay as they are.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import crash, intake, memory, pages, rebuild, report
+from tests.bench import crash, intake, memory, pages, paint, rebuild, report
 from tests.bench.stores import Stores, stores
 
 
@@ -20,6 +20,7 @@ class Part(StrEnum):
     MEMORY = "memory"
     REBUILD = "rebuild"
     PAGES = "pages"
+    PAINT = "paint"
     CRASH = "crash"
     ALL = "all"
 
@@ -29,6 +30,7 @@ PARTS: dict[Part, tuple[str, Callable[[Stores, int], str]]] = {
     Part.MEMORY: ("Memory", memory.measure),
     Part.REBUILD: ("Rebuild and replay", rebuild.measure),
     Part.PAGES: ("Pages", pages.measure),
+    Part.PAINT: ("First paint", paint.measure),
     Part.CRASH: ("Crashes", crash.measure),
 }
 

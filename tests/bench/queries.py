@@ -30,7 +30,7 @@ from shared.settings import ReceiverSettings
 from tests.bench.seed import ACTIVITIES
 
 VENDOR, ZONE = "mindtickle", "Europe/Berlin"
-WRITES = ("ask_for_replay", "dismiss", "set_rules")
+WRITES = ("ask_for_replay", "ask_for_test", "dismiss", "set_rules")
 PERSON = "learner.00000@acme.example"
 RULES = rules_of(
     [Weight(kind, "", 1) for kind in KINDS if kind != "event"]
@@ -140,6 +140,7 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
         "address": PERSON,
         "persons": _on_the_board(connection),
         "begins": week_begins(now.date(), ZONE),
+        "ends": [now - number * timedelta(weeks=1) for number in range(8)],
         "user_id": "u-00000",
         "key": f"{VENDOR}/u-00000",
         "now": now,
@@ -167,6 +168,8 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
         "pct": 80.0,
         "threshold_pct": 80.0,
         "words": "learner.001",
+        "token_hash": 64 * "0",
+        "limit": 10,
         "asked": Asked(window),
         "row": contest,
         "contest_id": contest.id,

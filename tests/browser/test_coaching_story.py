@@ -16,7 +16,7 @@ from tests.identity import dashboard as signing_in
 from tests.running import Receiver, until
 
 TABLE = "[data-testid=stDataFrame]"
-HEAD, ROW, BOX = 35, 35, 17
+HEAD, ROW, BOX = 36, 40, 17
 ITEM = "item=mindtickle/u-1/q-1"
 
 
@@ -56,7 +56,7 @@ def test_a_lead_takes_an_item_from_flag_to_measured_improvement(
         learner(receiver)
         submit(receiver, 8, -timedelta(hours=3))
         page.goto(f"{dashboard}/coaching")
-        expect(page.get_by_text("1 person needs coaching")).to_be_visible()
+        expect(page.get_by_text("Coach 1 person today")).to_be_visible()
 
         select_row(page, 0)
         page.get_by_role("button", name="Flag 1 selected").click()
@@ -71,7 +71,7 @@ def test_a_lead_takes_an_item_from_flag_to_measured_improvement(
             page.keyboard.type(f"{getattr(due, part):02}")
         dialog.get_by_label("Notes").fill("Listen to two calls")
         dialog.get_by_role("button", name="Flag 1").click()
-        expect(page.get_by_text("1 in progress")).to_be_visible()
+        expect(page.get_by_text("1 case is in progress")).to_be_visible()
         assert (case(receiver).owner, case(receiver).due) == ("Ines", due)
 
         page.goto(f"{dashboard}/coaching?queue=progress&{ITEM}")
@@ -81,15 +81,15 @@ def test_a_lead_takes_an_item_from_flag_to_measured_improvement(
         until(lambda: bool(case(receiver).status == "in_progress"))
 
         submit(receiver, 17, timedelta(minutes=2))
-        expect(page.get_by_text("1 passed since")).to_be_visible()
-        page.get_by_text("Ready to close", exact=True).click()
+        expect(page.get_by_text("1 person passed since")).to_be_visible()
+        page.get_by_text("Ready to close 1", exact=True).click()
         page.goto(f"{dashboard}/coaching?queue=ready&{ITEM}")
         expect(dialog).to_contain_text("Passed with 85 %")
         expect(dialog).to_contain_text("after you flagged it (+45). Close?")
         dialog.get_by_role("button", name="Close as resolved").click()
-        expect(page.get_by_text("No one needs coaching")).to_be_visible()
+        expect(page.get_by_text("All caught up")).to_be_visible()
 
-        page.get_by_text("Closed", exact=True).click()
+        page.get_by_text("Closed 1", exact=True).click()
         figures = page.locator(TABLE).last
         expect(figures).to_contain_text(re.compile("Coached *1 *1 *45"))
         done = [row.action for row in stores.rows(receiver.engine, AuditLog)]
@@ -144,12 +144,12 @@ def test_a_selection_stays_on_its_rows_while_new_ones_come_in(
         select_row(page, 0)
         expect(page.get_by_role("button", name="Flag 1 selected")).to_be_visible()
         submit(receiver, 2, -timedelta(hours=2), quiz_id="q-2")  # lower, so it comes first
-        expect(page.get_by_text("2 new low scores")).to_be_visible()
+        expect(page.get_by_text("2 low scores")).to_be_visible()
         expect(page.get_by_text("The list waits")).to_be_visible()
         page.get_by_role("button", name="Flag 1 selected").click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_role("button", name="Flag 1").click()
-        expect(page.get_by_text("1 in progress")).to_be_visible()
+        expect(page.get_by_text("1 case is in progress")).to_be_visible()
         assert case(receiver).quiz_id == "q-1"
 
 
@@ -177,12 +177,12 @@ def test_a_manager_takes_a_case_of_their_team(
         page.locator("input[name=sub]").first.fill("mo")
         page.get_by_role("button", name="Authorize").click()
 
-        expect(page.get_by_text("1 person needs coaching")).to_be_visible()
-        expect(page.get_by_role("button", name="Thresholds")).not_to_be_visible()
+        expect(page.get_by_text("Coach 1 person today")).to_be_visible()
+        expect(page.get_by_role("button", name="Pass marks")).not_to_be_visible()
         select_row(page, 0)
         page.get_by_role("button", name="Take 1 selected").click()
         expect(page.get_by_text("1 case is yours.")).to_be_visible()
-        expect(page.get_by_text("1 in progress")).to_be_visible()
+        expect(page.get_by_text("1 case is in progress")).to_be_visible()
         until(lambda: stores.count(receiver.engine, CoachingCase) == 1)
         taken = case(receiver)
         assert (taken.owner, taken.status) == ("mo@acme.example", "open")

@@ -29,7 +29,7 @@ def test_a_link_opens_one_learner_live_with_hostile_names_as_text(
             ],
         )
         page.goto(f"{dashboard}/learner?id=mindtickle/u-1")
-        heading = page.get_by_role("heading", level=2).first
+        heading = page.get_by_role("heading", level=1).first
         heading.wait_for()
         expect(heading).to_contain_text("**Dana** <img src=x onerror=alert(1)>")
         expect(heading.locator("a, img, strong")).to_have_count(0)

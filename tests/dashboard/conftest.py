@@ -72,7 +72,7 @@ def send(store: Engine) -> Send:
 def open_page(store_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Open:
     """`open_page("coaching")`: the page as a browser would be sent it, on this test's store."""
     monkeypatch.setenv("DATABASE_URL", store_url)
-    monkeypatch.chdir(tmp_path)  # no .env of whoever runs the tests
+    monkeypatch.chdir(tmp_path)  # no .env of the person who runs the tests
     st.cache_data.clear()
     st.cache_resource.clear()
 

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")
 
 USER = "_streamlit_user"
 ADMIN, MANAGER = "ada@acme.example", "mo@acme.example"
-SIGN_IN, NOT_FOR_YOU = "Sign in to see this page.", "is not for your role"
+SIGN_IN, NOT_FOR_YOU = "Sign in to see this page", "is not for your role"
 RUN_SEC = 30
 
 
@@ -175,7 +175,7 @@ def test_a_forged_cookie_signs_nobody_in(site: Site) -> None:
 def test_a_cookie_past_its_tokens_end_or_the_longest_session_has_ended(site: Site) -> None:
     now = int(time.time())
     for times in ({"exp": now - 1}, {"iat": now - 13 * 3600}, {"exp": None}):
-        assert "Your sign-in has ended." in seen(site, cookie(site, ADMIN, **times))
+        assert "Your sign-in has ended" in seen(site, cookie(site, ADMIN, **times))
 
 
 def test_an_address_that_nobody_verified_gives_no_role(site: Site) -> None:
@@ -226,7 +226,7 @@ def test_a_live_part_gives_nothing_once_the_sign_in_has_ended(site: Site) -> Non
             assert "Last delivery" not in "".join(later)
             # What a part asked for when it was refused, a run of the page, may come in between.
             answers = "".join(run(connection, "deliveries").text for _ in range(3))
-            assert "Your sign-in has ended." in answers
+            assert "Your sign-in has ended" in answers
             assert "Last delivery" not in answers
             return
     pytest.fail("the page was never shown in time")

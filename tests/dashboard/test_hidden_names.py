@@ -118,11 +118,11 @@ def visits() -> Iterator[tuple[str, dict[str, str]]]:
     yield "coaching", {"item": f"{people.link_to(f'{V}/{DANA}')}/q-1"}
     yield from (("certifications", {}), ("certifications", {"view": "courses"}))
     yield from (("learner", {}), ("learner", {"id": dana}))
-    for view in ("diagnosis", "chains", "deliveries", "quarantine"):
+    for view in ("chains", "deliveries", "quarantine", "missing", "strangers"):
         yield "deliveries", {"view": view, "which": "all"}
     yield from (("deliveries", {"delivery": str(id_)}) for id_ in (1, 1000, 1001))
     yield from (("contests", {}), ("contests", {"contest": "1"}), ("contests", {"contest": "2"}))
-    yield from (("audit", {}), ("scoring", {}))
+    yield from (("audit", {}), ("scoring", {}), ("screens", {}), ("wall", {}))
 
 
 @pytest.mark.usefixtures("staff")
@@ -171,7 +171,7 @@ def test_a_link_of_a_role_that_sees_no_names_serves_one_that_does(
 ) -> None:
     monkeypatch.setenv("NAMES_KEY", "a-key-of-this-installation")
     for name in ("mindtickle/u-1", people.link_to("mindtickle/u-1")):
-        assert "dana" in open_page("learner", id=name).header[0].value
+        assert "dana" in open_page("learner", id=name).title[0].value
 
 
 @pytest.mark.usefixtures("company")

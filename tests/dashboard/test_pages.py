@@ -69,7 +69,7 @@ def downloads(shown: AppTest) -> int:
 
 
 def close_for_writing(store: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever connects from now on can only read, as from a replica."""
+    """New connections can only read, as from a replica."""
     name = store.url.database or ""
     if store.dialect.name == "postgresql":
         with store.begin() as connection:

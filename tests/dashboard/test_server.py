@@ -75,6 +75,41 @@ def test_cookies_are_secure_where_browsers_come_by_https(url: str, secure: bool)
     assert [value.endswith(b"; Secure") for value in cookies] == [secure, secure]
 
 
+def screen_cookies(settings: DashboardSettings, path: str, **sent: str) -> list[bytes]:
+    """What is set of the token of a screen."""
+    given = [(b"content-type", b"text/html")]
+    message = {"type": "http.response.start", "headers": given}
+    scope = {"path": path, "headers": [(name.encode(), one.encode()) for name, one in sent.items()]}
+    added = Dashboard(settings)._guarded(scope, message)
+    return [one for name, one in added if name == b"set-cookie" and one.startswith(b"repboard_scr")]
+
+
+@pytest.mark.parametrize(
+    ("url", "secure"), [("https://repboard.acme.example", True), ("http://127.0.0.1:8501", False)]
+)
+def test_a_wall_gets_a_token_that_no_script_reads(url: str, secure: bool) -> None:
+    settings = with_login(url)
+    (first,), (second,) = (screen_cookies(settings, "/wall") for _ in range(2))
+    assert first != second
+    assert b"; HttpOnly; SameSite=Lax; " in first
+    assert first.endswith(b"; Secure") is secure
+
+
+@pytest.mark.parametrize("other", ["", 'odd={"a": "b;"}; ', "x=\xe9; "])
+def test_a_wall_keeps_the_token_that_it_has(other: str) -> None:
+    settings = with_login("https://repboard.acme.example")
+    (made,) = screen_cookies(settings, "/wall")
+    token = made.partition(b";")[0].decode()
+    assert screen_cookies(settings, "/wall", cookie=f"{other}{token}") == []
+    assert len(screen_cookies(settings, "/wall", cookie="repboard_screen=chosen")) == 1
+
+
+def test_no_other_page_and_no_wall_without_a_login_gets_a_token() -> None:
+    settings = with_login("https://repboard.acme.example")
+    assert [screen_cookies(settings, path) for path in ("/", "/leaderboard", "/wall/x")] == [[]] * 3
+    assert screen_cookies(LOOPBACK, "/wall") == []
+
+
 @pytest.mark.parametrize(
     ("host", "origin"),
     [
@@ -179,7 +214,7 @@ def test_an_idle_session_is_closed() -> None:
         ("/deliveries#x", "/deliveries"),
         ("/deliveries/", "/"),
         ("/auth/logout", "/"),
-        ("/nobody?team=west", "/"),
+        ("/unknown?team=west", "/"),
         ("//evil.example/deliveries", "/deliveries"),
         ("https://evil.example", "/"),
         ("\\\\evil.example", "/"),
@@ -194,7 +229,7 @@ def test_an_address_is_taken_only_as_far_as_it_is_a_page_of_ours(
 ) -> None:
     assert deep_link.wanted(address) == leads_to
     assert deep_link.of_cookie(deep_link.as_cookie(address)) == leads_to
-    assert deep_link.of_cookie(quote(address)) == leads_to  # as anybody may write it
+    assert deep_link.of_cookie(quote(address)) == leads_to  # as a visitor may write it
 
 
 def test_whatever_pages_keep_in_the_address_is_known_to_deep_links() -> None:

@@ -20,12 +20,22 @@ from receiver.vendors.mindtickle import SLUG as MINDTICKLE
 from shared.database import open_engine
 from shared.models import Contest, Event, Learner, Quarantine
 from shared.models import Delivery as DeliveryRow
-from shared.queries import audit, certifications, coaching, deliveries, evidence, leaderboard
+from shared.queries import (
+    audit,
+    certifications,
+    coaching,
+    deliveries,
+    evidence,
+    leaderboard,
+    quizzes,
+    team_boards,
+)
 from shared.queries import learner as learners
 from shared.queries.failures import outages_since
 from shared.queries.missing import missing
 from shared.queries.movement import Board
 from shared.queries.people import Who
+from shared.queries.quiz_standings import Filters
 from shared.queries.windows import window_of
 from shared.settings import ReceiverSettings
 from shared.verdict import Clock, Level, Traffic, verdict
@@ -108,7 +118,7 @@ def test_ten_learners_of_the_demo_have_moved_this_week() -> None:
 
 
 def test_the_coaching_queue_has_ten_items_in_all_its_views(connection: Connection) -> None:
-    filters = coaching.Filters(since=MONDAY - timedelta(days=30), problems=True)
+    filters = Filters(since=MONDAY - timedelta(days=30), problems=True)
     found = Counter(item.state for item in coaching.items(connection, filters))
     assert found.total() >= MARKS
     assert {"new", "closed"} < set(found)
@@ -196,7 +206,7 @@ def test_the_deliveries_page_says_that_all_is_well(connection: Connection) -> No
 def test_most_takers_fail_one_quiz(connection: Connection) -> None:
     (quiz,) = [
         one
-        for one in coaching.quizzes(connection, SETTINGS.coaching_threshold_pct)
+        for one in quizzes.quizzes(connection, SETTINGS.coaching_threshold_pct)
         if one.quiz_id == HARD_QUIZ.id
     ]
     assert quiz.low > quiz.takers / 2
@@ -204,13 +214,13 @@ def test_most_takers_fail_one_quiz(connection: Connection) -> None:
 
 def test_one_team_slips(connection: Connection) -> None:
     board = Board(window=window_of("7d", MONDAY, "UTC"))
-    slipped = leaderboard.slipped(connection, "gained", board)
+    slipped = team_boards.slipped(connection, "gained", board)
     assert slipped
     assert slipped.team_id == SLIPPING_TEAM
 
 
 def test_coaching_helps_some_and_not_others(connection: Connection) -> None:
-    filters = coaching.Filters(problems=True)
+    filters = Filters(problems=True)
     closed = coaching.items(connection, filters, "closed")
     assert {one.status for one in closed} == {"resolved", "dismissed"}
 

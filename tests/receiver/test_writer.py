@@ -171,7 +171,7 @@ def test_while_a_commit_hangs_deliveries_are_refused_in_time_and_take_no_more_ro
         goes_on.wait()
 
     async def run() -> None:
-        writer = Writer(store, Metrics(), max_deliveries=5, max_bytes=10_000_000, answer_sec=0.2)
+        writer = Writer(store, Metrics(), max_deliveries=5, max_bytes=10_000_000, answer_sec=1)
         event.listen(store, "begin", hang)
         writer.start()
         waiting = [asyncio.ensure_future(writer.write(entry("under way")))]

@@ -99,6 +99,20 @@ def test_a_case_that_was_closed_meanwhile_is_neither_flagged_nor_taken_again(
     assert stores.count(store, CoachingCase) == 2
 
 
+def test_a_low_score_that_needs_no_coaching_is_a_case_closed_at_once_and_can_be_reopened(
+    store: Engine, connection: Connection
+) -> None:
+    assert coaching.decline(connection, "lead", DANA, 70)
+    assert not coaching.decline(connection, "lead", DANA, 70)
+    connection.commit()
+    row = case(store)
+    assert (row.status, row.outcome, row.owner) == ("dismissed", coaching.NOT_NEEDED, None)
+    assert row.closed_at
+    assert [action for _, action, _, _ in log(store)] == ["flag", "dismiss"]
+    change(connection, row.version, status="in_progress")
+    assert (case(store).status, case(store).outcome) == ("in_progress", None)
+
+
 def test_a_taker_who_has_passed_meanwhile_is_not_flagged(
     store: Engine, connection: Connection
 ) -> None:

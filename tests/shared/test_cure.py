@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.cure import FIRST_STEPS, Asked, StepState, steps
+from shared.cure import FIRST_STEPS, Asked, StepState, next_step, steps
 from shared.outcomes import Outcome
 
 BEGAN = datetime(2026, 3, 9, 8, tzinfo=UTC)
@@ -45,6 +45,23 @@ def test_each_step_has_the_state_that_the_store_shows(
 ) -> None:
     found = steps(Outcome.BAD_SIGNATURE, BEGAN, restart, requests, "09:00")
     assert [one.state for one in found] == states
+
+
+@pytest.mark.parametrize(
+    ("restart", "requests", "name"),
+    [
+        (None, [], "Set the new secret"),
+        (RESTART, [], "Dry run"),
+        (RESTART, [asked(0, refused=172)], "Set the new secret"),
+        (RESTART, [asked(172)], "Replay"),
+        (RESTART, [asked(172, dry_run=False)], None),
+    ],
+)
+def test_one_step_is_to_take_now(
+    restart: datetime | None, requests: list[Asked], name: str | None
+) -> None:
+    step = next_step(steps(Outcome.BAD_SIGNATURE, BEGAN, restart, requests, "09:00"))
+    assert (step.name if step else None) == name
 
 
 def test_the_steps_say_what_was_done_in_numbers() -> None:

@@ -1,16 +1,19 @@
 """The first line of Deliveries, on a clock that the test sets."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared.evidence import Evidence, Failing, Failures, Replayed, by_first_loss
+from shared.causes import causes
+from shared.diagnosis import Severity
+from shared.evidence import Evidence, Failing, Failures, Replayed, Strangers
 from shared.outages import Outage
 from shared.outcomes import Outcome
-from shared.retries import Forecast, Silence, suspension
-from shared.verdict import Clock, Level, Traffic, Verdict, verdict
+from shared.retries import Forecast, Schedule, Silence, suspension
+from shared.verdict import Clock, Countdown, Level, Standing, Traffic, Verdict, standing, verdict
 from tests.shared.test_diagnosis import HEALTHY, VENDORS
 
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata")
@@ -57,8 +60,20 @@ def failing(
 
 
 def test_all_well_is_green() -> None:
-    said = "All good. Last delivery 4 min ago; 99 % of 1,000 accepted in the last 24 hours."
-    assert judged() == (Level.GOOD, said)
+    all_accepted = Traffic(1_000, 1_000, NOW - 4 * MINUTE)
+    assert judged(traffic=all_accepted) == (
+        Level.GOOD,
+        "All well: every delivery accepted in the last 24 hours",
+        "100 % of 1,000 deliveries accepted in the last 24 hours, the latest 4 min ago.",
+        (),
+        None,
+    )
+
+
+def test_where_all_that_failed_is_recovered_the_headline_claims_no_more() -> None:
+    level, headline, why, *_ = judged()
+    assert (level, headline) == (Level.GOOD, "All well: no event is missing")
+    assert why.startswith("99 % of 1,000 deliveries accepted")
 
 
 def few(outcome: Outcome, events: int = 12) -> Evidence:
@@ -71,52 +86,65 @@ def few(outcome: Outcome, events: int = 12) -> Evidence:
     "outcome", [one for one in Outcome if one not in ("accepted", "duplicate")]
 )
 def test_a_few_failures_on_a_busy_day_stay_green_and_are_counted(outcome: Outcome) -> None:
-    level, said = judged(few(outcome))
-    assert level is Level.GOOD
-    assert said == (
-        "Deliveries are accepted. Last delivery 4 min ago; 99 % of 1,000 accepted in the last 24 "
-        "hours. 12 failed events are not recovered: see Missing events."
+    said = judged(few(outcome))
+    assert (said.level, said.headline) == (
+        Level.GOOD,
+        "Deliveries are accepted; 12 failed events are not recovered",
     )
+    assert standing(few(outcome)) is Standing.HEALTHY
 
 
-def test_it_is_all_good_only_if_no_event_is_left_to_recover() -> None:
-    recovered = Failures(3, 5, NOW - HOUR, NOW, "wrong signature", 0)
-    healed = HEALTHY._replace(failures={Outcome.BAD_SIGNATURE: recovered}, accepted=1_000)
-    assert judged(healed).text.startswith("All good. ")
-    assert "All good" not in judged(few(Outcome.UNREADABLE, 1)).text
+def test_where_a_large_share_failed_it_is_no_longer_all_well_and_the_cure_is_offered() -> None:
+    large = few(Outcome.TOO_LARGE, 1)._replace(accepted=0)
+    said = judged(large, traffic=Traffic(1, 0, NOW))
+    assert said.level is Level.WARNING
+    assert said.headline == "Check MindTickle: 1 failed event not recovered"
+    assert "0 % of 1 delivery accepted" in said.why
+    assert said.about is not None
+    assert said.about[1] is not None
+    assert "MAX_BODY_BYTES" in said.about[1].cure
+    assert standing(large) is Standing.WATCH
+    assert [one.severity for one in causes([large])] == [Severity.WARNING]
 
 
-def test_where_a_large_share_failed_it_is_no_longer_all_good() -> None:
-    (level, said) = judged(few(Outcome.TOO_LARGE, 1), traffic=Traffic(1, 0, NOW))
-    assert level is Level.WARNING
-    assert "0 % of 1 accepted" in said
-    assert "1 failed event is not recovered" in said
-
-
-def test_events_and_attempts_are_told_apart_with_what_is_lost_when() -> None:
-    level, said = judged(failing())
-    assert level is Level.LOSING
-    assert said == (
-        "MindTickle: every delivery has failed since 05:30 (172 events, 416 attempts). "
-        "The signing secret was probably rotated. "
-        "Fix this within 1 h 52 min or 12 of 172 waiting events lose their last retry. "
-        "The webhook is suspended in 21 h."
+def test_the_headline_says_who_fails_for_how_long_and_the_countdowns_what_is_lost_when() -> None:
+    said = judged(failing())
+    assert (said.level, said.headline) == (
+        Level.LOSING,
+        "Losing data: MindTickle has failed for 3 h",
     )
+    assert said.why == (
+        "Every delivery since 05:30 failed (172 events, 416 attempts): the signing secret was "
+        "probably rotated."
+    )
+    assert list(said.countdowns) == [
+        Countdown("12 of 172 waiting events lost in 1 h 52 min", loss=True),
+        Countdown("Webhook suspended in 21 h", loss=False),
+    ]
+    assert standing(failing()) is Standing.FAILING
+
+
+def test_without_a_loss_in_sight_it_is_failing_and_no_loss() -> None:
+    odd = failing(first_loss=None)
+    other = {Outcome.TOO_LARGE: odd.failures[Outcome.BAD_SIGNATURE]._replace(open=0)}
+    said = judged(odd._replace(failures=other, suspension=None))
+    assert said.level is Level.FAILING
+    assert said.headline == "Failing: MindTickle has failed for 3 h"
 
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_times_are_on_the_viewers_clock(zone: str) -> None:
     clock = monday(zone)
     today, before = clock.now - 3 * HOUR, clock.now - 10 * HOUR
-    assert "since 05:30" in judged(failing(since=today, now=clock.now), clock=clock).text
-    said = judged(failing(since=before, now=clock.now), clock=clock).text
+    assert "since 05:30" in judged(failing(since=today, now=clock.now), clock=clock).why
+    said = judged(failing(since=before, now=clock.now), clock=clock).why
     assert "since Sun 8 Mar, 22:30" in said
 
 
 def test_the_last_moments_are_never_0_min_and_no_time() -> None:
-    said = judged(failing(first_loss=-20 * timedelta(seconds=1), events=1)).text
-    assert "Fix this within less than a minute or 1 of 1 waiting event loses its last" in said
-    assert "(1 event, 416 attempts)" in said
+    said = judged(failing(first_loss=-20 * timedelta(seconds=1), events=1))
+    assert said.countdowns[0].words == "1 event lost in less than a minute"
+    assert "(1 event, 416 attempts)" in said.why
 
 
 @pytest.mark.parametrize(
@@ -133,18 +161,22 @@ def test_the_vendor_whose_first_loss_comes_soonest_is_named_first_then_the_one_w
     mindtickle: tuple[int, timedelta | None], lessonly: tuple[int, timedelta | None], first: str
 ) -> None:
     both = [failing(HEALTHY, *mindtickle), failing(LESSONLY, *lessonly)]
-    assert judged(*both).text.startswith(first)
-    assert judged(*reversed(both)).text.startswith(first)
+    for said in (judged(*both), judged(*reversed(both))):
+        assert said.headline.startswith(f"Losing data: {first}")
+        assert "as well: every delivery since 05:30 failed" in said.why
+        assert said.countdowns[0].words.startswith(first)
 
 
 def test_many_events_that_are_not_understood_are_in_the_first_line_with_the_field() -> None:
     odd = Failures(57, 57, NOW - HOUR, NOW, "module.progress: progressPct: is missing.", 57)
-    level, said = judged(HEALTHY._replace(failures={Outcome.UNREADABLE: odd}, accepted=300))
+    level, headline, why, *_ = judged(
+        HEALTHY._replace(failures={Outcome.UNREADABLE: odd}, accepted=300)
+    )
     assert level is Level.LOSING
-    assert said.startswith("MindTickle: 57 authentic events not understood.")
-    assert "57 events, 57 attempts: 16 % of all deliveries" in said
-    assert "module.progress: progressPct: is missing" in said
-    assert "MindTickle never sends them again" in said
+    assert headline == "Losing data from MindTickle: 57 authentic events not understood"
+    assert "57 events, 57 attempts: 16 % of all deliveries" in why
+    assert "module.progress: progressPct: is missing" in why
+    assert "MindTickle never sends them again" in why
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -152,87 +184,121 @@ def test_after_a_complete_replay_the_first_line_says_what_stops_the_countdown(zo
     clock = monday(zone)
     due = clock.now + 50 * MINUTE
     fixed = failing(now=clock.now, first_loss=None, replayed=Replayed(172, due))
-    assert judged(fixed, clock=clock) == (
-        Level.FIXED,
-        "MindTickle: fixed: 172 events replayed, waiting for MindTickle's next delivery, "
-        "due 09:20, which stops the countdown.",
+    said = judged(fixed, clock=clock)
+    assert said.level is Level.CATCHING_UP
+    assert said.headline == "Catching up: 172 events of MindTickle replayed"
+    assert said.why == (
+        "MindTickle is fixed: 172 events replayed, waiting for MindTickle's next delivery, due "
+        "09:20, which stops the countdown."
     )
+    assert standing(fixed) is Standing.WATCH
 
 
 def test_a_fixed_vendor_is_named_after_one_that_loses_events() -> None:
     fixed = failing(first_loss=None, replayed=Replayed(1, None))
-    level, said = judged(fixed, failing(LESSONLY))
+    level, headline, why, *_ = judged(fixed, failing(LESSONLY))
     assert level is Level.LOSING
-    assert said.startswith("Seismic")
-    assert "MindTickle: fixed: 1 event replayed, waiting for MindTickle's next delivery," in said
+    assert headline.startswith("Losing data: Seismic")
+    assert "MindTickle is fixed: 1 event replayed, waiting for MindTickle's next delivery," in why
 
 
 def test_a_fixed_vendor_hides_no_silence_of_another() -> None:
     fixed = failing(first_loss=None, replayed=Replayed(1, None))
     silent = LESSONLY._replace(silence=Silence(NOW - 2 * DAY, 40))
-    level, said = judged(fixed, silent)
+    level, headline, why, *_ = judged(fixed, silent)
     assert level is Level.QUIET
-    assert said.startswith("Quiet: no deliveries from Seismic Learning (Lessonly) for 48 h;")
-    assert "MindTickle: fixed: 1 event replayed" in said
+    assert headline == "Quiet: no delivery from Seismic Learning (Lessonly) for 48 h"
+    assert "MindTickle is fixed: 1 event replayed" in why
+    assert standing(silent) is Standing.QUIET
 
 
 def test_a_replay_after_the_suspension_is_not_yet_the_fix() -> None:
     late = failing(since=NOW - 25 * HOUR, first_loss=None, replayed=Replayed(172, None))
-    level, said = judged(late)
-    assert level is Level.LOSING
-    assert "MindTickle has probably suspended the webhook" in said
+    said = judged(late)
+    assert said.level is Level.LOSING
+    assert Countdown("Webhook probably suspended", loss=True) in said.countdowns
 
 
 def test_after_a_long_outage_the_first_line_is_the_suspension_and_denies_none() -> None:
     outage = Outage(NOW - 29 * HOUR, NOW - HOUR, over=True)
     clock = suspension(None, DAY, NOW, [outage], NOW - 30 * HOUR)
     silent = HEALTHY._replace(suspension=clock, silence=Silence(NOW - 30 * HOUR, 40))
-    level, said = judged(silent, outages=(outage,))
+    level, headline, why, *_ = judged(silent, outages=(outage,))
     assert level is Level.LOSING
-    assert said.startswith("MindTickle has probably suspended the webhook. No receiver was up for")
-    assert "28 h" in said
-    assert "re-activate" in said
-    assert "no suspension" not in said
+    assert headline == "Losing data: MindTickle has probably suspended the webhook"
+    assert why.startswith("No receiver was up for 28 h")
+    assert "re-activate" in why
+    assert "no suspension" not in why
 
 
 @pytest.mark.parametrize(
     ("hours", "countdown"),
     [
-        (20, "MindTickle suspends the webhook in 4 h."),
-        (25, "MindTickle has probably suspended the webhook."),
+        (20, Countdown("MindTickle: Webhook suspended in 4 h", loss=False)),
+        (25, Countdown("MindTickle: Webhook probably suspended", loss=True)),
     ],
 )
 def test_while_no_receiver_is_up_the_countdown_of_each_vendor_runs(
-    hours: int, countdown: str
+    hours: int, countdown: Countdown
 ) -> None:
     outage = Outage(NOW - hours * HOUR, NOW, over=False)
     clock = suspension(None, DAY, NOW, [outage], NOW - (hours + 1) * HOUR)
-    level, said = judged(HEALTHY._replace(suspension=clock), outages=(outage,))
-    assert level is Level.DOWN
-    assert f"the last one was seen {hours} h ago" in said
-    assert said.endswith(countdown)
+    said = judged(HEALTHY._replace(suspension=clock), outages=(outage,))
+    assert said.level is Level.DOWN
+    assert said.headline == f"No receiver has been up for {hours} h"
+    assert list(said.countdowns) == [countdown]
 
 
 def test_silence_is_quiet() -> None:
-    level, said = judged(HEALTHY._replace(silence=Silence(NOW - 5 * HOUR, 40.2)))
-    assert level is Level.QUIET
-    assert "no deliveries from MindTickle for 5 h; about 40 are usual" in said
+    said = judged(HEALTHY._replace(silence=Silence(NOW - 5 * HOUR, 40.2)))
+    assert (said.level, said.headline) == (
+        Level.QUIET,
+        "Quiet: no delivery from MindTickle for 5 h",
+    )
+    assert said.why.startswith("About 40 are usual in that time.")
 
 
-def test_causes_are_in_the_order_of_their_first_loss_then_of_their_open_events() -> None:
+def test_with_strangers_requests_alone_no_delivery_is_claimed_and_no_loss() -> None:
+    unsigned = Strangers({Outcome.MISSING_CREDENTIALS: 57}, 0, names_event=False)
+    said = judged(HEALTHY._replace(strangers=unsigned), traffic=Traffic(0, 0, None))
+    assert (said.level, said.headline) == (Level.QUIET, "No delivery of a vendor yet")
+    assert said.why == "57 requests of strangers refused: no event is lost by that."
+
+
+@pytest.mark.parametrize(("minutes_ago", "level"), [(20, Level.CATCHING_UP), (190, Level.GOOD)])
+def test_after_an_outage_it_is_catching_up_until_each_event_had_its_next_retry(
+    minutes_ago: int, level: Level
+) -> None:
+    schedule = Schedule.of((60, 300, 1_800, 7_200, 14_400), "gaps")
+    vendor = replace(HEALTHY.vendor, schedule=schedule)
+    end = NOW - minutes_ago * MINUTE
+    outage = Outage(end - 42 * MINUTE, end, over=True)
+    said = judged(HEALTHY._replace(vendor=vendor), outages=(outage,))
+    assert said.level is level
+    if level is Level.CATCHING_UP:
+        assert said.headline == "Catching up after 42 min without a receiver"
+        assert said.why.startswith("Retries bring the events of that time until 10:10.")
+
+
+def test_causes_are_in_the_order_of_their_first_loss_then_of_severity_and_of_open_events() -> None:
     def cause(open_events: int, loss: timedelta | None) -> Failures:
         at = None if loss is None else NOW + loss
         return Failures(open_events, open_events, NOW, NOW, None, open_events, at)
 
-    causes = {
-        Outcome.UNREADABLE: cause(500, None),
-        Outcome.TOO_LARGE: cause(2, HOUR),
-        Outcome.BAD_SIGNATURE: cause(9, HOUR),
-        Outcome.STALE_TIMESTAMP: cause(1, MINUTE),
-    }
-    assert [outcome for outcome, _ in sorted(causes.items(), key=by_first_loss)] == [
-        Outcome.STALE_TIMESTAMP,
-        Outcome.BAD_SIGNATURE,
-        Outcome.TOO_LARGE,
-        Outcome.UNREADABLE,
+    mindtickle = HEALTHY._replace(
+        failures={Outcome.UNREADABLE: cause(500, None), Outcome.TOO_LARGE: cause(2, HOUR)}
+    )
+    lessonly = LESSONLY._replace(
+        failures={
+            Outcome.BAD_SIGNATURE: cause(900, None),
+            Outcome.WRONG_CREDENTIALS: cause(9, HOUR),
+            Outcome.STALE_TIMESTAMP: cause(1, MINUTE),
+        }
+    )
+    assert [(one.vendor.slug, one.outcome) for one in causes([mindtickle, lessonly])] == [
+        ("lessonly", Outcome.STALE_TIMESTAMP),
+        ("lessonly", Outcome.WRONG_CREDENTIALS),
+        ("mindtickle", Outcome.TOO_LARGE),
+        ("mindtickle", Outcome.UNREADABLE),
+        ("lessonly", Outcome.BAD_SIGNATURE),
     ]

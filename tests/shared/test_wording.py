@@ -13,6 +13,7 @@ from shared.wording import duration, number_of, remaining, share
         (0, "event", "0 events"),
         (1, "delivery", "1 delivery"),
         (2, "delivery", "2 deliveries"),
+        (2, "day", "2 days"),
         (1_204, "attempt", "1,204 attempts"),
     ],
 )

@@ -1,5 +1,6 @@
 """The page of the audit log, as a browser is sent it."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,10 +10,11 @@ import streamlit as st
 from sqlalchemy import Engine
 from streamlit.testing.v1 import AppTest
 
-from shared.models import AuditLog
+from dashboard.base.pieces import plain
+from shared.models import AuditLog, CoachingCase
 from tests.dashboard.conftest import ROOT
 from tests.hostile import CORPUS
-from tests.shared.tables import add
+from tests.shared.tables import V, add, attempts
 
 Page = Callable[..., AppTest]
 NOW = datetime.now(UTC)
@@ -88,7 +90,8 @@ def test_it_is_filtered_by_who_what_and_words(
 @pytest.mark.usefixtures("done")
 def test_where_nothing_was_done_it_says_so(page: Page) -> None:
     app = page(search="nowhere")
-    assert app.info[0].value == "No activity in this period. Try a longer one."
+    assert app.info[0].value == "No action in this period. Try a longer one, or fewer filters."
+    assert app.title[0].value == "No action in the last 30 days"
 
 
 def test_every_entry_is_on_one_of_the_pages(page: Page, store: Engine) -> None:
@@ -112,4 +115,41 @@ def test_whatever_an_entry_says_reaches_no_markdown(page: Page, store: Engine) -
     assert sum(len(one.dataframe[0].value) for one in shown) == len(CORPUS)
     for app in shown:
         assert not [*app.markdown, *app.info, *app.html]
-        assert f"of {len(CORPUS)}" in app.caption[0].value
+        assert any(f"of {len(CORPUS)}" in one.value for one in app.caption)
+        assert not re.search(r"(?<!\\)(<img|\*\*bold|\[link)", app.title[0].value)
+
+
+@pytest.mark.usefixtures("done")
+def test_the_headline_counts_the_actions_and_names_the_latest_actor(page: Page) -> None:
+    said = page().title[0].value
+    assert said.startswith("3 actions in the last 30 days, the latest ")
+    assert said.endswith(plain("by admin@acme.example"))
+    assert page(action="flag").title[0].value.startswith("1 action in the last 30 days")
+
+
+def test_each_entry_is_a_sentence_with_the_learner_that_its_case_is_about(
+    page: Page, store: Engine
+) -> None:
+    attempts(store, {})
+    case = {"vendor": V, "user_id": "u-1", "quiz_id": "q-1", "status": "open", "opened_at": NOW,
+            "opened_by": "lea", "updated_at": NOW, "updated_by": "lea", "version": 1}  # fmt: skip
+    add(store, CoachingCase, [case])
+    entries = [
+        ("marta.lindqvist@acme.example", "start", "case 1", "status open → in progress"),
+        ("theo.okonkwo@acme.example", "replay", V, "8 accepted, 19 already delivered; refused"),
+        ("command line", "erase", "person 1", "2 accounts"),
+        ("ada", "ask for test", V, ""),
+        ("ada", "test", V, "verified, kept and removed again"),
+        ("lea", "start", "case 2", "status open → in progress"),
+    ]
+    names = ("actor", "action", "subject", "detail")
+    rows = [dict(zip(names, one, strict=True)) | {"at": NOW} for one in entries]
+    add(store, AuditLog, rows)
+    assert sorted(page().dataframe[0].value["said"]) == [
+        "Marta Lindqvist started coaching unknown (u-1) on Pricing",
+        "Theo Okonkwo replayed 27 deliveries of MindTickle",
+        "ada asked for a test of the address of MindTickle",
+        "ada tested the address of MindTickle: verified, kept and removed again",
+        "command line erased person 1: 2 accounts",
+        "lea started coaching case 2",
+    ]

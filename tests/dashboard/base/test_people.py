@@ -19,8 +19,8 @@ from tests.shared.tables import LONG_AGO, V, fold
 
 DANA = ("Dana Brooks", "dana@acme.example", "mindtickle/u-1")
 INES = (None, "ines.ko@acme.example", "mindtickle/u-2")
-NOBODY = (None, None, "mindtickle/u-9")
-EVERYONE = (DANA, INES, NOBODY)
+UNNAMED = (None, None, "mindtickle/u-9")
+EVERYONE = (DANA, INES, UNNAMED)
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +88,9 @@ def failing(send: Send, store: Engine) -> None:
     send("certification.expired", {"userId": "u-1", "certName": "Demo"})
 
 
+SAYS = ("title", "markdown", "caption", "header", "info")
+
+
 @pytest.mark.usefixtures("failing")
 @pytest.mark.parametrize("how", ["initials", "anonymous"])
 @pytest.mark.parametrize("page", PAGES)
@@ -97,9 +100,7 @@ def test_no_page_tells_a_name_to_a_role_that_is_not_to_see_names(
     monkeypatch.setenv("NAMES_ADMIN", how)
     query = {"id": people.link_to("mindtickle/u-1")} if page == "learner" else {}
     shown = open_page(page, **query)
-    shown_text = [
-        one.value for kind in ("markdown", "caption", "header", "info") for one in shown.get(kind)
-    ]
+    shown_text = [one.value for kind in SAYS for one in shown.get(kind)]
     shown_text += [one.value.to_csv() for one in shown.dataframe]
     text = " ".join(map(str, shown_text)).lower()
     assert ("d\\. b\\." if how == "initials" else "learner ") in text or "d. b." in text

@@ -15,7 +15,7 @@ from shared.models import AuditLog, CoachingCase
 from shared.queries.coaching import OTHER_OWNER
 from shared.queries.quiz_standings import Taker
 from tests import stores
-from tests.dashboard.coaching.test_page import flag, listed, quiz, save, shown
+from tests.dashboard.coaching.test_page import flag, heading, listed, quiz, save
 from tests.dashboard.conftest import Send
 from tests.dashboard.test_access import Ask, Visit, ask, claims, everything, login, said, visit
 
@@ -48,7 +48,7 @@ def log(store: Engine) -> list[tuple[str, str]]:
 def test_a_manager_sees_who_needs_coaching_in_their_teams_only(visit: Visit) -> None:
     page = visit("coaching", claims("paul"))
     assert [row["learner"] for row in listed(page)] == ["dana@acme.example"]
-    assert shown(page).startswith("**1 person needs coaching** (1 new low score), first dana@")
+    assert heading(page).startswith("Coach 1 person today, dana@")
     seen = everything(page)
     assert not [word for word in ("ines@", "east") if word in seen]
     assert len(listed(visit("coaching", claims("ada")))) == 3

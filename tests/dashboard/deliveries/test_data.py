@@ -20,6 +20,7 @@ def at(day: int, hour: int, minute: int = 0) -> datetime:
         ("24h", "Asia/Tokyo", (at(28, 3, 50), at(28, 5, 10)), (at(28, 3), at(28, 6))),
         ("24h", "Asia/Tokyo", (at(28, 3, 10), at(28, 3, 11)), (at(28, 3), at(28, 4))),
         ("7d", "Asia/Tokyo", (at(27, 20), at(28, 14)), (at(27, 15), at(28, 15))),
+        ("7d", "Asia/Tokyo", (at(28, 4), at(28, 5)), (at(28, 3), at(28, 9))),
         ("30d", "Europe/Berlin", (at(28, 12), at(29, 12)), (at(27, 23), at(29, 22))),  # 47 hours
     ],
 )

@@ -31,10 +31,10 @@ def test_a_learner_has_an_address_that_says_who_it_is_and_where_they_stand(
             "quiz.submitted", {"userId": "u-1", "quizId": f"q-{n}", "quizName": "Q"} | graded, 2 - n
         )
     page = open_page("learner", id=DANA)
-    assert page.header[0].value == plain("dana@acme.example")
+    assert page.title[0].value == f"{plain('dana@acme.example')} is 1st of 3 in the last 7 days"
     said = written(page)
-    assert "west · rep · since" in said
-    assert "MindTickle" in said
+    assert ":gray-badge[west] :gray-badge[rep] :gray-badge[since" in said
+    assert ":gray-badge[MindTickle]" in said
     assert "**0 of 1 modules** completed, 90 % on average." in said
     assert "**1 of 2 quizzes** low at the latest try." in said
     (module,) = rows(page, "progress_pct")
@@ -44,12 +44,26 @@ def test_a_learner_has_an_address_that_says_who_it_is_and_where_they_stand(
 
 
 @pytest.mark.usefixtures("company")
-@pytest.mark.parametrize("asked", ["mindtickle/nobody", "u-1", "/", "%", "mindtickle/\0", HOSTILE])
+@pytest.mark.parametrize("asked", ["mindtickle/absent", "u-1", "/", "%", "mindtickle/\0", HOSTILE])
 def test_an_unknown_address_says_so_and_offers_the_search(open_page: Open, asked: str) -> None:
     page = open_page("learner", id=asked)
     assert page.warning[0].value == "No learner with this ID, or not on your teams."
+    assert page.title[0].value == "Find a person"
     assert page.text_input[0].label == "Find a learner"
     assert not page.dataframe
+
+
+@pytest.mark.usefixtures("company")
+def test_without_an_id_people_who_were_lately_active_are_offered(open_page: Open) -> None:
+    page = open_page("learner")
+    assert page.title[0].value == "Find a person"
+    assert plain("dana@acme.example · west") in [one.label for one in page.get("page_link")]
+
+
+@pytest.mark.usefixtures("company")
+def test_who_made_no_progress_in_the_period_has_no_rank_there(open_page: Open) -> None:
+    page = open_page("learner", id=DANA, window="today")
+    assert page.title[0].value == f"{plain('dana@acme.example')} has no activity today"
 
 
 @pytest.mark.usefixtures("company")
@@ -75,8 +89,8 @@ def test_one_person_of_two_vendors_who_has_left_is_shown_as_that(
         ],
     )
     page = open_page("learner", id="lessonly/7")
-    assert page.header[0].value == "Dana Brooks"
-    assert page.warning[0].value.startswith("Left on ")
+    assert page.title[0].value == f"Dana Brooks left on {NOW - 2 * DAY:%-d %B %Y}"
+    assert ":orange-badge[:material/logout: left, still learns for no team]" in written(page)
     changes = [(row["kind"], row["team_id"], row["reason"]) for row in rows(page, "reason")]
     assert changes == [("Left", "–", "moved on"), ("Joined or moved", "west", "–")]
     assert [row["user_id"] for row in rows(page, "user_id")] == ["7", "u-1"]
@@ -174,5 +188,5 @@ def test_hostile_text_of_a_learner_reaches_no_markdown_and_no_link(
         said = written(page)
         assert "onerror" in said
         assert not re.search(r"(?<!\\)(<img|\*\*bold|\[link)", said)
-        assert not page.html
+        assert not any("onerror" in one.body for one in page.html)
         assert not [row for row in rows(page, "score") if row.get("report_url")]

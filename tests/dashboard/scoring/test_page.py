@@ -46,6 +46,14 @@ def test_the_preview_knows_todays_place_of_one_far_down_the_board(
     assert (top["learner"], top["rank_today"]) == ("ines@acme.example", ahead + 2)
 
 
+def test_the_headline_says_what_points_come_from(open_page: Open, store: Engine) -> None:
+    assert open_page("scoring").title[0].value == "Points come from progress"
+    page = open_page("scoring")
+    page.number_input(key="points_module_").set_value(100).run()
+    page.button[-1].click().run()
+    assert page.title[0].value == "Points come from progress and completed modules"
+
+
 def test_saved_weights_are_in_the_audit_log(open_page: Open, store: Engine) -> None:
     page = open_page("scoring")
     page.number_input(key="points_progress_").set_value(2).run()

@@ -75,6 +75,30 @@ def test_the_last_delivery_is_of_any_outcome(store: Engine, connection: Connecti
     assert deliveries.last(connection, None) == deliveries.last(connection, V) == later
 
 
+def test_the_latest_delivery_of_a_vendor_has_its_outcome(
+    store: Engine, connection: Connection
+) -> None:
+    refused = {"received_at": NOON, "outcome": "bad_signature"}
+    tables.deliveries(store, {"received_at": NOON - HOUR}, refused, {"vendor": "other"})
+    assert deliveries.latest(connection, V) == (NOON, "bad_signature")
+    assert deliveries.latest(connection, "silent") is None
+
+
+def test_each_vendor_has_its_hours(store: Engine, connection: Connection) -> None:
+    tables.deliveries(
+        store,
+        {"received_at": OLD},
+        {"received_at": NOON},
+        {"received_at": NOON, "outcome": "duplicate"},
+        {"received_at": NOON, "outcome": "too_large"},
+        {"received_at": NOON, "vendor": "other"},
+    )
+    assert deliveries.hours_by_vendor(connection, SINCE) == [
+        (V, NOON, 2, 3),
+        ("other", NOON, 1, 1),
+    ]
+
+
 def test_failures_are_grouped_by_vendor_and_outcome_with_their_commonest_reason(
     store: Engine, connection: Connection
 ) -> None:

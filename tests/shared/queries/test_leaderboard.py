@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, Engine
 
-from shared.facts import Identified, Progressed
+from shared.facts import Deprovisioned, Identified, Progressed
 from shared.queries import catalog, leaderboard, team_boards
 from shared.queries.movement import Board
 from shared.queries.people import Who
@@ -285,7 +285,7 @@ def test_the_parts_of_a_board_are_the_whole_board(store: Engine, connection: Con
     assert [row.key for part in parts for row in part] == [f"{V}/{user}" for user in "abcde"]
     assert leaderboard.how_many(connection, "gained", WEEK) == len(whole) == 5
     assert leaderboard.place_of(connection, "gained", WEEK, f"{V}/d") == 4
-    assert leaderboard.place_of(connection, "gained", WEEK, f"{V}/nobody") is None
+    assert leaderboard.place_of(connection, "gained", WEEK, f"{V}/absent") is None
 
 
 @pytest.mark.parametrize(
@@ -359,6 +359,23 @@ def test_the_most_improved_are_the_people_who_rose_by_most_places(
         progress(store, (user, "m-1", TODAY, pct, 0))
     found = leaderboard.climbers(connection, "gained", WEEK)
     assert [(row.key, row.rank, row.rank_before) for row in found] == [(f"{V}/d", 1, 4)]
+
+
+def test_who_stands_still_has_earlier_progress_and_none_in_the_window_and_has_not_left(
+    store: Engine, connection: Connection
+) -> None:
+    people(store, ("never", None), ("left", None))
+    for user, pct in (("a", 10), ("b", 40), ("left", 90), ("moves", 20)):
+        progress(store, (user, "m-1", LAST_WEEK, pct, 0))
+    progress(store, ("moves", "m-1", TODAY, 21, 0))
+    fold(store, [Deprovisioned(V, "left", None, noon(TODAY))])
+    found = leaderboard.still(connection, "gained", WEEK, limit=5)
+    assert [(row.key, row.gained_before, row.people) for row in found] == [
+        (f"{V}/b", 40, 2),
+        (f"{V}/a", 10, 2),
+    ]
+    assert [row.people for row in leaderboard.still(connection, "gained", WEEK, limit=1)] == [2]
+    assert not leaderboard.still(connection, "gained", EVER)
 
 
 def test_the_neighbours_of_a_person_are_the_rows_above_and_below(

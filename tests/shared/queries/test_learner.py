@@ -39,13 +39,13 @@ def test_a_profile_is_given_only_for_a_person_of_the_asked_teams(
     store: Engine, connection: Connection
 ) -> None:
     people(store, ("-dana", "west"))
-    everybody = Who(leavers=True)
-    profile = learner.profile(connection, DANA, everybody)
+    with_leavers = Who(leavers=True)
+    profile = learner.profile(connection, DANA, with_leavers)
     assert profile is not None
     assert (profile.email, profile.team_id, bool(profile.active)) == (DANA, "west", False)
-    assert learner.profile(connection, DANA, everybody._replace(teams=("east",))) is None
-    assert learner.profile(connection, DANA, everybody._replace(teams=("west",))) is not None
-    assert learner.profile(connection, "nobody", everybody) is None
+    assert learner.profile(connection, DANA, with_leavers._replace(teams=("east",))) is None
+    assert learner.profile(connection, DANA, with_leavers._replace(teams=("west",))) is not None
+    assert learner.profile(connection, "absent", with_leavers) is None
 
 
 @pytest.mark.parametrize(

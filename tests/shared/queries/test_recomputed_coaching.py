@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, get_args
 import pytest
 from sqlalchemy import Connection
 
-from shared.queries import coaching, retakes
-from shared.queries.coaching import Filters, Taker
+from shared.queries import coaching, quizzes, retakes
 from shared.queries.people import Who
+from shared.queries.quiz_standings import Filters, Taker
 from shared.settings import CoachingRule
 from tests import history
 from tests.history import NOW
@@ -129,7 +129,7 @@ def test_the_figures_of_each_quiz_are_those_of_its_takers(
         all_teams[one.account[0], one.quiz].append(one.low)
         if teams is None or one.team in teams:
             own[one.account[0], one.quiz].append(one.low)
-    rows = coaching.quizzes(reader, 70, rule, Who(teams))
+    rows = quizzes.quizzes(reader, 70, rule, Who(teams))
     assert {
         (row.vendor, row.quiz_id): (
             row.takers, row.low, row.share, row.threshold_pct, row.problem, row.all_takers,

@@ -1,4 +1,4 @@
-"""Who somebody is, whose figures a page shows and how long its lists are, recomputed from raw
+"""Who a person is, whose figures a page shows and how long its lists are, recomputed from raw
 payloads."""
 
 import pytest

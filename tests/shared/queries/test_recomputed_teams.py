@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from shared.queries import leaderboard
+from shared.queries import leaderboard, team_boards
 from shared.queries.movement import GAINS, Board
 from shared.queries.people import Who
 from shared.queries.windows import Window, window_of
@@ -33,7 +33,7 @@ def test_a_team_has_what_its_members_gained_while_they_were_in_it(
     board, of = board_of(zone, name)
     company = company if metric == "score" else company.by_progress
     now, before = (company.teams_then(metric, span) for span in of)
-    rows = leaderboard.teams(reader, metric, board)
+    rows = team_boards.teams(reader, metric, board)
     assert {
         row.team_id: (row.members, row.moved, row.total, row.members_before) for row in rows
     } == {
@@ -59,7 +59,7 @@ def test_by_todays_team_all_figures_move_along(
         value = getattr(company.gains(person, of.now), metric)
         values[company.people[person].team].append(value)
     values.pop(None, None)
-    rows = leaderboard.teams(reader, metric, board)
+    rows = team_boards.teams(reader, metric, board)
     assert {row.team_id: row.members for row in rows} == {
         team: len(several) for team, several in values.items()
     }
@@ -77,7 +77,7 @@ def average(values: Sequence[float | None], metric: str) -> float:
 def test_a_manager_sees_what_their_teams_gained_then(reader: Connection, company: Company) -> None:
     board, of = board_of(KOLKATA, "last_month", Who(teams=("west", "north")))
     expected = company.by_progress.teams_then("gained", of.now)
-    rows = leaderboard.teams(reader, "gained", board)
+    rows = team_boards.teams(reader, "gained", board)
     assert {row.team_id: (row.members, row.total) for row in rows} == {
         team: (len(expected[team].members), expected[team].total) for team in ("west", "north")
     }
@@ -96,7 +96,7 @@ def test_weeks_add_up_to_the_window(reader: Connection, company: Company) -> Non
     persons = sorted(company.asked())
     rows = leaderboard.weekly(reader, Board(window=Window()), begins, persons)
     edges = [*begins, END + timedelta(days=1)]
-    assert {row.person: tuple(row[1:]) for row in rows} == {
+    assert {row.person: tuple(row.gained) for row in rows} == {
         person: tuple(
             company.gains(person, (edges[n], edges[n + 1])).gained for n in range(len(begins))
         )

@@ -8,8 +8,8 @@ learner's events) or it decides about duplicates.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0030"
-down_revision = "0021"
+revision = "0024"
+down_revision = "0023"
 
 WORDS = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
