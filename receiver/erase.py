@@ -164,8 +164,8 @@ def erase_person(
         row_id = table_of(Erased).c.id
         id_ = connection.scalar(table_of(Erased).insert().values(row).returning(row_id))
         note(connection, actor, "erase", f"person {id_}", gone.in_words())
+        discard_unfinished(connection)
         transaction.commit()
-    discard_unfinished(engine)
     return gone
 
 

@@ -66,7 +66,12 @@ INTAKE = (
 
 
 def open_engine(
-    url: str, *, intake: bool = False, answer_sec: int | None = None, durable: bool = True
+    url: str,
+    *,
+    intake: bool = False,
+    answer_sec: int | None = None,
+    durable: bool = True,
+    schema: str | None = None,
 ) -> Engine:
     """An engine for `url`, in the form of `Settings.database_url`. It does not connect yet and
     never creates a file: only `migrate` does. A connection is dropped after any error that a new
@@ -81,12 +86,14 @@ def open_engine(
 
     Without `durable` a power cut may undo the last transactions, each as a whole: for what is
     derived from events, together with how far it is. The disk is waited for less often.
+
+    `schema` is where a Postgres looks for tables, instead of the user's own.
     """
     is_sqlite = url.startswith("sqlite")
     if is_sqlite:
         engine = _sqlite(url, intake, durable)
     else:
-        engine = _postgres(url, intake, answer_sec, durable)
+        engine = _postgres(url, intake, answer_sec, durable, schema)
     event.listen(engine, "handle_error", drop_connection)
     return engine
 
@@ -167,8 +174,12 @@ class _Bounded(psycopg.Connection[Any]):
         return super().wait(gen, interval, timeout or self.answer_sec)
 
 
-def _postgres(url: str, intake: bool, answer_sec: int | None, durable: bool) -> Engine:
+def _postgres(
+    url: str, intake: bool, answer_sec: int | None, durable: bool, schema: str | None
+) -> Engine:
     limits = [f"statement_timeout={answer_sec}s"] if answer_sec else []
+    if schema:
+        limits.append(f"search_path={schema}")
     if not durable:
         limits.append("synchronous_commit=off")
     engine = create_engine(
@@ -356,6 +367,11 @@ def _unknown(applied: Set[str]) -> str | None:
 
 def _heads(connection: Connection) -> set[str]:
     return set(MigrationContext.configure(connection).get_current_heads())
+
+
+def schema_version(connection: Connection) -> str:
+    """The revision of a store's schema."""
+    return " ".join(sorted(_heads(connection)))
 
 
 def rebuild_is_due(connection: Connection) -> bool:

@@ -1,15 +1,30 @@
 """Rebuild the read models from the events, while deliveries are accepted.
 
-On Postgres it is one transaction: receivers do not need what it locks. SQLite has one writer, so
-there the read models are built in a file of their own, beside the store, and then copied into it in
-one transaction.
+New read models are made beside the old ones, a batch of events in each transaction: on SQLite in a
+file of its own, as a file has one writer, on Postgres in a schema of its own. At the end they are
+copied over the old ones in one transaction.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    Text,
+    func,
+    insert,
+    inspect,
+    select,
+    update,
+)
+from sqlalchemy import Table as SqlTable
+from sqlalchemy.exc import SQLAlchemyError
 
 from receiver.errors import first_line, is_of_the_store, is_passing
 from receiver.readmodels import standings
@@ -18,56 +33,90 @@ from receiver.readmodels.follower import MAX_BATCH, set_aside
 from receiver.readmodels.projections import READ_MODELS, clear, project, refold
 from shared.audit import note
 from shared.bulk import table_of
-from shared.database import analyze, hold_write_lock, open_engine, store_time, write_transaction
+from shared.database import (
+    analyze,
+    hold_write_lock,
+    open_engine,
+    schema_version,
+    store_time,
+    write_transaction,
+)
 from shared.facts import Fact
 from shared.models import Checkpoint, Erased, Event, RebuildDue, Table, UnfoldableEvent
-from shared.queries import rows_of
+from shared.queries import row_of, rows_of
 from shared.sqlite_file import create_file, path_of
+from shared.store_errors import StoreError
 
 BATCH = 10_000
-BESIDE = "beside"
-"""The name under which SQLite has the other file while it copies."""
-MADE = "standings"
+BESIDE = "repboard_rebuild"
+"""The schema with the new read models. SQLite has the other file under this name while it
+copies."""
 
 checkpoint = table_of(Checkpoint)
 COPIED = [*map(table_of, READ_MODELS), table_of(UnfoldableEvent)]
+progress = SqlTable(
+    "rebuild_progress",
+    MetaData(),
+    Column("schema", Text, nullable=False),
+    Column("erased", BigInteger, nullable=False),
+    Column("event_id", BigInteger, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("complete", Boolean, nullable=False),
+)
+"""Beside the new read models: for which schema and after which erasure they are made, up to which
+event, and how many that are; one row."""
+
+
+class Progress(NamedTuple):
+    """The row of `rebuild_progress`."""
+
+    schema: str
+    erased: int
+    event_id: int
+    events: int
+    complete: bool
+
+    def continues(self, wanted: "Progress") -> bool:
+        """Whether a rebuild that was interrupted here is still of use. A new schema may read events
+        differently, and what was folded before an erasure may name the person."""
+        return (self.schema, self.erased) == (wanted.schema, wanted.erased)
 
 
 def rebuild(engine: Engine, on_progress: Callable[[int], None] = lambda _: None) -> int:
     """Fold every event into new read models, which then take the place of the old ones.
 
-    Readers see the old ones or the new ones. Receivers go on; on SQLite they wait while the result
-    is copied. A rebuild that was interrupted continues on SQLite, and starts again on Postgres.
-    `on_progress` is given the number of events so far. Returns that number.
+    Readers see the old ones or the new ones. Deliveries are accepted meanwhile; on SQLite they wait
+    while the result is copied. A rebuild that was interrupted continues. `on_progress` is given the
+    number of events so far. Returns that number.
+
+    Raises StoreError if another rebuild runs.
     """
-    if engine.dialect.name == "sqlite":
-        done = _beside(engine, on_progress)
-    else:
-        with write_transaction(engine) as connection:
-            hold_write_lock(connection)
-            done = fold_all(connection, on_progress)
-            _conclude(connection, done)
+    done = None
+    while done is None:
+        with engine.connect() as store:
+            begun = _begun(store)
+        try:
+            done = _beside(engine, begun, on_progress)
+        except SQLAlchemyError:
+            with engine.connect() as store:
+                if _begun(store) == begun:
+                    raise
+    with write_transaction(engine) as connection:
+        discard_unfinished(connection)
     analyze(engine)
     return done
 
 
-def _conclude(connection: Connection, done: int) -> None:
-    connection.execute(table_of(RebuildDue).delete())
-    note(connection, "command line", "rebuild", None, f"{done} events")
-
-
-def fold_all(connection: Connection, on_progress: Callable[[int], None] = lambda _: None) -> int:
+def fold_all(connection: Connection) -> None:
     """The same in a transaction of the caller's, who holds the write lock."""
-    done = 0
     clear(connection)
     connection.execute(table_of(UnfoldableEvent).delete())
-    for batch in _batches(connection, 0, BATCH):
+    last = 0
+    while batch := _next(connection, last, BATCH):
         _fold(connection, batch)
-        done += _count(batch)
-        on_progress(done)
+        last = batch[-1].id
     standings.make_all(connection)
     _note_change(connection)
-    return done
 
 
 def _note_change(connection: Connection) -> None:
@@ -97,114 +146,154 @@ def _fold(connection: Connection, batch: Sequence[StoredEvent], fold: Fold = ref
         _fold(connection, batch[half:], fold)
 
 
-def _batches(connection: Connection, last: int, size: int) -> Iterator[Sequence[StoredEvent]]:
+def _next(
+    connection: Connection, last: int, size: int, until: int | None = None
+) -> Sequence[StoredEvent]:
+    """Events after `last`, up to `until`."""
     id_ = table_of(Event).c.id
-    query = events().limit(size)
-    while batch := rows_of(StoredEvent, connection.execute(query.where(id_ > last))):
-        yield batch
-        last = batch[-1].id
+    query = events().where(id_ > last).limit(size)
+    if until is not None:
+        query = query.where(id_ <= until)
+    return rows_of(StoredEvent, connection.execute(query))
 
 
-# Beside a SQLite store
+# Beside the store
 
 
-def discard_unfinished(engine: Engine) -> None:
-    """Remove what an interrupted rebuild has left beside a SQLite store."""
-    if engine.dialect.name == "sqlite":
-        path = _path(engine)
-        for name in (path, Path(f"{path}-journal")):
-            name.unlink(missing_ok=True)
+def discard_unfinished(connection: Connection) -> None:
+    """Remove what an interrupted rebuild has left, in the caller's transaction on Postgres."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {BESIDE} CASCADE")
+        return
+    path = _path(connection.engine)
+    for name in (path, Path(f"{path}-journal")):
+        name.unlink(missing_ok=True)
 
 
 def _path(engine: Engine) -> Path:
     return Path(f"{path_of(engine.url)}-rebuild")
 
 
-def _beside(engine: Engine, on_progress: Callable[[int], None]) -> int:
-    done = None
-    while done is None:
-        with engine.connect() as store:
-            erased = _erased(store)
-        beside = _open(engine, erased)
-        try:
-            _build(engine, beside, on_progress)
-        finally:
-            beside.dispose()
-        done = _take_over(engine, erased)
-        discard_unfinished(engine)
-    return done
+def _begun(connection: Connection) -> Progress:
+    """The progress of a rebuild that begins now."""
+    erased = connection.scalar(select(func.max(table_of(Erased).c.id))) or 0
+    return Progress(schema_version(connection), erased, 0, 0, complete=False)
 
 
-def _erased(connection: Connection) -> int:
-    """The last erasure: what was folded before it may name the person."""
-    return connection.scalar(select(func.max(table_of(Erased).c.id))) or 0
-
-
-def _open(engine: Engine, erased: int) -> Engine:
-    """The file beside the store, with its own checkpoint. One from before an erasure is removed."""
-    beside = open_engine(f"sqlite:///{_path(engine)}")
-    if _path(engine).exists():
-        with beside.connect() as connection:
-            started = connection.scalar(select(checkpoint.c.folds))
-        if started == erased:
-            return beside
+def _beside(engine: Engine, begun: Progress, on_progress: Callable[[int], None]) -> int | None:
+    """Make new read models and copy them. None if a person was erased meanwhile."""
+    beside = _open(engine, begun)
+    try:
+        _build(engine, beside, on_progress)
+    finally:
         beside.dispose()
-        discard_unfinished(engine)
-    create_file(beside.url)
-    with beside.begin() as connection:
-        Table.metadata.create_all(connection)
-        connection.execute(insert(checkpoint).values(id=1, event_id=0, newest_id=0, folds=erased))
+    return _take_over(engine, begun)
+
+
+def _open(engine: Engine, begun: Progress) -> Engine:
+    """What a rebuild has left, if it can go on from there. Otherwise empty tables."""
+    if engine.dialect.name == "postgresql":
+        beside = open_engine(engine.url.render_as_string(hide_password=False), schema=BESIDE)
+    else:
+        beside = open_engine(f"sqlite:///{_path(engine)}")
+    found = _found(engine, beside)
+    if found is None or not found.continues(begun):
+        beside.dispose()
+        with write_transaction(engine) as connection:
+            discard_unfinished(connection)
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"CREATE SCHEMA {BESIDE}")
+        if engine.dialect.name == "sqlite":
+            create_file(beside.url)
+        with beside.begin() as connection:
+            Table.metadata.create_all(connection, COPIED)
+            progress.create(connection)
+            connection.execute(insert(progress).values(begun._asdict()))
     return beside
 
 
-def _build(engine: Engine, beside: Engine, on_progress: Callable[[int], None]) -> None:
-    """Fold all events of the store into the other file, a batch in each transaction."""
+def _found(engine: Engine, beside: Engine) -> Progress | None:
+    if engine.dialect.name == "sqlite" and not _path(engine).exists():
+        return None
     with beside.connect() as connection:
-        row = connection.execute(select(checkpoint)).one()
-    if row.holder == MADE:
-        return
-    done = row.newest_id
-    with engine.connect() as store:
-        for batch in _batches(store, row.event_id, BATCH):
-            done += _count(batch)
-            store.rollback()  # a long reading transaction would keep SQLite's log growing
-            with beside.begin() as connection:
-                _fold(connection, batch)
-                reached = {"event_id": batch[-1].id, "newest_id": done}
-                connection.execute(update(checkpoint).values(reached))
-            on_progress(done)
-    with beside.begin() as connection:
-        standings.make_all(connection)
-        connection.execute(update(checkpoint).values(holder=MADE))
+        if not inspect(connection).has_table(progress.name):
+            return None
+        return row_of(Progress, connection.execute(select(progress)))
 
 
-def _take_over(engine: Engine, erased: int) -> int | None:
-    """Copy the read models into the store, and fold what has arrived since. None, and nothing is
-    changed, if a person was erased meanwhile."""
+def _build(engine: Engine, beside: Engine, on_progress: Callable[[int], None]) -> None:
+    """Fold the events of the store beside it, a batch in each transaction, until few are left."""
+    at = _progress(beside)
+    while True:
+        with engine.connect() as store:
+            size = MAX_BATCH if at.complete else BATCH
+            batch = _next(store, at.event_id, size, _settled(store))
+        if at.complete and len(batch) < size:
+            return
+        last = batch[-1].id if batch else at.event_id
+        complete = at.complete or not batch
+        after = at._replace(event_id=last, events=at.events + _count(batch), complete=complete)
+        with write_transaction(beside) as connection:
+            _advance(connection, at, after)
+            if not batch:
+                standings.make_all(connection)
+            _fold(connection, batch, project if at.complete else refold)
+        at = after
+        if batch:
+            on_progress(at.events)
+
+
+def _progress(beside: Engine) -> Progress:
+    with beside.connect() as connection:
+        return Progress._make(connection.execute(select(progress)).one())
+
+
+def _advance(connection: Connection, at: Progress, after: Progress) -> None:
+    """Raises StoreError if the progress is not `at`: another rebuild has changed it."""
+    mine = (progress.c.event_id == at.event_id) & (progress.c.complete == at.complete)
+    if not connection.execute(update(progress).where(mine).values(after._asdict())).rowcount:
+        raise StoreError("Another rebuild runs. Wait until it is complete.")
+
+
+def _settled(connection: Connection) -> int:
+    """The ID up to which no event can appear any more. On Postgres transactions do not commit in
+    the order of their IDs; the follower knows how far they have."""
+    if connection.dialect.name == "sqlite":
+        return connection.scalar(select(func.max(table_of(Event).c.id))) or 0
+    return connection.scalar(select(checkpoint.c.event_id)) or 0
+
+
+def _take_over(engine: Engine, begun: Progress) -> int | None:
+    """Copy the new read models over those of the store, and fold what has arrived since. None, and
+    nothing is changed, if a person was erased meanwhile."""
     with engine.connect().execution_options(immediate=True) as connection:
+        if engine.dialect.name == "postgresql":
+            with connection.begin():
+                return _copy(connection, begun)
         connection.connection.cursor().execute(f"ATTACH ? AS {BESIDE}", (str(_path(engine)),))
         try:
             with connection.begin():
-                if _erased(connection) != erased:
-                    return None
-                return _copy(connection)
+                return _copy(connection, begun)
         finally:
             connection.connection.cursor().execute(f"DETACH {BESIDE}")
 
 
-def _copy(connection: Connection) -> int:
+def _copy(connection: Connection, begun: Progress) -> int | None:
+    hold_write_lock(connection)
+    if not begun.continues(_begun(connection)):
+        return None
     for table in COPIED:
-        names = ", ".join(f'"{column.name}"' for column in table.columns)
+        columns = [column.name for column in table.columns]
+        made = table.to_metadata(MetaData(), schema=BESIDE)
         connection.execute(table.delete())
-        connection.exec_driver_sql(
-            f"INSERT INTO main.{table.name} ({names}) "  # noqa: S608 (names of our own tables)
-            f"SELECT {names} FROM {BESIDE}.{table.name}"
-        )
-    query = f"SELECT event_id, newest_id FROM {BESIDE}.checkpoint"  # noqa: S608
-    last, done = connection.exec_driver_sql(query).one()
-    for batch in _batches(connection, last, MAX_BATCH):
+        connection.execute(insert(table).from_select(columns, select(made)))
+    made = progress.to_metadata(MetaData(), schema=BESIDE)
+    last, done = connection.execute(select(made.c.event_id, made.c.events)).one()
+    while batch := _next(connection, last, MAX_BATCH):
         _fold(connection, batch, project)
         done += _count(batch)
+        last = batch[-1].id
     _note_change(connection)
-    _conclude(connection, done)
+    connection.execute(table_of(RebuildDue).delete())
+    note(connection, "command line", "rebuild", None, f"{done} events")
     return int(done)

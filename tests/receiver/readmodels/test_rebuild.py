@@ -3,17 +3,21 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, inspect
+from sqlalchemy.exc import SQLAlchemyError
 
 from receiver.erase import erase_person
-from receiver.readmodels.rebuild import rebuild
+from receiver.pipeline import judge
+from receiver.readmodels.rebuild import BESIDE, rebuild
+from receiver.store import write_batch
 from receiver.traces import Account
-from shared.database import open_engine
+from shared.database import open_engine, write_transaction
 from shared.models import Learner
 from tests import holding, playing
+from tests.conftest import FreshStore
 from tests.load import Load
 from tests.running import Receiver, until
-from tests.stores import read_models, rows
+from tests.stores import follow, read_models, rows
 
 VENDOR = holding.vendor(playing.SECRET)
 
@@ -40,8 +44,12 @@ def models(store: Engine) -> object:
         return read_models(connection)
 
 
-def beside(store: Engine) -> Path:
-    return Path(f"{store.url.database}-rebuild")
+def is_left(store: Engine) -> bool:
+    """Whether anything of a rebuild is left beside the store."""
+    if store.dialect.name == "sqlite":
+        return Path(f"{store.url.database}-rebuild").exists()
+    with store.connect() as connection:
+        return BESIDE in inspect(connection).get_schema_names()
 
 
 def test_no_delivery_is_refused_while_read_models_are_rebuilt(receiver: Receiver) -> None:
@@ -58,33 +66,89 @@ def test_no_delivery_is_refused_while_read_models_are_rebuilt(receiver: Receiver
     assert models(receiver.engine) == live
 
 
-def test_an_interrupted_rebuild_changes_nothing_and_the_next_one_goes_on(sqlite_url: str) -> None:
-    store = open_engine(sqlite_url)
+def test_an_interrupted_rebuild_changes_nothing_and_the_next_one_goes_on(store: Engine) -> None:
     take(store, "u-1", "u-2")
     before = models(store)
     with pytest.raises(Interrupted):
         rebuild(store, interrupt)
     assert models(store) == before
-    assert beside(store).stat().st_mode & 0o077 == 0
+    assert is_left(store)
     take(store, "u-3")
     seen: list[int] = []
     assert rebuild(store, seen.append) == 9
     assert seen == [9]  # the first six events were not folded again
     assert [one.user_id for one in rows(store, Learner)] == ["u-1", "u-2", "u-3"]
-    assert not beside(store).exists()
+    assert not is_left(store)
     live = models(store)
     rebuild(store)
     assert models(store) == live
+
+
+def test_only_the_owner_can_read_what_is_made_beside_a_file(sqlite_url: str) -> None:
+    store = open_engine(sqlite_url)
+    take(store, "u-1")
+    with pytest.raises(Interrupted):
+        rebuild(store, interrupt)
+    assert Path(f"{store.url.database}-rebuild").stat().st_mode & 0o077 == 0
     store.dispose()
 
 
-def test_what_an_interrupted_rebuild_has_of_a_person_is_erased_with_them(sqlite_url: str) -> None:
-    store = open_engine(sqlite_url)
+def test_what_an_interrupted_rebuild_has_of_a_person_is_erased_with_them(store: Engine) -> None:
     take(store, "u-1", "u-2")
     with pytest.raises(Interrupted):
         rebuild(store, interrupt)
     erase_person(store, account=Account(holding.V, "u-1"))
-    assert not beside(store).exists()
+    assert not is_left(store)
     rebuild(store)
     assert [one.user_id for one in rows(store, Learner)] == ["u-2"]
-    store.dispose()
+
+
+def test_a_person_who_is_erased_during_a_rebuild_is_not_in_its_result(store: Engine) -> None:
+    take(store, "u-1", "u-2")
+    erased: list[int] = []
+
+    def erase(done: int) -> None:
+        if not erased:
+            erased.append(done)
+            erase_person(store, account=Account(holding.V, "u-1"))
+
+    assert rebuild(store, erase) == 3
+    assert erased == [6]
+    assert [one.user_id for one in rows(store, Learner)] == ["u-2"]
+
+
+def test_of_two_rebuilds_at_once_one_fails_and_the_read_models_are_whole(store: Engine) -> None:
+    take(store, "u-1", "u-2")
+    overtaken: list[int] = []
+
+    def overtake(_done: int) -> None:
+        if not overtaken:
+            overtaken.append(rebuild(store))
+
+    with pytest.raises(SQLAlchemyError):
+        rebuild(store, overtake)
+    assert overtaken == [6]
+    assert [one.user_id for one in rows(store, Learner)] == ["u-1", "u-2"]
+    live = models(store)
+    rebuild(store)
+    assert models(store) == live
+
+
+@pytest.mark.parametrize("kind", ["postgres"])
+def test_an_event_whose_transaction_commits_late_is_not_missed(
+    kind: str, fresh_store: FreshStore
+) -> None:
+    with fresh_store(kind) as url:
+        store = open_engine(url)
+        (late_entry, soon) = (
+            judge(VENDOR, holding.incoming(user, playing.SECRET, user)) for user in ("u-late", "u")
+        )
+        with store.connect() as late:
+            write_batch(late, [late_entry], part=1)
+            with write_transaction(store) as connection:
+                write_batch(connection, [soon], part=2)
+            rebuild(store, lambda _done: late.commit())
+            late.commit()
+        follow(store)
+        assert [one.user_id for one in rows(store, Learner)] == ["u", "u-late"]
+        store.dispose()
