@@ -80,7 +80,12 @@ def create_app(settings: ReceiverSettings) -> ASGIApp:
     metrics = Metrics()
     caps = Caps(settings.quarantine_max_deliveries, settings.quarantine_max_bytes)
     writer = Writer(
-        engine, metrics, settings.max_waiting_deliveries, settings.max_waiting_bytes, caps
+        engine,
+        metrics,
+        settings.max_waiting_deliveries,
+        settings.max_waiting_bytes,
+        caps,
+        logs_batches=not settings.receiver_log_accepted,
     )
     pipeline = Pipeline(settings, writer, metrics)
     vendors = configured(settings)

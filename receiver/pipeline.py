@@ -31,7 +31,7 @@ from receiver.vendors.base import (
     Vendor,
 )
 from receiver.writer import Writer
-from shared.outcomes import STATUS, VERIFIED, Kind, Outcome, Sender
+from shared.outcomes import HAS_EVENT, STATUS, VERIFIED, Kind, Outcome, Sender
 from shared.settings import ReceiverSettings
 
 RETRY_AFTER_SEC = 30
@@ -122,6 +122,7 @@ class Pipeline:
             settings.max_waiting_bytes // SHARE_OF_UNVERIFIED,
         )
         self._metrics = metrics
+        self._logs_accepted = settings.receiver_log_accepted
         self.trial_pass = token_urlsafe()
         """In the header `TRIAL`, marks a delivery of which nothing stays. Known to this process
         only, and only until its end: a sender could hide a delivery with it."""
@@ -182,7 +183,8 @@ class Pipeline:
             fields = {one.field for one in entry.event.ignored}
             self._metrics.ignored(entry.vendor, entry.event.type, fields)
         answer = ANSWERS[written.outcome]
-        _log(entry, written.outcome, answer.status, started, delivery_id=written.delivery_id)
+        if self._logs_accepted or written.outcome not in HAS_EVENT:
+            _log(entry, written.outcome, answer.status, started, delivery_id=written.delivery_id)
         return answer
 
 

@@ -5,13 +5,14 @@ grows without limit. Any stranger can use that, before a signature is verified.
 """
 
 import asyncio
-from asyncio import TimerHandle
 from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
+
+from receiver.deadlines import Deadlines
 
 MAX_HEADERS = 100
 MAX_HEAD_BYTES = 65_536
@@ -29,6 +30,13 @@ does not read its responses."""
 LINGER_SEC = 2
 """After a refusal. Closing at once would reset the connection and could lose the response."""
 TOO_MUCH = b"Request head too large."
+
+
+def _abort(connection: "BoundedProtocol") -> None:
+    connection.transport.abort()
+
+
+_deadlines = Deadlines(_abort)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -53,16 +61,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._too_much = False
         self._refused = False
-        self._deadline: TimerHandle | None = None
 
     # The connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._close_in(HEAD_SEC)
+        _deadlines.set(self, HEAD_SEC)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._never_close()
+        _deadlines.clear(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -81,8 +88,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._too_much = True
                 self._refuse()
                 return
-        if self._deadline is None and self._is_idle():
-            self._close_in(HEAD_SEC)
+        if self not in _deadlines and self._is_idle():
+            _deadlines.set(self, HEAD_SEC)
 
     def _feed(self, data: bytes) -> None:
         """A server may ignore an offer of another protocol (RFC 9110, 7.8), but the parser stops
@@ -117,7 +124,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.transport.write_eof()
-        self._close_in(LINGER_SEC)
+        _deadlines.set(self, LINGER_SEC)
 
     # Time
 
@@ -125,19 +132,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """Whether no request is in progress."""
         return self.cycle is None or self.cycle.response_complete
 
-    def _close_in(self, seconds: float) -> None:
-        self._never_close()
-        self._deadline = self.loop.call_later(seconds, self.transport.abort)
-
-    def _never_close(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
     def on_response_complete(self) -> None:
-        self._never_close()
+        _deadlines.clear(self)
         if self.pipeline or self._begun:
-            self._close_in(REQUEST_SEC if self.pipeline else HEAD_SEC)
+            _deadlines.set(self, REQUEST_SEC if self.pipeline else HEAD_SEC)
         super().on_response_complete()
 
     # What the parser finds
@@ -176,7 +174,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._await_body()
         self._headers = self._header_bytes = 0  # from here on they count trailers
         if not self.pipeline:
-            self._close_in(REQUEST_SEC)
+            _deadlines.set(self, REQUEST_SEC)
 
     def on_body(self, body: bytes) -> None:
         self._await_body()

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from starlette.types import Receive
 
+from receiver.deadlines import Deadlines
+
 READ_SEC = 20
 LONGEST_NUMBER = 18
 SHARE_OF_PEER = 4
@@ -32,14 +34,27 @@ class CutOff(Exception):
 
 
 class Unfinished:
-    """An incomplete body. `size` is its share of the room, in bytes."""
+    """An incomplete body, and the task that reads it. `size` is its share of the room, in bytes;
+    `cut_off` says why it is not read on."""
 
-    def __init__(self, peer: str, deadline: asyncio.Timeout) -> None:
+    def __init__(self, peer: str, task: "asyncio.Task[object]") -> None:
         self.peer = peer
-        self.deadline = deadline
+        self.task = task
         self.body = bytearray()
         self.size = 0
-        self.made_room = False
+        self.cut_off: str | None = None
+        self.is_read = True
+
+    def cut(self, reason: str) -> None:
+        """Have the task stop reading."""
+        self.cut_off = reason
+        self.body.clear()
+        # Later, as the task may be the running one: that would be cancelled at its response.
+        self.task.get_loop().call_soon(self._interrupt)
+
+    def _interrupt(self) -> None:
+        if self.is_read:
+            self.task.cancel()
 
 
 class BodyReader:
@@ -55,6 +70,7 @@ class BodyReader:
         self._room = room
         self._room_of_peer = max(max_body, room // SHARE_OF_PEER)
         self._unfinished: dict[Unfinished, None] = {}
+        self._deadlines = Deadlines[Unfinished](lambda one: one.cut("too slow"))
         self._bytes_of: Counter[str] = Counter()
         self._bytes = 0
 
@@ -69,15 +85,21 @@ class BodyReader:
         announced = _announced(headers)
         if announced is not None and announced > self._max_body:
             raise TooLarge(announced)
-        deadline = asyncio.timeout(READ_SEC)
-        one = Unfinished(peer_of(address), deadline)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 (a coroutine runs in a task)
+        one = Unfinished(peer_of(address), task)
         self._unfinished[one] = None
+        self._deadlines.set(one, READ_SEC)
         try:
-            async with deadline:
-                await self._collect(receive, one)
-        except TimeoutError:
-            raise CutOff("made room for other bodies" if one.made_room else "too slow") from None
+            await self._collect(receive, one)
+        except asyncio.CancelledError:
+            if one.cut_off is None:
+                raise
+            task.uncancel()
+            raise CutOff(one.cut_off) from None
         finally:
+            one.is_read = False
+            self._deadlines.clear(one)
             self._forget(one)
         return bytes(one.body)
 
@@ -85,9 +107,8 @@ class BodyReader:
         more = True
         while more:
             message = await receive()
-            # Its deadline has passed, but data that arrived earlier may wake it first.
-            if one.made_room:
-                raise TimeoutError
+            if one.cut_off:  # its task has not waited since
+                raise CutOff(one.cut_off)
             if message["type"] == "http.disconnect":
                 raise CutOff("the sender closed the connection")
             chunk = message.get("body", b"")
@@ -121,10 +142,7 @@ class BodyReader:
         of_peer = (one for one in self._unfinished if one.peer == peer)
         largest = max(of_peer, key=lambda one: one.size)
         self._forget(largest)
-        largest.made_room = True
-        largest.body.clear()
-        if not largest.deadline.expired():
-            largest.deadline.reschedule(0)
+        largest.cut("made room for other bodies")
 
 
 def peer_of(address: str | None) -> str:

@@ -21,10 +21,12 @@ from typing import NamedTuple, TypeAlias
 import structlog
 from sqlalchemy import Connection, Engine
 
+from receiver.deadlines import Deadlines
 from receiver.errors import StoreUnavailable, first_line, is_of_the_store
 from receiver.metrics import Metrics
 from receiver.quarantine import Caps
 from receiver.store import PARTS, Entry, Written, try_out, write_batch, write_heartbeat
+from shared.outcomes import HAS_EVENT, Outcome
 from shared.queries.follower import Lag
 from shared.queries.follower import lag as lag_in
 from shared.sqlite_file import require_in_place
@@ -66,6 +68,8 @@ class Writer:
         max_bytes: int,
         caps: Caps | None = None,
         answer_sec: float = ANSWER_SEC,
+        *,
+        logs_batches: bool = True,
     ) -> None:
         self._engine = engine
         self._metrics = metrics
@@ -73,6 +77,8 @@ class Writer:
         self._max_bytes = max_bytes
         self._caps = caps
         self._answer_sec = answer_sec
+        self._logs_batches = logs_batches
+        self._deadlines = Deadlines(self._give_up)
         self._deliveries = 0
         self._bytes = 0
         self._check: asyncio.Future[Result] | None = None
@@ -129,11 +135,16 @@ class Writer:
         return result
 
     async def _answer_to(self, result: asyncio.Future[Result]) -> Result:
+        self._deadlines.set(result, self._answer_sec)
         try:
-            async with asyncio.timeout(self._answer_sec):
-                return await result
-        except TimeoutError:
-            raise StoreUnavailable(f"the store took more than {self._answer_sec:g} s") from None
+            return await result
+        finally:
+            self._deadlines.clear(result)
+
+    def _give_up(self, result: asyncio.Future[Result]) -> None:
+        if not result.done():
+            words = f"the store took more than {self._answer_sec:g} s"
+            result.set_exception(StoreUnavailable(words))
 
     def _hangs(self) -> bool:
         """Whether the current transaction takes so long that a new entry should not wait."""
@@ -198,6 +209,8 @@ class Writer:
             return error
         written = iter(results)
         self._answer(batch, [next(written) if one.entry else lag for one in batch])
+        if self._logs_batches:
+            _log_accepted(entries, results)
         return None
 
     def _fail(self, batch: Sequence[Waiting]) -> None:
@@ -254,3 +267,13 @@ class Writer:
                 one.result.set_exception(result)
             else:
                 one.result.set_result(result)
+
+
+def _log_accepted(entries: Sequence[Entry], results: Sequence[Written]) -> None:
+    """One line for the events of a transaction: a line for each is a tenth of what they cost."""
+    keys: dict[Outcome, list[str | None]] = {one: [] for one in HAS_EVENT}
+    for entry, written in zip(entries, results, strict=True):
+        if written.outcome in keys and not entry.trial:
+            keys[written.outcome].append(entry.claims.event_key)
+    if found := {outcome.value: some for outcome, some in keys.items() if some}:
+        log.info("deliveries", **found)

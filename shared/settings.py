@@ -352,6 +352,8 @@ class ReceiverSettings(Settings):
 
     receiver_follower: bool = True
     """Whether `serve` runs a follower; else `follow` must run apart."""
+    receiver_log_accepted: bool = False
+    """Whether each accepted delivery is a line of the log; else those of a transaction are one."""
     max_body_bytes: Annotated[int, Field(ge=1)] = 1_048_576
     keep_alive_sec: Annotated[int, Field(ge=1, le=86_400)] = 75
     """For the next request on a connection; longer than a load balancer keeps its own, or the
