@@ -1,14 +1,39 @@
 """Metrics for Prometheus. Labels come from our own tables, never from a payload."""
 
+import os
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+    values,
+)
 
 DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def share_metrics(folder: str) -> None:
+    """Have this process and its children keep metrics in files there, so that each worker's
+    /metrics has those of all. The library looks for its own setting only when it is imported,
+    which is long before the workers are."""
+    os.environ[FOLDER] = folder
+    values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
+
+
+def forget_process(pid: int) -> None:
+    """Let gauges of a process that has ended count no more. Its counters stay."""
+    multiprocess.mark_process_dead(pid, os.environ[FOLDER])  # type: ignore[no-untyped-call]
+
+
 class Metrics:
-    """The metrics of one application."""
+    """The metrics of one application: of all its workers, after `share_metrics`."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -39,6 +64,7 @@ class Metrics:
             "repboard_body_bytes_under_way",
             "Bytes of incomplete bodies.",
             registry=self._registry,
+            multiprocess_mode="livesum",
         )
         self.seconds = Histogram(
             "repboard_delivery_seconds",
@@ -63,11 +89,13 @@ class Metrics:
             "repboard_events_behind",
             "Events that the read models do not have yet, up to 100,000; of the last second.",
             registry=self._registry,
+            multiprocess_mode="mostrecent",
         )
         self.seconds_behind = Gauge(
             "repboard_seconds_behind",
             "Seconds since the oldest of these was stored.",
             registry=self._registry,
+            multiprocess_mode="mostrecent",
         )
         self.store_failures = Counter(
             "repboard_store_failures",
@@ -95,4 +123,8 @@ class Metrics:
 
     def text(self) -> bytes:
         """The metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
+        if FOLDER not in os.environ:
+            return generate_latest(self._registry)
+        of_all = CollectorRegistry()
+        multiprocess.MultiProcessCollector(of_all)  # type: ignore[no-untyped-call]
+        return generate_latest(of_all)

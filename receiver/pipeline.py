@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from hmac import compare_digest
-from secrets import token_bytes, token_urlsafe
+from secrets import token_bytes
 from time import perf_counter
 from typing import NamedTuple, Self
 
@@ -112,9 +112,13 @@ class Unverified:
 class Pipeline:
     """Receives requests for any vendor."""
 
-    def __init__(self, settings: ReceiverSettings, writer: Writer, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: ReceiverSettings, writer: Writer, metrics: Metrics, trial_pass: str
+    ) -> None:
         self._max_body = settings.max_body_bytes
-        self._reader = BodyReader(settings.max_body_bytes, settings.max_waiting_bytes)
+        self._reader = BodyReader(
+            settings.max_body_bytes, settings.max_waiting_bytes, metrics.bytes_under_way.set
+        )
         self._hops = settings.trusted_proxy_hops
         self._writer = writer
         self._unverified = Unverified(
@@ -123,10 +127,7 @@ class Pipeline:
         )
         self._metrics = metrics
         self._logs_accepted = settings.receiver_log_accepted
-        self.trial_pass = token_urlsafe()
-        """In the header `TRIAL`, marks a delivery of which nothing stays. Known to this process
-        only, and only until its end: a sender could hide a delivery with it."""
-        metrics.bytes_under_way.set_function(self._reader.bytes_under_way)
+        self._trial_pass = trial_pass.encode()
 
     async def take(self, vendor: Vendor, scope: Scope, receive: Receive) -> Answer:
         """The response to one request. No bytes of a sender make it raise."""
@@ -143,7 +144,7 @@ class Pipeline:
             entry = _too_large(vendor, incoming, error.size, self._max_body)
         else:
             entry = judge(vendor, incoming._replace(body=body))
-        if TRIAL in headers and compare_digest(headers[TRIAL], self.trial_pass.encode()):
+        if TRIAL in headers and compare_digest(headers[TRIAL], self._trial_pass):
             return await self._try_out(replace(entry, trial=True))
         return await self._write(entry, started)
 

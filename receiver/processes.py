@@ -33,9 +33,10 @@ class Child(NamedTuple):
 
 
 class Processes:
-    """The children of this process."""
+    """The children of this process. `on_end` is given the ID of each that has ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_end: Callable[[int], object]) -> None:
+        self._on_end = on_end
         self._running: dict[int, tuple[Child, float]] = {}
         self._stopped_by: int | None = None
         # Only this process has the writing end. So when it ends, its children can read the end.
@@ -51,6 +52,7 @@ class Processes:
         while self._running:
             pid, status = os.waitpid(-1, 0)
             child, began = self._running.pop(pid)
+            self._on_end(pid)
             if self._stopped_by is None:
                 code = os.waitstatus_to_exitcode(status)
                 log.error("process_ended", process=child.name, pid=pid, code=code)

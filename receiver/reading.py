@@ -3,7 +3,7 @@
 import asyncio
 import ipaddress
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.types import Receive
 
@@ -62,10 +62,13 @@ class BodyReader:
 
     A complete body is never refused for lack of room, and a small one does not wait for large ones.
     When the room is full, the largest incomplete body of the peer with the most bytes is cut off;
-    of equals, the oldest.
+    of equals, the oldest. `on_change` is given the bytes of all incomplete bodies.
     """
 
-    def __init__(self, max_body: int, room: int) -> None:
+    def __init__(
+        self, max_body: int, room: int, on_change: Callable[[float], object] = lambda _: None
+    ) -> None:
+        self._on_change = on_change
         self._max_body = max_body
         self._room = room
         self._room_of_peer = max(max_body, room // SHARE_OF_PEER)
@@ -73,10 +76,6 @@ class BodyReader:
         self._deadlines = Deadlines[Unfinished](lambda one: one.cut("too slow"))
         self._bytes_of: Counter[str] = Counter()
         self._bytes = 0
-
-    def bytes_under_way(self) -> int:
-        """Bytes of all incomplete bodies."""
-        return self._bytes
 
     async def read(
         self, headers: Mapping[str, bytes], receive: Receive, address: str | None
@@ -126,10 +125,12 @@ class BodyReader:
         self._bytes_of[one.peer] += size
         if not self._bytes_of[one.peer]:
             del self._bytes_of[one.peer]
+        self._on_change(self._bytes)
 
     def _forget(self, one: Unfinished) -> None:
         self._unfinished.pop(one, None)
-        self._count(one, -one.size)
+        if one.size:
+            self._count(one, -one.size)
 
     def _make_room(self, peer: str) -> None:
         while self._bytes_of[peer] > self._room_of_peer:

@@ -201,7 +201,15 @@ CoachingRule = Literal["either", "threshold", "vendor"]
 TEN_YEARS_SEC = 315_360_000
 SHORT = 16
 """A secret with fewer characters can be guessed from what it signs."""
+
+
+def _workers(value: Any) -> Any:
+    return os.cpu_count() or 1 if value == "auto" else value
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
+Workers = Annotated[int, BeforeValidator(_workers), Field(ge=1, le=64)]
+"""A number, or `auto` for one on each core."""
 Delays = Annotated[
     tuple[Annotated[int, Field(ge=1, le=604_800)], ...],
     NoDecode,
@@ -350,6 +358,8 @@ class ReceiverSettings(Settings):
         """The settings of one vendor, from the sources of these. Raises SettingsError."""
         return kind.load(**self._given)
 
+    receiver_workers: Workers = 1
+    """How many processes receive, behind one port. The limits below hold for each."""
     receiver_follower: bool = True
     """Whether `serve` runs a follower; else `follow` must run apart."""
     receiver_log_accepted: bool = False

@@ -1,6 +1,7 @@
 """`python -m tests.crash 200`: a receiver is killed with SIGKILL under load, again and again.
 
-Half of the kills on SQLite, half on Postgres. Prints what became of the acknowledged events.
+Each time one of its two workers or its follower first, then all of it. Half of the kills on SQLite,
+half on Postgres. Prints what became of the acknowledged events.
 """
 
 import argparse
@@ -66,9 +67,16 @@ def _keys(connection: Connection, query: str) -> Sequence[str]:
 
 
 def killed_under_load(url: str, folder: Path, prefix: str) -> Load:
-    """One receiver on the store, killed at a random moment after its first answer."""
-    with Receiver(url, folder) as receiver, Load(receiver.url, prefix) as load:
+    """One receiver on the store: at random moments after its first answer a child of it is killed,
+    then all of it."""
+    with (
+        Receiver(url, folder, RECEIVER_WORKERS="2") as receiver,
+        Load(receiver.url, prefix) as load,
+    ):
         until(lambda: bool(load.acknowledged))
+        time.sleep(random.uniform(0, LONGEST_LOAD_SEC))
+        _, *children = receiver.processes()
+        random.choice(children).kill()
         time.sleep(random.uniform(0, LONGEST_LOAD_SEC))
         receiver.kill()
     return load

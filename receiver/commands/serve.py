@@ -1,17 +1,22 @@
-"""`repboard serve`: run the receiver and, unless it runs apart, its follower."""
+"""`repboard serve`: run the receiver's workers and, unless it runs apart, its follower."""
 
 import gc
 import socket
 from collections.abc import Sequence
 from functools import partial
+from secrets import token_urlsafe
+from tempfile import TemporaryDirectory
+from typing import Annotated
 
 import structlog
+import typer
 import uvicorn
 
 from receiver import logs
 from receiver.app import create_app, security_headers
 from receiver.commands.follow import run_follower
 from receiver.listening import BACKLOG, listen
+from receiver.metrics import forget_process, share_metrics
 from receiver.processes import Child, Processes
 from receiver.protocol import BoundedProtocol
 from receiver.readmodels.follower import new_holder
@@ -25,18 +30,25 @@ GC_THRESHOLD = 20_000
 log = structlog.get_logger()
 
 
-def serve() -> None:
+def serve(
+    workers: Annotated[
+        str | None,
+        typer.Option(help="How many processes receive: a number, or `auto` for one a core."),
+    ] = None,
+) -> None:
     """Receive deliveries until stopped. Waiting deliveries are still stored and answered."""
     logs.configure()
-    settings = ReceiverSettings.load()
+    given = {} if workers is None else {"receiver_workers": workers}
+    settings = ReceiverSettings.load(**given)
     required(settings)
     engine = current_engine(settings)
     note_vendors(engine, settings)
     engine.dispose()  # no child may use a connection of its parent
     for weakness in weaknesses(settings):
         log.warning("weak setting", problem=weakness)
-    sockets = listen(settings.receiver_host, settings.receiver_port)
-    children = [Child("receiver", partial(_receive, settings, sockets))]
+    each = listen(settings.receiver_host, settings.receiver_port, settings.receiver_workers)
+    trial_pass = token_urlsafe()
+    children = [Child("receiver", partial(_receive, settings, own, trial_pass)) for own in each]
     if settings.receiver_follower:
         # One that is started again has the lease of the one before.
         children.append(Child("follower", partial(run_follower, settings, new_holder())))
@@ -44,13 +56,15 @@ def serve() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
-    Processes().keep_running(children)
+    with TemporaryDirectory(prefix="repboard-metrics-") as folder:
+        share_metrics(folder)
+        Processes(forget_process).keep_running(children)
 
 
-def _receive(settings: ReceiverSettings, sockets: Sequence[socket.socket]) -> None:
+def _receive(settings: ReceiverSettings, sockets: Sequence[socket.socket], trial_pass: str) -> None:
     """Receive on these sockets until SIGTERM."""
     config = uvicorn.Config(
-        create_app(settings),
+        create_app(settings, trial_pass),
         loop="uvloop",
         http=BoundedProtocol,
         ws="none",

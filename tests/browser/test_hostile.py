@@ -101,7 +101,7 @@ def visit(
     folder = tmp_path_factory.mktemp("hostile")
     with (
         fresh_store("sqlite") as url,
-        Receiver(url, folder) as receiver,
+        Receiver(url, folder, RECEIVER_LOG_ACCEPTED="yes") as receiver,
         serving(url) as dashboard,
     ):
         posts = send_all(receiver)

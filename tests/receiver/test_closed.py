@@ -73,7 +73,8 @@ def test_a_receiver_without_a_public_https_address_promises_no_https(
 
 
 def test_there_are_no_other_routes(sqlite_url: str) -> None:
-    door = create_app(ReceiverSettings(database_url=sqlite_url, mindtickle_webhook_secret=SECRET))
+    settings = ReceiverSettings(database_url=sqlite_url, mindtickle_webhook_secret=SECRET)
+    door = create_app(settings, trial_pass="unknown")
     assert isinstance(door, Door)
     assert isinstance(door._app, FastAPI)
     routes = {getattr(route, "path", "") for route in door._app.routes} | door._vendors.keys()
