@@ -1,7 +1,7 @@
 """`make bench`: measures, prints, and writes docs/benchmarks-raw.md.
 
-`python -m tests.bench intake|memory|rebuild|pages|paint|crash|all` measures one part or all of
-them; the sections of the others stay as they are.
+`python -m tests.bench PART`, of those that `--help` lists, measures one part; the sections of the
+others stay as they are.
 """
 
 from collections.abc import Callable
@@ -11,12 +11,14 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import crash, intake, memory, pages, paint, rebuild, report
+from tests.bench import burst, crash, distance, intake, memory, pages, paint, rebuild, report
 from tests.bench.stores import Stores, stores
 
 
 class Part(StrEnum):
     INTAKE = "intake"
+    BURST = "burst"
+    DISTANCE = "distance"
     MEMORY = "memory"
     REBUILD = "rebuild"
     PAGES = "pages"
@@ -27,6 +29,8 @@ class Part(StrEnum):
 
 PARTS: dict[Part, tuple[str, Callable[[Stores, int], str]]] = {
     Part.INTAKE: ("Intake", intake.measure),
+    Part.BURST: ("Burst", burst.measure),
+    Part.DISTANCE: ("Distance", distance.measure),
     Part.MEMORY: ("Memory", memory.measure),
     Part.REBUILD: ("Rebuild and replay", rebuild.measure),
     Part.PAGES: ("Pages", pages.measure),
