@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import make_url
@@ -77,13 +77,22 @@ def _far(url: str) -> Iterator[str]:
         far = make_url(url).set(host="127.0.0.1", port=port, query={})
         yield far.render_as_string(hide_password=False)
     finally:
+        asyncio.run_coroutine_threadsafe(_end_others(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
 
 
+async def _end_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for one in others:
+        one.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
 async def _relay(socket: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     from_server, to_server = await asyncio.open_unix_connection(socket)
-    await asyncio.gather(_delayed(reader, to_server), _delayed(from_server, writer))
+    with suppress(ConnectionError):  # a receiver that ends may reset it
+        await asyncio.gather(_delayed(reader, to_server), _delayed(from_server, writer))
 
 
 async def _delayed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -151,7 +151,7 @@ def hanging(store_url: str) -> Pipeline:
     settings = ReceiverSettings(database_url=store_url)
     metrics = Metrics()
     writer = Writer(open_engine(store_url), metrics, 10, 1_000_000, answer_sec=0.05)
-    return Pipeline(settings, writer, metrics)
+    return Pipeline(settings, writer, metrics, trial_pass="unknown")
 
 
 def test_a_delivery_is_answered_503_whatever_hangs(hanging: Pipeline) -> None:
