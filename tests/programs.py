@@ -25,6 +25,8 @@ IMPORTED = {
     "dashboard": ["dashboard.__main__", "dashboard.server", "dashboard.settings"],
 }
 """By program, what its process imports before it does anything."""
+SCRIPTS = ("page",)
+"""Modules of a subject that draw something when they are imported."""
 MAX_REQUEST = 1_000_000
 GONE = 255
 """The exit code of a program whose keeper was killed."""
@@ -113,7 +115,7 @@ def main() -> None:
     _, requests, module = sys.argv
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system forgets the keepers
-    for one in IMPORTED[module]:
+    for one in (*IMPORTED[module], *_behind_pages(module)):
         importlib.import_module(one)
     del sys.modules[f"{module}.__main__"]  # what runs as `__main__` is not imported before
     gc.freeze()
@@ -129,6 +131,16 @@ def main() -> None:
     _keep(files[0])
     _become(module, json.loads(request), *files[1:])
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _behind_pages(module: str) -> list[str]:
+    """What the dashboard imports with the first pages that it shows."""
+    if module != "dashboard":
+        return []
+    (folder,) = importlib.import_module(module).__path__
+    files = Path(folder).glob("*/*.py")
+    names = [f"{file.parent.name}.{file.stem}" for file in files if file.stem not in SCRIPTS]
+    return [f"{module}.{name}" for name in names]
 
 
 def _keep(client: int) -> None:

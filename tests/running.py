@@ -5,7 +5,8 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -73,6 +74,22 @@ def is_up(*urls: str) -> bool:
         return all(httpx.get(url, verify=False, trust_env=False).is_success for url in urls)
     except httpx.TransportError:
         return False
+
+
+@contextmanager
+def dashboard(port: str, log: Path, **settings: str) -> Iterator[str]:
+    """`python -m dashboard` on a port; its address. What it writes goes to `log`."""
+    url = f"http://127.0.0.1:{port}"
+    given = environment(DASHBOARD_PORT=port, **settings)
+    with log.open("wb") as out:
+        process = Program("dashboard", cwd=ROOT, env=given, stdout=out, stderr=out)
+    try:
+        until(lambda: process.poll() is not None or is_up(f"{url}/_stcore/health"))
+        assert process.poll() is None, log.read_text()
+        yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=START_SEC)
 
 
 class Receiver:

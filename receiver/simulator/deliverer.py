@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
+from functools import cache
 from http import HTTPStatus
+from ssl import SSLContext
 from types import TracebackType
 from typing import NamedTuple, Self
 from zlib import crc32
@@ -23,6 +25,13 @@ START_POLL_SEC = 0.25
 FOREIGN_ADDRESS = "127.0.0.9"
 """Where foreign deliveries come from: also this machine, but not 127.0.0.1. It needs a receiver on
 this machine, and a system that owns all of 127.0.0.0/8, as Linux does."""
+
+
+@cache
+def _trusted() -> SSLContext:
+    """For all clients of this process, as it takes longer to read the system's certificates than
+    to send a hundred deliveries."""
+    return httpx.create_ssl_context()
 
 
 class Summary(NamedTuple):
@@ -51,7 +60,7 @@ class Deliverer:
         self._on_progress = on_progress
         # One client per lane: a shared pool of 32 takes 4 times the work per request. No proxy from
         # the environment: it seldom reaches a receiver on this machine.
-        trusted = httpx.create_ssl_context()
+        trusted = _trusted()
         self._clients = [
             httpx.AsyncClient(base_url=url, trust_env=False, verify=trusted, timeout=TIMEOUT_SEC)
             for _ in range(LANES)

@@ -1,17 +1,18 @@
 """A real Chromium."""
 
+import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from dashboard.base.pieces import NO_LINK
+from tests import running
 from tests.conftest import FreshStore
-from tests.running import ROOT, environment, free_port, is_up, until
+from tests.running import free_port
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = (
@@ -65,21 +66,8 @@ def browsed_store(fresh_store: FreshStore) -> Iterator[str]:
 def serving(database_url: str) -> Iterator[str]:
     """The address of a dashboard on a store. It is given no secret at all."""
     port = str(free_port())
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dashboard"],
-        env=environment(DATABASE_URL=database_url, DASHBOARD_PORT=port),
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"http://127.0.0.1:{port}"
-
-    try:
-        until(lambda: is_up(f"{url}/_stcore/health"))
+    with running.dashboard(port, Path(os.devnull), DATABASE_URL=database_url) as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def cookie(
 
 def opened(site: Site, user: str, origin: str | None = "own", host: str = "") -> ClientConnection:
     """A connection as a page opens one, with the cookie of a user."""
-    xsrf = httpx.get(f"{site.url}/_stcore/health").cookies.get("_streamlit_xsrf", "")
+    xsrf = httpx.get(f"{site.url}/_stcore/health", verify=False).cookies.get("_streamlit_xsrf", "")
     headers = {"Cookie": f'_streamlit_xsrf="{xsrf}"; {USER}={user}'}
     return connect(
         f"{site.url.replace('http', 'ws')}/_stcore/stream",
@@ -238,12 +238,12 @@ def test_a_live_part_gives_nothing_once_the_sign_in_has_ended(site: Site) -> Non
      "/_stcore/metrics"],
 )  # fmt: skip
 def test_streamlits_ways_in_for_programs_are_closed(site: Site, path: str) -> None:
-    assert httpx.get(f"{site.url}{path}").status_code == 404
-    assert httpx.post(f"{site.url}{path}", json={}).status_code == 404
+    assert httpx.get(f"{site.url}{path}", verify=False).status_code == 404
+    assert httpx.post(f"{site.url}{path}", json={}, verify=False).status_code == 404
 
 
 def test_what_the_server_sends_to_a_stranger_and_its_log_hold_no_secret(site: Site) -> None:
-    with httpx.Client(base_url=site.url) as client:
+    with httpx.Client(base_url=site.url, verify=False) as client:
         answers = [client.get(path) for path in ("/", "/deliveries", "/auth/login?provider=x",
                    "/oauth2callback?state=x&error=%0aforged&code=y", "/auth/logout")]  # fmt: skip
     sent = "".join(f"{answer.headers}{answer.text}" for answer in answers)
@@ -271,7 +271,7 @@ def test_a_sign_in_leads_back_to_pages_of_ours_only(site: Site) -> None:
         f"{site.url}//evil.example",
         "\\\\x",
     ):
-        answer = httpx.get(f"{site.url}/auth/login", headers={"referer": referer})
+        answer = httpx.get(f"{site.url}/auth/login", headers={"referer": referer}, verify=False)
         assert "repboard_wanted=%2F;" in answer.headers["set-cookie"]
 
 
@@ -303,7 +303,7 @@ def session_of(connection: ClientConnection) -> str:
 @pytest.mark.parametrize("user", ["", ADMIN])
 def test_nothing_can_be_uploaded(site: Site, user: str) -> None:
     signed = cookie(site, user) if user else ""
-    xsrf = httpx.get(f"{site.url}/_stcore/health").cookies["_streamlit_xsrf"]
+    xsrf = httpx.get(f"{site.url}/_stcore/health", verify=False).cookies["_streamlit_xsrf"]
     with opened(site, signed) as connection:
         uploads = f"{site.url}/_stcore/upload_file/{session_of(connection)}/1"
         answers = [
@@ -312,6 +312,7 @@ def test_nothing_can_be_uploaded(site: Site, user: str) -> None:
                 uploads,
                 files={"file": b"x"} if method == "PUT" else None,
                 headers={"x-xsrftoken": xsrf, "cookie": f"_streamlit_xsrf={xsrf}; {USER}={signed}"},
+                verify=False,
             )
             for method in ("PUT", "POST", "PATCH", "DELETE", "OPTIONS", "GET", "HEAD")
         ]
@@ -379,12 +380,14 @@ def test_a_file_is_given_to_those_only_whose_page_named_it(site: Site) -> None:
         file = f"{site.url}{download(connection)}"
 
         def status(user: str, **headers: str) -> int:
-            return httpx.get(file, headers=headers | {"cookie": f"{USER}={user}"}).status_code
+            return httpx.get(
+                file, headers=headers | {"cookie": f"{USER}={user}"}, verify=False
+            ).status_code
 
-        given = httpx.get(file, headers={"cookie": f"{USER}={admin}"})
+        given = httpx.get(file, headers={"cookie": f"{USER}={admin}"}, verify=False)
         assert given.is_success
         assert given.headers["cache-control"] == "no-store"
-        assert httpx.get(file).status_code == 404
+        assert httpx.get(file, verify=False).status_code == 404
         assert status(cookie(site, MANAGER)) == 404
         assert status(cookie(site, ADMIN, exp=int(time.time()) - 1)) == 404
         assert {how for how, user in forged(site).items() if status(user) != 404} == set()
@@ -395,9 +398,9 @@ def test_the_fonts_of_text_and_icons_are_shown_before_a_sign_in(site: Site) -> N
     fonts = Path(streamlit.__file__).parent.glob("static/static/media/*.woff2")
     addresses = [f"{site.url}/static/media/{font.name}" for font in fonts]
     assert addresses
-    assert {httpx.get(address, trust_env=False).status_code for address in addresses} == {200}
+    assert {httpx.get(address, verify=False).status_code for address in addresses} == {200}
     other = f"{site.url}/static/media/../../media/{'0' * 56}.csv"
-    assert httpx.get(other, trust_env=False).status_code == 404
+    assert httpx.get(other, verify=False).status_code == 404
 
 
 def test_the_tabs_icon_is_shown_before_a_sign_in(site: Site) -> None:
@@ -407,7 +410,7 @@ def test_the_tabs_icon_is_shown_before_a_sign_in(site: Site) -> None:
         while not icon:
             message = ForwardMsg.FromString(connection.recv(timeout=RUN_SEC))  # type: ignore[arg-type]
             icon = message.page_config_changed.favicon
-        assert httpx.get(f"{site.url}{icon}").headers["content-type"] == "image/png"
+        assert httpx.get(f"{site.url}{icon}", verify=False).headers["content-type"] == "image/png"
 
 
 def test_a_message_longer_than_any_page_sends_ends_the_session(site: Site) -> None:

@@ -1,14 +1,12 @@
 """The dashboard's own settings, and what a start makes of them."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from dashboard.settings import LOGIN, DashboardSettings
 from shared.settings import SettingsError
-from tests.running import environment
+from tests.running import environment, program
 
 WHOLE = {
     "DASHBOARD_URL": "https://repboard.acme.example",
@@ -42,15 +40,7 @@ def test_without_a_login_the_dashboard_serves_this_machine(
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "repboard.acme.example"])
 def test_without_a_login_the_dashboard_starts_nowhere_else(tmp_path: Path, host: str) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "dashboard"],
-        env=environment(DASHBOARD_HOST=host),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ended = program("dashboard", folder=tmp_path, env=environment(DASHBOARD_HOST=host))
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"DASHBOARD_HOST: {host} can be reached from other machines")
     assert ended.stderr.count("\n") == 1

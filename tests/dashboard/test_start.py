@@ -1,7 +1,6 @@
 """`python -m dashboard`."""
 
-import subprocess
-import sys
+import signal
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +14,8 @@ from dashboard.options import LOCKED, LOOK, options
 from dashboard.settings import DashboardSettings
 from receiver.vendors import ADAPTERS
 from tests.conftest import FreshStore
-from tests.running import environment, free_port, is_up, until
+from tests.programs import Program
+from tests.running import START_SEC, environment, free_port, is_up, program, until
 
 UNLOCKED = """
 [server]
@@ -33,21 +33,10 @@ primaryColor = "#ff0000"
 """
 
 
-def start(folder: Path, **settings: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "dashboard"],
-        env=environment(**settings),
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(tmp_path: Path) -> None:
-    _, errors = start(tmp_path, DASHBOARD_PORT="many").communicate(timeout=60)
-    assert errors.startswith("DASHBOARD_PORT: ")
-    assert errors.count("\n") == 1
+    ended = program("dashboard", folder=tmp_path, env=environment(DASHBOARD_PORT="many"))
+    assert ended.stderr.startswith("DASHBOARD_PORT: ")
+    assert ended.stderr.count("\n") == 1
 
 
 class Started(NamedTuple):
@@ -78,17 +67,19 @@ def started(
         "DASHBOARD_ADMIN": "hidden",
         "STREAMLIT_CLIENT_TOOLBAR_MODE": "developer",
     }
-    with fresh_store("sqlite") as url:
-        process = start(folder, DATABASE_URL=url, **given)
+    errors, said = folder / "errors", folder / "said"
+    with fresh_store("sqlite") as url, said.open("wb") as out, errors.open("wb") as err:
+        env = environment(DATABASE_URL=url, **given)
+        process = Program("dashboard", cwd=folder, env=env, stdout=out, stderr=err)
         try:
             until(lambda: is_up(f"http://127.0.0.1:{port}/_stcore/health"))
             variables = Path(f"/proc/{process.pid}/environ").read_bytes()
             page = first_page(port)
         finally:
-            process.terminate()
-            _, errors = process.communicate(timeout=60)
+            process.send_signal(signal.SIGTERM)
+            process.wait(START_SEC)
     assert f"DASHBOARD_PORT={port}".encode() in variables
-    return Started(variables, page, errors)
+    return Started(variables, page, errors.read_text())
 
 
 def first_page(port: str) -> NewSession:

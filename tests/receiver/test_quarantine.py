@@ -297,7 +297,7 @@ def flood(receiver: Receiver, requests: int, body: bytes) -> None:
     """Unsigned requests from several senders at once, each of them answered 401."""
 
     def send(_: int) -> None:
-        with httpx.Client(base_url=receiver.url, trust_env=False, timeout=30) as client:
+        with httpx.Client(base_url=receiver.url, verify=False, timeout=30) as client:
             for _ in range(requests // 4):
                 assert client.post("/webhooks/mindtickle", content=body).status_code == 401
 
