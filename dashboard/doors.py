@@ -31,6 +31,8 @@ CLOSED = frozenset({"_stcore", "app", "component"})
 """Parts of a path that lead to uploads, to ways in for programs, and to files of components and of
 an app; no page has such a name, and none of ours needs what lies there."""
 WALL = "/wall"
+FIRST = "/leaderboard"
+"""The page that opens at `/`. Streamlit knows it by no other address, and calls it not found."""
 USER = "_streamlit_user"
 """Streamlit's cookie of who has signed in."""
 
@@ -151,6 +153,13 @@ def _is_needed(sent: bytes) -> bool:
         # A download that is made on click. The others write into folders of this machine.
         return message.backend_operation_request.WhichOneof("payload") == "deferred_file"
     return kind in ("rerun_script", "stop_script", "app_heartbeat")
+
+
+def moved_to(path: str, query: bytes) -> bytes | None:
+    """Where a page is that was asked for by an address of its own; None if it is there."""
+    if path.rstrip("/") != FIRST:
+        return None
+    return b"/?" + query if query else b"/"
 
 
 def is_new_screen(path: str, cookies: str) -> bool:

@@ -86,9 +86,9 @@ class Dashboard(st.App):
             await send(message)
 
         if status := self._refusal(scope):
-            empty = [(b"content-length", b"0")]
-            await send_guarded({"type": "http.response.start", "status": status, "headers": empty})
-            await send({"type": "http.response.body", "body": b""})
+            await _send_empty(send_guarded, status)
+        elif there := doors.moved_to(scope["path"], scope["query_string"]):
+            await _send_empty(send_guarded, 307, (b"location", there))
         else:
             await super().__call__(scope, receive, send_guarded)
 
@@ -152,6 +152,12 @@ class Dashboard(st.App):
         # lose its pairing to a new one.
         cookie = f"{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}"
         return b"set-cookie", cookie.encode() + self._secure
+
+
+async def _send_empty(send: Send, status: int, *headers: Header) -> None:
+    with_length = [(b"content-length", b"0"), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": with_length})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def serve(settings: DashboardSettings) -> None:

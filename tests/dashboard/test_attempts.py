@@ -445,3 +445,23 @@ def seen_if_open(site: Site) -> str:
         return seen(site, "")
     except InvalidStatus:
         return ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "there"),
+    [
+        ("/leaderboard", "/"),
+        ("/leaderboard/", "/"),
+        ("/leaderboard?team=West&page=2", "/?team=West&page=2"),
+        ("/leaderboard?next=//evil.example", "/?next=//evil.example"),
+    ],
+)
+def test_the_first_page_opens_by_its_name_too(site: Site, asked: str, there: str) -> None:
+    answer = httpx.get(f"{site.url}{asked}")
+    assert (answer.status_code, answer.headers["location"]) == (307, there)
+    assert answer.headers["x-frame-options"] == "DENY"
+
+
+@pytest.mark.parametrize("asked", ["/", "/coaching", "/leaderboards", "/wall"])
+def test_other_pages_are_where_they_are_asked_for(site: Site, asked: str) -> None:
+    assert httpx.get(f"{site.url}{asked}").is_success
