@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, Row, select
 
 from receiver.readmodels import standings
 from receiver.readmodels.projections import clear, refold
-from receiver.vendors import ADAPTERS
+from receiver.vendors import adapter_of
 from receiver.vendors.base import KeptEvent, Unreadable
 from receiver.vendors.fields import by_arrival
 from shared.audit import note
@@ -71,7 +71,7 @@ def _batches(connection: Connection) -> Iterator[Sequence[Row[*tuple[Any, ...]]]
 
 def facts_of(event: Row[*tuple[Any, ...]]) -> Sequence[Fact]:
     """What a kept event says; nothing if its vendor's adapter does not understand it (any more)."""
-    adapter = ADAPTERS.get(event.vendor)
+    adapter = adapter_of(event.vendor)
     if adapter is None:
         return ()
     try:

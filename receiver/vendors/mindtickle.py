@@ -5,7 +5,7 @@ import hmac
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -41,8 +41,8 @@ from receiver.vendors.fields import (
     TimeAnnounced,
     TimeBefore,
     by_arrival,
-    in_utc,
     read,
+    signed_time,
 )
 from shared.facts import (
     Attempted,
@@ -72,8 +72,6 @@ SLUG = "mindtickle"
 SIGNATURE = "x-mt-webhook-signature"
 TIMESTAMP = "x-mt-webhook-timestamp"
 EVENT_ID = "x-mt-event-id"
-MILLISECONDS_FROM = 100_000_000_000
-"""The unit is not published. As seconds this would be the year 5138, so it is milliseconds."""
 
 
 class MindTickle:
@@ -166,33 +164,17 @@ def sign(secret: bytes, timestamp: bytes, body: bytes) -> bytes:
 
 
 _HEX = re.compile(rb"[0-9a-f]{64}")
-_EPOCH = re.compile(r"[0-9]{1,16}")
-_ISO = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
-    r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
-)
-"""A colon ends the timestamp in the signed text, and ISO 8601 has colons itself. So that the text
-can be cut at one of them only, none of these forms may begin with another one and a colon: no time
-without seconds, no offset of hours alone (`+01`, of `+01:00`) and none with seconds."""
 
 
 def _signed_at(header: bytes) -> datetime:
     """Epoch seconds, epoch milliseconds or ISO 8601 with seconds; anything else is refused."""
-    text = header.decode("ascii", "replace")
-    try:
-        if _EPOCH.fullmatch(text):
-            number = int(text)
-            seconds = number / 1000 if number >= MILLISECONDS_FROM else number
-            return in_utc(datetime.fromtimestamp(seconds, UTC))
-        if _ISO.fullmatch(text):
-            return in_utc(datetime.fromisoformat(text))
-    except (ValueError, OverflowError, OSError):
-        pass
-    raise Rejected(
-        Outcome.STALE_TIMESTAMP,
-        f"The {TIMESTAMP} header is neither epoch seconds, epoch milliseconds nor ISO 8601 with "
-        "date, time and seconds.",
-    )
+    if (at := signed_time(header)) is None:
+        raise Rejected(
+            Outcome.STALE_TIMESTAMP,
+            f"The {TIMESTAMP} header is neither epoch seconds, epoch milliseconds nor ISO 8601 "
+            "with date, time and seconds.",
+        )
+    return at
 
 
 def _event_type(body: dict[str, Any]) -> str:
