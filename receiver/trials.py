@@ -21,6 +21,7 @@ from receiver.simulator.mindtickle import company_id
 from receiver.simulator.parts import PARTS
 from receiver.vendors.base import Vendor
 from receiver.vendors.declared.vendor import DeclaredVendor
+from receiver.vendors.mindtickle import MindTickle
 from shared.audit import note
 from shared.bulk import table_of
 from shared.database import write_transaction
@@ -133,7 +134,7 @@ class Trials:
     ) -> tuple[bytes, Mapping[str, str]] | None:
         """A sample's body, and the headers that make it authentic; None without a sample."""
         own = self._vendors[vendor]
-        if isinstance(own, DeclaredVendor):
+        if isinstance(own, DeclaredVendor | MindTickle):
             return own.test_delivery(at, event_id)
         part = PARTS.get(vendor)
         if part is None:

@@ -357,7 +357,13 @@ def variables() -> set[str]:
     return {*os.environ, *_read_env_file(Path(".env"))}
 
 
-class ReceiverSettings(Settings):
+class VendorsFile(Environment):
+    """Where vendors are declared (`docs/declaring-a-vendor.md`)."""
+
+    vendors_file: Path | None = None
+
+
+class ReceiverSettings(Settings, VendorsFile):
     """What the receiver needs on top: its limits. Each vendor's settings are in its own file."""
 
     _given: dict[str, Any] = PrivateAttr(default_factory=dict)
@@ -370,8 +376,6 @@ class ReceiverSettings(Settings):
         """The settings of one vendor, from the sources of these. Raises SettingsError."""
         return kind.load(**self._given)
 
-    vendors_file: Path | None = None
-    """With the vendors that are declared (`docs/declaring-a-vendor.md`)."""
     max_body_bytes: Annotated[int, Field(ge=1)] = 1_048_576
     keep_alive_sec: Annotated[int, Field(ge=1, le=86_400)] = 75
     """For the next request on a connection; longer than a load balancer keeps its own, or the

@@ -11,7 +11,7 @@ from receiver.errors import StartError
 from receiver.pipeline import joined
 from receiver.vendors import adapters
 from receiver.vendors.declared.check import served, steps
-from receiver.vendors.declared.declaration import Declaration, read_declarations
+from receiver.vendors.declared.declaration import Declaration, read_file
 from shared.settings import ReceiverSettings
 
 vendors = typer.Typer(no_args_is_help=True, help="Vendors that are declared in a file.")
@@ -38,7 +38,7 @@ def check(
 ) -> None:
     """Read the file, and say step by step what would become of a delivery."""
     settings = ReceiverSettings.load(vendors_file=file)
-    declarations = read_declarations(file)
+    declarations = read_file(file).vendors
     adapters(settings)
     for one in declarations:
         state = "is set" if served(one, settings) else "is not set: not served"

@@ -3,19 +3,22 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 
 from sqlalchemy import Engine, update
 
 from receiver.errors import StartError
+from receiver.vendors import mindtickle
 from receiver.vendors.base import Adapter, Vendor
+from receiver.vendors.declared.declaration import read_file
 from receiver.vendors.declared.vendor import declared
 from shared.bulk import insert_into, table_of
 from shared.database import write_transaction
 from shared.models import Vendor as VendorRow
-from shared.settings import ReceiverSettings, SettingsError, misspelt, variables
+from shared.settings import ReceiverSettings, SettingsError, VendorsFile, misspelt, variables
 from shared.vendors import FACTS, VendorFacts, variable_prefix
 
 
@@ -29,23 +32,35 @@ ADAPTERS: Mapping[str, Adapter] = {adapter.slug: adapter for adapter in _adapter
 """The vendors of this folder."""
 
 
-def adapters(settings: ReceiverSettings) -> Mapping[str, Adapter]:
-    """These, and the ones declared in VENDORS_FILE. Raises SettingsError."""
-    more = declared(settings.vendors_file)
-    if both := more.keys() & ADAPTERS.keys():
-        raise SettingsError(f"{settings.vendors_file}: {min(both)}: is the slug of another vendor")
-    return {**ADAPTERS, **more}
+def adapters(settings: VendorsFile) -> Mapping[str, Adapter]:
+    """These, as VENDORS_FILE changes them, and the ones declared there. Raises SettingsError."""
+    return _with_file(settings.vendors_file)
+
+
+@lru_cache(maxsize=8)
+def _with_file(path: Path | None) -> Mapping[str, Adapter]:
+    """The file is read once."""
+    if path is None:
+        return ADAPTERS
+    file = read_file(path)
+    own = dict(ADAPTERS)
+    if file.mindtickle:
+        own[mindtickle.SLUG] = mindtickle.renamed(file.mindtickle, f"{path}: mindtickle")
+    more = declared(file.vendors, path)
+    if both := more.keys() & own.keys():
+        raise SettingsError(f"{path}: {min(both)}: is the slug of another vendor")
+    return {**own, **more}
 
 
 @cache
 def _here() -> Mapping[str, Adapter]:
     """The vendors of this process, by its environment."""
-    return adapters(ReceiverSettings.load())
+    return adapters(VendorsFile.load())
 
 
 def adapter_of(slug: str) -> Adapter | None:
     """The adapter of a stored event's vendor; None if this version and VENDORS_FILE have none."""
-    return ADAPTERS.get(slug) or _here().get(slug)
+    return _here().get(slug)
 
 
 def configured(settings: ReceiverSettings) -> dict[str, Vendor]:

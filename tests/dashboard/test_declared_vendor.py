@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
+from receiver.vendors import adapters
 from shared.models import Delivery
+from shared.settings import VendorsFile
+from shared.vendors import ProgressFields
 from tests.conftest import FreshStore
 from tests.dashboard.conftest import Open
 from tests.pages import rows, written
@@ -20,7 +23,7 @@ from tests.running import ROOT, Receiver, command, environment, until
 from tests.stores import rows as stored
 
 PAGE = (ROOT / "docs" / "declaring-a-vendor.md").read_text(encoding="utf-8")
-BODY, HEADERS, FILE, ENV, CHECK, SAID = (
+BODY, HEADERS, FILE, ENV, CHECK, SAID, RENAMED = (
     text for _, text in re.findall(r"```(json|text|toml|sh)\n(.*?)```", PAGE, re.DOTALL)
 )
 VARIABLES = dict(line.split("=", 1) for line in ENV.splitlines())
@@ -103,6 +106,16 @@ def test_the_check_says_what_would_make_a_signature_fit(
     assert ended.returncode == 1
     assert hint in ended.stdout + ended.stderr
     assert VARIABLES["ACME_SECRET"] not in ended.stdout + ended.stderr
+
+
+def test_the_names_of_mindtickle_can_be_changed_as_the_page_says(tmp_path: Path) -> None:
+    (tmp_path / "vendors.toml").write_text(RENAMED)
+    changed = adapters(VendorsFile(vendors_file=tmp_path / "vendors.toml"))["mindtickle"]
+    facts = changed.settings.load().facts()
+    assert facts.secret_headers == ("x-tickle-signature",)
+    assert facts.progress == ProgressFields(
+        "progress", "data.moduleId", "data.moduleName", "data.percent"
+    )
 
 
 def test_a_wrong_file_stops_check_and_start_with_a_line_for_each_mistake(tmp_path: Path) -> None:

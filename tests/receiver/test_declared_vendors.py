@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from receiver.pipeline import judge
 from receiver.vendors import ADAPTERS, adapters, note_vendors, vendor_facts
-from receiver.vendors.base import Incoming, SecretDigest, Vendor, VendorEvent
+from receiver.vendors.base import Incoming, SecretDigest, Unreadable, Vendor, VendorEvent
 from receiver.vendors.declared.places import in_body
 from shared.database import open_engine, write_transaction
-from shared.facts import Acted, Attempted, Completed, Deprovisioned, Fact
+from shared.facts import Acted, Attempted, Completed, Deprovisioned, Fact, Progressed
 from shared.models import Event, Learner, Trial
 from shared.outcomes import Outcome
 from shared.queries.trials import ask_for_test
@@ -227,6 +227,104 @@ class TestAllowlist(SecurityCases):
 
     def misconfigured(self) -> Mapping[str, str]:
         return {"addresses_allowed_ips": "3.83.213.76"}
+
+
+# MindTickle under other names
+
+
+def tickled(body: bytes, secret: str = playing.SECRET) -> Incoming:
+    text = b".".join((b"evt-1", AT.encode(), body))
+    token = base64.b64encode(hmac.new(secret.encode(), text, "sha256").digest())
+    headers = {
+        "x-tickle-signature": b"v1=" + token,
+        "x-tickle-id": b"evt-1",
+        "x-mt-webhook-timestamp": AT.encode(),
+    }
+    return Incoming(headers, body, None, NOW)
+
+
+def progress(**fields: Any) -> bytes:
+    payload = {"learner": {"id": "u-1"}, "moduleId": "m-1", "percent": 40} | fields
+    return json.dumps(
+        {"meta": {"type": "progress", "company": "acme"}, "payload": payload}
+    ).encode()
+
+
+class TestRenamedMindTickle(SigningCases):
+    slug = "mindtickle"
+    house = HOUSE
+    settings: ClassVar = {
+        "mindtickle_webhook_secret": playing.SECRET,
+        "mindtickle_company_id": playing.COMPANY,
+    }
+    wrong = Outcome.BAD_SIGNATURE
+    credential = "x-tickle-signature"
+    signed = ("x-mt-webhook-timestamp",)
+
+    def genuine(self) -> Incoming:
+        return tickled(progress())
+
+    def forged(self) -> Incoming:
+        return tickled(progress(), "another-secret")
+
+    def misconfigured(self) -> Mapping[str, str]:
+        return {"mindtickle_webhook_secret": "retired-secret"}
+
+
+def test_renamed_fields_are_read_where_the_account_has_them_and_named_as_there() -> None:
+    vendor = TestRenamedMindTickle().vendor()
+    event = vendor.parse(tickled(progress(timeSpentSec=[], moduleName="Calls")))
+    assert (event.type, event.company_id, event.event_key) == ("progress", "acme", "evt-1")
+    assert event.facts == (Progressed("mindtickle", "u-1", "m-1", "Calls", 40, 0, NOW),)
+    assert [one.field for one in event.ignored] == ["timeSpentSec"]
+    with pytest.raises(Unreadable, match=r"progress: learner\.id: is missing"):
+        vendor.parse(tickled(progress(learner={})))
+    with pytest.raises(Unreadable, match=r"meta\.type: should be the name"):
+        vendor.parse(tickled(playing.body_of("module.progress", playing.progress())))
+    again = adapters(settings(**HOUSE))["mindtickle"].facts(kept(event))
+    assert tuple(again) == event.facts
+
+
+def test_names_that_are_not_changed_stay_as_published() -> None:
+    body = {"meta": {"type": "quiz.submitted", "company": "acme"},
+            "payload": {"userId": "u-1", "quizId": "q", "score": 7, "maxScore": 10}}  # fmt: skip
+    event = TestRenamedMindTickle().vendor().parse(tickled(json.dumps(body).encode()))
+    (fact,) = event.facts
+    assert isinstance(fact, Attempted)
+    assert (fact.user_id, fact.score) == ("u-1", 7)
+
+
+def test_what_the_pages_say_of_the_account_has_its_names() -> None:
+    facts = vendor_facts(settings(**HOUSE))["mindtickle"]
+    assert facts.secret_headers == ("x-tickle-signature",)
+    assert facts.timed_by_signing == ("progress", "quiz.submitted")
+    assert facts.set_up.events[4] == "progress"
+    assert facts.progress is not None
+    assert facts.progress.read(progress().decode()) == ("m-1", "m-1", 40)
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        ('[mindtickle.headers]\nsignatur = "x"', "headers.signatur is not known here; there are "
+         "signature, timestamp, event_id"),
+        ('[mindtickle.events."quiz.done"]\ntype = "x"', "events.quiz.done is not known here; "
+         "there are course.completed, quiz.submitted, user.provisioned, user.deprovisioned, "
+         "module.progress, certification.expired"),
+        ('[mindtickle.events."quiz.submitted"]\nscore = "a["', "events.quiz.submitted.fields: "
+         "score: is no JMESPath: Invalid jmespath expression: Incomplete expression:"),
+        ('[mindtickle.signature]\nsigned = "{timestamp}.{body}"', "signature.signed: . after "
+         "{timestamp} could be a part of a time in ISO 8601, unless it is in seconds or "
+         "milliseconds; set signature.time"),
+        ('[mindtickle.headers]\nsignature = "x y"', "headers.signature: should be the name of a "
+         "header"),
+        ('[mindtickle.events."quiz.submitted"]\ntype = "module.progress"', "events: two have the "
+         "type module.progress"),
+        ('[mindtickle]\nbody = 7', "body should be a table"),
+    ],
+)  # fmt: skip
+def test_a_wrong_name_is_a_line_that_says_where(tmp_path: Path, table: str, line: str) -> None:
+    assert problems(table, tmp_path) == [f"mindtickle: {line}"]
 
 
 # The built-in adapter of Lessonly, and the same from a declaration
@@ -548,7 +646,9 @@ def test_a_vendor_that_left_the_file_is_no_longer_shown_as_configured(sqlite_url
 # A running receiver
 
 
-VARIABLES = {name.upper(): value for name, value in {**HOUSE, **SECRETS}.items()}
+TICKLE = {"mindtickle_webhook_secret": playing.SECRET, "mindtickle_company_id": playing.COMPANY}
+VARIABLES = {name.upper(): one for name, one in {**HOUSE, **SECRETS, **TICKLE}.items()}
+SERVED = [*VENDORS, "mindtickle"]
 
 
 @pytest.fixture(scope="module")
@@ -567,9 +667,9 @@ def serving(fresh_store: FreshStore, folder: Path) -> Iterator[Receiver]:
 
 def test_a_test_of_each_declared_vendor_is_accepted_and_leaves_no_event(serving: Receiver) -> None:
     with write_transaction(serving.engine) as connection:
-        for slug in VENDORS:
+        for slug in SERVED:
             ask_for_test(connection, slug, "dana")
-    for slug in VENDORS:
+    for slug in SERVED:
         until(lambda slug=slug: row(serving.engine, Trial, vendor=slug).finished_at is not None)
         done = row(serving.engine, Trial, vendor=slug)
         assert (slug, done.status, done.problem) == (slug, 200, None)
@@ -579,7 +679,7 @@ def test_a_test_of_each_declared_vendor_is_accepted_and_leaves_no_event(serving:
 def test_each_script_of_the_first_page_is_accepted_and_a_rebuild_reads_its_events(
     serving: Receiver, folder: Path
 ) -> None:
-    curls = {slug: vendor_facts(settings(**HOUSE))[slug].set_up.curl for slug in VENDORS}
+    curls = {slug: vendor_facts(settings(**HOUSE))[slug].set_up.curl for slug in SERVED}
     assert [slug for slug, curl in curls.items() if curl is None] == ["addresses"]
     for slug, curl in curls.items():
         script = f"url={serving.url}/webhooks/{slug}\n{curl or 'exit 0'}"
@@ -590,7 +690,7 @@ def test_each_script_of_the_first_page_is_accepted_and_a_rebuild_reads_its_event
         said = '{"received":true}' if curl else ""
         assert (slug, ended.stdout, ended.stderr) == (slug, said, "")
     url = serving.engine.url.render_as_string(hide_password=False)
-    rebuilt = command("rebuild", folder=folder, DATABASE_URL=url)
-    assert (rebuilt.returncode, rebuilt.stdout) == (0, "Rebuilt from 5 events.\n")
+    rebuilt = command("rebuild", folder=folder, DATABASE_URL=url)  # by its .env
+    assert (rebuilt.returncode, rebuilt.stdout) == (0, "Rebuilt from 6 events.\n")
     learners = {(one.vendor, one.user_id) for one in rows(serving.engine, Learner)}
-    assert {("lessons", "repboard-test"), ("inside", "7")} <= learners
+    assert {("lessons", "repboard-test"), ("inside", "7"), ("mindtickle", "u-1")} <= learners

@@ -43,6 +43,7 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"
 Header = Annotated[str, BeforeValidator(header_name)]
 Body = Annotated[InBody, PlainValidator(in_body)]
 Anywhere = Annotated[Place, PlainValidator(place)]
+Prefix = Annotated[str, Field(max_length=40, pattern=r"^[!-~]*$")]
 Delay = Annotated[int, Field(ge=1, le=604_800)]
 Seconds = Annotated[int, Field(ge=0, le=TEN_YEARS_SEC)]
 
@@ -102,11 +103,13 @@ def _template(sent: object) -> tuple[Part, ...]:
 Template = Annotated[tuple[Part, ...], PlainValidator(_template)]
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
+    """A table of the file. Unknown keys are mistakes."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class Hmac(_Table):
+class Hmac(Table):
     """A header with a signature over `signed`."""
 
     kind: Literal["hmac"]
@@ -117,7 +120,7 @@ class Hmac(_Table):
     signed: Template = (Part("body"),)
     header: Header
     encoding: Literal["hex", "base64"] = "hex"
-    prefix: Annotated[str, Field(max_length=40, pattern=r"^[!-~]*$")] = ""
+    prefix: Prefix = ""
     """Before each signature."""
     separator: Literal[" ", ","] | None = None
     """Between several signatures; without one there is only one."""
@@ -127,7 +130,7 @@ class Hmac(_Table):
         return self.secret
 
 
-class HeaderValue(_Table):
+class HeaderValue(Table):
     """A header that is the secret itself."""
 
     kind: Literal["header"]
@@ -139,7 +142,7 @@ class HeaderValue(_Table):
         return self.secret
 
 
-class Basic(_Table):
+class Basic(Table):
     """A user and a password (RFC 7617)."""
 
     kind: Literal["basic"]
@@ -152,7 +155,7 @@ class Basic(_Table):
         return self.secret
 
 
-class Allowlist(_Table):
+class Allowlist(Table):
     """The sender's own addresses."""
 
     kind: Literal["allowlist"]
@@ -166,7 +169,7 @@ class Allowlist(_Table):
 Authentication = Annotated[Hmac | HeaderValue | Basic | Allowlist, Field(discriminator="kind")]
 
 
-class Timestamp(_Table):
+class Timestamp(Table):
     """When a delivery was signed."""
 
     at: Anywhere
@@ -217,7 +220,7 @@ class FactTable(BaseModel):
         return self
 
 
-class EventTable(_Table):
+class EventTable(Table):
     """An event type, and what an event of it says."""
 
     type: Annotated[str, Field(min_length=1, max_length=MAX_ID)]
@@ -233,7 +236,7 @@ class EventTable(_Table):
         return self
 
 
-class Declaration(_Table):
+class Declaration(Table):
     """A declared vendor."""
 
     slug: Annotated[str, PlainValidator(_slug)]
@@ -309,22 +312,30 @@ def _ambiguous(one: Declaration) -> Iterator[str]:
     """A signed text that could be cut at another place, into another ID, time and body."""
     if not isinstance(one.authentication, Hmac) or one.timestamp is None:
         return
-    parts = one.authentication.signed
-    follows = next(
-        (after.text for part, after in pairwise(parts)
-         if part.name == "timestamp"), "",
-    )  # fmt: skip
-    if follows[:1].isdigit():
-        yield "authentication.signed: a digit after {timestamp} could be a part of it"
-    if one.timestamp.form in ("iso", "any") and follows[:1] in (".", "+", "-", "Z"):
-        yield (
-            f"authentication.signed: {follows[0]} after {{timestamp}} could be a part of a time "
-            "in ISO 8601; set timestamp.form to seconds or milliseconds"
+    if problem := could_be_time(one.authentication.signed, one.timestamp.form):
+        yield f"authentication.signed: {problem}; set timestamp.form"
+
+
+def could_be_time(signed: Sequence[Part], form: TimeForm) -> str | None:
+    """What is wrong if a sign after the timestamp could be a part of a time; None if it is well."""
+    follows = [after.text for part, after in pairwise(signed) if part.name == "timestamp"]
+    sign = follows[0][:1] if follows else ""
+    if sign.isdigit():
+        return "a digit after {timestamp} could be a part of it"
+    if form in ("iso", "any") and sign and sign in ".+-Z":
+        return (
+            f"{sign} after {{timestamp}} could be a part of a time in ISO 8601, unless it is in "
+            "seconds or milliseconds"
         )
+    return None
 
 
-class _File(_Table):
+class File(Table):
+    """The whole file."""
+
     vendors: tuple[Declaration, ...] = ()
+    mindtickle: dict[str, Any] = {}
+    """The names that differ in this account (`receiver/vendors/mindtickle.toml`)."""
 
     @field_validator("vendors")
     @classmethod
@@ -335,8 +346,8 @@ class _File(_Table):
         return vendors
 
 
-def read_declarations(path: Path) -> Sequence[Declaration]:
-    """The vendors in a file. Raises SettingsError, a line for each mistake."""
+def read_file(path: Path) -> File:
+    """What a file declares. Raises SettingsError, a line for each mistake."""
     try:
         sent = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -346,11 +357,18 @@ def read_declarations(path: Path) -> Sequence[Declaration]:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: is not TOML: {error}") from None
     try:
-        return _File.model_validate(sent).vendors
+        return File.model_validate(sent)
     except ValidationError as wrong:
-        errors = wrong.errors(include_input=False, include_url=False)
-        lines = (f"{path}: {_where(one, sent)}{_complaint(one)}" for one in _causes(errors))
-        raise SettingsError("\n".join(dict.fromkeys(lines))) from None
+        raise SettingsError("\n".join(in_words(wrong, str(path), sent))) from None
+
+
+def in_words(
+    wrong: ValidationError, begin: str, sent: Mapping[str, Any] | None = None
+) -> Sequence[str]:
+    """A line for each mistake, without its value."""
+    errors = list(_causes(wrong.errors(include_input=False, include_url=False)))
+    lines = (f"{begin}: {_where(one, sent or {})}{_complaint(one)}" for one in errors)
+    return list(dict.fromkeys(lines))
 
 
 def _causes(errors: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
@@ -374,7 +392,7 @@ def _where(error: ErrorDetails, sent: Mapping[str, Any]) -> str:
         begin = slug if isinstance(slug, str) else f"vendor {int(loc[1]) + 1}"
         rest = ".".join(str(part + 1) if isinstance(part, int) else part for part in loc[2:])
         return f"{begin}: {rest}: " if rest else f"{begin}: "
-    return f"{loc[0]}: " if loc else ""
+    return f"{'.'.join(map(str, loc))}: " if loc else ""
 
 
 _WORDS = {
@@ -391,7 +409,7 @@ _WORDS = {
     "union_tag_invalid": "kind should be hmac, header, basic or allowlist",
 }
 NAMES = sorted(
-    {name for kind in (_File, Declaration, Hmac, HeaderValue, Basic, Allowlist, Timestamp,
+    {name for kind in (File, Declaration, Hmac, HeaderValue, Basic, Allowlist, Timestamp,
                        EventTable, FactTable) for name in kind.model_fields}
 )  # fmt: skip
 

@@ -3,10 +3,10 @@
 import base64
 import hmac
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from itertools import pairwise
+from typing import Literal
 
 from receiver.vendors.base import (
     Incoming,
@@ -21,6 +21,7 @@ from receiver.vendors.declared.declaration import (
     Declaration,
     HeaderValue,
     Hmac,
+    Part,
     Timestamp,
 )
 from receiver.vendors.declared.places import InHeader, text_at
@@ -55,17 +56,51 @@ class Proof(ABC):
         """The headers that make a body authentic; `sent` are its other ones."""
 
 
+class SignedText:
+    """The text that a vendor signs."""
+
+    def __init__(self, parts: Sequence[Part], header_of: Callable[[str], str | None]) -> None:
+        self._before_body = [(one, header_of(one.name)) for one in parts[:-1]]
+        self._ends = [
+            (header, after.text.encode())
+            for (one, header), after in zip(self._before_body, parts[1:], strict=True)
+            if one.name == "id" and header and after.text
+        ]
+        self.headers = [header for _, header in self._before_body if header]
+
+    def of(self, headers: Mapping[str, bytes], body: bytes) -> bytes:
+        """The text of a delivery."""
+        texts = [
+            headers.get(header, b"") if header else one.text.encode()
+            for one, header in self._before_body
+        ]
+        return b"".join((*texts, body))
+
+    def require_one_reading(self, headers: Mapping[str, bytes]) -> None:
+        """Raises Rejected if an ID contains what ends it: the text could be cut at another place.
+        A timestamp cannot, as its forms are known."""
+        for header, end in self._ends:
+            if end in headers.get(header, b""):
+                raise Rejected(
+                    Outcome.BAD_SIGNATURE,
+                    f"The {header} header contains {end.decode()!r}, which ends it in the signed "
+                    "text. The sender must use other IDs; a new secret does not help.",
+                )
+
+
+def spelled(digest: bytes, encoding: Literal["hex", "base64"], prefix: str) -> bytes:
+    """A signature as it stands in the header."""
+    text = digest.hex().encode() if encoding == "hex" else base64.b64encode(digest)
+    return prefix.encode() + text
+
+
 class Signature(Proof):
     """`Hmac` under its keys."""
 
     def __init__(self, one: Declaration, how: Hmac, keys: Sequence[bytes]) -> None:
         self._how, self._keys, self._name, self._timestamp = how, keys, one.name, one.timestamp
-        self._parts = [(part, one.header_of(part.name)) for part in how.signed]
-        before_body = self._parts[:-1]
-        self._prefixes = [(part.text.encode(), header) for part, header in before_body]
-        signed_headers = [header for _, header in before_body if header]
-        self.kept_headers = tuple(dict.fromkeys((how.header, *signed_headers)))
-        self._prefix = how.prefix.encode()
+        self._text = SignedText(how.signed, one.header_of)
+        self.kept_headers = tuple(dict.fromkeys((how.header, *self._text.headers)))
         self._separator = how.separator.encode() if how.separator else None
 
     def check(self, incoming: Incoming) -> None:
@@ -76,7 +111,7 @@ class Signature(Proof):
                     f"No {name} header. {self._name} always sends one: this is another sender, "
                     "or a proxy removes it.",
                 )
-        self._require_one_reading(incoming)
+        self._text.require_one_reading(incoming.headers)
         if not self._is_signed(incoming):
             raise Rejected(
                 Outcome.BAD_SIGNATURE,
@@ -86,17 +121,6 @@ class Signature(Proof):
             )
         if self._timestamp is not None and (late := self._too_late(self._timestamp, incoming)):
             raise Rejected(Outcome.STALE_TIMESTAMP, late)
-
-    def _require_one_reading(self, incoming: Incoming) -> None:
-        """A value that contains what separates it from the next could be cut at another place."""
-        for (part, header), (after, _) in pairwise(self._parts):
-            apart = after.text.encode()
-            if part.name == "id" and header and apart and apart in incoming.headers[header]:
-                raise Rejected(
-                    Outcome.BAD_SIGNATURE,
-                    f"The {header} header contains {after.text!r}, which ends it in the signed "
-                    "text. The sender must use other IDs; a new secret does not help.",
-                )
 
     def _is_signed(self, incoming: Incoming) -> bool:
         """Signatures are compared as sent: of several spellings only one passes."""
@@ -116,21 +140,10 @@ class Signature(Proof):
     def sign(self, key: bytes, message: bytes) -> bytes:
         """One signature of a message, as it stands in the header."""
         digest = hmac.new(key, message, self._how.algorithm).digest()
-        text = digest.hex().encode() if self._how.encoding == "hex" else base64.b64encode(digest)
-        return self._prefix + text
+        return spelled(digest, self._how.encoding, self._how.prefix)
 
     def message(self, incoming: Incoming) -> bytes:
-        return self._text(incoming.headers, incoming.body)
-
-    def _text(self, headers: Mapping[str, bytes], body: bytes) -> bytes:
-        """What is signed."""
-        return (
-            b"".join(
-                text if header is None else headers.get(header, b"")
-                for text, header in self._prefixes
-            )
-            + body
-        )
+        return self._text.of(incoming.headers, incoming.body)
 
     def _too_late(self, timestamp: Timestamp, incoming: Incoming) -> str | None:
         if isinstance(timestamp.at, InHeader):
@@ -165,7 +178,7 @@ class Signature(Proof):
 
     def headers(self, sent: Mapping[str, str], body: bytes) -> Mapping[str, str]:
         encoded = {name: value.encode() for name, value in sent.items()}
-        return {self._how.header: self.sign(self._keys[0], self._text(encoded, body)).decode()}
+        return {self._how.header: self.sign(self._keys[0], self._text.of(encoded, body)).decode()}
 
 
 class Presented(Proof):

@@ -1,7 +1,7 @@
 """A declared sample as a delivery, and the shell script that sends it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from shlex import quote
 from typing import Any
@@ -13,6 +13,7 @@ from receiver.vendors.declared.declaration import (
     Declaration,
     HeaderValue,
     Hmac,
+    Part,
 )
 from receiver.vendors.declared.places import InBody, InHeader
 from receiver.vendors.fields import TimeForm
@@ -38,7 +39,7 @@ class Sample:
         if isinstance(one.event_id, InHeader):
             headers[one.event_id.name] = event_id
         if one.timestamp and isinstance(one.timestamp.at, InHeader):
-            headers[one.timestamp.at.name] = _written(at, one.timestamp.form)
+            headers[one.timestamp.at.name] = written_time(at, one.timestamp.form)
         if isinstance(one.event_type, InHeader):
             headers[one.event_type.name] = type_in_header(one)
         return body, headers
@@ -81,7 +82,8 @@ def _iso(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _written(at: datetime, form: TimeForm) -> str:
+def written_time(at: datetime, form: TimeForm) -> str:
+    """A time as a sender writes it: whole seconds."""
     if form == "iso":
         return _iso(at)
     seconds = int(at.timestamp())
@@ -139,7 +141,7 @@ def _proving(one: Declaration, how: Hmac | HeaderValue | Basic) -> list[str]:
         signature = f'-H {quote(f"{how.header}: {how.prefix}")}"$signature"'
         return [
             KEYS[how.key_encoding],
-            f"signature=$(printf %s {_message(how)} |\n"
+            f"signature=$(printf %s {message_in_shell(how.signed)} |\n"
             f'  openssl dgst -{how.algorithm} -mac HMAC -macopt "hexkey:$key" -binary |\n'
             f"  {ENCODED[how.encoding]})",
             sent.replace(" --data-binary", f" {signature} \\\n  --data-binary"),
@@ -151,11 +153,10 @@ def _proving(one: Declaration, how: Hmac | HeaderValue | Basic) -> list[str]:
     return [f"printf '{how.header}: %s' \"$secret\" |\n  {sent} -H @-"]
 
 
-def _message(how: Hmac) -> str:
+def message_in_shell(signed: Sequence[Part]) -> str:
+    """The signed text as a word of a shell, of `$id`, `$at` and `$body`."""
     values = {"id": '"$id"', "timestamp": '"$at"', "body": '"$body"'}
-    return "".join(
-        quote(one.text) if one.name == "text" else values[one.name] for one in how.signed
-    )
+    return "".join(quote(one.text) if one.name == "text" else values[one.name] for one in signed)
 
 
 def _headers(one: Declaration) -> list[str]:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,7 +27,6 @@ from receiver.vendors.declared.declaration import (
     Declaration,
     HeaderValue,
     Hmac,
-    read_declarations,
 )
 from receiver.vendors.declared.places import InHeader, sent_text
 from receiver.vendors.declared.proof import (
@@ -214,14 +212,9 @@ def adapter_of(one: Declaration) -> Adapter:
     return Adapter(one.slug, variable.lower(), kind, reader.kept_facts)
 
 
-@lru_cache(maxsize=8)
-def declared(path: Path | None) -> Mapping[str, Adapter]:
-    """The adapters of the vendors in a file, read once; none without a file.
-
-    Raises SettingsError, a line for each mistake."""
-    if path is None:
-        return {}
-    declarations = read_declarations(path)
+def declared(declarations: Sequence[Declaration], path: Path) -> Mapping[str, Adapter]:
+    """The adapters of declared vendors. Raises SettingsError, a line for each sample that is no
+    delivery of its vendor."""
     problems = [f"{path}: {one.slug}: {line}" for one in declarations for line in _sample(one)]
     if problems:
         raise SettingsError("\n".join(problems))
