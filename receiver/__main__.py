@@ -16,6 +16,7 @@ from receiver.commands.rebuild import rebuild
 from receiver.commands.replay import replay
 from receiver.commands.serve import serve
 from receiver.commands.simulate import simulate
+from receiver.commands.vendors import vendors
 from receiver.commands.webhooks import webhooks
 from receiver.errors import ReceiverError
 from shared.settings import ReceiverSettings, SettingsError
@@ -23,6 +24,7 @@ from shared.store_errors import in_words
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 cli.add_typer(webhooks, name="webhooks")
+cli.add_typer(vendors, name="vendors")
 for command in (serve, follow, dashboard, migrate, simulate, replay, rebuild, prune, erase):
     cli.command()(command)
 

@@ -20,6 +20,8 @@ from receiver.pipeline import TRIAL
 from receiver.simulator.mindtickle import company_id
 from receiver.simulator.parts import PARTS
 from receiver.vendors.base import Vendor
+from receiver.vendors.declared.vendor import DeclaredVendor
+from receiver.vendors.mindtickle import MindTickle
 from shared.audit import note
 from shared.bulk import table_of
 from shared.database import write_transaction
@@ -105,12 +107,10 @@ class Trials:
 
     def _send(self, vendor: str) -> Result:
         """Sign a sample as the vendor would, send it, and tell what became of it."""
-        part = PARTS.get(vendor)
-        if part is None:
+        signed = self._signed(vendor, datetime.now(UTC), f"repboard-test-{uuid4()}")
+        if signed is None:
             return Result(None, "Repboard has no sample of this vendor's events.")
-        at, event_id = datetime.now(UTC), f"repboard-test-{uuid4()}"
-        body = part.body(part.sample(at), event_id, company_id(self._settings))
-        proof = part.headers(at, event_id, body, part.credential(self._settings))
+        body, proof = signed
         headers = {"content-type": "application/json", TRIAL: self._trial_pass, **proof}
         own = _own(self._settings.receiver_host)
         if hops := self._settings.trusted_proxy_hops:  # as proxies on this machine would
@@ -128,6 +128,19 @@ class Trials:
                 return _result(client.post(url, content=body, headers=sent))
         except httpx.HTTPError as error:
             return Result(None, f"The receiver does not answer at {url}: {first_line(error)}")
+
+    def _signed(
+        self, vendor: str, at: datetime, event_id: str
+    ) -> tuple[bytes, Mapping[str, str]] | None:
+        """A sample's body, and the headers that make it authentic; None without a sample."""
+        own = self._vendors[vendor]
+        if isinstance(own, DeclaredVendor | MindTickle):
+            return own.test_delivery(at, event_id)
+        part = PARTS.get(vendor)
+        if part is None:
+            return None
+        body = part.body(part.sample(at), event_id, company_id(self._settings))
+        return body, part.headers(at, event_id, body, part.credential(self._settings))
 
     def _finish(self, claimed: Claimed, result: Result) -> None:
         """Store the result, unless the test was given up meanwhile."""

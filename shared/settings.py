@@ -157,6 +157,24 @@ def _hint(text: str) -> str:
     return ""
 
 
+def _keys_in(encoding: Literal["hex", "base64"]) -> BeforeValidator:
+    """`<key>, <key>` → the decoded keys."""
+
+    def keys(value: Any) -> Any:
+        return tuple(_key(text, encoding, place) for place, text in enumerate(_secrets(value), 1))
+
+    return BeforeValidator(keys)
+
+
+def _key(text: str, encoding: Literal["hex", "base64"], place: int) -> bytes:
+    try:
+        if encoding == "hex":
+            return bytes.fromhex(text)
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError(f"value {place} is not {encoding}") from None
+
+
 def _networks(value: Any) -> Any:
     """`54.243.7.71, 10.1.0.0/16, 2001:db8::/32` → networks."""
     return tuple(_network(text, place) for place, text in enumerate(split(value), 1))
@@ -223,6 +241,8 @@ ApiUrl = Annotated[str, AfterValidator(safe_url)]
 """Without a trailing slash; in clear text only to this machine itself."""
 AccountId = Annotated[str, BeforeValidator(plain)]
 SigningKeys = Annotated[tuple[SecretBytes, ...], NoDecode, BeforeValidator(_signing_keys)]
+HexKeys = Annotated[tuple[SecretBytes, ...], NoDecode, _keys_in("hex")]
+Base64Keys = Annotated[tuple[SecretBytes, ...], NoDecode, _keys_in("base64")]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 
 
@@ -345,7 +365,13 @@ def variables() -> set[str]:
     return {*os.environ, *_read_env_file(Path(".env"))}
 
 
-class ReceiverSettings(Settings):
+class VendorsFile(Environment):
+    """Where vendors are declared (`docs/declaring-a-vendor.md`)."""
+
+    vendors_file: Path | None = None
+
+
+class ReceiverSettings(Settings, VendorsFile):
     """What the receiver needs on top: its limits. Each vendor's settings are in its own file."""
 
     _given: dict[str, Any] = PrivateAttr(default_factory=dict)

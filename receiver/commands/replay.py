@@ -18,7 +18,12 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def replay(
-    vendor: Annotated[str, typer.Option(help=f"As in the webhook address: {', '.join(ADAPTERS)}.")],
+    vendor: Annotated[
+        str,
+        typer.Option(
+            help=f"As in the webhook address: {', '.join(ADAPTERS)}, or one of VENDORS_FILE."
+        ),
+    ],
     since: Annotated[
         str | None,
         typer.Option(

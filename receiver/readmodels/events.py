@@ -7,7 +7,7 @@ from typing import NamedTuple
 import structlog
 from sqlalchemy import Select, select
 
-from receiver.vendors import ADAPTERS
+from receiver.vendors import adapter_of
 from receiver.vendors.base import KeptEvent, Unreadable
 from receiver.vendors.fields import by_arrival
 from shared.bulk import table_of
@@ -38,7 +38,7 @@ def events() -> Select[tuple[int, str, str, str, datetime, datetime, str]]:
 def facts_of(event: StoredEvent) -> Sequence[Fact]:
     """What an event says. Nothing if it was erased, or if its vendor's adapter does not understand
     it (any more)."""
-    adapter = ADAPTERS.get(event.vendor)
+    adapter = adapter_of(event.vendor)
     if adapter is None or not event.payload:
         return ()
     try:

@@ -1,34 +1,73 @@
 """The vendors, by the slug in their webhook address: each file in this folder is one, but for
-`base.py` and `fields.py`, which all of them use."""
+`base.py` and `fields.py`, which all of them use. More can be declared in VENDORS_FILE."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache, lru_cache
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from receiver.errors import StartError
+from receiver.vendors import mindtickle
 from receiver.vendors.base import Adapter, Vendor
-from shared.bulk import insert_into
+from receiver.vendors.declared.declaration import read_file
+from receiver.vendors.declared.vendor import declared
+from shared.bulk import insert_into, table_of
 from shared.database import write_transaction
 from shared.models import Vendor as VendorRow
-from shared.settings import ReceiverSettings, misspelt, variables
+from shared.settings import ReceiverSettings, SettingsError, VendorsFile, misspelt, variables
 from shared.vendors import FACTS, VendorFacts, variable_prefix
 
 
 def _adapters() -> Iterator[Adapter]:
     for module in iter_modules(__path__):
-        if module.name not in ("base", "fields"):
+        if module.name not in ("base", "fields", "declared"):
             yield import_module(f"{__name__}.{module.name}").ADAPTER
 
 
 ADAPTERS: Mapping[str, Adapter] = {adapter.slug: adapter for adapter in _adapters()}
+"""The vendors of this folder."""
+
+
+def adapters(settings: VendorsFile) -> Mapping[str, Adapter]:
+    """These, as VENDORS_FILE changes them, and the ones declared there. Raises SettingsError."""
+    return _with_file(settings.vendors_file)
+
+
+@lru_cache(maxsize=8)
+def _with_file(path: Path | None) -> Mapping[str, Adapter]:
+    """The file is read once."""
+    if path is None:
+        return ADAPTERS
+    file = read_file(path)
+    own = dict(ADAPTERS)
+    if file.mindtickle:
+        own[mindtickle.SLUG] = mindtickle.renamed(file.mindtickle, f"{path}: mindtickle")
+    more = declared(file.vendors, path)
+    if both := more.keys() & own.keys():
+        raise SettingsError(f"{path}: {min(both)}: is the slug of another vendor")
+    return {**own, **more}
+
+
+@cache
+def _here() -> Mapping[str, Adapter]:
+    """The vendors of this process, by its environment."""
+    return adapters(VendorsFile.load())
+
+
+def adapter_of(slug: str) -> Adapter | None:
+    """The adapter of a stored event's vendor; None if this version and VENDORS_FILE have none."""
+    return _here().get(slug)
 
 
 def configured(settings: ReceiverSettings) -> dict[str, Vendor]:
     """The vendors that have their credential set; no other is served. Raises SettingsError."""
-    made = {slug: settings.of_vendor(one.settings).vendor() for slug, one in ADAPTERS.items()}
+    made = {
+        slug: settings.of_vendor(one.settings).vendor() for slug, one in adapters(settings).items()
+    }
     return {slug: vendor for slug, vendor in made.items() if vendor is not None}
 
 
@@ -36,13 +75,15 @@ def required(settings: ReceiverSettings) -> dict[str, Vendor]:
     """The vendors that have their credential set. Raises StartError if there are none."""
     if vendors := configured(settings):
         return vendors
-    names = " or ".join(adapter.setting.upper() for adapter in ADAPTERS.values())
+    names = " or ".join(adapter.setting.upper() for adapter in adapters(settings).values())
     raise StartError(f"No vendor has its credential set. Set {names}.")
 
 
 def vendor_facts(settings: ReceiverSettings) -> Mapping[str, VendorFacts]:
     """The facts of every vendor, configured or not, by slug. Raises SettingsError."""
-    return {slug: settings.of_vendor(one.settings).facts() for slug, one in ADAPTERS.items()}
+    return {
+        slug: settings.of_vendor(one.settings).facts() for slug, one in adapters(settings).items()
+    }
 
 
 def note_vendors(engine: Engine, settings: ReceiverSettings) -> None:
@@ -60,19 +101,22 @@ def note_vendors(engine: Engine, settings: ReceiverSettings) -> None:
     ]
     insert = insert_into(engine.dialect.name, VendorRow).values(rows)
     updated = {name: insert.excluded[name] for name in ("facts", "configured", "noted_at")}
+    gone = update(table_of(VendorRow)).where(table_of(VendorRow).c.slug.not_in(facts))
     with write_transaction(engine) as connection:
+        connection.execute(gone.values(configured=False))
         connection.execute(insert.on_conflict_do_update(index_elements=["slug"], set_=updated))
 
 
 def weaknesses(settings: ReceiverSettings) -> Iterator[str]:
     """What is allowed but unwise in all settings, a line each, for the log of a start."""
     yield from settings.weaknesses()
-    for adapter in ADAPTERS.values():
+    every = adapters(settings)
+    for adapter in every.values():
         yield from settings.of_vendor(adapter.settings).weaknesses()
-    yield from misspelt(variables(), *known_variables())
+    yield from misspelt(variables(), *known_variables(every))
 
 
-def known_variables() -> tuple[set[str], tuple[str, ...]]:
-    """The settings of all vendors, in lower case, and how their names begin."""
-    names = {name for one in ADAPTERS.values() for name in one.settings.model_fields}
-    return names, tuple(map(variable_prefix, ADAPTERS))
+def known_variables(every: Mapping[str, Adapter] = ADAPTERS) -> tuple[set[str], tuple[str, ...]]:
+    """The settings of these vendors, in lower case, and how their names begin."""
+    names = {name for one in every.values() for name in one.settings.model_fields}
+    return names, tuple(map(variable_prefix, every))

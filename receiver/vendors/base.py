@@ -276,16 +276,23 @@ def text_of(body: bytes) -> str:
 MAX_ID = 255
 
 
-def age_complaint(at: datetime, now: datetime, past: int, future: int) -> str | None:
-    """Why a delivery signed at `at` is refused at `now`, or None; tolerances in seconds."""
+def age_complaint(
+    at: datetime,
+    now: datetime,
+    past: int,
+    future: int,
+    settings: tuple[str, str] = ("TIMESTAMP_TOLERANCE_PAST", "TIMESTAMP_TOLERANCE_FUTURE"),
+) -> str | None:
+    """Why a delivery signed at `at` is refused at `now`, or None; tolerances in seconds, with the
+    names of their settings."""
     if now - at > timedelta(seconds=past):
         return (
-            f"Signed {_seconds(now - at)} ago, more than TIMESTAMP_TOLERANCE_PAST ({past} s). "
+            f"Signed {_seconds(now - at)} ago, more than {settings[0]} ({past} s). "
             "Check this machine's clock, or raise the tolerance."
         )
     if at - now > timedelta(seconds=future):
         return (
-            f"Signed {_seconds(at - now)} in the future, more than TIMESTAMP_TOLERANCE_FUTURE "
+            f"Signed {_seconds(at - now)} in the future, more than {settings[1]} "
             f"({future} s). Check this machine's clock."
         )
     return None

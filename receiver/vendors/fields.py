@@ -7,7 +7,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -139,6 +140,40 @@ def in_utc(at: datetime) -> datetime:
     return at
 
 
+TimeForm = Literal["seconds", "milliseconds", "iso", "any"]
+"""How a sender writes the time of a signature: since 1970, or ISO 8601; `any` of these."""
+
+
+def signed_time(sent: bytes, form: TimeForm = "any") -> datetime | None:
+    """The time of a signature; None if it is none in this form. ISO 8601 needs its seconds."""
+    text = sent.decode("ascii", "replace")
+    try:
+        if form != "iso" and _EPOCH.fullmatch(text):
+            return in_utc(datetime.fromtimestamp(_seconds_since_1970(int(text), form), UTC))
+        if form in ("iso", "any") and _ISO.fullmatch(text):
+            return in_utc(datetime.fromisoformat(text))
+    except (ValueError, OverflowError, OSError):
+        pass
+    return None
+
+
+def _seconds_since_1970(number: int, form: TimeForm) -> float:
+    is_milliseconds = form == "milliseconds" or (form == "any" and number >= MILLISECONDS_FROM)
+    return number / 1000 if is_milliseconds else number
+
+
+MILLISECONDS_FROM = 100_000_000_000
+"""Where the unit is not known. As seconds this would be the year 5138, so it is milliseconds."""
+_EPOCH = re.compile(r"[0-9]{1,16}")
+_ISO = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
+    r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+)
+"""A colon may end the timestamp in a signed text, and ISO 8601 has colons itself. So that the text
+can be cut at one of them only, none of these forms may begin with another one and a colon: no time
+without seconds, no offset of hours alone (`+01`, of `+01:00`) and none with seconds."""
+
+
 def _bare(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
@@ -225,6 +260,19 @@ def _seconds_in(value: Any) -> Any:
     return _number(value)
 
 
+def _web_address(value: Any) -> str | None:
+    """A link that a page may show. Any other value is dropped, and the event accepted."""
+    if not isinstance(value, str) or len(value) > MAX_LINK or not value.isprintable():
+        return None
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and parts.hostname
+    except ValueError:
+        return None
+    return value if usable and not set(value) & set(" <>\"'\\`") else None
+
+
+MAX_LINK = 2_000
 MAX_NAME = 200
 MAX_NAME_SENT = 1000
 """Characters of a name that are read, before the blanks around it are removed."""
@@ -235,6 +283,7 @@ _SPAN: TypeAdapter[timedelta] = TypeAdapter(timedelta)
 Id = Annotated[str, BeforeValidator(_id), StringConstraints(min_length=1, max_length=MAX_ID)]
 Name = Annotated[str | None, BeforeValidator(_name)]
 Email = Annotated[str | None, BeforeValidator(_email)]
+WebAddress = Annotated[str | None, BeforeValidator(_web_address)]
 Number = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1e9, allow_inf_nan=False)]
 Seconds = Annotated[float, BeforeValidator(_seconds_in), Field(ge=0, le=1e9, allow_inf_nan=False)]
 Percent = Annotated[float, BeforeValidator(_percent), AfterValidator(_in_percent)]

@@ -7,10 +7,10 @@ Repboard it is required.
 import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
-from urllib.parse import quote, urlsplit
+from typing import Any
+from urllib.parse import quote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from receiver.vendors.base import (
     FROM_ENV,
@@ -28,7 +28,16 @@ from receiver.vendors.base import (
     presents,
     text_of,
 )
-from receiver.vendors.fields import Email, Id, Name, Percent, TimeBefore, by_arrival, read
+from receiver.vendors.fields import (
+    Email,
+    Id,
+    Name,
+    Percent,
+    TimeBefore,
+    WebAddress,
+    by_arrival,
+    read,
+)
 from shared.facts import Attempted, Completed, Fact, Identified
 from shared.outcomes import Outcome
 from shared.retries import Schedule
@@ -38,7 +47,6 @@ from shared.vendors import SetUp, VendorFacts
 SLUG = "lessonly"
 AUTHORIZATION = "authorization"
 COMPLETED = "lesson.completed"
-MAX_LINK = 2_000
 
 
 class Lessonly:
@@ -96,18 +104,6 @@ class Lessonly:
         return Claims(_event_key(done, ignored), COMPLETED)
 
 
-def _web_address(value: Any) -> str | None:
-    """A link that a page may show. Any other value is dropped, and the lesson accepted."""
-    if not isinstance(value, str) or len(value) > MAX_LINK or not value.isprintable():
-        return None
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and parts.hostname
-    except ValueError:
-        return None
-    return value if usable and not set(value) & set(" <>\"'\\`") else None
-
-
 class _User(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
@@ -133,7 +129,7 @@ class _Completion(BaseModel):
     lesson: _Lesson
     score_percent: Percent | None = None
     completed_at: TimeBefore | None = None
-    report_card_url: Annotated[str | None, BeforeValidator(_web_address)] = None
+    report_card_url: WebAddress = None
 
     def facts(self, key: str, at: datetime) -> Sequence[Fact]:
         """What the event says, having happened at `at`."""

@@ -1,15 +1,22 @@
-"""MindTickle: six event types, signed with HMAC-SHA256 over timestamp, colon and raw body."""
+"""MindTickle: six event types, signed with HMAC-SHA256 over timestamp, colon and raw body.
+
+Its names are known from one guide only, so they are in `mindtickle.toml`, and an installation can
+change each of them.
+"""
 
 import hashlib
 import hmac
+import json
 import re
+import tomllib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from shlex import quote
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
 
 from receiver.vendors.base import (
     FROM_ENV,
@@ -30,6 +37,10 @@ from receiver.vendors.base import (
     short_text,
     text_of,
 )
+from receiver.vendors.declared.names import Names
+from receiver.vendors.declared.places import InBody, in_body
+from receiver.vendors.declared.proof import SignedText, spelled
+from receiver.vendors.declared.script import ENCODED, NOW, message_in_shell, written_time
 from receiver.vendors.fields import (
     Email,
     Id,
@@ -41,8 +52,8 @@ from receiver.vendors.fields import (
     TimeAnnounced,
     TimeBefore,
     by_arrival,
-    in_utc,
     read,
+    signed_time,
 )
 from shared.facts import (
     Attempted,
@@ -69,61 +80,87 @@ from shared.settings import (
 from shared.vendors import ProgressFields, SetUp, VendorFacts
 
 SLUG = "mindtickle"
-SIGNATURE = "x-mt-webhook-signature"
-TIMESTAMP = "x-mt-webhook-timestamp"
-EVENT_ID = "x-mt-event-id"
-MILLISECONDS_FROM = 100_000_000_000
-"""The unit is not published. As seconds this would be the year 5138, so it is milliseconds."""
+NO_LEARNER = "repboard-test"
+_TABLE: Mapping[str, Any] = tomllib.loads(
+    Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
+)
+PUBLISHED = Names.model_validate(_TABLE)
+SIGNATURE = PUBLISHED.headers.signature
+TIMESTAMP = PUBLISHED.headers.timestamp
+EVENT_ID = PUBLISHED.headers.event_id
 
 
 class MindTickle:
-    """The adapter under one installation's secrets. Several secrets are valid during a rotation."""
+    """The adapter under one installation's secrets. Several secrets are valid during a rotation.
+    `past` and `future` are tolerances in seconds."""
 
     slug: str = SLUG
-    kept_headers: Sequence[str] = (SIGNATURE, TIMESTAMP, EVENT_ID)
     secret_headers: Sequence[str] = ()
 
     def __init__(
-        self, secrets: Sequence[bytes], company_id: str | None, past: int, future: int
+        self,
+        secrets: Sequence[bytes],
+        company_id: str | None,
+        past: int,
+        future: int,
+        contract: "Contract | None" = None,
     ) -> None:
         self._secrets = secrets
         self._company_id = company_id and trimmed(company_id)
         self._past = past
         self._future = future
+        self._contract = contract or _PUBLISHED
+        headers = self._headers = self._contract.names.headers
+        self.kept_headers: Sequence[str] = (headers.signature, headers.timestamp, headers.event_id)
 
     def authenticate(self, incoming: Incoming) -> None:
-        signature = incoming.headers.get(SIGNATURE)
-        timestamp = incoming.headers.get(TIMESTAMP)
-        if not signature or not timestamp:
-            missing = SIGNATURE if not signature else TIMESTAMP
+        signature = incoming.headers.get(self._headers.signature)
+        if not signature or not incoming.headers.get(self._headers.timestamp):
+            missing = self._headers.timestamp if signature else self._headers.signature
             raise Rejected(
                 Outcome.MISSING_CREDENTIALS,
                 f"No {missing} header. MindTickle always sends one: this is another sender, "
                 "or a proxy removes it.",
             )
-        expected = (sign(secret, timestamp, incoming.body) for secret in self._secrets)
+        self._contract.text.require_one_reading(incoming.headers)
+        message = self._contract.text.of(incoming.headers, incoming.body)
+        expected = (self._contract.sign(secret, message) for secret in self._secrets)
         if not any(hmac.compare_digest(one, signature) for one in expected):
             raise Rejected(
                 Outcome.BAD_SIGNATURE,
                 "The signature fits no configured secret. If the secret was rotated, copy the new "
                 "one from Admin > Integrations into MINDTICKLE_WEBHOOK_SECRET and restart.",
             )
-        signed_at = _signed_at(timestamp)
-        if late := age_complaint(signed_at, incoming.received_at, self._past, self._future):
+        if late := self._complaint(self._signed_at(incoming), incoming.received_at):
             raise Rejected(Outcome.STALE_TIMESTAMP, late)
+
+    def _complaint(self, signed_at: datetime, received_at: datetime) -> str | None:
+        return age_complaint(signed_at, received_at, self._past, self._future)
+
+    def _signed_at(self, incoming: Incoming) -> datetime:
+        """Epoch seconds, epoch milliseconds or ISO 8601 with seconds; anything else is refused."""
+        sent = incoming.headers.get(self._headers.timestamp, b"")
+        if (at := signed_time(sent, self._contract.names.signature.time)) is None:
+            raise Rejected(
+                Outcome.STALE_TIMESTAMP,
+                f"The {self._headers.timestamp} header is neither epoch seconds, epoch "
+                "milliseconds nor ISO 8601 with date, time and seconds.",
+            )
+        return at
 
     def may_be_signed(self, incoming: Incoming) -> bool:
         try:
-            at = _signed_at(incoming.headers.get(TIMESTAMP, b""))
+            late = self._complaint(self._signed_at(incoming), incoming.received_at)
         except Rejected:
             return False
-        late = age_complaint(at, incoming.received_at, self._past, self._future)
-        return not late and bool(_HEX.fullmatch(incoming.headers.get(SIGNATURE, b"")))
+        signature = incoming.headers.get(self._headers.signature, b"")
+        return not late and bool(self._contract.form.fullmatch(signature))
 
     def parse(self, incoming: Incoming) -> VendorEvent:
         body = json_object(incoming.body)
-        event_type = _event_type(body)  # first: a body without one is no delivery of the vendor
-        company = trimmed(short_text(body.get("companyId")) or "") or None
+        names = self._contract.names.body
+        event_type = self._contract.event_type(body)  # first: one without is no delivery of theirs
+        company = trimmed(short_text(names.company_id.find(body)) or "") or None
         if self._company_id is not None and company != self._company_id:
             raise Rejected(
                 Outcome.WRONG_COMPANY,
@@ -131,9 +168,9 @@ class MindTickle:
                 "Correct the setting, or the subscription's companyId.",
             )
         digest = self.digest(incoming)
-        event_key = key_of(incoming.headers.get(EVENT_ID, b"")) or f"digest:{digest}"
-        data, ignored = _data(event_type, body, incoming.received_at)
-        said_at = (data.own_time() if data else None) or _signed_at(incoming.headers[TIMESTAMP])
+        event_key = key_of(incoming.headers.get(self._headers.event_id, b"")) or f"digest:{digest}"
+        data, ignored = self._contract.data(event_type, body, incoming.received_at)
+        said_at = (data.own_time() if data else None) or self._signed_at(incoming)
         occurred_at = by_arrival(said_at, incoming.received_at)
         return VendorEvent(
             event_key=event_key,
@@ -148,64 +185,43 @@ class MindTickle:
         )
 
     def digest(self, incoming: Incoming) -> str:
-        signed = incoming.headers.get(TIMESTAMP, b"") + b":" + incoming.body
-        return hashlib.sha256(signed).hexdigest()
+        return hashlib.sha256(self._contract.text.of(incoming.headers, incoming.body)).hexdigest()
 
     def claims(self, incoming: Incoming) -> Claims:
         try:
-            claimed = json_object(incoming.body).get("event")
+            claimed = self._contract.names.body.event.find(json_object(incoming.body))
         except Unreadable:
             claimed = None
-        key = key_of(incoming.headers.get(EVENT_ID, b""))
+        key = key_of(incoming.headers.get(self._headers.event_id, b""))
         return Claims(key or None, short_text(claimed))
+
+    def test_delivery(self, at: datetime, event_id: str) -> tuple[bytes, Mapping[str, str]] | None:
+        """Body and headers of an authentic delivery with the first progress in a module, signed at
+        `at`; None if a name of this account is no plain path, so that no body can be made."""
+        values = {"user_id": NO_LEARNER, "module_id": NO_LEARNER, "module_name": "Test",
+                  "progress_pct": 1, "time_spent_sec": 1}  # fmt: skip
+        made = self._contract.body(PROGRESSED, self._company_id or "demo", values)
+        if made is None:
+            return None
+        body = json.dumps(made).encode()
+        headers = {
+            self._headers.event_id: event_id,
+            self._headers.timestamp: written_time(at, self._contract.names.signature.time),
+        }
+        sent = {name: value.encode() for name, value in headers.items()}
+        signature = self._contract.sign(self._secrets[0], self._contract.text.of(sent, body))
+        return body, {**headers, self._headers.signature: signature.decode()}
 
 
 def sign(secret: bytes, timestamp: bytes, body: bytes) -> bytes:
-    """The signature header of a delivery, lower-case hex."""
+    """The signature header of a delivery under the published names, lower-case hex."""
     return hmac_sha256(secret, timestamp + b":" + body).hex().encode()
-
-
-_HEX = re.compile(rb"[0-9a-f]{64}")
-_EPOCH = re.compile(r"[0-9]{1,16}")
-_ISO = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
-    r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
-)
-"""A colon ends the timestamp in the signed text, and ISO 8601 has colons itself. So that the text
-can be cut at one of them only, none of these forms may begin with another one and a colon: no time
-without seconds, no offset of hours alone (`+01`, of `+01:00`) and none with seconds."""
-
-
-def _signed_at(header: bytes) -> datetime:
-    """Epoch seconds, epoch milliseconds or ISO 8601 with seconds; anything else is refused."""
-    text = header.decode("ascii", "replace")
-    try:
-        if _EPOCH.fullmatch(text):
-            number = int(text)
-            seconds = number / 1000 if number >= MILLISECONDS_FROM else number
-            return in_utc(datetime.fromtimestamp(seconds, UTC))
-        if _ISO.fullmatch(text):
-            return in_utc(datetime.fromisoformat(text))
-    except (ValueError, OverflowError, OSError):
-        pass
-    raise Rejected(
-        Outcome.STALE_TIMESTAMP,
-        f"The {TIMESTAMP} header is neither epoch seconds, epoch milliseconds nor ISO 8601 with "
-        "date, time and seconds.",
-    )
-
-
-def _event_type(body: dict[str, Any]) -> str:
-    event_type = event_type_of(body.get("event"))
-    if event_type is None:
-        raise Unreadable("event: should be the name of an event type.")
-    return event_type
 
 
 class _Data(BaseModel, ABC):
     """What has a default only describes, and is ignored if it is wrong."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     user_id: Id
 
@@ -324,28 +340,103 @@ _DATA: dict[str, type[_Data]] = {
     "certification.expired": _Expired,
 }
 EVENT_TYPES: Sequence[str] = tuple(_DATA)
+PROGRESSED = "module.progress"
 
 
-def _data(
-    event_type: str, body: dict[str, Any], received_at: datetime
-) -> tuple[_Data | None, Sequence[Ignored]]:
-    """The fields of a known type; None for one we do not know, which is kept all the same.
+class Contract:
+    """The deliveries of an account with these names."""
 
-    Raises Unreadable if a known type lacks a field that it needs, or has a wrong one.
-    """
-    known = _DATA.get(event_type)
-    if known is None:
-        return None, ()
-    return read(known, event_type, body.get("data"), received_at, whole="data")
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        headers = {"id": names.headers.event_id, "timestamp": names.headers.timestamp}
+        self.text = SignedText(names.signature.signed, headers.get)
+        signature = r"[0-9a-f]{64}" if names.signature.encoding == "hex" else "[A-Za-z0-9+/]{43}="
+        self.form = re.compile((re.escape(names.signature.prefix) + signature).encode())
+        """Of a signature."""
+        self._models = {
+            one.type: _spelled(_DATA[event], one.fields) for event, one in names.events.items()
+        }
+        paths = {one.type: one.fields.values() for one in names.events.values()}
+        self._deep = {
+            event_type: [in_body(path) for path in of_type]
+            for event_type, of_type in paths.items()
+            if any(in_body(path).names != (path,) for path in of_type)
+        }
+        """The fields of the types that have them elsewhere than as keys of `data`."""
+
+    def sign(self, secret: bytes, message: bytes) -> bytes:
+        """The signature header."""
+        form = self.names.signature
+        return spelled(hmac_sha256(secret, message), form.encoding, form.prefix)
+
+    def event_type(self, body: Mapping[str, Any]) -> str:
+        """Raises Unreadable for a body without one."""
+        event_type = event_type_of(self.names.body.event.find(body))
+        if event_type is None:
+            raise Unreadable(f"{self.names.body.event.path}: should be the name of an event type.")
+        return event_type
+
+    def data(
+        self, event_type: str, body: Mapping[str, Any], received_at: datetime
+    ) -> tuple[_Data | None, Sequence[Ignored]]:
+        """The fields of a known type; None for one we do not know, which is kept all the same.
+
+        Raises Unreadable if a known type lacks a field that it needs, or has a wrong one.
+        """
+        known = self._models.get(event_type)
+        if known is None:
+            return None, ()
+        where = self.names.body.data
+        sent = where.find(body)
+        if event_type in self._deep and isinstance(sent, dict):
+            found = {one.path: one.find(sent) for one in self._deep[event_type]}
+            sent = {path: value for path, value in found.items() if value is not None}
+        return read(known, event_type, sent, received_at, whole=where.path)
+
+    def kept_facts(self, event: KeptEvent) -> Sequence[Fact]:
+        """What a kept event says, for `rebuild`."""
+        body = json_object(event.payload.encode())
+        data, _ = self.data(event.type, body, event.received_at)
+        return (data.fact(event.event_key, event.occurred_at),) if data else ()
+
+    def type_of(self, event: str) -> str:
+        """The account's name of a type, by the published one."""
+        return self.names.events[event].type
+
+    def body(
+        self, event: str, company_id: str, values: Mapping[str, object]
+    ) -> dict[str, object] | None:
+        """A body of a type; None if a name is no plain path, so that it cannot be written."""
+        one, names = self.names.events[event], self.names.body
+        written: dict[InBody, object] = {
+            names.event: one.type,
+            names.company_id: company_id,
+            **{self.names.place_of(event, name): value for name, value in values.items()},
+        }
+        body: dict[str, object] = {}
+        for where, value in written.items():
+            if where.names is None:
+                return None
+            inner: Any = body
+            for name in where.names[:-1]:
+                inner = inner.setdefault(name, {})
+            inner[where.names[-1]] = value
+        return body
 
 
-def kept_facts(event: KeptEvent) -> Sequence[Fact]:
-    """What a kept event says, for `rebuild`."""
-    data, _ = _data(event.type, json_object(event.payload.encode()), event.received_at)
-    return (data.fact(event.event_key, event.occurred_at),) if data else ()
+def _spelled(model: type[_Data], fields: Mapping[str, str]) -> type[_Data]:
+    """The model that reads these names."""
+    config = ConfigDict(alias_generator=fields.__getitem__)
+    made: type[_Data] = type(model.__name__, (model,), {"model_config": config})
+    return made
+
+
+_PUBLISHED = Contract(PUBLISHED)
 
 
 class MindTickleSettings(VendorSettings, Tolerances):
+    contract: ClassVar[Contract] = _PUBLISHED
+
     mindtickle_webhook_secret: Secrets = ()
     mindtickle_company_id: AccountId | None = None
     mindtickle_api_token: ApiToken | None = None
@@ -362,7 +453,7 @@ class MindTickleSettings(VendorSettings, Tolerances):
         if not secrets:
             return None
         past, future = self.timestamp_tolerance_past, self.timestamp_tolerance_future
-        return MindTickle(secrets, self.mindtickle_company_id, past, future)
+        return MindTickle(secrets, self.mindtickle_company_id, past, future, self.contract)
 
     def weaknesses(self) -> Iterator[str]:
         cure = "have MindTickle make another, under Admin > Integrations"
@@ -385,31 +476,65 @@ class MindTickleSettings(VendorSettings, Tolerances):
             set_up=SetUp(
                 "MINDTICKLE_WEBHOOK_SECRET",
                 "Register this address in MindTickle under Admin > Integrations > Webhooks:",
-                tuple(EVENT_TYPES),
-                CURL,
+                tuple(self.contract.type_of(one) for one in EVENT_TYPES),
+                _script(self.contract),
             ),
-            secret_headers=(SIGNATURE,),
-            roster_event="user.provisioned",
-            timed_by_signing=("module.progress", "quiz.submitted"),
-            progress=ProgressFields(
-                "module.progress", "data.moduleId", "data.moduleName", "data.progressPct"
-            ),
+            secret_headers=(self.contract.names.headers.signature,),
+            roster_event=self.contract.type_of("user.provisioned"),
+            timed_by_signing=tuple(map(self.contract.type_of, (PROGRESSED, "quiz.submitted"))),
+            progress=_progress_fields(self.contract),
         )
 
 
-CURL = (
-    FROM_ENV
-    + """\
+def _progress_fields(contract: Contract) -> ProgressFields | None:
+    """None where they are not at plain paths."""
+    fields = ("module_id", "module_name", "progress_pct")
+    places = [contract.names.place_of(PROGRESSED, one) for one in fields]
+    if any(one.names is None for one in places):
+        return None
+    return ProgressFields(
+        contract.type_of(PROGRESSED), *(".".join(one.names or ()) for one in places)
+    )
+
+
+def _script(contract: Contract) -> str | None:
+    """Sends an authentic event; None if no body can be made under the names of the account."""
+    values = {"user_id": "u-1", "module_name": "Discovery calls", "module_id": "m-1",
+              "progress_pct": 40, "time_spent_sec": 600}  # fmt: skip
+    company = "repboard-company"
+    body = contract.body(PROGRESSED, company, values)
+    if body is None:
+        return None
+    names, form = contract.names, contract.names.signature
+    spelled_body = quote(json.dumps(body)).replace(company, "'\"${company:-demo}\"'")
+    return (
+        FROM_ENV
+        + f"""\
 secret=$(setting MINDTICKLE_WEBHOOK_SECRET)
 company=$(setting MINDTICKLE_COMPANY_ID)
-body='{"event": "module.progress", "companyId": "'"${company:-demo}"'", "data": {"userId": "u-1",
- "moduleName": "Discovery calls", "moduleId": "m-1", "progressPct": 40, "timeSpentSec": 600}}'
-at=$(date +%s)
-signature=$(printf '%s:%s' "$at" "$body" |
-  openssl dgst -sha256 -hmac "${secret%%,*}" | sed 's/^.* //')
+body={spelled_body}
+at=$({NOW[form.time]})
+id=first-$(date +%s)
+signature=$(printf %s {message_in_shell(form.signed)} |
+  openssl dgst -sha256 -hmac "${{secret%%,*}}" -binary | {ENCODED[form.encoding]})
 curl -sS "$url" -H 'content-type: application/json' \\
-  -H "x-mt-event-id: first-$at" -H "x-mt-webhook-timestamp: $at" \\
-  -H "x-mt-webhook-signature: $signature" --data-binary "$body"
+  -H "{names.headers.event_id}: $id" -H "{names.headers.timestamp}: $at" \\
+  -H {quote(f"{names.headers.signature}: {form.prefix}")}"$signature" --data-binary "$body"
 """
-)
-ADAPTER = Adapter(SLUG, "mindtickle_webhook_secret", MindTickleSettings, kept_facts)
+    )
+
+
+def adapter(contract: Contract) -> Adapter:
+    """The adapter for an account with these names."""
+    settings = type("MindTickleSettings", (MindTickleSettings,), {"contract": contract})
+    return Adapter(SLUG, "mindtickle_webhook_secret", settings, contract.kept_facts)
+
+
+def renamed(by: Mapping[str, Any], where: str) -> Adapter:
+    """The adapter for an account with some other names. Raises SettingsError, a line for each
+    mistake, which begins with `where`."""
+    return adapter(Contract(PUBLISHED.changed(by, _TABLE, where)))
+
+
+CURL = _script(_PUBLISHED) or ""
+ADAPTER = adapter(_PUBLISHED)

@@ -1,6 +1,9 @@
 """Standard Webhooks: any sender that signs as https://www.standardwebhooks.com specifies.
 
-Its Python package only signs, in the tests. It cannot verify here:
+Senders built on Svix send the same headers as `svix-id`, `svix-timestamp` and `svix-signature`, in
+place of `webhook-…` or beside them.
+
+The specification's Python package only signs, in the tests. It cannot verify here:
 - It reads the clock itself, so a replay could not verify a delivery as of its arrival.
 - It raises other errors for a body that is not UTF-8, a token without a comma or odd base64.
 - It verifies the number it parsed from the timestamp, so `1_763_800_200.9` passes as the
@@ -13,7 +16,7 @@ import hmac
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -45,6 +48,8 @@ SLUG = "standard-webhooks"
 ID = "webhook-id"
 TIMESTAMP = "webhook-timestamp"
 SIGNATURE = "webhook-signature"
+STANDARD = (ID, TIMESTAMP, SIGNATURE)
+SVIX = ("svix-id", "svix-timestamp", "svix-signature")
 UNKNOWN = "unknown"
 TOLERANCE = timedelta(minutes=5)
 """Both ways, and no setting: each retry has a new signature, so an old one is captured."""
@@ -56,68 +61,69 @@ _TIME: TypeAdapter[datetime] = TypeAdapter(Time)
 _EMAIL: TypeAdapter[str | None] = TypeAdapter(Email)
 
 
+class Signed(NamedTuple):
+    """What the three headers say."""
+
+    id: bytes
+    timestamp: bytes
+    signature: bytes
+
+
 class StandardWebhooks:
     """The adapter under one installation's keys; several are valid during a rotation."""
 
     slug: str = SLUG
-    kept_headers: Sequence[str] = (ID, TIMESTAMP, SIGNATURE)
+    kept_headers: Sequence[str] = (*STANDARD, *SVIX)
     secret_headers: Sequence[str] = ()
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._keys = keys
 
     def authenticate(self, incoming: Incoming) -> None:
-        for name in self.kept_headers:
-            if not incoming.headers.get(name):
-                raise Rejected(
-                    Outcome.MISSING_CREDENTIALS,
-                    f"No {name} header. Standard Webhooks always have one: this is another "
-                    "sender, or a proxy removes it.",
-                )
-        if b"." in incoming.headers[ID]:
+        sent = _agreed(incoming)
+        if b"." in sent.id:
             # The signed text could be cut into another id, time and body.
             raise Rejected(
                 Outcome.BAD_SIGNATURE,
-                f"The {ID} header has a dot in it, and the specification allows no dot in an id. "
-                "The sender must use other IDs; a new secret does not help.",
+                "The ID in the headers has a dot in it, and the specification allows no dot in an "
+                "id. The sender must use other IDs; a new secret does not help.",
             )
-        if not self._is_signed(incoming):
+        if not self._is_signed(sent, incoming.body):
             raise Rejected(
                 Outcome.BAD_SIGNATURE,
                 "No signature fits a configured secret. If the secret was changed, copy the new "
                 "one from the sender into STANDARD_WEBHOOKS_SECRET and restart.",
             )
-        if abs(incoming.received_at - _signed_at(incoming)) > TOLERANCE:
+        if abs(incoming.received_at - _signed_at(sent)) > TOLERANCE:
             raise Rejected(
                 Outcome.STALE_TIMESTAMP,
                 "Signed more than 5 minutes before or after its arrival. Check this machine's "
                 "clock. The sender's next retry has a new signature.",
             )
 
-    def _is_signed(self, incoming: Incoming) -> bool:
+    def _is_signed(self, sent: Signed, body: bytes) -> bool:
         """Whether one of the signatures is right. A token is compared as sent: of several base64
         spellings of a signature, only one passes."""
-        sent = incoming.headers[SIGNATURE]
         # Repeated headers arrive joined by ", ", which no list of signatures has in it.
-        if not _SIGNATURES.fullmatch(sent):
+        if not _SIGNATURES.fullmatch(sent.signature):
             return False
-        expected = [sign(key, _message(incoming)) for key in self._keys]
-        hits = [hmac.compare_digest(one, token) for token in sent.split(b" ") for one in expected]
+        expected = [sign(key, _message(sent, body)) for key in self._keys]
+        tokens = sent.signature.split(b" ")
+        hits = [hmac.compare_digest(one, token) for token in tokens for one in expected]
         return any(hits)
 
     def may_be_signed(self, incoming: Incoming) -> bool:
-        if not all(incoming.headers.get(name) for name in self.kept_headers):
-            return False
         try:
-            apart = abs(incoming.received_at - _signed_at(incoming))
+            sent = _agreed(incoming)
+            apart = abs(incoming.received_at - _signed_at(sent))
         except Rejected:
             return False
-        return apart <= TOLERANCE and bool(_SIGNATURES.fullmatch(incoming.headers[SIGNATURE]))
+        return apart <= TOLERANCE and bool(_SIGNATURES.fullmatch(sent.signature))
 
     def parse(self, incoming: Incoming) -> VendorEvent:
-        body = json_object(incoming.body)
-        key, event_type = key_of(incoming.headers[ID]), _event_type(body) or UNKNOWN
-        at = by_arrival(_own_time(body) or _signed_at(incoming), incoming.received_at)
+        body, sent = json_object(incoming.body), _sent(incoming)
+        key, event_type = key_of(sent.id), _event_type(body) or UNKNOWN
+        at = by_arrival(_own_time(body) or _signed_at(sent), incoming.received_at)
         return VendorEvent(
             event_key=key,
             digest=self.digest(incoming),
@@ -130,14 +136,14 @@ class StandardWebhooks:
         )
 
     def digest(self, incoming: Incoming) -> str:
-        return hashlib.sha256(_message(incoming)).hexdigest()
+        return hashlib.sha256(_message(_sent(incoming), incoming.body)).hexdigest()
 
     def claims(self, incoming: Incoming) -> Claims:
         try:
             claimed = _event_type(json_object(incoming.body))
         except Unreadable:
             claimed = None
-        return Claims(key_of(incoming.headers.get(ID, b"")) or None, claimed)
+        return Claims(key_of(_sent(incoming).id) or None, claimed)
 
 
 def sign(key: bytes, message: bytes) -> bytes:
@@ -145,21 +151,49 @@ def sign(key: bytes, message: bytes) -> bytes:
     return b"v1," + base64.b64encode(hmac_sha256(key, message))
 
 
-def _message(incoming: Incoming) -> bytes:
+def _sent(incoming: Incoming) -> Signed:
+    """The headers under the names of which some are there; empty ones count as absent."""
+    headers = incoming.headers
+    names = STANDARD if any(map(headers.get, STANDARD)) else SVIX
+    return Signed(*(headers.get(name, b"") for name in names))
+
+
+def _agreed(incoming: Incoming) -> Signed:
+    """The headers of a delivery that has all of them, and the same under both names if it has both:
+    else one set could pass and another be read. Raises Rejected."""
+    headers = incoming.headers
+    used = [names for names in (STANDARD, SVIX) if any(map(headers.get, names))] or [STANDARD]
+    for name in (name for names in used for name in names):
+        if not headers.get(name):
+            raise Rejected(
+                Outcome.MISSING_CREDENTIALS,
+                f"No {name} header. Standard Webhooks always have one: this is another sender, "
+                "or a proxy removes it.",
+            )
+    one, *others = (Signed(*(headers[name] for name in names)) for names in used)
+    if any(other != one for other in others):
+        raise Rejected(
+            Outcome.BAD_SIGNATURE,
+            "The webhook-… and svix-… headers differ. A sender that sends both sends the same "
+            "values; a proxy may have changed one.",
+        )
+    return one
+
+
+def _message(sent: Signed, body: bytes) -> bytes:
     """What is signed."""
-    return b".".join((incoming.headers[ID], incoming.headers[TIMESTAMP], incoming.body))
+    return b".".join((sent.id, sent.timestamp, body))
 
 
-def _signed_at(incoming: Incoming) -> datetime:
+def _signed_at(sent: Signed) -> datetime:
     """Whole seconds since 1970, in digits only."""
-    sent = incoming.headers[TIMESTAMP]
     try:
-        if re.fullmatch(rb"[0-9]{1,12}", sent):
-            return in_utc(datetime.fromtimestamp(int(sent), UTC))
+        if re.fullmatch(rb"[0-9]{1,12}", sent.timestamp):
+            return in_utc(datetime.fromtimestamp(int(sent.timestamp), UTC))
     except (ValueError, OverflowError, OSError):
         pass
     raise Rejected(
-        Outcome.STALE_TIMESTAMP, f"The {TIMESTAMP} header is no plausible number of seconds."
+        Outcome.STALE_TIMESTAMP, "The timestamp header is no plausible number of seconds."
     )
 
 
@@ -245,7 +279,7 @@ class StandardWebhooksSettings(VendorSettings):
                 "Enter this address at the sender, as the endpoint of a webhook:",
                 curl=CURL,
             ),
-            secret_headers=(SIGNATURE,),
+            secret_headers=(SIGNATURE, SVIX[-1]),
         )
 
 

@@ -289,7 +289,7 @@ def test_a_recorded_event_is_kept_word_for_word_and_says_the_same_when_read_agai
 ) -> None:
     event = sample(name)
     assert event.payload == (SAMPLES / "mindtickle" / f"{name}.json").read_text()
-    again = mindtickle.kept_facts(kept(event))
+    again = mindtickle.ADAPTER.facts(kept(event))
     assert tuple(again) == tuple(event.facts)
 
 

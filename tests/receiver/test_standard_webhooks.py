@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from standardwebhooks import Webhook as StandardWebhook
+from svix.webhooks import Webhook as SvixWebhook
 
 from receiver.pipeline import judge
 from receiver.vendors import standard_webhooks
@@ -17,6 +19,8 @@ from receiver.vendors.base import Incoming, Rejected, Unreadable, VendorEvent
 from receiver.vendors.standard_webhooks import (
     ID,
     SIGNATURE,
+    STANDARD,
+    SVIX,
     TIMESTAMP,
     StandardWebhooksSettings,
     sign,
@@ -89,6 +93,82 @@ class TestSecurity(SigningCases):
 
     def misconfigured(self) -> Mapping[str, str]:
         return {"standard_webhooks_secret": RETIRED}
+
+
+def renamed(delivery: Incoming) -> Incoming:
+    """The same under the header names of Svix."""
+    names = dict(zip(STANDARD, SVIX, strict=True))
+    headers = {names[name]: value for name, value in delivery.headers.items()}
+    return delivery._replace(headers=headers)
+
+
+def under_both_names(delivery: Incoming, **changed: bytes) -> Incoming:
+    """The same under both names, of which some may be changed: `svix_id`."""
+    headers = {**delivery.headers, **renamed(delivery).headers}
+    return delivery._replace(
+        headers=headers | {name.replace("_", "-"): value for name, value in changed.items()}
+    )
+
+
+class TestSecurityUnderTheNamesOfSvix(TestSecurity):
+    credential = "svix-signature"
+    signed = ("svix-id", "svix-timestamp")
+
+    def genuine(self) -> Incoming:
+        return renamed(super().genuine())
+
+    def forged(self) -> Incoming:
+        return renamed(super().forged())
+
+
+@pytest.mark.parametrize(
+    ("client", "names"),
+    [(StandardWebhook, STANDARD), (SvixWebhook, SVIX)],
+    ids=["standardwebhooks", "svix"],
+)
+def test_what_the_clients_of_senders_sign_is_accepted(client: Any, names: Any) -> None:
+    body = playing.sample(SLUG, "contact.created")
+    at = int(NOW.timestamp())
+    signature = client(playing.WHSEC).sign("msg-1", NOW, body.decode())
+    values = (value.encode() for value in ("msg-1", str(at), signature))
+    headers = dict(zip(names, values, strict=True))
+    entry = judge(vendor(), Incoming(headers, body, None, NOW))
+    assert (entry.outcome, entry.claims.event_key) == (Outcome.ACCEPTED, "msg-1")
+
+
+def test_an_event_is_the_same_under_either_name() -> None:
+    body = playing.sample(SLUG, "contact.created")
+    events = [vendor().parse(one) for one in (signed(body), renamed(signed(body)))]
+    assert events[0] == events[1]
+    assert judge(vendor(), under_both_names(signed(body))).event == events[0]
+    assert vendor().claims(renamed(signed(body))) == ("msg-1", "contact.created")
+
+
+@pytest.mark.parametrize("name", [*STANDARD, *SVIX])
+def test_headers_under_both_names_must_agree(name: str) -> None:
+    changed = {name.replace("-", "_"): b"1763800201"}
+    both = under_both_names(signed(b"{}"), **changed)
+    assert refusal(both) is Outcome.BAD_SIGNATURE
+    assert "headers differ" in (judge(vendor(), both).reason or "")
+
+
+def test_a_second_right_signature_under_the_other_name_does_not_let_in_another_id() -> None:
+    """Each set is authentic by itself: the one that is read must not depend on chance."""
+    another = renamed(signed(b"{}", b"msg-2")).headers
+    both = signed(b"{}")
+    mixed = both._replace(headers={**both.headers, **another})
+    assert refusal(mixed) is Outcome.BAD_SIGNATURE
+
+
+@pytest.mark.parametrize("name", [*STANDARD, *SVIX])
+def test_a_set_of_headers_that_is_begun_must_be_complete(name: str) -> None:
+    for sent in (b"", None):
+        headers = {**under_both_names(signed(b"{}")).headers}
+        headers.pop(name)
+        more = {} if sent is None else {name: sent}
+        assert refusal(signed(b"{}")._replace(headers=headers | more)) is (
+            Outcome.MISSING_CREDENTIALS
+        )
 
 
 def of_vector(received_at: datetime) -> Incoming:

@@ -68,9 +68,19 @@ class SecurityCases(ABC):
     slug: ClassVar[str]
     settings: ClassVar[Mapping[str, str]]
     """Under which it is served; the first is the one that it is not served without."""
+    house: ClassVar[Mapping[str, str]] = {}
+    """Settings without which the receiver does not know the vendor at all."""
     wrong: ClassVar[Outcome]
     """What a wrong credential is."""
     missing: ClassVar[Outcome] = Outcome.MISSING_CREDENTIALS
+
+    def configured(self, **values: str) -> Mapping[str, Vendor]:
+        """The vendors under these settings."""
+        return configured(settings(**self.house, **values))
+
+    def vendor(self) -> Vendor:
+        """The vendor under its right settings."""
+        return self.configured(**self.settings)[self.slug]
 
     @abstractmethod
     def genuine(self) -> Incoming:
@@ -85,7 +95,7 @@ class SecurityCases(ABC):
         """The same from another sender."""
 
     def refusal(self, delivery: Incoming) -> Outcome:
-        vendor = served(self.slug, **self.settings)
+        vendor = self.vendor()
         with pytest.raises(Rejected) as refused:
             vendor.authenticate(delivery)
         assert refused.value.reason
@@ -95,20 +105,19 @@ class SecurityCases(ABC):
         return refused.value.outcome
 
     def test_what_the_vendor_sends_becomes_an_event(self) -> None:
-        entry = judge(served(self.slug, **self.settings), self.genuine())
+        entry = judge(self.vendor(), self.genuine())
         assert (entry.outcome, entry.reason) == (Outcome.ACCEPTED, None)
 
     @pytest.mark.parametrize("value", [None, "", " , "])
     def test_without_its_setting_the_vendor_is_not_served(self, value: str | None) -> None:
         needed, *_ = self.settings
         others = {name: text for name, text in self.settings.items() if name != needed}
-        assert self.slug not in configured(
-            settings(**others | ({} if value is None else {needed: value}))
-        )
+        more = {} if value is None else {needed: value}
+        assert self.slug not in self.configured(**others, **more)
 
     def test_the_row_of_the_vendor_table_names_the_setting_it_needs(self) -> None:
         needed, *_ = self.settings
-        assert configured(settings(**{needed: self.settings[needed]})).keys() == {self.slug}
+        assert self.configured(**{needed: self.settings[needed]}).keys() == {self.slug}
 
     def test_without_a_credential_a_delivery_is_refused(self) -> None:
         assert self.refusal(self.bare()) is self.missing
@@ -117,14 +126,14 @@ class SecurityCases(ABC):
         assert self.refusal(self.forged()) is self.wrong
 
     def test_a_well_formed_body_may_be_the_vendors_unless_it_has_no_credential(self) -> None:
-        vendor = served(self.slug, **self.settings)
+        vendor = self.vendor()
         unsigned = self.missing is Outcome.MISSING_CREDENTIALS
         expected = Sender.STRANGER if unsigned else Sender.VENDOR
         assert judge(vendor, self.bare()).sender is expected
         assert judge(vendor, self.forged()).sender is Sender.VENDOR
 
     def test_another_body_without_the_right_credential_is_a_strangers(self) -> None:
-        vendor = served(self.slug, **self.settings)
+        vendor = self.vendor()
         bodies = [b"<html>"]
         if self.wrong is Outcome.IP_NOT_ALLOWED:  # nothing but the body can speak for the vendor
             bodies += [b"{}", b'{"event": "x"}']
@@ -145,9 +154,11 @@ class SecurityCases(ABC):
 
     def again(self, delivery: Incoming) -> Entry:
         """A delivery quarantined under wrong settings and verified again under the right ones."""
-        quarantined = judge(served(self.slug, **self.misconfigured()), delivery).quarantined
+        quarantined = judge(
+            self.configured(**self.misconfigured())[self.slug], delivery
+        ).quarantined
         assert quarantined is not None
-        vendor = served(self.slug, **self.settings)
+        vendor = self.vendor()
         return judge(
             vendor,
             as_it_came(
@@ -203,7 +214,7 @@ class HeaderCases(SecurityCases):
         return self.sent_as(None)
 
     def test_no_page_shows_the_credential(self) -> None:
-        assert self.credential in vendor_facts(settings())[self.slug].secret_headers
+        assert self.credential in vendor_facts(settings(**self.house))[self.slug].secret_headers
 
     def test_an_empty_credential_is_a_missing_one(self) -> None:
         assert self.refusal(self.sent_as(b"")) is self.missing

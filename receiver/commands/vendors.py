@@ -1,0 +1,77 @@
+"""`repboard vendors check`: try a file with declared vendors."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from receiver.errors import StartError
+from receiver.pipeline import joined
+from receiver.vendors import adapters
+from receiver.vendors.declared.check import served, steps
+from receiver.vendors.declared.declaration import Declaration, read_file
+from shared.settings import ReceiverSettings
+
+vendors = typer.Typer(no_args_is_help=True, help="Vendors that are declared in a file.")
+
+
+@vendors.callback()
+def _of_vendors() -> None:
+    """Vendors that are declared in a file."""
+
+
+@vendors.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="With the declarations, as for VENDORS_FILE.")],
+    sample: Annotated[
+        Path | None, typer.Option(help="The body of a delivery, byte for byte.")
+    ] = None,
+    headers: Annotated[
+        Path | None, typer.Option(help="Its headers, one a line: `name: value`.")
+    ] = None,
+    vendor: Annotated[
+        str | None, typer.Option(help="Which vendor of the file; needed if it has several.")
+    ] = None,
+    address: Annotated[str | None, typer.Option(help="The address that it came from.")] = None,
+) -> None:
+    """Read the file, and say step by step what would become of a delivery."""
+    settings = ReceiverSettings.load(vendors_file=file)
+    declarations = read_file(file).vendors
+    adapters(settings)
+    for one in declarations:
+        state = "is set" if served(one, settings) else "is not set: not served"
+        typer.echo(f"{one.slug}: {one.name}, {one.authentication.variable} {state}")
+    if sample is None:
+        return
+    chosen = _chosen(declarations, vendor)
+    sent = joined(_headers(_bytes(headers))) if headers else {}
+    failed = False
+    for step in steps(chosen, settings, sent, _bytes(sample), address, datetime.now(UTC)):
+        failed = failed or not step.passes
+        typer.echo(f"{'✓' if step.passes else '✗'} {step.line}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _chosen(declarations: Sequence[Declaration], slug: str | None) -> Declaration:
+    known = {one.slug: one for one in declarations}
+    if slug is None and len(known) == 1:
+        return declarations[0]
+    if slug not in known:
+        raise StartError(f"--vendor: use one of {', '.join(known)}.")
+    return known[slug]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StartError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _headers(lines: bytes) -> list[tuple[bytes, bytes]]:
+    """`Name: value`, one a line; other lines, such as that of the request, are left out."""
+    pairs = (line.partition(b":") for line in lines.splitlines())
+    return [(name.strip().lower(), value) for name, colon, value in pairs if colon]

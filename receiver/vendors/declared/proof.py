@@ -1,0 +1,240 @@
+"""How a declared vendor proves that a delivery is its own. Pure: no I/O and no clock."""
+
+import base64
+import hmac
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Literal
+
+from receiver.vendors.base import (
+    Incoming,
+    Rejected,
+    Unreadable,
+    age_complaint,
+    json_object,
+    presents,
+)
+from receiver.vendors.declared.declaration import (
+    Basic,
+    Declaration,
+    HeaderValue,
+    Hmac,
+    Part,
+    Timestamp,
+)
+from receiver.vendors.declared.places import InHeader, text_at
+from receiver.vendors.fields import signed_time
+from shared.outcomes import Outcome
+
+AUTHORIZATION = "authorization"
+MAX_SIGNATURES = 32
+TOLERANCES = ("timestamp.past in VENDORS_FILE", "timestamp.future in VENDORS_FILE")
+
+
+class Proof(ABC):
+    """One kind of authentication, under the values of its variable."""
+
+    kept_headers: Sequence[str] = ()
+    secret_headers: Sequence[str] = ()
+
+    @abstractmethod
+    def check(self, incoming: Incoming) -> None:
+        """Raises Rejected unless a delivery is authentic."""
+
+    def message(self, incoming: Incoming) -> bytes:
+        """What a delivery with the same is a repeat of."""
+        return incoming.body
+
+    def may_be_signed(self, incoming: Incoming) -> bool:
+        """As `Vendor.may_be_signed`."""
+        return False
+
+    @abstractmethod
+    def headers(self, sent: Mapping[str, str], body: bytes) -> Mapping[str, str]:
+        """The headers that make a body authentic; `sent` are its other ones."""
+
+
+class SignedText:
+    """The text that a vendor signs."""
+
+    def __init__(self, parts: Sequence[Part], header_of: Callable[[str], str | None]) -> None:
+        self._before_body = [(one, header_of(one.name)) for one in parts[:-1]]
+        self._ends = [
+            (header, after.text.encode())
+            for (one, header), after in zip(self._before_body, parts[1:], strict=True)
+            if one.name == "id" and header and after.text
+        ]
+        self.headers = [header for _, header in self._before_body if header]
+
+    def of(self, headers: Mapping[str, bytes], body: bytes) -> bytes:
+        """The text of a delivery."""
+        texts = [
+            headers.get(header, b"") if header else one.text.encode()
+            for one, header in self._before_body
+        ]
+        return b"".join((*texts, body))
+
+    def require_one_reading(self, headers: Mapping[str, bytes]) -> None:
+        """Raises Rejected if an ID contains what ends it: the text could be cut at another place.
+        A timestamp cannot, as its forms are known."""
+        for header, end in self._ends:
+            if end in headers.get(header, b""):
+                raise Rejected(
+                    Outcome.BAD_SIGNATURE,
+                    f"The {header} header contains {end.decode()!r}, which ends it in the signed "
+                    "text. The sender must use other IDs; a new secret does not help.",
+                )
+
+
+def spelled(digest: bytes, encoding: Literal["hex", "base64"], prefix: str) -> bytes:
+    """A signature as it stands in the header."""
+    text = digest.hex().encode() if encoding == "hex" else base64.b64encode(digest)
+    return prefix.encode() + text
+
+
+class Signature(Proof):
+    """`Hmac` under its keys."""
+
+    def __init__(self, one: Declaration, how: Hmac, keys: Sequence[bytes]) -> None:
+        self._how, self._keys, self._name, self._timestamp = how, keys, one.name, one.timestamp
+        self._text = SignedText(how.signed, one.header_of)
+        self.kept_headers = tuple(dict.fromkeys((how.header, *self._text.headers)))
+        self._separator = how.separator.encode() if how.separator else None
+
+    def check(self, incoming: Incoming) -> None:
+        for name in self.kept_headers:
+            if not incoming.headers.get(name):
+                raise Rejected(
+                    Outcome.MISSING_CREDENTIALS,
+                    f"No {name} header. {self._name} always sends one: this is another sender, "
+                    "or a proxy removes it.",
+                )
+        self._text.require_one_reading(incoming.headers)
+        if not self._is_signed(incoming):
+            raise Rejected(
+                Outcome.BAD_SIGNATURE,
+                f"The signature fits no value of {self._how.secret}. If the secret was changed, "
+                f"copy the new one from {self._name} and restart. If no delivery ever passed, "
+                "try one with `vendors check`.",
+            )
+        if self._timestamp is not None and (late := self._too_late(self._timestamp, incoming)):
+            raise Rejected(Outcome.STALE_TIMESTAMP, late)
+
+    def _is_signed(self, incoming: Incoming) -> bool:
+        """Signatures are compared as sent: of several spellings only one passes."""
+        tokens = self._tokens(incoming.headers[self._how.header])
+        message = self.message(incoming)
+        expected = [self.sign(key, message) for key in self._keys]
+        hits = [hmac.compare_digest(one, token) for token in tokens for one in expected]
+        return any(hits)  # all are compared, so the time does not reveal which one fits
+
+    def _tokens(self, sent: bytes) -> Sequence[bytes]:
+        if self._separator is None:
+            return [sent]
+        # Repeated headers arrive joined by ", ", and are no list of signatures.
+        tokens = [] if b", " in sent else sent.split(self._separator)
+        return tokens if all(tokens) and len(tokens) <= MAX_SIGNATURES else []
+
+    def sign(self, key: bytes, message: bytes) -> bytes:
+        """One signature of a message, as it stands in the header."""
+        digest = hmac.new(key, message, self._how.algorithm).digest()
+        return spelled(digest, self._how.encoding, self._how.prefix)
+
+    def message(self, incoming: Incoming) -> bytes:
+        return self._text.of(incoming.headers, incoming.body)
+
+    def _too_late(self, timestamp: Timestamp, incoming: Incoming) -> str | None:
+        if isinstance(timestamp.at, InHeader):
+            sent = incoming.headers.get(timestamp.at.name, b"")
+        else:
+            try:
+                sent = (text_at(timestamp.at, json_object(incoming.body)) or "").encode()
+            except Unreadable:
+                return None  # it gives no event either
+        at = signed_time(sent, timestamp.form)
+        if at is None:
+            return "The time of the signature is no plausible time in the declared form."
+        return age_complaint(at, incoming.received_at, timestamp.past, timestamp.future, TOLERANCES)
+
+    def signed_at(self, incoming: Incoming) -> datetime | None:
+        """The time of the signature, if a header has it."""
+        if self._timestamp is None or not isinstance(self._timestamp.at, InHeader):
+            return None
+        sent = incoming.headers.get(self._timestamp.at.name, b"")
+        return signed_time(sent, self._timestamp.form)
+
+    def may_be_signed(self, incoming: Incoming) -> bool:
+        if not all(incoming.headers.get(name) for name in self.kept_headers):
+            return False
+        length = len(self.sign(b"", b""))
+        if not any(len(one) == length for one in self._tokens(incoming.headers[self._how.header])):
+            return False
+        timestamp = self._timestamp
+        if timestamp is None or not isinstance(timestamp.at, InHeader):
+            return True
+        return self._too_late(timestamp, incoming) is None
+
+    def headers(self, sent: Mapping[str, str], body: bytes) -> Mapping[str, str]:
+        encoded = {name: value.encode() for name, value in sent.items()}
+        return {self._how.header: self.sign(self._keys[0], self._text.of(encoded, body)).decode()}
+
+
+class Presented(Proof):
+    """A header that is the secret itself, under its values."""
+
+    def __init__(
+        self, one: Declaration, how: HeaderValue | Basic, header: str, values: Sequence[bytes]
+    ) -> None:
+        self._name, self._variable, self._header = one.name, how.variable, header
+        self._values = values
+        self.secret_headers = (header,)
+
+    def check(self, incoming: Incoming) -> None:
+        header = self._header
+        if not (incoming.headers.get(header) or incoming.digests.get(header)):
+            raise Rejected(
+                Outcome.MISSING_CREDENTIALS,
+                f"No {header} header. If this is {self._name}, enter the value of "
+                f"{self._variable} there. If not, this is another sender.",
+            )
+        if not presents(incoming, header, self._values):
+            raise Rejected(
+                Outcome.WRONG_CREDENTIALS,
+                f"The {header} header is none of {self._variable}. Copy the value there exactly "
+                f"as it stands at {self._name}, and restart.",
+            )
+
+    def headers(self, sent: Mapping[str, str], body: bytes) -> Mapping[str, str]:
+        return {self._header: self._values[0].decode()}
+
+
+class FromAddress(Proof):
+    """The addresses of an allowlist."""
+
+    def __init__(self, variable: str, allowed: Sequence[IPv4Network | IPv6Network]) -> None:
+        self._variable, self._allowed = variable, allowed
+
+    def check(self, incoming: Incoming) -> None:
+        if incoming.peer is None:
+            raise Rejected(
+                Outcome.IP_NOT_ALLOWED,
+                "The source address is unknown: X-Forwarded-For has fewer entries than "
+                "TRUSTED_PROXY_HOPS, or the entry that counts is no address.",
+            )
+        address = ip_address(incoming.peer)
+        if not any(address in network for network in self._allowed):
+            raise Rejected(
+                Outcome.IP_NOT_ALLOWED,
+                f"The address is not in {self._variable}. If it is the vendor's, add it and "
+                "restart. If it is your proxy's, set TRUSTED_PROXY_HOPS.",
+            )
+
+    def headers(self, sent: Mapping[str, str], body: bytes) -> Mapping[str, str]:
+        return {}
+
+
+def basic(user: str, password: str) -> bytes:
+    """The Authorization header of a user and a password."""
+    return b"Basic " + base64.b64encode(f"{user}:{password}".encode())
