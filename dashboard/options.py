@@ -13,12 +13,14 @@ Option = bool | int | str | list[str] | list[int] | dict[str, str]
 
 LOCKED: Mapping[str, Option] = {
     "global.developmentMode": False,
+    "global.disableWidgetStateDuplicationWarning": True,
     "browser.gatherUsageStats": False,
     "client.allowedOrigins": [],
     "client.disableDataExport": True,
     "client.showErrorDetails": "none",
     "client.showErrorLinks": False,
     "client.toolbarMode": "viewer",
+    "runner.postScriptGC": False,
     "server.allowRunOnSave": False,
     "server.baseUrlPath": "",
     "server.corsAllowedOrigins": [],
@@ -35,7 +37,9 @@ LOCKED: Mapping[str, Option] = {
     "server.trustedUserHeaders": {},
 }
 """Sizes in MB; 1 is the least that Streamlit takes. A person is known by the cookie of a sign-in,
-never by a header."""
+never by a header. Widgets get their values from the address, beside their defaults. Garbage is
+collected as Python sees fit: live parts run every few seconds, too often to look through all that
+is loaded each time."""
 
 LOOK: Mapping[str, Option] = {
     "theme.baseFontSize": 15,

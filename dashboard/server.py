@@ -3,11 +3,13 @@
 What is closed, and for which roles, is in `doors.py`.
 """
 
+import gc
 import re
 from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -164,7 +166,19 @@ def serve(settings: DashboardSettings) -> None:
     """Until stopped."""
     # Streamlit bounds what a browser may send by what it may be sent, 200 MB, and has no option.
     starlette_server.get_max_message_size_bytes = lambda: doors.LARGEST_MESSAGE  # type: ignore[attr-defined]
+    _get_ready()
     Dashboard(settings).run(config=options(settings))
+
+
+def _get_ready() -> None:
+    """Load what pages draw with, so that the first visitor does not wait for it.
+
+    All of it stays, and is left out when Python looks for garbage: a quarter of a second each time.
+    """
+    for library in ("altair", "pandas"):
+        import_module(library)
+    gc.collect()
+    gc.freeze()
 
 
 def _secrets(settings: DashboardSettings) -> dict[str, Any]:

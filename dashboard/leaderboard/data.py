@@ -148,7 +148,7 @@ def _unit(metric: str) -> int:
 class Place(NamedTuple):
     """A learner among the first three: what they have of a metric (time in hours), how many others
     have as much, places won since the period before (None without one), and how far the place
-    above is. Of progress gained also the module with the largest share of it."""
+    above is. Of the first by progress gained also the module with the largest share of it."""
 
     key: str
     learner: str
@@ -218,7 +218,7 @@ def _place(
         rise if board.window.before else None,
         (getattr(ahead, metric) - figure) / _unit(metric) if ahead else 0,
     )
-    if metric != "gained":
+    if metric != "gained" or ahead:
         return found
     most = query(leaderboard.by_module, board, row.person)[0]
     return found._replace(module=most.module_name, share=most.gained)
