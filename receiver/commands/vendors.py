@@ -9,7 +9,7 @@ import typer
 
 from receiver.errors import StartError
 from receiver.pipeline import joined
-from receiver.vendors import adapters
+from receiver.vendors import adapters, packaged
 from receiver.vendors.declared.check import served, steps
 from receiver.vendors.declared.declaration import Declaration, read_file
 from shared.settings import ReceiverSettings
@@ -38,7 +38,7 @@ def check(
 ) -> None:
     """Read the file, and say step by step what would become of a delivery."""
     settings = ReceiverSettings.load(vendors_file=file)
-    declarations = read_file(file).vendors
+    declarations = read_file(file, packaged()).vendors
     adapters(settings)
     for one in declarations:
         state = "is set" if served(one, settings) else "is not set: not served"

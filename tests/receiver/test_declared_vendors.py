@@ -64,7 +64,8 @@ def vendor(slug: str) -> Vendor:
     return made
 
 
-VENDORS = {slug: vendor(slug) for slug in vendor_facts(settings(**HOUSE)).keys() - ADAPTERS.keys()}
+BUILT_INS = adapters(settings()).keys()
+VENDORS = {slug: vendor(slug) for slug in adapters(settings(**HOUSE)).keys() - BUILT_INS}
 LESSONLY = ADAPTERS["lessonly"]
 BUILT_IN = settings(lessonly_authorization=playing.AUTHORIZATION).of_vendor(LESSONLY.settings)
 

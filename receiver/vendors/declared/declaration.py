@@ -187,6 +187,8 @@ class FactTable(BaseModel):
     kind: Literal[tuple(KINDS)]  # type: ignore[valid-type]  # the names in one place
     only_with: str | None = None
     """The field without whose value there is no such fact."""
+    when: Body | None = None
+    """What must be true for such a fact."""
 
     @model_validator(mode="after")
     def _knows_its_fields(self) -> Self:
@@ -346,20 +348,46 @@ class File(Table):
         return vendors
 
 
-def read_file(path: Path) -> File:
-    """What a file declares. Raises SettingsError, a line for each mistake."""
+def read_file(path: Path, packaged: Mapping[str, Any] | None = None) -> File:
+    """What a file declares. Where it has a vendor of `packaged`, another such file as it was read,
+    its keys come first and all others from there. Raises SettingsError, a line for each mistake."""
+    sent = toml_of(path)
+    known = {one["slug"]: one for one in (packaged or {}).get("vendors", ())}
+    own = sent.get("vendors")
+    if known and isinstance(own, list):
+        sent = sent | {"vendors": [_over(known, one) for one in own]}
     try:
-        sent = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return File.model_validate(sent)
+    except ValidationError as wrong:
+        raise SettingsError("\n".join(in_words(wrong, str(path), sent))) from None
+
+
+def toml_of(path: Path) -> dict[str, Any]:
+    """The tables of a file. Raises SettingsError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{path}: is not UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: is not TOML: {error}") from None
-    try:
-        return File.model_validate(sent)
-    except ValidationError as wrong:
-        raise SettingsError("\n".join(in_words(wrong, str(path), sent))) from None
+
+
+def _over(known: Mapping[str, Any], one: Any) -> Any:
+    """A vendor's table over the packaged one with its slug, event types one by one."""
+    base = known.get(str(one.get("slug"))) if isinstance(one, dict) else None
+    if base is None:
+        return one
+    made = base | one
+    for name in ("authentication", "timestamp"):
+        if isinstance(one.get(name), dict):
+            made[name] = base.get(name, {}) | one[name]
+    if isinstance(one.get("events"), list):
+        types = [event.get("type") for event in one["events"] if isinstance(event, dict)]
+        others = [event for event in base["events"] if event["type"] not in types]
+        made["events"] = [*others, *one["events"]]
+    return made
 
 
 def in_words(
