@@ -64,8 +64,13 @@ def _with_file(path: Path | None) -> Mapping[str, Adapter]:
     if file.mindtickle:
         own[mindtickle.SLUG] = mindtickle.renamed(file.mindtickle, f"{path}: mindtickle")
     more = declared(file.vendors, path)
-    if both := more.keys() & ADAPTERS.keys():
-        raise SettingsError(f"{path}: {min(both)}: is the slug of another vendor")
+    for slug, adapter in more.items():
+        if slug in ADAPTERS:
+            raise SettingsError(f"{path}: {slug}: is the slug of another vendor")
+        for other, known in own.items():
+            if other != slug and adapter.setting in known.settings.model_fields:
+                name = adapter.setting.upper()
+                raise SettingsError(f"{path}: {slug}: {name} is a setting of {other}")
     return {**own, **more}
 
 

@@ -539,8 +539,15 @@ def problems(text: str, folder: Path) -> list[str]:
          "variable should begin with MINDTICKLE_"),
         ('"ACME_SECRET"', '"whsec_hidden"', "acme: authentication.secret: should be the name of a "
          "variable, such as ACME_SECRET; the secret itself belongs into the environment or .env"),
-        ('"ACME_SECRET"', '"DATABASE_URL"', "acme: authentication.secret: DATABASE_URL is a "
-         "setting of Repboard"),
+        ('slug = "acme"', 'slug = "database"', "database: slug: database is how the setting "
+         "DATABASE_URL begins; use another"),
+        ('slug = "acme"', 'slug = "oidc"', "oidc: slug: oidc is how the setting OIDC_CLIENT_ID "
+         "begins; use another"),
+        ('header = "x-signature"', 'header = "x-signature"\nprefix = "v1,"\nseparator = ","',
+         "acme: authentication: separator is in the prefix, so a signature would be cut in two"),
+        ('kind = "hmac"\nsecret = "ACME_SECRET"\nheader = "x-signature"\nsigned = "{id}.{body}"',
+         'kind = "header"\nsecret = "ACME_SECRET"\nheader = "X-Id"',
+         "acme: event_id: the header x-id is the secret, which is not stored"),
         ('kind = "hmac"', 'kind = "hmack"', "acme: authentication: kind should be hmac, header, "
          "basic or allowlist"),
         ('header = "x-signature"', 'heder = "x-signature"', "acme: authentication.header: is "
@@ -612,6 +619,13 @@ def test_two_vendors_with_one_slug_and_a_built_in_slug_are_refused(tmp_path: Pat
     assert problems(GOOD + GOOD, tmp_path) == ["vendors: acme is there twice"]
     text = GOOD.replace('"acme"', '"lessonly"').replace("ACME_", "LESSONLY_")
     assert problems(text, tmp_path) == ["lessonly: is the slug of another vendor"]
+
+
+def test_a_variable_of_another_vendor_is_refused(tmp_path: Path) -> None:
+    text = GOOD.replace('"acme"', '"standard"').replace("ACME_", "STANDARD_WEBHOOKS_")
+    assert problems(text, tmp_path) == [
+        "standard: STANDARD_WEBHOOKS_SECRET is a setting of standard-webhooks"
+    ]
 
 
 def test_a_file_that_is_not_there_stops_the_start_with_one_line(tmp_path: Path) -> None:
@@ -693,5 +707,19 @@ def test_each_script_of_the_first_page_is_accepted_and_a_rebuild_reads_its_event
     url = serving.engine.url.render_as_string(hide_password=False)
     rebuilt = command("rebuild", folder=folder, DATABASE_URL=url)  # by its .env
     assert (rebuilt.returncode, rebuilt.stdout) == (0, "Rebuilt from 6 events.\n")
+    assert "No vendor" not in rebuilt.stderr
     learners = {(one.vendor, one.user_id) for one in rows(serving.engine, Learner)}
     assert {("lessons", "repboard-test"), ("inside", "7"), ("mindtickle", "u-1")} <= learners
+
+
+def test_a_rebuild_that_does_not_know_a_vendor_with_events_says_so(
+    serving: Receiver, tmp_path: Path
+) -> None:
+    delivery = TestPassword().genuine()
+    sent = {name: value.decode() for name, value in delivery.headers.items()}
+    assert serving.post(delivery.body, sent, "password").status_code == 200
+    url = serving.engine.url.render_as_string(hide_password=False)
+    rebuilt = command("rebuild", folder=tmp_path, DATABASE_URL=url)
+    assert rebuilt.returncode == 0
+    assert "No vendor password is built in or declared" in rebuilt.stderr
+    assert "mindtickle" not in rebuilt.stderr
