@@ -72,6 +72,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _headers(lines: bytes) -> list[tuple[bytes, bytes]]:
-    """`Name: value`, one a line; other lines, such as that of the request, are left out."""
-    pairs = (line.partition(b":") for line in lines.splitlines())
+    """`Name: value`, one a line, also as `curl -v` prints it; other lines, such as that of the
+    request, are left out."""
+    pairs = (line.lstrip(b"<> ").partition(b":") for line in lines.splitlines())
     return [(name.strip().lower(), value) for name, colon, value in pairs if colon]

@@ -14,7 +14,9 @@ import jmespath
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from receiver.__main__ import cli
 from receiver.pipeline import judge
 from receiver.vendors import ADAPTERS, adapters, note_vendors, vendor_facts
 from receiver.vendors.base import Incoming, SecretDigest, Unreadable, Vendor, VendorEvent
@@ -656,6 +658,47 @@ def test_a_vendor_that_left_the_file_is_no_longer_shown_as_configured(sqlite_url
     with engine.connect() as connection:
         assert [one.slug for one in configured(connection)] == ["lessonly"]
     engine.dispose()
+
+
+# The check of a file
+
+
+def checked(slug: str, delivery: Incoming, folder: Path) -> str:
+    """What `vendors check` says of a recorded delivery."""
+    (folder / "body").write_bytes(delivery.body)
+    lines = [name.encode() + b": " + one for name, one in delivery.headers.items()]
+    (folder / "headers").write_bytes(b"POST / HTTP/1.1\r\n" + b"\r\n".join(lines))
+    variables = {name.upper(): value for name, value in SECRETS.items()}
+    arguments = ["vendors", "check", str(FILE), "--vendor", slug, "--sample", f"{folder}/body",
+                 "--headers", f"{folder}/headers", "--address", "127.0.0.1"]  # fmt: skip
+    ended = CliRunner().invoke(cli, arguments, env=variables)
+    assert not any(secret in ended.output for secret in SECRETS.values() if len(secret) > 9)
+    return ended.output
+
+
+@pytest.mark.parametrize("slug", GENUINE)
+def test_the_check_reads_a_delivery_of_each_kind_however_old(slug: str, tmp_path: Path) -> None:
+    said = checked(slug, GENUINE[slug], tmp_path)
+    assert "✓ Authentic." in said, said
+    assert "✗" not in said
+
+
+def test_the_check_of_a_delivery_that_does_not_pass_says_why(tmp_path: Path) -> None:
+    said = checked("lessons", lesson(playing.lesson(), None), tmp_path)
+    assert "✗ Refused as missing_credentials: No authorization header." in said
+    said = checked("several", several(DEAL)._replace(body=b"<html>"), tmp_path)
+    assert "✗ Refused as bad_signature" in said
+    said = checked("lessons", lesson(b"{}"), tmp_path)
+    assert "✗ Not understood: lesson.completed: user.id: is missing." in said
+    said = checked("inside", inside()._replace(body=b"<html>"), tmp_path)
+    assert "✗ Not understood: The body is not JSON" in said
+
+
+def test_the_check_shows_no_sign_that_could_steer_a_terminal(tmp_path: Path) -> None:
+    body = b'{"type": "ping\\u001b[2J", "id": "\\u009b31m"}'
+    said = checked("password", TestPassword().genuine()._replace(body=body), tmp_path)
+    assert "Event type: 'ping\\x1b[2J'" in said
+    assert not {"\x1b", "\x9b"} & set(said)
 
 
 # A running receiver
