@@ -97,5 +97,7 @@ FACTS: TypeAdapter[VendorFacts] = TypeAdapter(VendorFacts)
 
 
 def variable_prefix(slug: str) -> str:
-    """How the names of a vendor's settings begin, in lower case."""
-    return f"{slug.replace('-', '_')}_"
+    """How the names of a vendor's settings begin, in lower case. No shell sets a variable that
+    begins with a digit."""
+    words = slug.replace("-", "_")
+    return f"v{words}_" if words[:1].isdigit() else f"{words}_"

@@ -10,7 +10,7 @@ import typer
 
 from receiver.__main__ import cli
 from receiver.simulator import SCENARIOS
-from receiver.vendors import ADAPTERS, vendor_facts
+from receiver.vendors import ADAPTERS, adapters, vendor_facts
 from receiver.vendors.base import Adapter
 from receiver.vendors.mindtickle import CURL, MindTickleSettings
 from shared.settings import ReceiverSettings
@@ -27,6 +27,7 @@ SETTINGS = {
     "INNOVATIVE_EDUCATORS_ALLOWED_IPS": "127.0.0.1",
     "LESSONLY_AUTHORIZATION": 'Bearer it\'s "one" ${HOME} #of %s \\them,another',
     "STANDARD_WEBHOOKS_SECRET": f"{playing.WHSEC},whsec_c29tZWJvZHk=",
+    "V360LEARNING_SECRET": "a-secret ${HOME} #1,another",
 }
 
 FIRST_PAGE = SETTINGS | {
@@ -79,7 +80,10 @@ def test_each_curl_of_the_first_page_is_accepted(fresh_store: FreshStore, tmp_pa
             assert (ended.stdout, ended.stderr) == ('{"received":true}', ""), slug
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS.values(), ids=ADAPTERS)
+EVERY = adapters(ReceiverSettings(_env_file=None))
+
+
+@pytest.mark.parametrize("adapter", EVERY.values(), ids=EVERY)
 def test_the_setting_of_each_vendor_is_in_the_table_and_the_example(adapter: Adapter) -> None:
     name = adapter.setting.upper()
     assert f"| `{name}` |" in TABLE

@@ -9,7 +9,7 @@ import typer
 
 from receiver.errors import StartError
 from receiver.pipeline import joined
-from receiver.vendors import adapters
+from receiver.vendors import adapters, packaged
 from receiver.vendors.declared.check import served, steps
 from receiver.vendors.declared.declaration import Declaration, read_file
 from shared.settings import ReceiverSettings
@@ -38,7 +38,7 @@ def check(
 ) -> None:
     """Read the file, and say step by step what would become of a delivery."""
     settings = ReceiverSettings.load(vendors_file=file)
-    declarations = read_file(file).vendors
+    declarations = read_file(file, packaged()).vendors
     adapters(settings)
     for one in declarations:
         state = "is set" if served(one, settings) else "is not set: not served"
@@ -72,6 +72,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _headers(lines: bytes) -> list[tuple[bytes, bytes]]:
-    """`Name: value`, one a line; other lines, such as that of the request, are left out."""
-    pairs = (line.partition(b":") for line in lines.splitlines())
+    """`Name: value`, one a line, also as `curl -v` prints it; other lines, such as that of the
+    request, are left out."""
+    pairs = (line.lstrip(b"<> ").partition(b":") for line in lines.splitlines())
     return [(name.strip().lower(), value) for name, colon, value in pairs if colon]

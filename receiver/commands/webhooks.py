@@ -1,18 +1,22 @@
-"""`repboard webhooks register|reactivate`: manage the webhook at MindTickle."""
+"""`repboard webhooks register|reactivate|retry-failed`: manage webhooks at MindTickle and
+360Learning."""
 
+import re
 import shlex
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from receiver.commands.replay import moment
 from receiver.errors import WebhooksError
+from receiver.retry_failed import KEPT, ApiSettings
+from receiver.retry_failed import retry_failed as ask_to_retry
 from receiver.vendors.mindtickle import EVENT_TYPES, SLUG, MindTickleSettings
 from receiver.webhooks import WebhooksApi
 from shared.settings import ReceiverSettings, is_loopback
 
-webhooks = typer.Typer(
-    no_args_is_help=True, help="Manage the webhook at MindTickle. Needs MINDTICKLE_API_TOKEN."
-)
+webhooks = typer.Typer(no_args_is_help=True, help="Manage webhooks at MindTickle and 360Learning.")
 
 
 @webhooks.command()
@@ -26,7 +30,7 @@ def register(
         typer.Option(help=f"Event type to deliver; repeatable. Default: {', '.join(EVENT_TYPES)}."),
     ] = None,
 ) -> None:
-    """Register this receiver for the events of MINDTICKLE_COMPANY_ID."""
+    """Register this receiver at MindTickle for the events of MINDTICKLE_COMPANY_ID."""
     settings = ReceiverSettings.load()
     api = _api(settings)
     company_id = settings.of_vendor(MindTickleSettings).mindtickle_company_id
@@ -46,9 +50,30 @@ def register(
 def reactivate(
     webhook_id: Annotated[str, typer.Argument(metavar="ID", help="As `register` printed it.")],
 ) -> None:
-    """Reactivate a suspended webhook. Fix the cause of the failures first."""
+    """Reactivate a webhook that MindTickle suspended. Fix the cause of the failures first."""
     _api(ReceiverSettings.load()).reactivate(webhook_id)
     typer.echo("Reactivated. The Deliveries page shows whether the next deliveries are accepted.")
+
+
+@webhooks.command("retry-failed")
+def retry_failed(
+    subscription: Annotated[
+        str, typer.Argument(metavar="ID", help="Of the subscription at 360Learning.")
+    ],
+    since: Annotated[
+        str,
+        typer.Option(help="Events that failed since: 2026-03-01T00:00:00Z, or 45m, 2h, 3d ago."),
+    ] = "3d",
+) -> None:
+    """Let 360Learning send failed events again: it keeps them for 90 days. Fix the cause first."""
+    now = datetime.now(UTC)
+    start = moment(since, now)
+    if not now - KEPT <= start < now:
+        raise WebhooksError("--since: 360Learning keeps failed events for 90 days.")
+    if not re.fullmatch(r"[0-9a-fA-F]{24}", subscription):
+        raise WebhooksError("ID: a subscription's ID has 24 digits and letters from a to f.")
+    ask_to_retry(ApiSettings.load(), subscription, start, now)
+    typer.echo("Asked. The Deliveries page shows the events as they arrive.")
 
 
 def _api(settings: ReceiverSettings) -> WebhooksApi:

@@ -7,18 +7,27 @@ from functools import cache, lru_cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Any
 
 from sqlalchemy import Engine, update
 
 from receiver.errors import StartError
+from receiver.retry_failed import ApiSettings
 from receiver.vendors import mindtickle
 from receiver.vendors.base import Adapter, Vendor
-from receiver.vendors.declared.declaration import read_file
+from receiver.vendors.declared.declaration import read_file, toml_of
 from receiver.vendors.declared.vendor import declared
 from shared.bulk import insert_into, table_of
 from shared.database import write_transaction
 from shared.models import Vendor as VendorRow
-from shared.settings import ReceiverSettings, SettingsError, VendorsFile, misspelt, variables
+from shared.settings import (
+    Environment,
+    ReceiverSettings,
+    SettingsError,
+    VendorsFile,
+    misspelt,
+    variables,
+)
 from shared.vendors import FACTS, VendorFacts, variable_prefix
 
 
@@ -29,26 +38,39 @@ def _adapters() -> Iterator[Adapter]:
 
 
 ADAPTERS: Mapping[str, Adapter] = {adapter.slug: adapter for adapter in _adapters()}
-"""The vendors of this folder."""
+"""The vendors with a file of code in this folder."""
+_PACKAGED = Path(__file__).parent / "360learning.toml"
+"""The vendors that this folder declares."""
 
 
 def adapters(settings: VendorsFile) -> Mapping[str, Adapter]:
-    """These, as VENDORS_FILE changes them, and the ones declared there. Raises SettingsError."""
+    """All vendors: those of this folder, as VENDORS_FILE changes them, and the ones declared there.
+    Raises SettingsError."""
     return _with_file(settings.vendors_file)
+
+
+def packaged() -> Mapping[str, Any]:
+    """The tables of the vendors that this folder declares, as they are written."""
+    return toml_of(_PACKAGED)
 
 
 @lru_cache(maxsize=8)
 def _with_file(path: Path | None) -> Mapping[str, Adapter]:
     """The file is read once."""
+    own = {**ADAPTERS, **declared(read_file(_PACKAGED).vendors, _PACKAGED)}
     if path is None:
-        return ADAPTERS
-    file = read_file(path)
-    own = dict(ADAPTERS)
+        return own
+    file = read_file(path, packaged())
     if file.mindtickle:
         own[mindtickle.SLUG] = mindtickle.renamed(file.mindtickle, f"{path}: mindtickle")
     more = declared(file.vendors, path)
-    if both := more.keys() & own.keys():
-        raise SettingsError(f"{path}: {min(both)}: is the slug of another vendor")
+    for slug, adapter in more.items():
+        if slug in ADAPTERS:
+            raise SettingsError(f"{path}: {slug}: is the slug of another vendor")
+        for other, known in own.items():
+            if other != slug and adapter.setting in known.settings.model_fields:
+                name = adapter.setting.upper()
+                raise SettingsError(f"{path}: {slug}: {name} is a setting of {other}")
     return {**own, **more}
 
 
@@ -118,5 +140,6 @@ def weaknesses(settings: ReceiverSettings) -> Iterator[str]:
 
 def known_variables(every: Mapping[str, Adapter] = ADAPTERS) -> tuple[set[str], tuple[str, ...]]:
     """The settings of these vendors, in lower case, and how their names begin."""
-    names = {name for one in every.values() for name in one.settings.model_fields}
+    kinds: list[type[Environment]] = [ApiSettings, *(one.settings for one in every.values())]
+    names = {name for kind in kinds for name in kind.model_fields}
     return names, tuple(map(variable_prefix, every))

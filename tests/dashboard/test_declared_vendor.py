@@ -13,7 +13,7 @@ import pytest
 import streamlit as st
 
 from receiver.vendors import adapters
-from shared.models import Delivery
+from shared.models import Delivery, ModuleProgress
 from shared.settings import VendorsFile
 from shared.vendors import ProgressFields
 from tests.conftest import FreshStore
@@ -174,6 +174,7 @@ def test_its_first_event_is_sent_from_the_first_page_and_explains_a_rank(
         signed = headers(watched, "e-1")
         assert receiver.post(watched, signed, "acme").json() == {"received": True}
         assert receiver.post(watched, signed, "acme").json() == {"duplicate": True}
+        until(lambda: bool(stored(receiver.engine, ModuleProgress, user_id="u-5")))
         st.cache_data.clear()
         page = open_page(learner="acme/u-5")
         assert any(row.get("module_name") == "The first call" for row in rows(page, "module_name"))

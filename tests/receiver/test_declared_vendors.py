@@ -14,7 +14,9 @@ import jmespath
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from receiver.__main__ import cli
 from receiver.pipeline import judge
 from receiver.vendors import ADAPTERS, adapters, note_vendors, vendor_facts
 from receiver.vendors.base import Incoming, SecretDigest, Unreadable, Vendor, VendorEvent
@@ -64,7 +66,8 @@ def vendor(slug: str) -> Vendor:
     return made
 
 
-VENDORS = {slug: vendor(slug) for slug in vendor_facts(settings(**HOUSE)).keys() - ADAPTERS.keys()}
+BUILT_INS = adapters(settings()).keys()
+VENDORS = {slug: vendor(slug) for slug in adapters(settings(**HOUSE)).keys() - BUILT_INS}
 LESSONLY = ADAPTERS["lessonly"]
 BUILT_IN = settings(lessonly_authorization=playing.AUTHORIZATION).of_vendor(LESSONLY.settings)
 
@@ -538,8 +541,15 @@ def problems(text: str, folder: Path) -> list[str]:
          "variable should begin with MINDTICKLE_"),
         ('"ACME_SECRET"', '"whsec_hidden"', "acme: authentication.secret: should be the name of a "
          "variable, such as ACME_SECRET; the secret itself belongs into the environment or .env"),
-        ('"ACME_SECRET"', '"DATABASE_URL"', "acme: authentication.secret: DATABASE_URL is a "
-         "setting of Repboard"),
+        ('slug = "acme"', 'slug = "database"', "database: slug: database is how the setting "
+         "DATABASE_URL begins; use another"),
+        ('slug = "acme"', 'slug = "oidc"', "oidc: slug: oidc is how the setting OIDC_CLIENT_ID "
+         "begins; use another"),
+        ('header = "x-signature"', 'header = "x-signature"\nprefix = "v1,"\nseparator = ","',
+         "acme: authentication: separator is in the prefix, so a signature would be cut in two"),
+        ('kind = "hmac"\nsecret = "ACME_SECRET"\nheader = "x-signature"\nsigned = "{id}.{body}"',
+         'kind = "header"\nsecret = "ACME_SECRET"\nheader = "X-Id"',
+         "acme: event_id: the header x-id is the secret, which is not stored"),
         ('kind = "hmac"', 'kind = "hmack"', "acme: authentication: kind should be hmac, header, "
          "basic or allowlist"),
         ('header = "x-signature"', 'heder = "x-signature"', "acme: authentication.header: is "
@@ -613,6 +623,13 @@ def test_two_vendors_with_one_slug_and_a_built_in_slug_are_refused(tmp_path: Pat
     assert problems(text, tmp_path) == ["lessonly: is the slug of another vendor"]
 
 
+def test_a_variable_of_another_vendor_is_refused(tmp_path: Path) -> None:
+    text = GOOD.replace('"acme"', '"standard"').replace("ACME_", "STANDARD_WEBHOOKS_")
+    assert problems(text, tmp_path) == [
+        "standard: STANDARD_WEBHOOKS_SECRET is a setting of standard-webhooks"
+    ]
+
+
 def test_a_file_that_is_not_there_stops_the_start_with_one_line(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.toml: cannot be read: No such file"):
         adapters(settings(vendors_file=str(tmp_path / "none.toml")))
@@ -641,6 +658,47 @@ def test_a_vendor_that_left_the_file_is_no_longer_shown_as_configured(sqlite_url
     with engine.connect() as connection:
         assert [one.slug for one in configured(connection)] == ["lessonly"]
     engine.dispose()
+
+
+# The check of a file
+
+
+def checked(slug: str, delivery: Incoming, folder: Path) -> str:
+    """What `vendors check` says of a recorded delivery."""
+    (folder / "body").write_bytes(delivery.body)
+    lines = [name.encode() + b": " + one for name, one in delivery.headers.items()]
+    (folder / "headers").write_bytes(b"POST / HTTP/1.1\r\n" + b"\r\n".join(lines))
+    variables = {name.upper(): value for name, value in SECRETS.items()}
+    arguments = ["vendors", "check", str(FILE), "--vendor", slug, "--sample", f"{folder}/body",
+                 "--headers", f"{folder}/headers", "--address", "127.0.0.1"]  # fmt: skip
+    ended = CliRunner().invoke(cli, arguments, env=variables)
+    assert not any(secret in ended.output for secret in SECRETS.values() if len(secret) > 9)
+    return ended.output
+
+
+@pytest.mark.parametrize("slug", GENUINE)
+def test_the_check_reads_a_delivery_of_each_kind_however_old(slug: str, tmp_path: Path) -> None:
+    said = checked(slug, GENUINE[slug], tmp_path)
+    assert "✓ Authentic." in said, said
+    assert "✗" not in said
+
+
+def test_the_check_of_a_delivery_that_does_not_pass_says_why(tmp_path: Path) -> None:
+    said = checked("lessons", lesson(playing.lesson(), None), tmp_path)
+    assert "✗ Refused as missing_credentials: No authorization header." in said
+    said = checked("several", several(DEAL)._replace(body=b"<html>"), tmp_path)
+    assert "✗ Refused as bad_signature" in said
+    said = checked("lessons", lesson(b"{}"), tmp_path)
+    assert "✗ Not understood: lesson.completed: user.id: is missing." in said
+    said = checked("inside", inside()._replace(body=b"<html>"), tmp_path)
+    assert "✗ Not understood: The body is not JSON" in said
+
+
+def test_the_check_shows_no_sign_that_could_steer_a_terminal(tmp_path: Path) -> None:
+    body = b'{"type": "ping\\u001b[2J", "id": "\\u009b31m"}'
+    said = checked("password", TestPassword().genuine()._replace(body=body), tmp_path)
+    assert "Event type: 'ping\\x1b[2J'" in said
+    assert not {"\x1b", "\x9b"} & set(said)
 
 
 # A running receiver
@@ -692,5 +750,19 @@ def test_each_script_of_the_first_page_is_accepted_and_a_rebuild_reads_its_event
     url = serving.engine.url.render_as_string(hide_password=False)
     rebuilt = command("rebuild", folder=folder, DATABASE_URL=url)  # by its .env
     assert (rebuilt.returncode, rebuilt.stdout) == (0, "Rebuilt from 6 events.\n")
+    assert "No vendor" not in rebuilt.stderr
     learners = {(one.vendor, one.user_id) for one in rows(serving.engine, Learner)}
     assert {("lessons", "repboard-test"), ("inside", "7"), ("mindtickle", "u-1")} <= learners
+
+
+def test_a_rebuild_that_does_not_know_a_vendor_with_events_says_so(
+    serving: Receiver, tmp_path: Path
+) -> None:
+    delivery = TestPassword().genuine()
+    sent = {name: value.decode() for name, value in delivery.headers.items()}
+    assert serving.post(delivery.body, sent, "password").status_code == 200
+    url = serving.engine.url.render_as_string(hide_password=False)
+    rebuilt = command("rebuild", folder=tmp_path, DATABASE_URL=url)
+    assert rebuilt.returncode == 0
+    assert "No vendor password is built in or declared" in rebuilt.stderr
+    assert "mindtickle" not in rebuilt.stderr

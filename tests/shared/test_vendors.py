@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Engine
 
-from receiver.vendors import ADAPTERS, note_vendors, vendor_facts
+from receiver.vendors import adapters, note_vendors, vendor_facts
 from shared.models import Vendor
 from shared.queries.vendors import configured
 from shared.queries.vendors import vendor_facts as vendor_facts_in
@@ -40,6 +40,11 @@ def test_standard_webhooks_come_again_for_three_days_as_the_specification_has_it
     assert VENDORS["standard-webhooks"].suspend_after is None
 
 
+def test_360learning_tries_eight_times_within_28_hours() -> None:
+    times = minutes("360learning")
+    assert (len(times), times[1] * 60, times[-1]) == (8, 5, 27 * 60 + 35 + 5 / 60)
+
+
 @pytest.mark.parametrize("facts", VENDORS.values(), ids=VENDORS)
 def test_facts_come_back_from_the_store_as_they_were_noted(facts: VendorFacts) -> None:
     assert FACTS.validate_json(FACTS.dump_json(facts)) == facts
@@ -60,8 +65,9 @@ def test_a_start_notes_again_which_vendors_are_configured(store: Engine) -> None
 
 
 def test_the_slug_of_a_vendor_is_in_its_facts_and_in_the_names_of_its_settings() -> None:
-    assert {slug: one.slug for slug, one in VENDORS.items()} == {slug: slug for slug in ADAPTERS}
-    for slug, adapter in ADAPTERS.items():
+    every = adapters(ReceiverSettings(_env_file=None))
+    assert {slug: one.slug for slug, one in VENDORS.items()} == {slug: slug for slug in every}
+    for slug, adapter in every.items():
         own = adapter.settings.model_fields.keys() - Tolerances.model_fields.keys()
         assert all(name.startswith(variable_prefix(slug)) for name in own)
 

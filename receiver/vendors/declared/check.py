@@ -48,7 +48,11 @@ def steps(
         return
     yield Step(f"{variable} is set.")
     incoming = Incoming(headers, body, peer, now)
-    signed_at = vendor.signed_at(incoming)
+    try:
+        signed_at = vendor.signed_at(incoming)
+    except Unreadable as unread:
+        yield Step(f"Not understood: {unread.reason}", passes=False)
+        return
     if signed_at is not None:
         incoming = incoming._replace(received_at=signed_at)
         yield Step(f"Signed at {signed_at.isoformat()}; verified as if it had arrived then.")
@@ -76,10 +80,10 @@ def _late(vendor: DeclaredVendor, incoming: Incoming, now: datetime) -> str | No
 
 
 def _said(event: VendorEvent, declaration: Declaration) -> Iterator[Step]:
-    yield Step(f"Event type: {event.type}")
+    yield Step(f"Event type: {_plain(event.type)}")
     made = event.event_key.startswith("digest:")
     why = ", made of what is signed: there is no ID" if made and declaration.event_id else ""
-    yield Step(f"Event ID: {event.event_key[:MAX_SHOWN]}{why}")
+    yield Step(f"Event ID: {_plain(event.event_key)}{why}")
     yield Step(f"Happened at: {event.occurred_at.isoformat()}")
     for one in event.ignored:
         yield Step(f"Ignored: {one.field}: {one.why}")
@@ -93,6 +97,12 @@ def _said(event: VendorEvent, declaration: Declaration) -> Iterator[Step]:
             "Kept, and counts as nothing: "
             + ("its facts lack a value." if known else "no [[vendors.events]] has this type.")
         )
+
+
+def _plain(text: str) -> str:
+    """A text of the delivery for a terminal: no sign in it can steer that."""
+    shown = text[:MAX_SHOWN]
+    return shown if shown.isprintable() else repr(shown)
 
 
 def _hints(

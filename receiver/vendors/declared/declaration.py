@@ -36,7 +36,7 @@ from receiver.vendors.declared.places import (
     place,
 )
 from receiver.vendors.fields import TimeForm
-from shared.settings import TEN_YEARS_SEC, ReceiverSettings, SettingsError
+from shared.settings import OF_THE_DASHBOARD, TEN_YEARS_SEC, ReceiverSettings, SettingsError
 from shared.vendors import variable_prefix
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f]+$")]
@@ -51,6 +51,10 @@ Seconds = Annotated[int, Field(ge=0, le=TEN_YEARS_SEC)]
 def _slug(sent: object) -> str:
     if not isinstance(sent, str) or not re.fullmatch(r"[a-z0-9]{1,20}(-[a-z0-9]{1,20}){0,2}", sent):
         raise ValueError("should be one to three short words in lower case, joined by hyphens")
+    # The dashboard forgets all variables that begin as a vendor's do.
+    known = ReceiverSettings.model_fields.keys() | OF_THE_DASHBOARD
+    if taken := sorted(name for name in known if name.startswith(variable_prefix(sent))):
+        raise ValueError(f"{sent} is how the setting {taken[0].upper()} begins; use another")
     return sent
 
 
@@ -61,8 +65,6 @@ def _variable(sent: object) -> str:
             "should be the name of a variable, such as ACME_SECRET; the secret itself belongs "
             "into the environment or .env"
         )
-    if sent.lower() in ReceiverSettings.model_fields:
-        raise ValueError(f"{sent} is a setting of Repboard")
     return sent
 
 
@@ -124,6 +126,12 @@ class Hmac(Table):
     """Before each signature."""
     separator: Literal[" ", ","] | None = None
     """Between several signatures; without one there is only one."""
+
+    @model_validator(mode="after")
+    def _can_be_separated(self) -> Self:
+        if self.separator and self.separator in self.prefix:
+            raise ValueError("separator is in the prefix, so a signature would be cut in two")
+        return self
 
     @property
     def variable(self) -> str:
@@ -187,6 +195,8 @@ class FactTable(BaseModel):
     kind: Literal[tuple(KINDS)]  # type: ignore[valid-type]  # the names in one place
     only_with: str | None = None
     """The field without whose value there is no such fact."""
+    when: Body | None = None
+    """What must be true for such a fact."""
 
     @model_validator(mode="after")
     def _knows_its_fields(self) -> Self:
@@ -283,7 +293,7 @@ class Declaration(Table):
         types = [one.type for one in self.events]
         if twice := {one for one in types if types.count(one) > 1}:
             raise ValueError(f"events: {min(twice)} is there twice")
-        for problem in (*_unsigned(self), *_ambiguous(self)):
+        for problem in (*_unsigned(self), *_ambiguous(self), *_shown(self)):
             raise ValueError(problem)
         return self
 
@@ -316,6 +326,15 @@ def _ambiguous(one: Declaration) -> Iterator[str]:
         yield f"authentication.signed: {problem}; set timestamp.form"
 
 
+def _shown(one: Declaration) -> Iterator[str]:
+    """A secret that would be stored as an ID or a type."""
+    how = one.authentication
+    secret = {"header": getattr(how, "header", ""), "basic": "authorization"}.get(how.kind)
+    for name, where in (("event_id", one.event_id), ("event_type", one.event_type)):
+        if isinstance(where, InHeader) and where.name == secret:
+            yield f"{name}: the header {secret} is the secret, which is not stored"
+
+
 def could_be_time(signed: Sequence[Part], form: TimeForm) -> str | None:
     """What is wrong if a sign after the timestamp could be a part of a time; None if it is well."""
     follows = [after.text for part, after in pairwise(signed) if part.name == "timestamp"]
@@ -346,20 +365,46 @@ class File(Table):
         return vendors
 
 
-def read_file(path: Path) -> File:
-    """What a file declares. Raises SettingsError, a line for each mistake."""
+def read_file(path: Path, packaged: Mapping[str, Any] | None = None) -> File:
+    """What a file declares. Where it has a vendor of `packaged`, another such file as it was read,
+    its keys come first and all others from there. Raises SettingsError, a line for each mistake."""
+    sent = toml_of(path)
+    known = {one["slug"]: one for one in (packaged or {}).get("vendors", ())}
+    own = sent.get("vendors")
+    if known and isinstance(own, list):
+        sent = sent | {"vendors": [_over(known, one) for one in own]}
     try:
-        sent = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return File.model_validate(sent)
+    except ValidationError as wrong:
+        raise SettingsError("\n".join(in_words(wrong, str(path), sent))) from None
+
+
+def toml_of(path: Path) -> dict[str, Any]:
+    """The tables of a file. Raises SettingsError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{path}: is not UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: is not TOML: {error}") from None
-    try:
-        return File.model_validate(sent)
-    except ValidationError as wrong:
-        raise SettingsError("\n".join(in_words(wrong, str(path), sent))) from None
+
+
+def _over(known: Mapping[str, Any], one: Any) -> Any:
+    """A vendor's table over the packaged one with its slug, event types one by one."""
+    base = known.get(str(one.get("slug"))) if isinstance(one, dict) else None
+    if base is None:
+        return one
+    made = base | one
+    for name in ("authentication", "timestamp"):
+        if isinstance(one.get(name), dict):
+            made[name] = base.get(name, {}) | one[name]
+    if isinstance(one.get("events"), list):
+        types = [event.get("type") for event in one["events"] if isinstance(event, dict)]
+        others = [event for event in base["events"] if event["type"] not in types]
+        made["events"] = [*others, *one["events"]]
+    return made
 
 
 def in_words(

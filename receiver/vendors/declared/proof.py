@@ -146,23 +146,24 @@ class Signature(Proof):
         return self._text.of(incoming.headers, incoming.body)
 
     def _too_late(self, timestamp: Timestamp, incoming: Incoming) -> str | None:
-        if isinstance(timestamp.at, InHeader):
-            sent = incoming.headers.get(timestamp.at.name, b"")
-        else:
-            try:
-                sent = (text_at(timestamp.at, json_object(incoming.body)) or "").encode()
-            except Unreadable:
-                return None  # it gives no event either
-        at = signed_time(sent, timestamp.form)
+        try:
+            at = self.signed_at(incoming)
+        except Unreadable:
+            return None  # it gives no event either
         if at is None:
             return "The time of the signature is no plausible time in the declared form."
         return age_complaint(at, incoming.received_at, timestamp.past, timestamp.future, TOLERANCES)
 
     def signed_at(self, incoming: Incoming) -> datetime | None:
-        """The time of the signature, if a header has it."""
-        if self._timestamp is None or not isinstance(self._timestamp.at, InHeader):
+        """The time of the signature; None without a plausible one. Raises Unreadable if it is in a
+        body that is no JSON object."""
+        if self._timestamp is None:
             return None
-        sent = incoming.headers.get(self._timestamp.at.name, b"")
+        where = self._timestamp.at
+        if isinstance(where, InHeader):
+            sent = incoming.headers.get(where.name, b"")
+        else:
+            sent = (text_at(where, json_object(incoming.body)) or "").encode()
         return signed_time(sent, self._timestamp.form)
 
     def may_be_signed(self, incoming: Incoming) -> bool:

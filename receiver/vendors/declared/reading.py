@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from receiver.vendors.base import Ignored, KeptEvent, json_object, key_of
 from receiver.vendors.declared.declaration import Declaration, EventTable, FactTable
-from receiver.vendors.declared.kinds import Kind, Said
+from receiver.vendors.declared.kinds import Kind, Said, Truth
 from receiver.vendors.declared.places import InBody, text_at
 from receiver.vendors.fields import Id, TimeBefore, by_arrival, read
 from shared.facts import Fact, trimmed
@@ -31,6 +31,8 @@ class Making(NamedTuple):
     """The fields that it may lack."""
     fields: Sequence[tuple[str, str]]
     """Each given field, and its name in the model."""
+    when: str | None
+    """The name in the model of what must be true."""
 
 
 class DeclaredEvent:
@@ -66,7 +68,8 @@ class DeclaredEvent:
             (name, self._add(where, kinds[name], is_needed=name in rules.needed))
             for name, where in fact.fields().items()
         ]
-        return Making(rules, fact.only_with, dict.fromkeys(rules.described), fields)
+        when = self._add(fact.when, Truth | None) if fact.when else None
+        return Making(rules, fact.only_with, dict.fromkeys(rules.described), fields, when)
 
     def _add(self, where: InBody, kind: Any, *, is_needed: bool = False) -> str:
         """The name in the model of a field with this type."""
@@ -115,6 +118,8 @@ class DeclaredEvent:
         said = Said(self._slug, key, self.table.type, self.user_id(reading) or "", at)
         values, made = reading.values, []
         for how in self._facts:
+            if how.when and not values[how.when]:
+                continue
             has = {**how.absent, **{name: values[known] for name, known in how.fields}}
             if how.only_with is None or has[how.only_with] is not None:
                 made.append(how.rules.make(said, has))

@@ -148,7 +148,7 @@ class DeclaredVendor:
         return key_of((sent_text(where, incoming, body) or "").encode("utf-8", "replace"))
 
     def signed_at(self, incoming: Incoming) -> datetime | None:
-        """The time of the signature, if a header has it."""
+        """The time of the signature, if it has one. Raises Unreadable."""
         return self._proof.signed_at(incoming) if isinstance(self._proof, Signature) else None
 
 
@@ -281,8 +281,7 @@ def _first(reader: Reader, kind: str) -> str | None:
 
 
 def _timed_by_signing(reader: Reader) -> tuple[str, ...]:
-    timestamp = reader.declaration.timestamp
-    if timestamp is None or not isinstance(timestamp.at, InHeader):
+    if reader.declaration.timestamp is None:
         return ()
     return tuple(name for name, one in reader.events.items() if not one.has_own_time())
 
