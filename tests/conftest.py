@@ -18,7 +18,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.util import LRUCache
 
 from receiver.vendors import note_vendors
-from shared.database import migrate, open_engine
+from shared.database import hold_write_lock, migrate, open_engine
 from shared.settings import ReceiverSettings
 from tests.running import Receiver
 
@@ -187,6 +187,7 @@ def store_url(request: pytest.FixtureRequest, fresh_store: FreshStore) -> Iterat
     else:
         engine = request.getfixturevalue("postgres_to_empty")
         with engine.begin() as connection:
+            hold_write_lock(connection)  # the follower of an earlier test may end only now
             connection.exec_driver_sql(EMPTY)
         yield engine.url.render_as_string(hide_password=False)
 

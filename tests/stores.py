@@ -10,7 +10,7 @@ from sqlmodel import SQLModel
 from receiver.readmodels.follower import Follower, open_follower_engine
 from receiver.readmodels.projections import READ_MODELS
 from shared.bulk import table_of
-from shared.database import write_transaction
+from shared.database import hold_write_lock, write_transaction
 from shared.models import Checkpoint, Event, Heartbeat, Table, Vendor
 from tests.waiting import until
 
@@ -48,6 +48,7 @@ def planned_for(engine: Engine) -> dict[str, int]:
 def empty(engine: Engine) -> None:
     """Remove the rows of earlier tests from a store that a receiver still uses."""
     with write_transaction(engine) as connection:
+        hold_write_lock(connection)  # the receiver's follower may be at work
         for table in reversed(Table.metadata.sorted_tables):
             if table not in (table_of(Heartbeat), table_of(Vendor)):
                 connection.execute(table.delete())
