@@ -30,9 +30,6 @@ class Deadlines(Generic[Watched]):
         """Expect nothing of `one` any more."""
         self._until.pop(one, None)
 
-    def __contains__(self, one: Watched) -> bool:
-        return one in self._until
-
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         for one in [one for one, until in self._until.items() if until <= now]:

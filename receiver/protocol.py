@@ -75,7 +75,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        self._unset_keepalive_if_required()
         self._advanced = False
         try:
             self._feed(data)
@@ -88,8 +87,6 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._too_much = True
                 self._refuse()
                 return
-        if self not in _deadlines and self._is_idle():
-            _deadlines.set(self, HEAD_SEC)
 
     def _feed(self, data: bytes) -> None:
         """A server may ignore an offer of another protocol (RFC 9110, 7.8), but the parser stops
@@ -133,16 +130,24 @@ class BoundedProtocol(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     def on_response_complete(self) -> None:
-        _deadlines.clear(self)
-        if self.pipeline or self._begun:
-            _deadlines.set(self, REQUEST_SEC if self.pipeline else HEAD_SEC)
-        super().on_response_complete()
+        """As uvicorn's, which sets a timer for each idle connection."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            _deadlines.set(self, REQUEST_SEC)
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            _deadlines.set(self, HEAD_SEC if self._begun else self.timeout_keep_alive)
 
     # What the parser finds
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._begun = True
+        if self.cycle is not None and self.cycle.response_complete:
+            _deadlines.set(self, HEAD_SEC)
         self._await_head()
 
     def on_url(self, url: bytes) -> None:
