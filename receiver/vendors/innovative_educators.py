@@ -7,7 +7,7 @@ the credential, and without one this vendor is not served.
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -19,7 +19,6 @@ from receiver.vendors.base import (
     Ignored,
     Incoming,
     KeptEvent,
-    Rejected,
     Unreadable,
     VendorEvent,
     VendorSettings,
@@ -28,6 +27,7 @@ from receiver.vendors.base import (
     short_text,
     text_of,
 )
+from receiver.vendors.declared.proof import FromAddress
 from receiver.vendors.fields import Email, Id, Name, TimeBefore, as_text, by_arrival, read
 from shared.facts import Completed, Fact, Identified
 from shared.outcomes import Outcome
@@ -49,22 +49,10 @@ class InnovativeEducators:
     secret_headers: Sequence[str] = ()
 
     def __init__(self, allowed: Sequence[IPv4Network | IPv6Network]) -> None:
-        self._allowed = allowed
+        self._proof = FromAddress("INNOVATIVE_EDUCATORS_ALLOWED_IPS", allowed)
 
     def authenticate(self, incoming: Incoming) -> None:
-        if incoming.peer is None:
-            raise Rejected(
-                Outcome.IP_NOT_ALLOWED,
-                "The source address is unknown: X-Forwarded-For has fewer entries than "
-                "TRUSTED_PROXY_HOPS, or the entry that counts is no address.",
-            )
-        address = ip_address(incoming.peer)
-        if not any(address in network for network in self._allowed):
-            raise Rejected(
-                Outcome.IP_NOT_ALLOWED,
-                "The address is not in INNOVATIVE_EDUCATORS_ALLOWED_IPS. If it is the vendor's, "
-                "add it and restart. If it is your proxy's, set TRUSTED_PROXY_HOPS.",
-            )
+        self._proof.check(incoming)
 
     def may_be_signed(self, incoming: Incoming) -> bool:
         return False

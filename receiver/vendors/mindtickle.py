@@ -37,6 +37,7 @@ from receiver.vendors.base import (
     short_text,
     text_of,
 )
+from receiver.vendors.declared.kinds import attempt, if_later
 from receiver.vendors.declared.names import Names
 from receiver.vendors.declared.places import InBody, in_body
 from receiver.vendors.declared.proof import SignedText, spelled
@@ -252,7 +253,7 @@ class _Deprovisioned(_Data):
         return self.deprovisioned_at
 
     def fact(self, key: str, at: datetime) -> Fact:
-        later = _if_later(self.deprovisioned_at, at)
+        later = if_later(self.deprovisioned_at, at)
         return Deprovisioned(SLUG, self.user_id, self.email, at, self.reason, later)
 
 
@@ -269,10 +270,6 @@ class _Progressed(_Data):
         )
 
 
-LEAST_MAXIMUM = 0.01
-"""Points. A quiz that is worth less is worth nothing."""
-
-
 class _Submitted(_Data):
     quiz_id: Id
     quiz_name: Name = None
@@ -283,20 +280,19 @@ class _Submitted(_Data):
 
     def fact(self, key: str, at: datetime) -> Fact:
         practice = "practice" in (self.quiz_type or "").lower()
-        # A survey is worth 0 points. A score without a maximum is graded, without a percentage.
-        survey = self.max_score is not None and self.max_score < LEAST_MAXIMUM
-        scored = self.score is not None and not survey
-        return Attempted(
-            vendor=SLUG,
-            event_key=key,
-            user_id=self.user_id,
-            quiz_id=self.quiz_id,
-            quiz_name=self.quiz_name,
-            score=self.score,
-            max_score=None if survey else self.max_score,
-            passed=self.passed,
-            graded=not practice and (scored or self.passed is not None),
-            submitted_at=at,
+        return attempt(
+            Attempted(
+                vendor=SLUG,
+                event_key=key,
+                user_id=self.user_id,
+                quiz_id=self.quiz_id,
+                quiz_name=self.quiz_name,
+                score=self.score,
+                max_score=self.max_score,
+                passed=self.passed,
+                graded=not practice,
+                submitted_at=at,
+            )
         )
 
 
@@ -322,13 +318,8 @@ class _Expired(_Data):
         return self.expired_at
 
     def fact(self, key: str, at: datetime) -> Fact:
-        later = _if_later(self.expired_at, at)
+        later = if_later(self.expired_at, at)
         return Expired(SLUG, self.user_id, self.cert_name, at, self.renewal_deadline, later)
-
-
-def _if_later(said: datetime | None, at: datetime) -> datetime | None:
-    """What was announced at `at`, if it was."""
-    return said if said and said > at else None
 
 
 _DATA: dict[str, type[_Data]] = {

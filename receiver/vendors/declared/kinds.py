@@ -66,7 +66,7 @@ def _provisioned(said: Said, has: Values) -> Fact:
 
 
 def _deprovisioned(said: Said, has: Values) -> Fact:
-    later = _if_later(has["leaves_at"], said.at)
+    later = if_later(has["leaves_at"], said.at)
     return Deprovisioned(said.vendor, said.user_id, has["email"], said.at, has["reason"], later)
 
 
@@ -89,20 +89,31 @@ def _progressed(said: Said, has: Values) -> Fact:
 def _attempted(said: Said, has: Values) -> Fact:
     pct = has["score_pct"]
     score, most = (has["score"], has["max_score"]) if pct is None else (pct, 100)
-    worthless = most is not None and most < LEAST_MAXIMUM
-    scored = score is not None and not worthless
-    return Attempted(
-        vendor=said.vendor,
-        event_key=said.key,
-        user_id=said.user_id,
-        quiz_id=has["quiz_id"],
-        quiz_name=has["quiz_name"],
-        score=score,
-        max_score=None if worthless else most,
-        passed=has["passed"],
-        graded=not has["practice"] and (scored or has["passed"] is not None),
-        submitted_at=said.at,
-        retake_pct=has["retake_pct"],
+    return attempt(
+        Attempted(
+            vendor=said.vendor,
+            event_key=said.key,
+            user_id=said.user_id,
+            quiz_id=has["quiz_id"],
+            quiz_name=has["quiz_name"],
+            score=score,
+            max_score=most,
+            passed=has["passed"],
+            graded=not has["practice"],
+            submitted_at=said.at,
+            retake_pct=has["retake_pct"],
+        )
+    )
+
+
+def attempt(sent: Attempted) -> Attempted:
+    """An attempt as it was sent; graded only with a result.
+
+    A survey is worth 0 points. A score without a maximum is graded, without a percentage."""
+    survey = sent.max_score is not None and sent.max_score < LEAST_MAXIMUM
+    has_result = (sent.score is not None and not survey) or sent.passed is not None
+    return sent._replace(
+        max_score=None if survey else sent.max_score, graded=sent.graded and has_result
     )
 
 
@@ -120,7 +131,7 @@ def _completed(said: Said, has: Values) -> Fact:
 
 
 def _expired(said: Said, has: Values) -> Fact:
-    later = _if_later(has["expires_at"], said.at)
+    later = if_later(has["expires_at"], said.at)
     return Expired(
         said.vendor, said.user_id, has["cert_name"], said.at, has["renewal_deadline"], later
     )
@@ -131,12 +142,13 @@ def _acted(said: Said, has: Values) -> Fact | None:
     return Acted(said.vendor, said.key, person, said.type, said.at) if "@" in person else None
 
 
-def _if_later(announced: datetime | None, at: datetime) -> datetime | None:
+def if_later(announced: datetime | None, at: datetime) -> datetime | None:
+    """What was announced at `at`, if it was."""
     return announced if announced and announced > at else None
 
 
 LEAST_MAXIMUM = 0.01
-"""Points. A quiz that is worth less, such as a survey, is worth nothing."""
+"""Points. A quiz that is worth less is worth nothing."""
 
 KINDS: Mapping[str, Kind] = {
     "provisioned": Kind(
