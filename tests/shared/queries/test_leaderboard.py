@@ -594,6 +594,8 @@ def steady(weeks: int) -> Iterator[Progressed]:
         yield Progressed(V, "a", "m-1", None, number / 100, number, at)
 
 
+# Which moments a window compares is worked out before a store is asked.
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_a_company_with_a_steady_rhythm_has_changed_by_nothing_at_any_hour(
     store: Engine, connection: Connection
 ) -> None:
