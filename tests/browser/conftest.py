@@ -5,9 +5,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from dashboard.base.pieces import NO_LINK
 from tests import running
@@ -23,6 +24,8 @@ QUIET = (
     "--disable-sync",
     "--no-first-run",
 )
+VISITOR: Any = {"viewport": {"width": 1360, "height": 1000}, "timezone_id": "Asia/Tokyo"}
+"""In a zone far from UTC, as most viewers are."""
 PATIENCE_MS = 60_000
 
 expect.set_options(timeout=PATIENCE_MS)  # a page may be slow to come next to a second worker
@@ -37,9 +40,22 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="package")
+def window(browser: Browser) -> Iterator[BrowserContext]:
+    """One for all tests of this folder: to open a window takes as long as to load a page. Its first
+    tab stays, as it closes with the last one."""
+    window = browser.new_context(**VISITOR)
+    window.set_default_timeout(PATIENCE_MS)
+    window.new_page()
+    yield window
+    window.close()
+
+
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = visitor(browser)
+def page(window: BrowserContext) -> Iterator[Page]:
+    """A tab without cookies."""
+    window.clear_cookies()
+    page = window.new_page()
     yield page
     page.close()
 
@@ -50,8 +66,8 @@ def said(text: str) -> str:
 
 
 def visitor(browser: Browser) -> Page:
-    """A page without cookies, in a zone far from UTC, as most viewers' is."""
-    page = browser.new_page(viewport={"width": 1360, "height": 1000}, timezone_id="Asia/Tokyo")
+    """A page in a window of its own, without cookies."""
+    page = browser.new_page(**VISITOR)
     page.set_default_timeout(PATIENCE_MS)
     return page
 
