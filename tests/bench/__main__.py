@@ -1,6 +1,6 @@
 """`make bench`: measures, prints, and writes docs/benchmarks-raw.md.
 
-`python -m tests.bench intake|memory|rebuild|pages|paint|crash|all` measures one part or all of
+`python -m tests.bench intake|memory|rebuild|pages|paint|wall|crash|all` measures one part or all of
 them; the sections of the others stay as they are.
 """
 
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import crash, intake, memory, pages, paint, rebuild, report
+from tests.bench import crash, intake, memory, pages, paint, rebuild, report, wall
 from tests.bench.stores import Stores, stores
 
 
@@ -21,6 +21,7 @@ class Part(StrEnum):
     REBUILD = "rebuild"
     PAGES = "pages"
     PAINT = "paint"
+    WALL = "wall"
     CRASH = "crash"
     ALL = "all"
 
@@ -31,6 +32,7 @@ PARTS: dict[Part, tuple[str, Callable[[Stores, int], str]]] = {
     Part.REBUILD: ("Rebuild and replay", rebuild.measure),
     Part.PAGES: ("Pages", pages.measure),
     Part.PAINT: ("First paint", paint.measure),
+    Part.WALL: ("Wall display", wall.measure),
     Part.CRASH: ("Crashes", crash.measure),
 }
 
