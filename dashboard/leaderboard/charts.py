@@ -1,13 +1,11 @@
 """DataFrame → chart, for the leaderboard. Knows no Streamlit."""
 
 from html import escape
-from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from dashboard.base.colours import Palette
-from dashboard.base.store import each
 from dashboard.leaderboard.words import number
 
 
@@ -41,23 +39,24 @@ def teams(frame: pd.DataFrame, colours: Palette) -> str:
     the period before, and the value. Drawn without a library of charts, which takes a browser as
     long to load as the page itself."""
     longest = max(1.0, float(frame[["average", "average_before"]].max().max()))
-    lines = [_team(row, longest, colours) for row in each(frame)]
+    rows = zip(frame["team_id"], frame["average"], frame["average_before"], strict=True)
+    lines = [_team(str(team), now, before, longest, colours) for team, now, before in rows]
     return f'<div style="{BARS};color:{colours.ink}">{"".join(lines)}</div>'
 
 
-def _team(row: Any, longest: float, colours: Palette) -> str:
+def _team(team: str, average: float, before: float | None, longest: float, colours: Palette) -> str:
     tick = ""
-    if pd.notna(row.average_before):
+    if pd.notna(before):
         tick = (
             '<i style="position:absolute;top:-3px;height:16px;width:2px;'
-            f'background:{colours.muted};left:{100 * row.average_before / longest:.1f}%"></i>'
+            f'background:{colours.muted};left:{100 * before / longest:.1f}%"></i>'
         )
     bar = (
-        f'<i style="position:absolute;inset:0 auto 0 0;width:{100 * row.average / longest:.1f}%;'
+        f'<i style="position:absolute;inset:0 auto 0 0;width:{100 * average / longest:.1f}%;'
         f'background:{colours.accent};border-radius:0 3px 3px 0"></i>'
     )
     return (
-        f'<span style="{NAME}">{escape(str(row.team_id))}</span>'
+        f'<span style="{NAME}">{escape(team)}</span>'
         f'<span style="position:relative;height:10px">{bar}{tick}</span>'
-        f'<span style="text-align:right">{number(row.average)}</span>'
+        f'<span style="text-align:right">{number(average)}</span>'
     )
