@@ -41,8 +41,7 @@ def row() -> DeltaGenerator:
 
 
 def trouble(label: str, page: str, query: Mapping[str, str] | None = None) -> None:
-    """At the end of a toolbar: what is wrong elsewhere, with the way there."""
-    st.space("stretch")
+    """In a toolbar: what is wrong elsewhere, with the way there."""
     st.page_link(
         page, label=f":orange[{label}]", icon=":material/warning:", query_params=dict(query or {})
     )

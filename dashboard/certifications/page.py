@@ -40,7 +40,7 @@ def certificates() -> None:
     if not any(counts):
         states.nothing_here(view.CHECK)
         return
-    listed, teams = st.columns([3, 1], gap="medium")
+    listed, teams = st.columns([2.5, 1], gap="small")
     with listed:
         rows = st.container()
         part = paging.choose(counts.expired + counts.expires_soon + counts.valid)

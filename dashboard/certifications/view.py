@@ -30,14 +30,18 @@ CHECK = (
 )
 
 TEAM: Mapping[str, Any] = {
-    "team_id": st.column_config.TextColumn("Team"),
-    "overdue": st.column_config.NumberColumn("Overdue"),
-    "due_soon": st.column_config.NumberColumn("Due soon", help="The deadline is within 30 days."),
+    "team_id": st.column_config.TextColumn("Team", width=80),
+    "overdue": st.column_config.NumberColumn("Overdue", width=66),
+    "due_soon": st.column_config.NumberColumn(
+        "Due soon", width=68, help="The deadline is within 30 days."
+    ),
     "expired": st.column_config.NumberColumn(
-        "Expired", help="All expired certificates, overdue and due soon included; not renewed ones."
+        "Expired",
+        width=62,
+        help="All expired certificates, overdue and due soon included; not renewed ones.",
     ),
     "expires_soon": st.column_config.NumberColumn(
-        "Expires soon", help="The expiry is within 30 days."
+        "Expires soon", width=85, help="The expiry is within 30 days."
     ),
 }
 RENEWED: Mapping[str, Any] = {

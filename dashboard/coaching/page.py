@@ -7,6 +7,8 @@ from dashboard.base import filters, paging, pieces, states, windows
 from dashboard.coaching import cards, data, dialogs, head, person, view
 from shared.queries.people import Who
 
+SWITCH_PX = 520  # as wide as the queues' names and numbers
+
 zone = windows.viewer_zone()
 view.result()
 answer = st.container()
@@ -40,7 +42,8 @@ def queues() -> str:
 
 
 with pieces.row():
-    queue = queues()
+    with st.container(width=SWITCH_PX):  # on a phone a line of its own
+        queue = queues()
     filters.panel(by_window, by_team, by_quiz, by_owner, by_vendor, with_problems)
     if access.may("set_threshold") and st.button("Pass marks", icon=":material/tune:"):
         view.ask("thresholds")

@@ -7,7 +7,6 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.base import people, pieces, windows
-from dashboard.base.amounts import amount
 from dashboard.base.pieces import plain
 from dashboard.contests import data, words
 from dashboard.contests.data import ContestRow, Status
@@ -95,7 +94,7 @@ def _headline(row: ContestRow, status: Status, found: pd.DataFrame) -> str:
     names = list(first["team_id"] if row.board == "teams" else first["learner"])
     value = float(first["value"].iloc[0]) / (HOUR if row.metric == "time" else 1)
     verb = "won" if status is Status.FINAL else ("leads" if len(names) == 1 else "lead")
-    figure = amount(row.metric, value) + (" a member" if row.board == "teams" else "")
+    figure = words.figure(row.metric, value) + (" a member" if row.board == "teams" else "")
     figure += " each" if len(names) > 1 and row.board == "learners" else ""
     left = words.left(row, status, windows.now())
     return f"{_together(names)} {verb} {name} with {figure}{left}"

@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
+from dashboard.base.amounts import NOUNS
 from dashboard.contests.data import ContestRow, Status
 from shared.contests import GRACE, stored_from
 from shared.contests import METRICS as KEYS
@@ -18,6 +19,15 @@ METRICS = {key: _KNOWN.get(key, key.replace("_", " ").capitalize()) for key in K
 FORMATS = {"gained": "%.1f pts", "completed": "%.1f", "average": "%.1f %%", "time": "%.1f h"}
 """Of a column of values; hours for time."""
 GRACE_HOURS = int(GRACE.total_seconds() // 3600)
+
+
+def figure(metric: str, value: float) -> str:
+    """`104.6 points`, `3 modules`, `61.5 %`; hours for time. As exact as the column of values, so
+    that the heading and the table agree."""
+    shown = f"{value:,.1f}".removesuffix(".0")
+    if metric == "average":
+        return f"{shown} %"
+    return f"{shown} {NOUNS[metric]}{'' if shown == '1' else 's'}"
 
 
 def metric(row: ContestRow) -> str:

@@ -22,20 +22,22 @@ WORDS = {
     Severity.WARNING: "▲ Check",
     Severity.NOTE: "○ Information",
 }
-ROW_PX = 40
+ROW_PX, HEADER_PX = 40, 36
 MOST_ROWS = 8
 COLUMNS: dict[str, Any] = {
-    "severity": st.column_config.TextColumn("Severity", width=95),
-    "loss": st.column_config.TextColumn("First loss in", width=95),
+    "severity": st.column_config.TextColumn("Severity", width=100),
+    "loss": st.column_config.TextColumn("First loss in", width=90),
     "cause": st.column_config.TextColumn("Cause", width=120),
-    "vendor": st.column_config.TextColumn("Vendor", width=130),
-    "open": st.column_config.NumberColumn("Not recovered", format="%,d", width=105),
-    "events": st.column_config.NumberColumn("Events", format="%,d", width=65),
+    "vendor": st.column_config.TextColumn("Vendor", width=140),
+    "open": st.column_config.NumberColumn("Open", format="%,d", width=55, help="Not recovered."),
+    "events": st.column_config.NumberColumn("Events", format="%,d", width=60),
     "attempts": st.column_config.NumberColumn("Attempts", format="%,d", width=75),
-    "seen": st.column_config.TextColumn("Seen", width=125),
+    "seen": st.column_config.TextColumn("Seen", width=215),
     "reason": st.column_config.TextColumn("Commonest reason", width=150),
-    "cure": st.column_config.TextColumn("What to do", width=330),
+    "cure": st.column_config.TextColumn("What to do", width=510),
 }
+IN_FILE = ("attempts", "reason")
+"""No room for these on a page; findings and the list of deliveries have them."""
 
 
 def causes(evidence: Sequence[Evidence]) -> None:
@@ -52,8 +54,9 @@ def causes(evidence: Sequence[Evidence]) -> None:
         frame[shown].style.apply(_painted, axis=1, colours=palette()),
         hide_index=True,
         row_height=ROW_PX,
-        height=ROW_PX * (min(len(frame), MOST_ROWS) + 1) + 2,
+        height=ROW_PX * min(len(frame), MOST_ROWS) + HEADER_PX,
         column_config=columns,
+        column_order=[name for name in shown if name not in IN_FILE],
         alt=f"Why deliveries failed, the soonest loss first: {frame['cause'].iloc[0]} leads",
         key="causes",
     )

@@ -9,13 +9,12 @@ from dashboard.base.colours import palette
 from dashboard.base.pieces import cut, heading, plain
 from dashboard.leaderboard import charts, data
 from dashboard.leaderboard.view import explain
-from dashboard.leaderboard.words import amount, number, ordinal
+from dashboard.leaderboard.words import amount, ordinal
 from shared.wording import number_of
 
-CHART_PX = 32
 SHOWN_TEAMS = 8
-SHORT = 28
-"""Characters of a name in a narrow place; the board has it in full."""
+SHORT, PAIRED = 24, 18
+"""Characters of a name in a narrow place, alone and beside another; the board has it in full."""
 
 
 def climbers(shown: list[data.Climber]) -> None:
@@ -26,11 +25,8 @@ def climbers(shown: list[data.Climber]) -> None:
         heading("Climbing fastest")
         for one in shown:
             with _line():
-                _name(one.learner, f"climber_{people.link_to(one.key)}", one.key)
-                st.space("stretch")
-                st.markdown(
-                    f":green[▲ {one.rise:,}] :gray[now {ordinal(one.rank)}]", width="content"
-                )
+                _name(cut(one.learner, SHORT), f"climber_{people.link_to(one.key)}", one.key)
+                _at_the_end(f":green[▲ {one.rise:,}] :small[:gray[now {ordinal(one.rank)}]]")
 
 
 def close_calls(shown: list[data.Call]) -> None:
@@ -41,10 +37,9 @@ def close_calls(shown: list[data.Call]) -> None:
         heading("One module from passing")
         for one in shown:
             with _line():
-                _name(one.learner, f"call_{people.link_to(one.key)}", one.key)
-                st.markdown(f":small[:gray[→ {plain(cut(one.ahead, SHORT))}]]", width="content")
-                st.space("stretch")
-                st.markdown(amount("gained", one.gap), width="content")
+                _name(cut(one.learner, PAIRED), f"call_{people.link_to(one.key)}", one.key)
+                ahead = plain(cut(one.ahead, PAIRED))
+                _at_the_end(f":small[:gray[→ {ahead}]] {amount('gained', one.gap)}")
 
 
 def still(count: int, shown: list[data.Still], window: str) -> None:
@@ -58,12 +53,9 @@ def still(count: int, shown: list[data.Still], window: str) -> None:
         )
         for one in shown:
             with _line():
-                _name(one.learner, f"still_{people.link_to(one.key)}", one.key)
-                st.space("stretch")
+                _name(cut(one.learner, SHORT), f"still_{people.link_to(one.key)}", one.key)
                 if one.before is not None:
-                    st.markdown(
-                        f":small[:gray[{amount('gained', one.before)} before]]", width="content"
-                    )
+                    _at_the_end(f":small[:gray[{amount('gained', one.before)} before]]")
 
 
 def teams(frame: pd.DataFrame, compared: str) -> None:
@@ -74,15 +66,7 @@ def teams(frame: pd.DataFrame, compared: str) -> None:
     known = known.assign(team_id=known["team_id"].map(lambda team: cut(team, SHORT)))
     with st.container(border=True, gap="xsmall"):
         heading("Points per person, by team")
-        first, last = known.iloc[0], known.iloc[-1]
-        st.altair_chart(
-            charts.teams(known, palette()),
-            height=CHART_PX * len(known) + 20,
-            alt=f"Points gained a member, by team: {first.team_id} has most with "
-            f"{number(first.average)}, {last.team_id} is last of {len(known)} "
-            f"with {number(last.average)}.",
-            key="team_bars",
-        )
+        st.html(charts.teams(known, palette()))
         st.markdown(
             ":small[:gray["
             + (f"The tick is {compared}. " if compared else "")
@@ -91,8 +75,12 @@ def teams(frame: pd.DataFrame, compared: str) -> None:
 
 
 def _line() -> DeltaGenerator:
-    return st.container(horizontal=True, vertical_alignment="center", gap="xsmall")
+    return st.container(horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False)
 
 
-def _name(learner: str, name: str, key: str) -> None:
-    st.button(plain(cut(learner, SHORT)), key=name, type="tertiary", on_click=explain, args=(key,))
+def _name(shown: str, name: str, key: str) -> None:
+    st.button(plain(shown), key=name, type="tertiary", on_click=explain, args=(key,))
+
+
+def _at_the_end(said: str) -> None:
+    st.markdown(said, width="stretch", text_alignment="right")

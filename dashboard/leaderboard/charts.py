@@ -1,9 +1,12 @@
 """DataFrame → chart, for the leaderboard. Knows no Streamlit."""
 
+from html import escape
+
 import altair as alt
 import pandas as pd
 
 from dashboard.base.colours import Palette
+from dashboard.leaderboard.words import number
 
 
 def points_by_module(frame: pd.DataFrame) -> alt.Chart:
@@ -24,23 +27,36 @@ def points_by_module(frame: pd.DataFrame) -> alt.Chart:
     return chart
 
 
-def teams(frame: pd.DataFrame, colours: Palette) -> alt.LayerChart | alt.FacetChart:
-    """Bars: a team's average per member, its value at the end, and a tick for the period before."""
-    shown = frame[["team_id", "average", "average_before"]].assign(
-        end=frame[["average", "average_before"]].max(axis=1)
+BARS = (
+    "display:grid;grid-template-columns:fit-content(45%) minmax(0,1fr) auto;gap:.65rem .6rem;"
+    "align-items:center;font-size:.85rem;font-variant-numeric:tabular-nums;padding:.25rem 0"
+)
+NAME = "overflow:hidden;text-overflow:ellipsis;white-space:nowrap"
+
+
+def teams(frame: pd.DataFrame, colours: Palette) -> str:
+    """HTML with a line for each team: its name, a bar for the average per member with a tick for
+    the period before, and the value. Drawn without a library of charts, which takes a browser as
+    long to load as the page itself."""
+    longest = max(1.0, float(frame[["average", "average_before"]].max().max()))
+    rows = zip(frame["team_id"], frame["average"], frame["average_before"], strict=True)
+    lines = [_team(str(team), now, before, longest, colours) for team, now, before in rows]
+    return f'<div style="{BARS};color:{colours.ink}">{"".join(lines)}</div>'
+
+
+def _team(team: str, average: float, before: float | None, longest: float, colours: Palette) -> str:
+    tick = ""
+    if pd.notna(before):
+        tick = (
+            '<i style="position:absolute;top:-3px;height:16px;width:2px;'
+            f'background:{colours.muted};left:{100 * before / longest:.1f}%"></i>'
+        )
+    bar = (
+        f'<i style="position:absolute;inset:0 auto 0 0;width:{100 * average / longest:.1f}%;'
+        f'background:{colours.accent};border-radius:0 3px 3px 0"></i>'
     )
-    y = alt.Y("team_id:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False))
-    base = alt.Chart(shown).encode(y=y)
-    bars = base.mark_bar(height=10, cornerRadiusEnd=3, color=colours.accent).encode(
-        x=alt.X("average:Q", axis=None)
+    return (
+        f'<span style="{NAME}">{escape(team)}</span>'
+        f'<span style="position:relative;height:10px">{bar}{tick}</span>'
+        f'<span style="text-align:right">{number(average)}</span>'
     )
-    compared = shown[shown["average_before"].notna()]
-    ticks = (
-        alt.Chart(compared)
-        .mark_tick(thickness=2, size=16, color=colours.muted)
-        .encode(y=y, x="average_before:Q")
-    )
-    values = base.mark_text(align="left", dx=6, color=colours.ink, fontSize=12).encode(
-        x="end:Q", text=alt.Text("average:Q", format=",.0f")
-    )
-    return alt.layer(bars, ticks, values)

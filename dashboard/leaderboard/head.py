@@ -20,8 +20,8 @@ from shared.queries.team_boards import Slipped
 from shared.queries.windows import Window
 from shared.wording import number_of
 
-PLACE_PX = 108
-SHORT = 28
+PLACE_PX = 124
+SHORT = 20
 """Characters of a name on the podium, whose cells are of one height; the board has it in full."""
 WITH = {
     "gained": "{}",
@@ -210,8 +210,7 @@ def missing(lag: data.Lag, window: Window) -> None:
         return
     said = "; ".join(sentences)
     if not access.may("deliveries"):
-        st.space("stretch")
-        st.markdown(f":orange[:material/warning: {said}]", width="content")
+        st.markdown(f":orange[:material/warning: {said}]")
     elif lag.missing.first:
         trouble(said, "deliveries/page.py", _list_of(window))
     else:

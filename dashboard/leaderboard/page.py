@@ -105,7 +105,9 @@ metric = by or "gained"
 with answer:
     headline(metric)
 with toolbar:
-    missing()
+    st.space("stretch")
+    with st.container(width="content"):
+        missing()
 with first:
     leaders(metric)
 if kind == "learners":

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import burst, crash, distance, intake, memory, pages, paint, rebuild, report
+from tests.bench import burst, crash, distance, intake, memory, pages, paint, rebuild, report, wall
 from tests.bench.stores import Stores, stores
 
 
@@ -23,6 +23,7 @@ class Part(StrEnum):
     REBUILD = "rebuild"
     PAGES = "pages"
     PAINT = "paint"
+    WALL = "wall"
     CRASH = "crash"
     ALL = "all"
 
@@ -35,6 +36,7 @@ PARTS: dict[Part, tuple[str, Callable[[Stores, int], str]]] = {
     Part.REBUILD: ("Rebuild and replay", rebuild.measure),
     Part.PAGES: ("Pages", pages.measure),
     Part.PAINT: ("First paint", paint.measure),
+    Part.WALL: ("Wall display", wall.measure),
     Part.CRASH: ("Crashes", crash.measure),
 }
 

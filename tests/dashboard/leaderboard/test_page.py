@@ -225,7 +225,7 @@ def test_a_rank_is_compared_with_the_one_of_the_period_before(open_page: Open, s
         [INES, "▼ 1"],
         [PAUL, "new"],
     ]
-    assert ":green[▲ 1] :gray[now 1st]" in said(open_page())
+    assert ":green[▲ 1] :small[:gray[now 1st]]" in said(open_page())
 
 
 @pytest.mark.usefixtures("company")
