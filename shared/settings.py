@@ -345,6 +345,35 @@ def variables() -> set[str]:
     return {*os.environ, *_read_env_file(Path(".env"))}
 
 
+NOTIFY = "notify_"
+"""How the variables of channels begin."""
+
+
+class NotifySettings(Settings):
+    """What the notifier needs on top. Each further `NOTIFY_<NAME>` is a channel: an address."""
+
+    notify_private_addresses: bool = False
+    """Whether channels may be inside the network, or on this machine."""
+    dashboard_url: ApiUrl | None = None
+    """Where browsers reach the dashboard, if that is not its own host and port."""
+
+    @property
+    def pages_url(self) -> str:
+        """The address that links begin with, without a trailing slash."""
+        return self.dashboard_url or f"http://{self.dashboard_host}:{self.dashboard_port}"
+
+    def channels(self) -> Mapping[str, str]:
+        """The addresses, secret as they are, by name in lower case."""
+        own = {*type(self).model_fields, "notify_socket"}  # which is systemd's
+        given = {**_read_env_file(Path(".env")), **os.environ}
+        found = {name.lower(): plain(text) for name, text in given.items() if text}
+        return {
+            name.removeprefix(NOTIFY): text
+            for name, text in found.items()
+            if name.startswith(NOTIFY) and name not in own
+        }
+
+
 class ReceiverSettings(Settings):
     """What the receiver needs on top: its limits. Each vendor's settings are in its own file."""
 
@@ -433,7 +462,7 @@ def misspelt(
     known = ReceiverSettings.model_fields.keys() | OF_THE_DASHBOARD | set(vendors)
     for name in sorted(set(variables)):
         lower = name.lower()
-        if lower in known:
+        if lower in known or lower.startswith(NOTIFY):
             continue
         if near := get_close_matches(lower, known, n=1, cutoff=CLOSE):
             yield f"{name} is no setting and has no effect: is {near[0].upper()} meant?"
