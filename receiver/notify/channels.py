@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import requests
+from requests import sessions
 from sqlalchemy import Connection, update
 
 from receiver.notify.notifier import Message
@@ -131,7 +132,7 @@ class _Watched(requests.adapters.HTTPAdapter):
     @classmethod
     def watch(cls) -> None:
         """Use it in each session that begins, in this process."""
-        requests.sessions.HTTPAdapter = cls  # type: ignore[misc]
+        sessions.HTTPAdapter = cls  # type: ignore[attr-defined]
 
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:
         response = super().send(*args, **kwargs)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import uuid4
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from shared.bulk import insert_into, table_of
 from shared.database import store_time
@@ -184,7 +184,7 @@ def finish(connection: Connection, letter: Letter, result: Result, now: datetime
 
 def backoff(attempt: int) -> timedelta:
     """How long to wait after a failed attempt, from 1 on: doubled each time, up to an hour."""
-    wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt - 1, 20))
+    wait = min(LONGEST_WAIT, FIRST_WAIT * (1 << min(attempt - 1, 20)))
     return wait * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (no secret)
 
 
@@ -235,14 +235,15 @@ def _letter(rows: Sequence[_Row]) -> Letter:
     )
 
 
-def _to_channels(connection: Connection) -> list[object]:
+def _to_channels(connection: Connection) -> list[ColumnElement[bool]]:
     """Conditions of rows that wait for a channel that takes messages."""
     is_open = select(channel.c.name).where(~channel.c.removed, channel.c.problem.is_(None))
     return [row.state.in_(("waiting", "held")), row.channel.in_(is_open)]
 
 
-def _interrupted() -> object:
-    return row.state == "sending"
+def _interrupted() -> ColumnElement[bool]:
+    is_so: ColumnElement[bool] = row.state == "sending"
+    return is_so
 
 
 def _give_up_old(connection: Connection, now: datetime) -> None:

@@ -1,13 +1,10 @@
 """Channels: real HTTP and SMTP servers of these tests, some of them hostile."""
 
-import json
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from email import message_from_bytes, policy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -21,59 +18,10 @@ from receiver.notify.outbox import Cause, Failed, Letter, Result, Sent
 from shared.models import Channel as ChannelRow
 from shared.settings import NotifySettings, SettingsError
 from tests import stores
+from tests.receiver.notify.hooks import serving, status
 from tests.running import free_port
 
 HOSTILE = "*bold* <!channel> <at>all</at> [pay](https://evil.example) <b>x</b>"
-
-
-class Server(ThreadingHTTPServer):
-    """Keeps what it was sent, and answers as `answer` says."""
-
-    def __init__(self, answer: Callable[[BaseHTTPRequestHandler], None]) -> None:
-        self.requests: list[tuple[dict[str, str], Any]] = []
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(handler) -> None:  # noqa: N802, N805
-                body = handler.rfile.read(int(handler.headers["content-length"]))
-                self.requests.append((dict(handler.headers), json.loads(body)))
-                answer(handler)
-
-            do_GET = do_POST  # noqa: N815
-
-            def log_message(handler, *_: Any) -> None:  # noqa: N805
-                pass
-
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    @property
-    def address(self) -> str:
-        return f"json://127.0.0.1:{self.server_port}/hook"
-
-    def handle_error(self, *_: Any) -> None:
-        """The client ended first, as it should."""
-
-
-@contextmanager
-def serving(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[Server]:
-    server = Server(answer)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def status(code: int, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
-    """An answer without a body."""
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(code)
-        for name, value in ({"Content-Length": "0"} | headers).items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
-
-    return answer
 
 
 def settings_of(monkeypatch: pytest.MonkeyPatch, *, private: bool, **addresses: str) -> Any:
@@ -273,7 +221,7 @@ def _payload_of(service: Any) -> str:
 def test_an_address_that_is_not_allowed_stops_the_start_and_is_not_shown(
     monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    with pytest.raises(SettingsError, match="^NOTIFY_SALES: ") as raised:
+    with pytest.raises(SettingsError, match=r"^NOTIFY_SALES: ") as raised:
         channels(settings_of(monkeypatch, private=False, sales=address))
     assert address not in str(raised.value)
 
