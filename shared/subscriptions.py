@@ -16,7 +16,7 @@ from shared.clock import now
 from shared.models import Notification, Subscription
 from shared.queries import row_of
 from shared.queries.people import Who
-from shared.queries.subscriptions import SubscriptionRow, by_token
+from shared.queries.preferences import SubscriptionRow, by_token
 from shared.rules import RULES, TEST, Rule
 from shared.settings import SignIn, spelt
 

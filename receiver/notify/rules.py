@@ -18,11 +18,11 @@ from shared.bulk import insert_into, table_of
 from shared.database import write_transaction
 from shared.models import Checkpoint, Notification
 from shared.naming import Naming
-from shared.queries import subscriptions as read
+from shared.queries import preferences as read
 from shared.queries.causes import Asked, Cause, causes
 from shared.queries.digest import digest
 from shared.queries.people import Who
-from shared.queries.subscriptions import SubscriptionRow
+from shared.queries.preferences import SubscriptionRow
 from shared.queries.windows import Calendar
 from shared.rules import RULES, TEST, Rule
 from shared.settings import Names, NotifySettings

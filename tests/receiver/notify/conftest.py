@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine
 
+from receiver.notify import outbox
 from receiver.notify.notifier import Message, Notifier
 from receiver.notify.outbox import Held, Letter, Result, Sent, Superseded
 from shared.clock import under
+from shared.database import write_transaction
 from shared.models import Channel, Notification
 from tests.shared.tables import add
 
@@ -75,3 +77,9 @@ def step(
     """A step of a notifier, so long after `NOW`."""
     engine = under(store, NOW + after)
     return Notifier(engine, holder, rules or Said(), post).step()
+
+
+def killed(store: Engine) -> None:
+    """A notifier has ended, and another one begins in its place."""
+    with write_transaction(store) as connection:
+        outbox.release(connection, "one")

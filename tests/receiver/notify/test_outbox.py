@@ -10,7 +10,7 @@ from receiver.notify.outbox import AT_ONCE, PACE, PER_CHANNEL, SINGLE, Failed, H
 from shared.database import write_transaction
 from shared.models import Channel, Notification
 from tests import stores
-from tests.receiver.notify.conftest import NOW, Post, Said, step, waiting
+from tests.receiver.notify.conftest import NOW, Post, Said, killed, step, waiting
 from tests.shared.tables import add
 
 pytestmark = pytest.mark.usefixtures("channel")
@@ -155,12 +155,6 @@ def test_two_notifiers_do_not_work_at_the_same_time(store: Engine) -> None:
     with write_transaction(store) as connection:
         outbox.release(connection, "one")
     assert step(store, post, holder="two") == 0
-
-
-def killed(store: Engine) -> None:
-    """A notifier has ended, and another one begins in its place."""
-    with write_transaction(store) as connection:
-        outbox.release(connection, "one")
 
 
 class PowerCut(BaseException):

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from shared.bulk import table_of
-from shared.models import Channel, Notification, Subscription
+from shared.database import store_time
+from shared.models import Channel, Notification, Notifier, Subscription
 from shared.queries import row_of, rows_of
 
 subscription = table_of(Subscription).c
@@ -104,3 +105,9 @@ def sent_to(connection: Connection, person: str, limit: int = 20) -> Sequence[Se
         .limit(limit)
     )
     return rows_of(SentRow, connection.execute(query))
+
+
+def is_notified(connection: Connection) -> bool:
+    """Whether a notifier works."""
+    until = connection.scalar(select(table_of(Notifier).c.lease_until))
+    return until is not None and until > store_time(connection)
