@@ -161,6 +161,11 @@ def names() -> Names:
     return min((allowed[role] for role in present().roles), key=OPENNESS.index)
 
 
+def role() -> Role:
+    """The role of the viewer that sees most."""
+    return next(one for one in (Role.ADMIN, Role.LEAD, Role.MANAGER) if one in present().roles)
+
+
 def is_local() -> bool:
     """Whether no login is configured."""
     return present() is LOCAL

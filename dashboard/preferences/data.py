@@ -22,7 +22,6 @@ from dashboard.base.store import (
     write_by_token,
 )
 from dashboard.base.windows import viewer_zone
-from dashboard.viewer import Role
 from shared import subscriptions
 from shared.naming import Naming
 from shared.queries import preferences as read
@@ -37,18 +36,11 @@ __all__ = ["ChannelRow", "Impossible", "SubscriptionRow", "Wanted"]
 LINK = "subscription"
 """The key of the address in a message's foot."""
 WEEK = timedelta(days=7)
-STRONGEST = (Role.ADMIN, Role.LEAD, Role.MANAGER)
 
 
 def rules() -> Mapping[str, Rule]:
     """The rules that the viewer may subscribe to, by key."""
-    return {key: rule for key, rule in RULES.items() if _role() in rule.roles}
-
-
-def _role() -> Role:
-    """The role that messages are for: of several the one that sees most."""
-    roles = access.present().roles
-    return next(role for role in STRONGEST if role in roles)
+    return {key: rule for key, rule in RULES.items() if access.role() in rule.roles}
 
 
 def channels() -> Sequence[ChannelRow]:
@@ -93,7 +85,7 @@ def _in_last_week(connection: Connection, rule: str, who: Who, owner: str | None
 def save(wanted: Wanted) -> None:
     """Subscribe the viewer, or change that subscription. Raises Impossible."""
     with write("subscribe") as connection:
-        subscriptions.save(connection, actor(), _role(), access.present().teams, wanted)
+        subscriptions.save(connection, actor(), access.role(), access.present().teams, wanted)
 
 
 def remove(number: int) -> None:

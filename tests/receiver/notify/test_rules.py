@@ -220,7 +220,7 @@ def test_coaching_is_told_to_its_owner_once_overdue_and_to_leads_without_one(
     cases(
         store,
         {"owner": INES, "due": (NOON - DAY).date()},
-        {"user_id": "u-2", "opened_at": NOON - 4 * DAY},
+        {"user_id": "u-2", "opened_at": NOON - 4 * DAY + HOUR},
     )
     titles = sorted(one.title for one in step(store, NOW - HOUR / 2))
     assert sorted(told(store)) == ["ines", "lea"]
