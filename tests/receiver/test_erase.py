@@ -46,7 +46,7 @@ from shared.models import (
     UnknownAddress,
 )
 from shared.queries import preferences
-from shared.subscriptions import Wanted, save, to_tell
+from shared.subscriptions import to_tell
 from tests import playing
 from tests.conftest import FreshStore
 from tests.holding import V, assert_totals_are_exact, of_body, take, vendor
@@ -125,9 +125,11 @@ def fill(engine: Engine) -> None:
              "first_day": AT.date(), "last_day": AT.date(), "all_teams": True, "hidden": False,
              "created_at": AT, "created_by": "lead@acme.example"},
         ])  # fmt: skip
-        told = Wanted("low-quiz", "sales", "UTC")
-        for person in (DANA, "paul@acme.example"):
-            save(connection, person, "lead", None, told)
+        connection.execute(insert(table_of(Subscription)), [
+            {"person": person, "rule": "low-quiz", "channel": "sales", "role": "lead",
+             "zone": "UTC", "hour": 9, "token": person[0], "created_at": AT}
+            for person in (DANA, "paul@acme.example")
+        ])  # fmt: skip
         for to in preferences.every(connection):
             for about in ("u-dana", "u-paul"):
                 subject = f"{V}/{about}/q-1"
