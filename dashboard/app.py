@@ -110,7 +110,10 @@ if page.url_path == "wall":
     page.run()  # a screen has no sign-in, and draws nothing around its board
     st.stop()
 if page.url_path == "preferences" and "subscription" in st.query_params:
-    page.run()  # the link of a message ends or pauses its subscription without a sign-in
+    # The link of a message ends or pauses its subscription without a sign-in.
+    if problem := store.problem():
+        states.stop_with(problem)
+    page.run()
     st.stop()
 sign_in.first()
 if problem := store.problem():

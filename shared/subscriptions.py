@@ -23,7 +23,8 @@ from shared.settings import SignIn, spelt
 LOCAL = "dashboard"
 """Every person at this machine, while no login is configured."""
 HOURS = range(24)
-NOT_THERE = "No such subscription."
+BY_LINK = ", by the link of a message"
+"""Who reads a channel can follow its links: the log says that the person need not have."""
 
 subscription = table_of(Subscription)
 
@@ -78,19 +79,19 @@ def save(
     note(connection, person, "subscribe", rule.title, detail)
 
 
-def remove(connection: Connection, person: str, number: int) -> bool:
-    """End a subscription of this person. False if it is not there."""
+def remove(connection: Connection, person: str, number: int, how: str = "") -> bool:
+    """End a subscription of this person. False if it is not there. `how` is for the audit log."""
     mine = delete(subscription).where(subscription.c.id == number, subscription.c.person == person)
     gone = connection.execute(mine.returning(subscription.c.rule, subscription.c.channel)).first()
     if gone is not None:
-        note(connection, person, "unsubscribe", RULES[gone.rule].title, gone.channel)
+        note(connection, person, "unsubscribe", RULES[gone.rule].title, f"{gone.channel}{how}")
     return gone is not None
 
 
 def stop(connection: Connection, token: str) -> bool:
     """End the subscription of a link in a message. False if it has ended."""
     found = by_token(connection, token)
-    return found is not None and remove(connection, found.person, found.id)
+    return found is not None and remove(connection, found.person, found.id, BY_LINK)
 
 
 def snooze(connection: Connection, token: str, until: datetime) -> bool:
@@ -101,7 +102,7 @@ def snooze(connection: Connection, token: str, until: datetime) -> bool:
     mine = update(subscription).where(subscription.c.id == found.id)
     connection.execute(mine.values(snoozed_until=until))
     title = RULES[found.rule].title
-    note(connection, found.person, "snooze", title, f"until {until:%-d %b %Y %H:%M} UTC")
+    note(connection, found.person, "snooze", title, f"until {until:%-d %b %Y %H:%M} UTC{BY_LINK}")
     return True
 
 
@@ -170,12 +171,12 @@ def scope(of: SubscriptionRow, settings: SignIn) -> Who | None:
     return Who(teams)
 
 
-def held_until(of: SubscriptionRow, at: datetime) -> datetime | None:
+def held_until(of: SubscriptionRow, rule: Rule, at: datetime) -> datetime | None:
     """Until when a message of this subscription waits, in a pause or in quiet hours; None if it
-    need not."""
+    need not. A digest has an hour of its own, and no quiet ones."""
     if of.snoozed_until is not None and of.snoozed_until > at:
         return of.snoozed_until
-    if of.quiet_from is None or of.quiet_until is None:
+    if rule.period is not None or of.quiet_from is None or of.quiet_until is None:
         return None
     there = at.astimezone(ZoneInfo(of.zone))
     begin, end = of.quiet_from, of.quiet_until

@@ -30,8 +30,8 @@ AT_ONCE = 16
 """Messages of one step …"""
 PER_CHANNEL = 4
 """… and of these, to one channel: a slow channel leaves room for others."""
-LOOKED_AT = 2_000
-"""Rows of one step. More rows of one message wait for the next."""
+LOOKED_AT = 500
+"""Rows of a channel in one step. More rows of one message wait for the next."""
 SINGLE, PACE = 3, timedelta(hours=1)
 """After so many messages of a rule to a recipient within this time, the rest is one message."""
 
@@ -203,11 +203,18 @@ class _Row(NamedTuple):
 
 def _groups(connection: Connection, now: datetime) -> list[list[_Row]]:
     """The rows of each message that is due, the longest due first."""
-    query = (
-        select(*(row[name] for name in _Row._fields))
+    longest_due = (row.next_try_at, row.id)
+    place = func.row_number().over(partition_by=row.channel, order_by=longest_due)
+    due = (
+        select(notification, place.label("place"))
         .where(*_to_channels(connection), row.next_try_at <= now)
-        .order_by(row.next_try_at, row.id)
-        .limit(LOOKED_AT)
+        .subquery()
+        .c
+    )
+    query = (
+        select(*(due[name] for name in _Row._fields))
+        .where(due.place <= LOOKED_AT)
+        .order_by(due.next_try_at, due.id)
     )
     groups: dict[object, list[_Row]] = {}
     for one in rows_of(_Row, connection.execute(query)):

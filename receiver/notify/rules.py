@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+import structlog
 from sqlalchemy import Connection, Engine, select
 
+from receiver.errors import first_line, is_of_the_store, is_passing
 from receiver.notify.notifier import Message
 from receiver.notify.outbox import TOO_OLD, Held, Letter, Superseded
 from shared.bulk import insert_into, table_of
@@ -42,6 +44,8 @@ EARLIER = timedelta(minutes=5)
 """What happened up to so long before a subscription is told: clocks of vendors differ."""
 
 Key = tuple[str, str, str, str]
+
+log = structlog.get_logger()
 
 
 class _Said(NamedTuple):
@@ -87,12 +91,26 @@ class StoreRules:
             if (allowed := scope(one, self._settings)) is not None:
                 subscribed.setdefault(one.rule, []).append((one, allowed))
         for key, listeners in subscribed.items():
-            rule = RULES[key]
-            if rule.period is not None:
-                yield from self._digests(rule, listeners, at)
-            elif seldom or key in BY_EVENTS:
-                asked = self._asked(Who(), at - TOO_OLD, at, "full", "UTC")
-                yield from _to_listeners(rule, causes(connection, key, asked), listeners)
+            if not seldom and key not in BY_EVENTS:
+                continue
+            try:
+                yield from list(self._of_rule(connection, RULES[key], listeners, at))
+            except Exception as error:  # a rule that fails stops no other
+                if is_of_the_store(error) or is_passing(error):
+                    raise
+                log.error("rule_failed", rule=key, error=first_line(error))
+
+    def _of_rule(
+        self,
+        connection: Connection,
+        rule: Rule,
+        listeners: Sequence[tuple[SubscriptionRow, Who]],
+        at: datetime,
+    ) -> Iterable[Mapping[str, Any]]:
+        if rule.period is not None:
+            return self._digests(rule, listeners, at)
+        asked = self._asked(Who(), at - TOO_OLD, at, "full", "UTC")
+        return _to_listeners(rule, causes(connection, rule.key, asked), listeners)
 
     def _digests(
         self, rule: Rule, listeners: Iterable[tuple[SubscriptionRow, Who]], at: datetime
@@ -133,8 +151,8 @@ class StoreRules:
         rule = RULES[letter.rule]
         if allowed is None or to.role not in rule.roles:
             return Superseded("the person has no such role any more")
-        until = None if letter.urgent else held_until(to, at)
-        if until is not None and rule.period is None:
+        until = None if letter.urgent else held_until(to, rule, at)
+        if until is not None:
             return Held(until)
         if rule.period is not None:
             return self._message(to, self._of_period(connection, rule, letter, to, allowed))

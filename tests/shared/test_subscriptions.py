@@ -84,12 +84,18 @@ def test_quiet_hours_are_by_the_clock_of_the_zone(
     hours: tuple[int | None, int | None], now: str, until: str | None
 ) -> None:
     row = ROW._replace(quiet_from=hours[0], quiet_until=hours[1])
-    assert held_until(row, at(now)) == (at(until) if until else None)
+    assert held_until(row, RULES["low-quiz"], at(now)) == (at(until) if until else None)
 
 
 def test_a_pause_comes_before_quiet_hours() -> None:
     row = ROW._replace(snoozed_until=at("2025-11-26 12:00"), quiet_from=20, quiet_until=7)
-    assert held_until(row, at("2025-11-25 23:00")) == at("2025-11-26 12:00")
+    for rule in ("low-quiz", "weekly"):
+        assert held_until(row, RULES[rule], at("2025-11-25 23:00")) == at("2025-11-26 12:00")
+
+
+def test_a_digest_comes_at_its_hour_also_if_that_is_a_quiet_one() -> None:
+    row = ROW._replace(quiet_from=20, quiet_until=7)
+    assert held_until(row, RULES["weekly"], at("2025-11-25 23:00")) is None
 
 
 def signing_in(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> SignIn:

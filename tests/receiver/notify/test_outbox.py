@@ -1,17 +1,30 @@
 """The outbox: what is sent, what waits, and what a notifier that ends leaves."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import Engine
 
 from receiver.notify import outbox
-from receiver.notify.outbox import AT_ONCE, PACE, PER_CHANNEL, SINGLE, Failed, Held, Superseded
+from receiver.notify.notifier import Notifier
+from receiver.notify.outbox import (
+    AT_ONCE,
+    LOOKED_AT,
+    PACE,
+    PER_CHANNEL,
+    SINGLE,
+    Failed,
+    Held,
+    Superseded,
+)
+from shared.clock import under
 from shared.database import write_transaction
 from shared.models import Channel, Notification
 from tests import stores
 from tests.receiver.notify.conftest import NOW, Post, Said, killed, step, waiting
 from tests.shared.tables import add
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("channel")
 MINUTE = timedelta(minutes=1)
@@ -134,6 +147,30 @@ def test_a_storm_is_a_few_messages_and_then_one_an_hour_unless_urgent(
     assert len(post.letters) == (10 if urgent else SINGLE)
     step(store, post, after=PACE + MINUTE)
     assert [len(one.causes) for one in post.letters[SINGLE:]] == ([1] * 7 if urgent else [7])
+    assert set(states(store)) == {"sent"}
+
+
+def test_many_messages_of_one_channel_leave_room_for_others(store: Engine) -> None:
+    add(store, Channel, [{"name": "mail", "kind": "mail", "removed": False}])
+    rows = [{"recipient": f"{n} via sales"} for n in range(LOOKED_AT + 1)]
+    waiting(store, *rows, {"recipient": "ines via mail", "channel": "mail"})
+    post = Post()
+    step(store, post)
+    assert "mail" in {one.channel for one in post.letters}
+
+
+def test_two_senders_at_once_send_each_message_once(store: Engine) -> None:
+    waiting(store, *({"recipient": f"{n} via sales"} for n in range(12)))
+    post = Post()
+    engine = under(store, NOW)
+
+    def send(holder: str) -> None:
+        notifier = Notifier(engine, holder, Said(), post)
+        until(lambda: notifier.step() == 0 or set(states(store)) == {"sent"})
+
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(send, ("one", "two")))
+    assert len(post.letters) == len({one.message_id for one in post.letters}) == 12
     assert set(states(store)) == {"sent"}
 
 
