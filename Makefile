@@ -80,6 +80,6 @@ browser: $(VENV)/dev
 # Pins and hashes of all packages, without download addresses.
 lock:
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
-	  pyproject.toml -o .requirements/app.txt
+	  --extra notify pyproject.toml -o .requirements/app.txt
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
-	  --extra dev pyproject.toml -o .requirements/dev.txt
+	  --extra notify --extra dev pyproject.toml -o .requirements/dev.txt

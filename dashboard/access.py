@@ -28,6 +28,7 @@ PAGES: Mapping[str, frozenset[Role]] = {
     "scoring": ADMINS,
     "wall": ALL_ROLES,
     "screens": PAIRING,
+    "preferences": ALL_ROLES,
 }
 """By the name of the page's folder. A page that is not listed is shown to no role."""
 
@@ -43,6 +44,7 @@ ACTIONS: Mapping[str, frozenset[Role]] = {
     "dismiss": ADMINS,
     "set_weights": ADMINS,
     "screen": PAIRING,
+    "subscribe": ALL_ROLES,
 }
 """Changes of the store, and exports from it."""
 
@@ -157,6 +159,11 @@ def names() -> Names:
         Role.ADMIN: now.names_admin,
     }
     return min((allowed[role] for role in present().roles), key=OPENNESS.index)
+
+
+def role() -> Role:
+    """The role of the viewer that sees most."""
+    return next(one for one in (Role.ADMIN, Role.LEAD, Role.MANAGER) if one in present().roles)
 
 
 def is_local() -> bool:

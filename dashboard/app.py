@@ -86,6 +86,13 @@ page = st.navigation(
             visibility=menu("screens"),
             help="Wall displays: pair one by its code, or revoke it.",
         ),
+        st.Page(
+            "preferences/page.py",
+            title="Messages",
+            url_path="preferences",
+            visibility=menu("preferences"),
+            help="What you are told of, where and when.",
+        ),
         st.Page("wall/page.py", title="Wall", url_path="wall", visibility="hidden"),
     ],
     position="top",
@@ -101,6 +108,12 @@ st.html(
 )
 if page.url_path == "wall":
     page.run()  # a screen has no sign-in, and draws nothing around its board
+    st.stop()
+if page.url_path == "preferences" and "subscription" in st.query_params:
+    # The link of a message ends or pauses its subscription without a sign-in.
+    if problem := store.problem():
+        states.stop_with(problem)
+    page.run()
     st.stop()
 sign_in.first()
 if problem := store.problem():

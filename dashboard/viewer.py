@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from dashboard.settings import DashboardSettings, settings, spelt
+from dashboard.settings import DashboardSettings, settings
+from shared.settings import spelt
 
 
 class Role(StrEnum):

@@ -11,6 +11,7 @@ from receiver.commands.dashboard import dashboard
 from receiver.commands.erase import erase
 from receiver.commands.follow import follow
 from receiver.commands.migrate import migrate
+from receiver.commands.notify import notify
 from receiver.commands.prune import prune
 from receiver.commands.rebuild import rebuild
 from receiver.commands.replay import replay
@@ -25,7 +26,7 @@ from shared.store_errors import in_words
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 cli.add_typer(webhooks, name="webhooks")
 cli.add_typer(vendors, name="vendors")
-for command in (serve, follow, dashboard, migrate, simulate, replay, rebuild, prune, erase):
+for command in (serve, follow, notify, dashboard, migrate, simulate, replay, rebuild, prune, erase):
     cli.command()(command)
 
 

@@ -46,9 +46,11 @@ from shared.models import (
     Event,
     Learner,
     Module,
+    Notification,
     Quarantine,
     Quiz,
     ReplayRequest,
+    Subscription,
     UnknownAddress,
 )
 from shared.queries import rows_of
@@ -66,6 +68,8 @@ renewal = table_of(CertificateRenewal)
 places = table_of(ContestResult)
 contest = table_of(Contest)
 unknown = table_of(UnknownAddress)
+message = table_of(Notification)
+subscription = table_of(Subscription)
 audit = table_of(AuditLog)
 learner = table_of(Learner).c
 activity = table_of(Activity)
@@ -181,6 +185,8 @@ def clean(engine: Engine) -> bool:
         places,
         contest,
         unknown,
+        message,
+        subscription,
         audit,
         *map(table_of, READ_MODELS),
     ]
@@ -202,6 +208,7 @@ def _erase(connection: Connection, email: str | None, account: Account | None) -
     cases = _forget_cases(connection, accounts, address)
     _forget_audited(connection, renewal, "renewal", accounts)
     _forget_places(connection, accounts)
+    _forget_messages(connection, accounts, address)
     mentions += sum(
         _replace_in_text(connection, table, names, traces) for table, names in FREE_TEXT
     )
@@ -463,6 +470,16 @@ def _forget_places(connection: Connection, accounts: Sequence[Account]) -> None:
     people do not change."""
     theirs = update(places).where(_is_of(places.c, accounts))
     connection.execute(theirs.values(vendor=None, user_id=None))
+
+
+def _forget_messages(
+    connection: Connection, accounts: Sequence[Account], address: str | None
+) -> None:
+    """What was told about them, and what they were told themselves. Messages in channels stay."""
+    to_them = select(subscription.c.id).where(func.lower(subscription.c.person) == address)
+    theirs = or_(_is_of(message.c, accounts), message.c.subscription_id.in_(to_them))
+    connection.execute(delete(message).where(theirs))
+    connection.execute(delete(subscription).where(func.lower(subscription.c.person) == address))
 
 
 def _replace_in_text(

@@ -25,6 +25,25 @@ PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 log = structlog.get_logger()
 
 
+def until_stopped() -> Callable[[float], bool]:
+    """From now on SIGTERM and SIGINT stop this process after what it is doing. Returns a function
+    that waits for so many seconds and says whether to stop."""
+    stopped = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopped
+        stopped = True
+
+    def stopping(pause: float) -> bool:
+        if not stopped:
+            time.sleep(pause)
+        return stopped
+
+    for number in STOP:
+        signal.signal(number, stop)
+    return stopping
+
+
 class Child(NamedTuple):
     """A process: its name of at most 15 characters, as `top` shows it, and what it does."""
 

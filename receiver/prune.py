@@ -1,5 +1,5 @@
-"""Retention: removes old deliveries, their quarantine and counts of unknown addresses. Events and
-hourly totals stay."""
+"""Retention: removes old deliveries, their quarantine, counts of unknown addresses and what was
+sent to people. Events and hourly totals stay."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,13 +13,14 @@ from receiver.replay import breathe
 from shared.audit import note
 from shared.bulk import table_of
 from shared.database import hold_write_lock, write_transaction
-from shared.models import Delivery, Quarantine, UnknownAddress
+from shared.models import Delivery, Notification, Quarantine, UnknownAddress
 
 BATCH = 1_000
 
 delivery = table_of(Delivery)
 body = table_of(Quarantine)
 unknown_address = table_of(UnknownAddress)
+message = table_of(Notification)
 
 
 class Pruned(NamedTuple):
@@ -48,6 +49,7 @@ def prune(
     removed = Pruned()
     with write_transaction(engine) as connection:
         connection.execute(delete(unknown_address).where(unknown_address.c.hour < before))
+        connection.execute(delete(message).where(message.c.caused_at < before))
     try:
         while (batch := _remove_some(engine, before)).deliveries:
             removed = Pruned(*(one + more for one, more in zip(removed, batch, strict=True)))

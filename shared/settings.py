@@ -1,6 +1,7 @@
 """Settings from the environment and `.env`. A wrong one stops the start and is named."""
 
 import base64
+import json
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -360,6 +361,67 @@ class Settings(Tolerances):
             yield "Every user of this machine can read .env, which holds secrets: chmod 600 .env"
 
 
+def spelt(address: str) -> str:
+    """An e-mail address as it is compared. Only ASCII is folded: elsewhere two different letters
+    can fold to the same one, and so two people to the same address."""
+    return address.lower() if address.isascii() else address
+
+
+def _addresses(value: Any) -> Any:
+    return [spelt(one) for one in split(value)] if isinstance(value, str) else value
+
+
+def _teams(value: Any) -> Any:
+    """`{"dana@acme.example": ["west", "north"]}`."""
+    try:
+        found = json.loads(value) if isinstance(value, str) else value
+        return {spelt(address): teams for address, teams in found.items()}
+    except (ValueError, AttributeError):
+        raise ValueError('should be like {"dana@acme.example": ["west"]}') from None
+
+
+def _root(url: str) -> str:
+    if urlsplit(url).path:
+        raise ValueError("should have no path; use https://<host>")
+    return url
+
+
+Addresses = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_addresses)]
+
+
+class SignIn(Settings):
+    """Who has which role. The dashboard asks at each page, the notifier at each message."""
+
+    dashboard_url: Annotated[ApiUrl, AfterValidator(_root)] | None = None
+    """Where browsers reach the dashboard. https, or this machine itself."""
+    oidc_client_id: Annotated[str, BeforeValidator(plain), Field(min_length=1)] | None = None
+    oidc_role_claim: str | None = None
+    """The claim with a role or a list of them: manager, lead, admin."""
+    oidc_teams_claim: str | None = None
+    """The claim with the team or teams that a manager is limited to."""
+    dashboard_managers: Addresses = ()
+    dashboard_leads: Addresses = ()
+    dashboard_admins: Addresses = ()
+    manager_teams: Annotated[dict[str, tuple[str, ...]], NoDecode, BeforeValidator(_teams)] = Field(
+        default_factory=dict
+    )
+    """The teams that each manager is limited to. With any entry, a manager without one sees
+    no team."""
+
+    @property
+    def has_login(self) -> bool:
+        return self.oidc_client_id is not None
+
+    @property
+    def limits_managers(self) -> bool:
+        return bool(self.manager_teams or self.oidc_teams_claim)
+
+    @property
+    def pages_url(self) -> str:
+        """Where links to pages begin, without a trailing slash."""
+        return self.dashboard_url or f"http://{self.dashboard_host}:{self.dashboard_port}"
+
+
 def variables() -> set[str]:
     """The names in the environment and in `.env`."""
     return {*os.environ, *_read_env_file(Path(".env"))}
@@ -369,6 +431,28 @@ class VendorsFile(Environment):
     """Where vendors are declared (`docs/declaring-a-vendor.md`)."""
 
     vendors_file: Path | None = None
+
+
+NOTIFY = "notify_"
+"""How the variables of channels begin."""
+
+
+class NotifySettings(SignIn):
+    """What the notifier needs on top. Each further `NOTIFY_<NAME>` is a channel: an address."""
+
+    notify_private_addresses: bool = False
+    """Whether channels may be inside the network, or on this machine."""
+
+    def channels(self) -> Mapping[str, str]:
+        """The addresses, secret as they are, by name in lower case."""
+        own = {*type(self).model_fields, "notify_socket"}  # which is systemd's
+        given = {**_read_env_file(Path(".env")), **os.environ}
+        found = {name.lower(): plain(text) for name, text in given.items() if text}
+        return {
+            name.removeprefix(NOTIFY): text
+            for name, text in found.items()
+            if name.startswith(NOTIFY) and name not in own
+        }
 
 
 class ReceiverSettings(Settings, VendorsFile):
@@ -459,7 +543,7 @@ def misspelt(
     known = ReceiverSettings.model_fields.keys() | OF_THE_DASHBOARD | set(vendors)
     for name in sorted(set(variables)):
         lower = name.lower()
-        if lower in known:
+        if lower in known or lower.startswith(NOTIFY):
             continue
         if near := get_close_matches(lower, known, n=1, cutoff=CLOSE):
             yield f"{name} is no setting and has no effect: is {near[0].upper()} meant?"

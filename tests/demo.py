@@ -24,6 +24,7 @@ PAGES = (
     "audit",
     "scoring",
     "screens",
+    "preferences",
 )
 """The addresses of all pages that have a menu entry."""
 SETTINGS = ReceiverSettings(

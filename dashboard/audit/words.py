@@ -36,6 +36,10 @@ SENTENCES = {
     "revoke screen": "revoked {subject}, {detail}",
     "wrong screen code": "entered a wrong code of a screen",
     "refuse screen code": "may enter no more codes of screens for now: {detail}",
+    "subscribe": "subscribed to {subject}: {detail}",
+    "unsubscribe": "ended their messages of {subject} to {detail}",
+    "snooze": "paused their messages of {subject} {detail}",
+    "test message": "sent a test message to {detail}",
     "store result": "stored the result of a contest: {detail}",
 }
 """What an action did, by its target and its detail; those of cases are apart."""

@@ -216,13 +216,10 @@ def say_unknown() -> None:
         )
 
 
-WEEKDAYS = {"monday": 0, "saturday": 5, "sunday": 6}
-
-
 def calendar() -> Calendar:
     """How the company counts weeks and quarters."""
     config = store.settings()
-    return Calendar(WEEKDAYS[config.week_begins], config.fiscal_year_begins)
+    return Calendar.of(config.week_begins, config.fiscal_year_begins)
 
 
 def window(default: str = "7d") -> Window:

@@ -4,26 +4,21 @@ Where names are not shown in full, no name, address or id of a person leaves the
 cell, not in the data of a chart, not in a link, not in the key of a widget.
 """
 
-import hmac
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 import streamlit as st
-from pydantic import SecretStr
 from sqlalchemy import Connection
 
 from dashboard import access
 from dashboard.base import store
-from dashboard.settings import settings, spelt
+from dashboard.settings import settings
+from shared.naming import LINK_DIGITS, Naming
 from shared.queries import catalog
-from shared.settings import Names
+from shared.settings import Names, spelt
 
-CODE_DIGITS = 8
-"""With ten thousand people, one installation in a hundred has two with the same name."""
-LINK_DIGITS = 32
-"""Too many to find a link by guessing."""
 LINK = f"[0-9a-f]{{{LINK_DIGITS}}}"
 EVENT_DIGITS = 12
 
@@ -56,37 +51,17 @@ def with_people(frame: pd.DataFrame) -> pd.DataFrame:
 def shown_as(name: str | None, email: str | None, key: str, how: Names) -> str:
     """A person by name or e-mail address; without either, `unknown` with the user id. `key` is
     vendor and user id."""
-    if how == "anonymous":
-        return _anonymous(key)
-    if how == "initials":
-        return initials(name or email)
-    return name or email or f"unknown ({key.partition('/')[2]})"
+    return _naming(how).known_as(name, email, key)
 
 
-def initials(name: str | None) -> str:
-    """`D. B.` of `Dana Brooks` and of `dana.brooks@acme.example`: of the first and last word."""
-    words = re.findall(r"[^\W\d_]+", (name or "").partition("@")[0])
-    few = words if len(words) < 2 else [words[0], words[-1]]  # noqa: PLR2004
-    return " ".join(f"{word[0].upper()}." for word in few) or "unknown"
-
-
-def _anonymous(key: str) -> str:
-    """`Learner 7f3a91c2`: always the same for one person, and not reversible."""
-    return f"Learner {_code(key)[:CODE_DIGITS]}"
-
-
-def _code(text: str) -> str:
-    """Always the same for one text, and not reversible without the key of this installation."""
-    secret = settings().names_key
-    assert isinstance(secret, SecretStr)  # noqa: S101 (settings without one do not load)
-    spelled = text.encode("utf-8", "surrogatepass")
-    return hmac.digest(secret.get_secret_value().encode(), spelled, "sha256").hex()
+def _naming(how: Names = "full") -> Naming:
+    return Naming(how, settings().names_key)
 
 
 def link_to(key: str) -> str:
     """What names a person in addresses and in keys of widgets: with NAMES_KEY a code, the same for
     all roles, so that one link serves all of them; else `key`, vendor and user id."""
-    return key if settings().names_key is None else _code(f"link/{key}")[:LINK_DIGITS]
+    return _naming().link_to(key)
 
 
 def key_at(link: str) -> str | None:
@@ -108,7 +83,11 @@ def _account_of(connection: Connection, link: str) -> str | None:
 def event_id(key: str | None) -> str | None:
     """An event's id as the viewer may see it: it can name a learner, as Lessonly's begins with the
     user id."""
-    return key if key is None or sees_names() else f"event {_code(f'event/{key}')[:EVENT_DIGITS]}"
+    return (
+        key
+        if key is None or sees_names()
+        else f"event {_naming().code(f'event/{key}')[:EVENT_DIGITS]}"
+    )
 
 
 def without_addresses(text: str) -> str:

@@ -161,19 +161,19 @@ def write(action: str) -> Iterator[Connection]:
     _version.clear()  # what was done shows at once
 
 
-def ask_for_screen(
+def ask_by_token(
     ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
 ) -> R:
-    """The answer for a wall display, which is no viewer before its token is known: about the screen
-    itself, and nothing else."""
+    """The answer for a token that was presented without a sign-in: about the wall display or the
+    subscription whose token it is, and nothing else."""
     with _engine().connect() as connection:
         return ask(connection, *args, **kwargs)
 
 
-def write_for_screen(
+def write_by_token(
     change: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
 ) -> R:
-    """The same for a change of the screen's own row."""
+    """The same for a change of its own row."""
     with write_transaction(_engine()) as connection:
         return change(connection, *args, **kwargs)
 

@@ -13,7 +13,7 @@ from dashboard import access
 from dashboard.base import filters, screens, windows
 from dashboard.base.amounts import number, ordinal
 from dashboard.base.people import known_as, smallest_group
-from dashboard.base.store import ask_for_screen, query, settings, write_for_screen
+from dashboard.base.store import ask_by_token, query, settings, write_by_token
 from shared import screens as pairing
 from shared.queries import catalog, leaderboard, team_boards, wall
 from shared.queries import screens as queries
@@ -164,7 +164,7 @@ def token() -> str | None:
 
 def known(token_sent: str) -> ScreenRow | None:
     """The display with this token, waiting or paired; None without a row, or with an old code."""
-    row = ask_for_screen(queries.of_token, pairing.hash_of(token_sent))
+    row = ask_by_token(queries.of_token, pairing.hash_of(token_sent))
     is_old = row is not None and row.expires_at is not None and row.expires_at <= datetime.now(UTC)
     return None if is_old else row
 
@@ -175,13 +175,13 @@ def note_seen(row: ScreenRow) -> None:
     at = datetime.now(UTC)
     if row.seen_at is None or at - row.seen_at >= pairing.SEEN_EVERY:
         with suppress(SQLAlchemyError):
-            write_for_screen(pairing.seen, row.id, at)
+            write_by_token(pairing.seen, row.id, at)
 
 
 def new_code(token_sent: str) -> str | None:
     """A code by which a display is paired; None if it can get none for now."""
     try:
-        return write_for_screen(pairing.wait, pairing.hash_of(token_sent), datetime.now(UTC))
+        return write_by_token(pairing.wait, pairing.hash_of(token_sent), datetime.now(UTC))
     except SQLAlchemyError:
         return None
 

@@ -1,9 +1,7 @@
 """`repboard follow`: keep the read models up to date with the events."""
 
-import signal
-import time
-
 from receiver import logs
+from receiver.processes import until_stopped
 from receiver.readmodels.follower import Follower, new_holder, open_follower_engine
 from receiver.schema import current_engine
 from shared.settings import ReceiverSettings
@@ -20,17 +18,5 @@ def follow() -> None:
 
 def run_follower(settings: ReceiverSettings, holder: str) -> None:
     """Follow under this name until SIGTERM or SIGINT, then end after the current round."""
-    stopped = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopped
-        stopped = True
-
-    def stopping(pause: float) -> bool:
-        if not stopped:
-            time.sleep(pause)
-        return stopped
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    stopping = until_stopped()
     Follower(open_follower_engine(settings.database_url), holder).run(stopping)

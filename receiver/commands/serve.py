@@ -1,4 +1,5 @@
-"""`repboard serve`: run the receiver's workers and, unless it runs apart, its follower."""
+"""`repboard serve`: run the receiver's workers, its follower unless that runs apart, and a notifier
+once a channel is set."""
 
 import gc
 import socket
@@ -15,14 +16,17 @@ import uvicorn
 from receiver import logs
 from receiver.app import create_app, security_headers
 from receiver.commands.follow import run_follower
+from receiver.commands.notify import run_notifier
 from receiver.listening import BACKLOG, listen
 from receiver.metrics import forget_process, share_metrics
+from receiver.notify.channels import channels, note_channels
 from receiver.processes import Child, Processes
 from receiver.protocol import BoundedProtocol
 from receiver.readmodels.follower import new_holder
 from receiver.schema import current_engine
 from receiver.vendors import note_vendors, required, weaknesses
-from shared.settings import ReceiverSettings
+from shared.database import write_transaction
+from shared.settings import NotifySettings, ReceiverSettings
 
 DRAIN_SEC = 20
 GC_THRESHOLD = 20_000
@@ -43,6 +47,10 @@ def serve(
     required(settings)
     engine = current_engine(settings)
     note_vendors(engine, settings)
+    notifying = NotifySettings.load()
+    if to_channels := channels(notifying):
+        with write_transaction(engine) as connection:
+            note_channels(connection, to_channels)
     engine.dispose()  # no child may use a connection of its parent
     for weakness in weaknesses(settings):
         log.warning("weak setting", problem=weakness)
@@ -52,6 +60,9 @@ def serve(
     if settings.receiver_follower:
         # One that is started again has the lease of the one before.
         children.append(Child("follower", partial(run_follower, settings, new_holder())))
+    if to_channels:
+        notifier = partial(run_notifier, notifying, to_channels, new_holder())
+        children.append(Child("notifier", notifier))
     # Objects loaded by now stay, so the collector can skip them; requests leave few cycles.
     gc.collect()
     gc.freeze()

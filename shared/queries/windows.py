@@ -2,7 +2,7 @@
 
 import math
 from datetime import UTC, date, datetime, time, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 QUARTER_HOUR = timedelta(minutes=15)
@@ -29,6 +29,11 @@ class Calendar(NamedTuple):
 
     week_begins: int = 0
     year_begins: int = 1
+
+    @classmethod
+    def of(cls, weekday: str, month: int) -> Self:
+        """By the name of the weekday: `monday`, `saturday`, `sunday`."""
+        return cls({"monday": 0, "saturday": 5, "sunday": 6}[weekday], month)
 
 
 class Window(NamedTuple):

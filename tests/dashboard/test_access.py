@@ -23,6 +23,7 @@ from dashboard.coaching import data as coaching
 from dashboard.contests import data as contests
 from dashboard.deliveries import data as deliveries
 from dashboard.learner import data as learner
+from dashboard.preferences import data as preferences
 from dashboard.scoring import data as scoring
 from dashboard.screens import data as screens
 from dashboard.viewer import Role, Viewer, viewer
@@ -37,6 +38,7 @@ from shared.queries.missing import Missing
 from shared.queries.people import Who
 from shared.scoring import Weight, rules_of
 from shared.settings import ReceiverSettings
+from shared.subscriptions import Wanted
 from shared.wording import number_of
 from tests import playing, stores
 from tests.dashboard.conftest import ROOT, Open, Send, provision
@@ -217,6 +219,7 @@ WRITES: dict[str, Callable[[], None]] = {
     "set_weights": lambda: scoring.save(rules_of([Weight("course", "", 100)])),
     "export": lambda: data.note_export("learners", 12),
     "screen": lambda: screens.pair("no code"),
+    "subscribe": lambda: preferences.save(Wanted("low-quiz", "sales", "UTC")),
     "contest": lambda: contests.create(Draft("Sprint", TODAY, TODAY, "UTC")),
 }
 """What pages write, by its action."""

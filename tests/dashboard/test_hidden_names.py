@@ -122,7 +122,7 @@ def visits() -> Iterator[tuple[str, dict[str, str]]]:
         yield "deliveries", {"view": view, "which": "all"}
     yield from (("deliveries", {"delivery": str(id_)}) for id_ in (1, 1000, 1001))
     yield from (("contests", {}), ("contests", {"contest": "1"}), ("contests", {"contest": "2"}))
-    yield from (("audit", {}), ("scoring", {}), ("screens", {}), ("wall", {}))
+    yield from (("audit", {}), ("scoring", {}), ("screens", {}), ("wall", {}), ("preferences", {}))
 
 
 @pytest.mark.usefixtures("staff")

@@ -38,11 +38,15 @@ from shared.models import (
     Event,
     Learner,
     Module,
+    Notification,
     Quarantine,
     Quiz,
+    Subscription,
     Table,
     UnknownAddress,
 )
+from shared.queries import preferences
+from shared.subscriptions import to_tell
 from tests import playing
 from tests.conftest import FreshStore
 from tests.holding import V, assert_totals_are_exact, of_body, take, vendor
@@ -121,6 +125,16 @@ def fill(engine: Engine) -> None:
              "first_day": AT.date(), "last_day": AT.date(), "all_teams": True, "hidden": False,
              "created_at": AT, "created_by": "lead@acme.example"},
         ])  # fmt: skip
+        connection.execute(insert(table_of(Subscription)), [
+            {"person": person, "rule": "low-quiz", "channel": "sales", "role": "lead",
+             "zone": "UTC", "hour": 9, "token": person[0], "created_at": AT}
+            for person in (DANA, "paul@acme.example")
+        ])  # fmt: skip
+        for to in preferences.every(connection):
+            for about in ("u-dana", "u-paul"):
+                subject = f"{V}/{about}/q-1"
+                told_of = to_tell(to, to.rule, subject, "1", AT, vendor=V, user_id=about)
+                connection.execute(insert(table_of(Notification)), [told_of])
         connection.execute(insert(table_of(UnknownAddress)), [
             {"hour": AT, "requests": 1, "latest_at": AT, "latest_path": f"/webhooks/x?by={DANA}"},
         ])  # fmt: skip
@@ -467,6 +481,13 @@ def test_their_case_is_removed_and_cases_that_they_own_lose_their_owner(company:
     assert other.notes == f"Ask {ERASED} or jor{DANA}."
     assert row(company, AuditLog, subject="case 1").detail is None
     assert row(company, AuditLog, subject="case 2").detail == f"owner none → {ERASED}"
+
+
+def test_what_was_told_of_them_or_to_them_is_removed(company: Engine) -> None:
+    erase_person(company, DANA)
+    kept = row(company, Notification)
+    assert (kept.user_id, kept.recipient) == ("u-paul", "paul@acme.example via sales")
+    assert row(company, Subscription).person == "paul@acme.example"
 
 
 def test_a_dry_run_prints_the_same_and_changes_nothing(company: Engine) -> None:

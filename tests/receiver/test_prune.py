@@ -12,10 +12,19 @@ from receiver.prune import Pruned, prune
 from receiver.replay import Replayed, replay
 from shared.bulk import table_of
 from shared.database import open_engine
-from shared.models import AuditLog, Delivery, DeliveryHourly, Event, Quarantine, QuarantineTotal
+from shared.models import (
+    AuditLog,
+    Delivery,
+    DeliveryHourly,
+    Event,
+    Notification,
+    Quarantine,
+    QuarantineTotal,
+)
 from tests.conftest import FreshStore
 from tests.holding import V, assert_totals_are_exact, incoming, take, vendor
 from tests.running import Receiver, command, until
+from tests.shared.tables import add
 from tests.stores import count, read_models, row, rows
 
 SECRET = "secret-one"
@@ -44,6 +53,17 @@ def test_old_deliveries_are_removed_and_newer_ones_stay(store: Engine) -> None:
     assert count(store, Delivery) == 10 - 4
     assert [one.state for one in rows(store, Quarantine)] == ["replayed", "held"]
     assert prune(store, 90) == Pruned()
+
+
+def test_what_was_sent_to_people_long_ago_is_removed(store: Engine) -> None:
+    usual = {"rule": "weekly", "subject": "weekly", "recipient": "a", "subscription_id": 1,
+             "channel": "sales", "urgent": False, "state": "sent", "attempts": 1}  # fmt: skip
+    for age in (100, 80):
+        at = datetime.now(UTC) - age * DAY
+        row_of_age = {"round": f"{age}", "caused_at": at, "next_try_at": at}
+        add(store, Notification, [usual | row_of_age])
+    prune(store, 90)
+    assert row(store, Notification).round == "80"
 
 
 def test_events_read_models_and_roll_ups_stay(store: Engine) -> None:

@@ -1,0 +1,16 @@
+"""Messages: what is the viewer told of, where and when?"""
+
+import streamlit as st
+
+from dashboard.preferences import data, view
+
+if token := st.query_params.get(data.LINK):
+    view.of_link(token)
+else:
+    subscribed, channels = data.subscribed(), data.channels()
+    view.headline(subscribed)
+    view.problems(channels)
+    if channels:
+        view.form(channels)
+    view.listed(subscribed)
+    view.sent(data.sent())

@@ -1,0 +1,39 @@
+"""`repboard notify`: send messages to people."""
+
+from collections.abc import Sequence
+
+from receiver import logs
+from receiver.errors import StartError
+from receiver.notify.channels import Channel, Postman, channels, note_channels
+from receiver.notify.notifier import Notifier
+from receiver.notify.rules import StoreRules
+from receiver.processes import until_stopped
+from receiver.readmodels.follower import new_holder
+from receiver.schema import current_engine
+from shared.database import open_engine, write_transaction
+from shared.settings import NotifySettings, ReceiverSettings
+
+STATEMENT_SEC = 60
+
+
+def notify() -> None:
+    """Send messages to the channels NOTIFY_<NAME>=… until stopped. `serve` does this too, once a
+    channel is set. Of several on one store, one works and the others stand by."""
+    logs.configure()
+    settings = NotifySettings.load()
+    found = channels(settings)
+    if not found:
+        raise StartError("No channel is set. Set NOTIFY_<NAME>=…, see docs/notifications.md.")
+    engine = current_engine(ReceiverSettings.load())
+    with write_transaction(engine) as connection:
+        note_channels(connection, found)
+    engine.dispose()
+    run_notifier(settings, found, new_holder())
+
+
+def run_notifier(settings: NotifySettings, found: Sequence[Channel], holder: str) -> None:
+    """Send under this name until SIGTERM or SIGINT, then end after the current step."""
+    stopping = until_stopped()
+    engine = open_engine(settings.database_url, answer_sec=STATEMENT_SEC)
+    post = Postman(found, private=settings.notify_private_addresses)
+    Notifier(engine, holder, StoreRules(settings), post).run(stopping)

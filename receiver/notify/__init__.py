@@ -1,0 +1,1 @@
+"""Messages to people: what is said, to which recipient, and how it is sent."""

@@ -1,0 +1,154 @@
+"""The channels: named addresses of the settings, to which Apprise sends.
+
+Apprise builds each service's payload and neutralises the markup in it. What it does not bound or
+tell (time, size, redirects, status, Retry-After), `receiver.notify.sending` and `_Watched` do.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Any, NamedTuple
+
+import requests
+from requests import sessions
+from sqlalchemy import Connection, update
+
+from receiver.notify.notifier import Message
+from receiver.notify.outbox import Failed, Letter, Result
+from receiver.notify.sending import Answer, send_all
+from shared.bulk import insert_into, table_of
+from shared.models import Channel as ChannelRow
+from shared.settings import NotifySettings, SettingsError
+
+KINDS = {
+    "slack": "Slack",
+    "workflows": "Teams",
+    "mailtos": "mail",
+    "jsons": "JSON",
+}
+"""By the scheme of an address."""
+UNENCRYPTED = {"mailto": "mail", "json": "JSON"}
+"""Only with private addresses allowed: to a relay on the same machine or network."""
+ID_HEADER = "X-Repboard-Message"
+"""The same for each attempt of a message, so that a receiver can leave out a repeated one."""
+MAX_TITLE, MAX_BODY = 200, 6_000
+
+channel = table_of(ChannelRow)
+
+
+class Channel(NamedTuple):
+    """A named address. `service` is Apprise's object for it."""
+
+    name: str
+    kind: str
+    service: Any
+
+
+def channels(settings: NotifySettings) -> list[Channel]:
+    """The channels of the settings, by name. Raises SettingsError, which never shows an address."""
+    found = settings.channels()
+    if not found:
+        return []
+    try:
+        import apprise  # noqa: PLC0415 (an optional extra)
+    except ImportError:
+        raise SettingsError(
+            f"NOTIFY_{next(iter(found)).upper()}: needs Apprise; pip install 'repboard[notify]'"
+        ) from None
+    logging.getLogger("apprise").addHandler(logging.NullHandler())
+    logging.getLogger("apprise").propagate = False  # its lines may have parts of an address
+    asset = apprise.AppriseAsset(http_redirects=False, app_id="Repboard", app_desc="Repboard")
+    return [
+        _channel(name, url, asset, private=settings.notify_private_addresses)
+        for name, url in sorted(found.items())
+    ]
+
+
+def _channel(name: str, url: str, asset: Any, *, private: bool) -> Channel:
+    import apprise  # noqa: PLC0415 (an optional extra)
+
+    variable, scheme = f"NOTIFY_{name.upper()}", url.partition("://")[0].lower()
+    kind = (KINDS | (UNENCRYPTED if private else {})).get(scheme)
+    if kind is None:
+        raise SettingsError(
+            f"{variable}: should begin with {', '.join(f'{one}://' for one in KINDS)}"
+        )
+    service = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+    if service is None:
+        raise SettingsError(f"{variable}: is no complete {scheme}:// address of Apprise")
+    if kind == "mail" and scheme == "mailtos" and getattr(service, "secure_mode", "") == "insecure":
+        raise SettingsError(f"{variable}: turns off TLS")
+    if not getattr(service, "verify_certificate", True):
+        raise SettingsError(f"{variable}: turns off the check of certificates (verify=no)")
+    service.redirects = False  # also if the address asks for them
+    return Channel(name, kind, service)
+
+
+def note_channels(connection: Connection, found: Iterable[Channel]) -> None:
+    """Write the names into the store, for the dashboard. A channel that was closed is tried again:
+    its address may be another one."""
+    connection.execute(update(channel).values(removed=True))
+    for one in found:
+        values = {"kind": one.kind, "removed": False, "problem": None, "problem_at": None}
+        insert = insert_into(connection.dialect.name, ChannelRow).values(name=one.name, **values)
+        connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+class Postman:
+    """Sends messages to the channels of the settings."""
+
+    def __init__(self, found: Iterable[Channel], *, private: bool) -> None:
+        self._channels: Mapping[str, Channel] = {one.name: one for one in found}
+        self._private = private
+
+    def __call__(self, letters: Sequence[tuple[Letter, Message]]) -> Sequence[Result]:
+        known = [one for one in letters if one[0].channel in self._channels]
+        jobs = [
+            partial(_post, self._channels[letter.channel], letter.message_id, message)
+            for letter, message in known
+        ]
+        sent = iter(send_all(jobs, private=self._private))
+        absent = Failed("this notifier has no such channel")
+        return [next(sent) if one in known else absent for one in letters]
+
+
+def _post(to: Channel, message_id: str, message: Message) -> Answer:
+    """Send one message, in a process of its own."""
+    _Watched.watch()
+    if hasattr(to.service, "headers"):  # mail, JSON
+        to.service.headers = {**to.service.headers, ID_HEADER: message_id}
+    title, body = message.title[:MAX_TITLE], message.body[:MAX_BODY]
+    accepted = bool(to.service.notify(title=title, body=body, body_format="text"))
+    return Answer(accepted, *_Watched.heard)
+
+
+class _Watched(requests.adapters.HTTPAdapter):
+    """Remembers what a server answered: Apprise only says whether it was good."""
+
+    heard: tuple[int | None, float | None] = (None, None)
+
+    @classmethod
+    def watch(cls) -> None:
+        """Use it in each session that begins, in this process."""
+        sessions.HTTPAdapter = cls  # type: ignore[attr-defined]
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        response = super().send(*args, **kwargs)
+        wait = _seconds(response.headers.get("retry-after"))
+        type(self).heard = (response.status_code, wait)
+        return response
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """`120`, or a date."""
+    if retry_after is None:
+        return None
+    if retry_after.strip().isdecimal():
+        return float(retry_after)
+    try:
+        at = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,281 @@
+"""The outbox: what waits to be sent, what becomes of it, and which notifier may send.
+
+Each step is a transaction, so a notifier can end between any two of them. A row that is `sending`
+when the lease is taken belongs to a notifier that ended: it may have been sent, and is sent again
+under the same message ID. So a message can repeat once, and none is lost.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+
+from shared.bulk import insert_into, table_of
+from shared.database import store_time
+from shared.models import Channel, Notification, Notifier
+from shared.queries import row_of, rows_of
+
+LEASE = timedelta(seconds=20)
+RENEW = timedelta(seconds=12)
+"""A lease is extended when it has less than this left: in between, a step takes up to 10 s."""
+TOO_OLD = timedelta(hours=24)
+"""What could not be sent for so long stands in the digest only."""
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=10), timedelta(hours=1)
+JITTER = 0.2
+AT_ONCE = 16
+"""Messages of one step …"""
+PER_CHANNEL = 4
+"""… and of these, to one channel: a slow channel leaves room for others."""
+LOOKED_AT = 500
+"""Rows of a channel in one step. More rows of one message wait for the next."""
+SINGLE, PACE = 3, timedelta(hours=1)
+"""After so many messages of a rule to a recipient within this time, the rest is one message."""
+
+notification = table_of(Notification)
+channel = table_of(Channel)
+notifier = table_of(Notifier)
+row = notification.c
+
+
+class Cause(NamedTuple):
+    """One thing to tell: a row of a message."""
+
+    id: int
+    subject: str
+    round: str
+
+
+class Letter(NamedTuple):
+    """A message that this notifier is sending; `attempt` counts from 1."""
+
+    message_id: str
+    rule: str
+    subscription_id: int
+    channel: str
+    attempt: int
+    urgent: bool
+    causes: Sequence[Cause]
+
+
+class Sent(NamedTuple):
+    """The message was accepted."""
+
+
+class Superseded(NamedTuple):
+    """There is nothing to say any more, and why."""
+
+    reason: str
+
+
+class Held(NamedTuple):
+    """The recipient wants no messages until then."""
+
+    until: datetime
+
+
+class Failed(NamedTuple):
+    """It was not accepted. `refused`: not this message, ever; `closed`: no message, until the
+    settings of the channel change. Otherwise it is tried again, after `wait` if the server said."""
+
+    error: str
+    refused: bool = False
+    closed: bool = False
+    wait: timedelta | None = None
+
+
+Result = Sent | Superseded | Held | Failed
+
+
+class _Lease(NamedTuple):
+    holder: str | None
+    lease_until: datetime | None
+
+
+# Which notifier works
+
+
+def works(connection: Connection, holder: str) -> bool | None:
+    """Whether this notifier has the lease; None if it must take or extend it. Changes nothing."""
+    query = select(notifier.c.holder, notifier.c.lease_until)
+    lease, now = row_of(_Lease, connection.execute(query)), store_time(connection)
+    if lease is None or lease.lease_until is None or lease.lease_until <= now:
+        return None
+    if lease.holder != holder:
+        return False
+    return True if lease.lease_until - now > RENEW else None
+
+
+def take_lease(connection: Connection, holder: str) -> bool:
+    """Take or extend the lease of the store. False while another notifier has it."""
+    begin = insert_into(connection.dialect.name, Notifier).values(id=1)
+    connection.execute(begin.on_conflict_do_nothing())
+    now = store_time(connection)
+    free = or_(
+        notifier.c.holder == holder,
+        notifier.c.lease_until.is_(None),
+        notifier.c.lease_until <= now,
+    )
+    taken = update(notifier).where(free).values(holder=holder, lease_until=now + LEASE)
+    return bool(connection.execute(taken).rowcount)
+
+
+def release(connection: Connection, holder: str) -> None:
+    """Let another notifier begin at once."""
+    mine = update(notifier).where(notifier.c.holder == holder)
+    connection.execute(mine.values(lease_until=store_time(connection)))
+
+
+# What is sent
+
+
+def is_due(connection: Connection, now: datetime) -> bool:
+    """Whether any message is to be sent, or was being sent when its notifier ended."""
+    open_rows = _to_channels(connection)
+    query = select(row.id).where(or_(and_(*open_rows, row.next_try_at <= now), _interrupted()))
+    return connection.scalar(query.limit(1)) is not None
+
+
+def claim(connection: Connection, now: datetime) -> list[Letter]:
+    """Messages to send now, in the transaction of the lease. Rows of one rule for one recipient
+    are one message; it keeps its rows and its ID until it is sent."""
+    connection.execute(update(notification).where(_interrupted()).values(state="waiting"))
+    _give_up_old(connection, now)
+    letters = []
+    for rows in _groups(connection, now):
+        letter = _letter(rows)
+        busy = _sent_lately(connection, rows[0], now) if letter.attempt == 1 else []
+        if len(busy) >= SINGLE and not letter.urgent:
+            _change(connection, letter, next_try_at=min(busy) + PACE)
+            continue
+        _change(
+            connection,
+            letter,
+            state="sending",
+            message_id=letter.message_id,
+            attempts=letter.attempt,
+        )
+        letters.append(letter)
+    return letters
+
+
+def finish(connection: Connection, letter: Letter, result: Result, now: datetime) -> None:
+    """Note what became of a message."""
+    match result:
+        case Sent():
+            _change(connection, letter, state="sent", sent_at=now, error=None)
+        case Superseded(reason):
+            _change(connection, letter, state="superseded", error=reason)
+        case Held(until):
+            # It was no attempt, and more may come to it meanwhile.
+            held = {"state": "held", "next_try_at": until, "attempts": letter.attempt - 1}
+            _change(connection, letter, **held, message_id=None)
+        case Failed(error, refused=True):
+            _change(connection, letter, state="failed", error=error)
+        case Failed(error, closed=closed, wait=wait):
+            if closed:
+                _close(connection, letter.channel, error, now)
+            pause = wait or backoff(letter.attempt)
+            _change(connection, letter, state="waiting", next_try_at=now + pause, error=error)
+
+
+def backoff(attempt: int) -> timedelta:
+    """How long to wait after a failed attempt, from 1 on: doubled each time, up to an hour."""
+    wait = min(LONGEST_WAIT, FIRST_WAIT * (1 << min(attempt - 1, 20)))
+    return wait * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (no secret)
+
+
+class _Row(NamedTuple):
+    id: int
+    rule: str
+    subject: str
+    round: str
+    recipient: str
+    subscription_id: int
+    channel: str
+    urgent: bool
+    message_id: str | None
+    attempts: int
+
+
+def _groups(connection: Connection, now: datetime) -> list[list[_Row]]:
+    """The rows of each message that is due, the longest due first."""
+    longest_due = (row.next_try_at, row.id)
+    place = func.row_number().over(partition_by=row.channel, order_by=longest_due)
+    due = (
+        select(notification, place.label("place"))
+        .where(*_to_channels(connection), row.next_try_at <= now)
+        .subquery()
+        .c
+    )
+    query = (
+        select(*(due[name] for name in _Row._fields))
+        .where(due.place <= LOOKED_AT)
+        .order_by(due.next_try_at, due.id)
+    )
+    groups: dict[object, list[_Row]] = {}
+    for one in rows_of(_Row, connection.execute(query)):
+        new = (one.rule, one.recipient, one.urgent)
+        groups.setdefault(one.message_id or new, []).append(one)
+    found: list[list[_Row]] = []
+    by_channel: Counter[str] = Counter()
+    for rows in groups.values():
+        by_channel[rows[0].channel] += 1
+        if by_channel[rows[0].channel] <= PER_CHANNEL and len(found) < AT_ONCE:
+            found.append(rows)
+    return found
+
+
+def _letter(rows: Sequence[_Row]) -> Letter:
+    first = rows[0]
+    return Letter(
+        message_id=first.message_id or str(uuid4()),
+        rule=first.rule,
+        subscription_id=first.subscription_id,
+        channel=first.channel,
+        attempt=first.attempts + 1,
+        urgent=first.urgent,
+        causes=[Cause(one.id, one.subject, one.round) for one in rows],
+    )
+
+
+def _to_channels(connection: Connection) -> list[ColumnElement[bool]]:
+    """Conditions of rows that wait for a channel that takes messages."""
+    is_open = select(channel.c.name).where(~channel.c.removed, channel.c.problem.is_(None))
+    return [row.state.in_(("waiting", "held")), row.channel.in_(is_open)]
+
+
+def _interrupted() -> ColumnElement[bool]:
+    is_so: ColumnElement[bool] = row.state == "sending"
+    return is_so
+
+
+def _give_up_old(connection: Connection, now: datetime) -> None:
+    old = and_(row.state.in_(("waiting", "held")), row.caused_at < now - TOO_OLD)
+    reason = func.coalesce(row.error, "not sent within 24 hours")
+    connection.execute(update(notification).where(old).values(state="failed", error=reason))
+
+
+def _sent_lately(connection: Connection, first: _Row, now: datetime) -> Sequence[datetime]:
+    """When messages of this rule were sent to the recipient within `PACE`."""
+    sent_at = func.max(row.sent_at)
+    query = (
+        select(sent_at)
+        .where(row.recipient == first.recipient, row.rule == first.rule, row.sent_at > now - PACE)
+        .group_by(row.message_id)
+    )
+    return connection.scalars(query).all()
+
+
+def _close(connection: Connection, name: str, problem: str, now: datetime) -> None:
+    """Send nothing more to a channel, and keep why for the page."""
+    mine = update(channel).where(channel.c.name == name)
+    connection.execute(mine.values(problem=problem, problem_at=now))
+
+
+def _change(connection: Connection, letter: Letter, **values: object) -> None:
+    ids = [cause.id for cause in letter.causes]
+    connection.execute(update(notification).where(row.id.in_(ids)).values(values))

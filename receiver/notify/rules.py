@@ -1,0 +1,256 @@
+"""What is told: writes causes into the outbox, and says them when they are sent.
+
+Rules read what the follower has folded; they are no part of it, and none of the intake. A cause is
+found again at each look, and the unique key of the outbox keeps it from being told twice: a look
+that was missed, a rebuild or a replay changes nothing.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import structlog
+from sqlalchemy import Connection, Engine, select
+
+from receiver.errors import first_line, is_of_the_store, is_passing
+from receiver.notify.notifier import Message
+from receiver.notify.outbox import TOO_OLD, Held, Letter, Superseded
+from shared.bulk import insert_into, table_of
+from shared.database import write_transaction
+from shared.models import Checkpoint, Notification
+from shared.naming import Naming
+from shared.queries import preferences as read
+from shared.queries.causes import Asked, Cause, causes
+from shared.queries.digest import digest
+from shared.queries.people import Who
+from shared.queries.preferences import SubscriptionRow
+from shared.queries.windows import Calendar
+from shared.rules import RULES, TEST, Rule
+from shared.settings import Names, NotifySettings
+from shared.subscriptions import digest_at, held_until, last_digest, scope, to_tell
+from shared.wording import number_of
+
+SOONEST_SEC = 1.0
+"""Between two looks while events come in …"""
+SELDOM_SEC = 15.0
+"""… and of rules that the clock changes, or deliveries that are not events."""
+BY_EVENTS = ("low-quiz", "hard-quiz")
+KNOWN = 100_000
+"""How many rows of the outbox are remembered, so that they are not written again and again."""
+BATCH = 500
+LISTED = 10
+EARLIER = timedelta(minutes=5)
+"""What happened up to so long before a subscription is told: clocks of vendors differ."""
+
+Key = tuple[str, str, str, str]
+
+log = structlog.get_logger()
+
+
+class _Said(NamedTuple):
+    """What a message says, before its foot."""
+
+    title: str
+    lines: Sequence[str]
+    link: str
+
+
+class StoreRules:
+    """The rules, by the subscriptions of the store."""
+
+    def __init__(self, settings: NotifySettings) -> None:
+        self._settings = settings
+        self._known: set[Key] = set()
+        self._folds: int | None = None
+        self._looked = self._looked_seldom = float("-inf")
+
+    # What is to be told
+
+    def write_due(self, engine: Engine, at: datetime) -> None:
+        """Write into the outbox what is to be told by now and is not there yet."""
+        began = time.monotonic()
+        seldom = began - self._looked_seldom >= SELDOM_SEC
+        if not seldom and began - self._looked < SOONEST_SEC:
+            return
+        with engine.connect() as connection:
+            folds = connection.scalar(select(table_of(Checkpoint).c.folds))
+            if not seldom and folds == self._folds:
+                return
+            rows = list(self._found(connection, at, seldom=seldom))
+        self._write(engine, rows)
+        self._folds, self._looked = folds, time.monotonic()
+        if seldom:
+            self._looked_seldom = self._looked
+
+    def _found(
+        self, connection: Connection, at: datetime, *, seldom: bool
+    ) -> Iterable[Mapping[str, Any]]:
+        subscribed: dict[str, list[tuple[SubscriptionRow, Who]]] = {}
+        for one in read.every(connection):
+            if (allowed := scope(one, self._settings)) is not None:
+                subscribed.setdefault(one.rule, []).append((one, allowed))
+        for key, listeners in subscribed.items():
+            if not seldom and key not in BY_EVENTS:
+                continue
+            try:
+                yield from list(self._of_rule(connection, RULES[key], listeners, at))
+            except Exception as error:  # a rule that fails stops no other
+                if is_of_the_store(error) or is_passing(error):
+                    raise
+                log.error("rule_failed", rule=key, error=first_line(error))
+
+    def _of_rule(
+        self,
+        connection: Connection,
+        rule: Rule,
+        listeners: Sequence[tuple[SubscriptionRow, Who]],
+        at: datetime,
+    ) -> Iterable[Mapping[str, Any]]:
+        if rule.period is not None:
+            return self._digests(rule, listeners, at)
+        asked = self._asked(Who(), at - TOO_OLD, at, "full", "UTC")
+        return _to_listeners(rule, causes(connection, rule.key, asked), listeners)
+
+    def _digests(
+        self, rule: Rule, listeners: Iterable[tuple[SubscriptionRow, Who]], at: datetime
+    ) -> Iterable[Mapping[str, Any]]:
+        for to, _ in listeners:
+            day = last_digest(to, rule, at, self._week_begins)
+            due = digest_at(to, day)
+            if at - due < TOO_OLD and due >= to.created_at:
+                yield to_tell(to, rule.key, rule.key, day.isoformat(), due)
+
+    def _write(self, engine: Engine, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Each only once: another notifier may have written some."""
+        new = {key: row for row in rows if (key := _key(row)) not in self._known}
+        if not new:
+            return
+        if len(self._known) + len(new) > KNOWN:
+            self._known.clear()
+        values = list(new.values())
+        with write_transaction(engine) as connection:
+            for begin in range(0, len(values), BATCH):
+                statement = insert_into(connection.dialect.name, Notification)
+                statement = statement.values(values[begin : begin + BATCH])
+                connection.execute(statement.on_conflict_do_nothing())
+        self._known.update(new)
+
+    # How it is said
+
+    def compose(
+        self, connection: Connection, letter: Letter, at: datetime
+    ) -> Message | Superseded | Held:
+        """The message by what the store says now, for what its person may see now."""
+        to = read.by_id(connection, letter.subscription_id)
+        if to is None:
+            return Superseded("unsubscribed")
+        if letter.rule == TEST:
+            return self._message(to, _Said("A test message of Repboard", ["It works."], ""))
+        allowed = scope(to, self._settings)
+        rule = RULES[letter.rule]
+        if allowed is None or to.role not in rule.roles:
+            return Superseded("the person has no such role any more")
+        until = None if letter.urgent else held_until(to, rule, at)
+        if until is not None:
+            return Held(until)
+        if rule.period is not None:
+            return self._message(to, self._of_period(connection, rule, letter, to, allowed))
+        found = self._of_causes(connection, letter, to, allowed, at)
+        return Superseded("resolved since") if found is None else self._message(to, found)
+
+    def _of_causes(
+        self, connection: Connection, letter: Letter, to: SubscriptionRow, who: Who, at: datetime
+    ) -> _Said | None:
+        """None if nothing of it is true any more."""
+        since = at - TOO_OLD - timedelta(hours=1)
+        asked = self._asked(who, since, at, to.role, to.zone)
+        wanted = {(one.subject, one.round) for one in letter.causes}
+        found = [
+            one
+            for one in causes(connection, letter.rule, asked)
+            if (one.subject, one.round) in wanted and _is_for(one, to, who)
+        ]
+        if not found:
+            return None
+        lines = list(dict.fromkeys(one.line for one in found))
+        if len(lines) == 1:
+            return _Said(lines[0], [one for one in [found[0].detail] if one], found[0].link)
+        more = len(lines) - LISTED
+        title = f"{RULES[letter.rule].title}: {number_of(len(lines), 'message')}"
+        listed = lines[:LISTED] + ([f"And {more} more."] if more > 0 else [])
+        return _Said(title, listed, _common(found))
+
+    def _of_period(
+        self, connection: Connection, rule: Rule, letter: Letter, to: SubscriptionRow, who: Who
+    ) -> _Said:
+        assert rule.period is not None  # noqa: S101 (asked for before)
+        day = datetime.fromisoformat(letter.causes[-1].round).date()
+        naming = self._naming(to.role)
+        moment = digest_at(to, day)
+        return _Said(*digest(connection, rule.period, who, moment, to.zone, self._settings, naming))
+
+    def _message(self, to: SubscriptionRow, what: _Said) -> Message:
+        url = self._settings.pages_url
+        reason = f"You subscribed to “{RULES[to.rule].title}”."
+        foot = f"{reason} Pause or stop it: {url}/preferences?subscription={to.token}"
+        opened = [f"{url}{what.link}"] if what.link else []
+        return Message(what.title, "\n\n".join(["\n".join(what.lines), *opened, foot]).strip())
+
+    def _asked(self, who: Who, since: datetime, at: datetime, role: str, zone: str) -> Asked:
+        return Asked(who, since, at, self._settings, self._naming(role), zone)
+
+    def _naming(self, role: str) -> Naming:
+        """How people are named to a role. Without one it is not sent to anyone."""
+        settings = self._settings
+        by_role: Mapping[str, Names] = {
+            "manager": settings.names_manager,
+            "lead": settings.names_lead,
+            "admin": settings.names_admin,
+        }
+        return Naming(by_role.get(role, "full"), settings.names_key)
+
+    @property
+    def _week_begins(self) -> int:
+        settings = self._settings
+        return Calendar.of(settings.week_begins, settings.fiscal_year_begins).week_begins
+
+
+def _to_listeners(
+    rule: Rule, found: Iterable[Cause], listeners: Sequence[tuple[SubscriptionRow, Who]]
+) -> Iterable[Mapping[str, Any]]:
+    """A row for each cause and each subscription that it is for."""
+    for cause in found:
+        vendor, user_id = cause.account or (None, None)
+        for to, who in listeners:
+            if (
+                cause.at >= to.created_at - EARLIER
+                and to.role in rule.roles
+                and _is_for(cause, to, who)
+            ):
+                yield to_tell(
+                    to,
+                    rule.key,
+                    cause.subject,
+                    cause.round,
+                    cause.at,
+                    urgent=cause.urgent,
+                    vendor=vendor,
+                    user_id=user_id,
+                )
+
+
+def _is_for(cause: Cause, to: SubscriptionRow, who: Who) -> bool:
+    if cause.owner is not None and cause.owner != to.person:
+        return False
+    return not cause.of_teams or who.teams is None or cause.team_id in who.teams
+
+
+def _common(found: Sequence[Cause]) -> str:
+    """The link of all, or the page of their rule where each has its own."""
+    links = {one.link for one in found}
+    return links.pop() if len(links) == 1 else "/coaching"
+
+
+def _key(row: Mapping[str, Any]) -> Key:
+    return row["rule"], row["subject"], row["round"], row["recipient"]

@@ -1,0 +1,121 @@
+"""The page on which each person chooses what they are told."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+from streamlit.testing.v1 import AppTest
+
+from dashboard.audit import words
+from shared.models import AuditLog, Channel, Notification, Subscription
+from shared.subscriptions import Wanted, save
+from tests import stores
+from tests.dashboard.test_access import Visit, claims, login, visit
+from tests.pages import rows, written
+from tests.shared.tables import add
+
+__all__ = ["login", "visit"]
+
+INES = "ines@acme.example"
+
+
+@pytest.fixture
+def channel(store: Engine) -> None:
+    add(store, Channel, [{"name": "sales_west", "kind": "Slack", "removed": False}])
+
+
+def subscribe(store: Engine, person: str = INES, role: str = "manager") -> Any:
+    with store.begin() as connection:
+        save(connection, person, role, ("east",), Wanted("weekly", "sales_west", "Europe/Berlin"))
+    return stores.row(store, Subscription, person=person)
+
+
+def click(app: AppTest, label: str) -> AppTest:
+    (button,) = [one for one in app.button if one.label == label]
+    return button.click().run()
+
+
+def offered(app: AppTest) -> Sequence[str]:
+    return app.selectbox(key="rule").options
+
+
+def said(store: Engine) -> list[str]:
+    return [words.sentence(row, None, {}) for row in stores.rows(store, AuditLog)]
+
+
+@pytest.mark.usefixtures("company")
+def test_without_a_channel_the_page_says_what_to_set(visit: Visit) -> None:
+    app = visit("preferences", claims("ines"))
+    assert "No channel is set up" in written(app)
+    assert not app.selectbox
+
+
+@pytest.mark.usefixtures("company", "channel")
+def test_a_manager_subscribes_for_their_teams_and_sees_the_next_run(
+    visit: Visit, store: Engine
+) -> None:
+    app = visit("preferences", claims("ines"))
+    app.selectbox(key="rule").set_value("weekly").run()
+    app.selectbox(key="hour").set_value(8).run()
+    app = click(app, "Subscribe")
+    assert not app.exception
+    row = stores.row(store, Subscription)
+    assert (row.person, row.role, row.teams, row.hour) == (INES, "manager", '["east"]', 8)
+    assert "Mon " in written(app)
+    assert "08\\:00 UTC" in written(app)
+    assert said(store) == [f"{INES} subscribed to Weekly digest: sales_west, 8:00 UTC"]
+
+
+@pytest.mark.usefixtures("company", "channel")
+@pytest.mark.parametrize(("name", "may"), [("ines", False), ("ada", True)])
+def test_a_role_is_offered_its_own_rules(visit: Visit, name: str, may: bool) -> None:
+    assert ("Deliveries" in offered(visit("preferences", claims(name)))) is may
+
+
+@pytest.mark.usefixtures("company", "channel")
+def test_a_person_sees_tests_and_ends_only_their_own_subscriptions(
+    visit: Visit, store: Engine
+) -> None:
+    subscribe(store, "paul@acme.example")
+    subscribe(store)
+    app = click(visit("preferences", claims("ines")), "Send a test")
+    row = stores.row(store, Notification)
+    assert (row.rule, row.state) == ("test", "waiting")
+    assert [one["shown"] for one in rows(app, "shown")] == ["Waiting"]
+    click(app, "Stop")
+    assert [row.person for row in stores.rows(store, Subscription)] == ["paul@acme.example"]
+
+
+@pytest.mark.usefixtures("company", "channel")
+def test_a_channel_that_refuses_messages_says_so(visit: Visit, store: Engine) -> None:
+    add(
+        store,
+        Channel,
+        [{"name": "old", "kind": "JSON", "removed": False, "problem": "the server answered 410"}],
+    )
+    assert "the server answered 410" in written(visit("preferences", claims("ines")))
+
+
+@pytest.mark.usefixtures("company", "channel")
+@pytest.mark.parametrize(("label", "left"), [("Stop these messages", 0), ("Pause for a week", 1)])
+def test_a_link_of_a_message_works_with_a_click_and_without_a_sign_in(
+    visit: Visit, store: Engine, label: str, left: int
+) -> None:
+    token = subscribe(store).token
+    app = visit("preferences", {"is_logged_in": False}, subscription=token)
+    assert stores.row(store, Subscription).snoozed_until is None  # a preview of a link does nothing
+    app = click(app, label)
+    assert not app.exception
+    kept = stores.rows(store, Subscription)
+    assert len(kept) == left
+    assert all(row.snoozed_until is not None for row in kept)
+    assert ("has ended" in written(app)) is (not left)
+
+
+@pytest.mark.usefixtures("company", "channel")
+def test_a_guessed_link_shows_nothing(visit: Visit, store: Engine) -> None:
+    subscribe(store)
+    app = visit("preferences", {"is_logged_in": False}, subscription="guess")
+    assert "has ended" in written(app)
+    assert "Weekly" not in written(app)

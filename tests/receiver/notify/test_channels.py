@@ -1,0 +1,246 @@
+"""Channels: real HTTP and SMTP servers of these tests, some of them hostile."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from email import message_from_bytes, policy
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from sqlalchemy import Engine
+
+from receiver.notify import sending
+from receiver.notify.channels import ID_HEADER, Postman, channels, note_channels
+from receiver.notify.notifier import Message
+from receiver.notify.outbox import Cause, Failed, Letter, Result, Sent
+from shared.models import Channel as ChannelRow
+from shared.settings import NotifySettings, SettingsError
+from tests import stores
+from tests.receiver.notify.hooks import serving, status
+from tests.running import free_port
+
+HOSTILE = "*bold* <!channel> <at>all</at> [pay](https://evil.example) <b>x</b>"
+
+
+def settings_of(monkeypatch: pytest.MonkeyPatch, *, private: bool, **addresses: str) -> Any:
+    for name, address in addresses.items():
+        monkeypatch.setenv(f"NOTIFY_{name.upper()}", address)
+    return NotifySettings.load(_env_file=None, notify_private_addresses=private)
+
+
+Send = Callable[..., Result]
+
+
+@pytest.fixture
+def send(monkeypatch: pytest.MonkeyPatch) -> Send:
+    """`send(address)`: a message to a channel with this address."""
+
+    def send(
+        address: str, text: str = "Ana needs coaching", message_id: str = "m-1", *,
+        private: bool = True,
+    ) -> Result:  # fmt: skip
+        settings = settings_of(monkeypatch, private=True, sales=address)
+        letter = Letter(message_id, "low-quiz", 1, "sales", 1, False, [Cause(1, "s", "r")])
+        post = Postman(channels(settings), private=private)
+        (result,) = post([(letter, Message("Low score", text))])
+        return result
+
+    return send
+
+
+def test_json_goes_to_its_address_with_the_id_of_the_message(send: Send) -> None:
+    with serving(status(200)) as server:
+        assert send(server.address) == Sent()
+        ((headers, body),) = server.requests
+    assert headers[ID_HEADER] == "m-1"
+    assert (body["title"], body["message"]) == ("Low score", "Ana needs coaching")
+
+
+def test_mail_is_plain_text_with_the_id_of_the_message(send: Send) -> None:
+    taken: list[bytes] = []
+
+    class Handler:
+        async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+            taken.append(envelope.content)
+            return "250 OK"
+
+    controller = Controller(Handler(), hostname="127.0.0.1", port=free_port())
+    controller.start()
+    try:
+        address = f"mailto://127.0.0.1:{controller.port}?from=a@acme.example&to=ines@acme.example"
+        assert send(address, HOSTILE) == Sent()
+    finally:
+        controller.stop()
+    (raw,) = taken
+    mail = message_from_bytes(raw, policy=policy.default)
+    assert mail[ID_HEADER] == "m-1"
+    assert mail["Subject"] == "Low score"
+    assert mail.get_content_type() == "text/plain"
+    assert HOSTILE in mail.get_content()
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (410, Failed("the server answered 410", closed=True)),
+        (401, Failed("the server answered 401", closed=True)),
+        (413, Failed("the server answered 413", refused=True)),
+        (503, Failed("the server answered 503")),
+        (302, Failed("the server answered 302", refused=True)),
+    ],
+)
+def test_what_the_server_answers_says_what_to_do(send: Send, code: int, expected: Failed) -> None:
+    with serving(status(code)) as server:
+        assert send(server.address) == expected
+
+
+@pytest.mark.parametrize(("asked", "waited"), [("120", 120), ("999999", 3600)])
+def test_a_server_that_is_asked_too_often_is_left_alone_up_to_an_hour(
+    send: Send, asked: str, waited: int
+) -> None:
+    with serving(status(429, Retry_After=asked)) as server:
+        result = send(server.address)
+    assert result == Failed("the server answered 429", wait=timedelta(seconds=waited))
+
+
+def test_no_redirect_is_followed(send: Send) -> None:
+    with (
+        serving(status(200)) as inside,
+        serving(status(307, Location=f"http://127.0.0.1:{inside.server_port}/")) as server,
+    ):
+        send(f"{server.address}?redirect=yes")
+        assert len(server.requests) == 1
+        assert not inside.requests
+
+
+def test_a_private_address_is_never_connected_to(send: Send) -> None:
+    with serving(status(200)) as server:
+        result = send(server.address.replace("127.0.0.1", "localhost"), private=False)
+        assert not server.requests
+    assert isinstance(result, Failed)
+    assert "private" in result.error
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        (("93.184.215.14", 443), True),
+        (("2606:4700::1111", 443, 0, 0), True),
+        (("127.0.0.1", 443), False),
+        (("10.1.2.3", 443), False),
+        (("169.254.169.254", 80), False),
+        (("0.0.0.0", 80), False),
+        (("100.64.0.1", 80), False),
+        (("224.0.0.1", 80), False),
+        (("::1", 443, 0, 0), False),
+        (("fe80::1%eth0", 443, 0, 2), False),
+        (("::ffff:127.0.0.1", 443, 0, 0), False),
+        ("/run/docker.sock", False),
+        (b"/run/docker.sock", False),
+    ],
+)
+def test_only_addresses_of_the_internet_are_public(address: object, public: bool) -> None:
+    assert sending.is_public(address) is public
+
+
+def endless(handler: BaseHTTPRequestHandler) -> None:
+    """A byte at a time, without an end: each read is quick."""
+    handler.send_response(200)
+    handler.end_headers()
+    while True:
+        handler.wfile.write(b"x")
+        time.sleep(0.05)
+
+
+def test_an_answer_without_an_end_is_cut_off(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "DEADLINE_SEC", 2.0)
+    with serving(endless) as server:
+        assert send(server.address) == sending.NO_ANSWER
+
+
+def flood(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    while True:
+        handler.wfile.write(b"x" * 1_000_000)
+
+
+def test_an_answer_without_a_limit_takes_bounded_memory(
+    send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "MEMORY_BYTES", 30_000_000)
+    monkeypatch.setattr(sending, "DEADLINE_SEC", 60.0)
+    with serving(flood) as server:
+        assert send(server.address) == Failed("the answer was too large")
+
+
+def test_slack_and_teams_get_text_without_markup_of_a_payload(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slack = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/"
+    teams = "workflows://prod-1.westeurope.logic.azure.com:443/643e69f83c8944/signature/"
+    found = channels(settings_of(monkeypatch, private=False, one=slack, two=teams))
+    said = {one.kind: _payload_of(one.service) for one in found}
+    assert "&lt;!channel&gt;" in said["Slack"]
+    assert "<!channel>" not in said["Slack"]
+    assert '"mrkdwn": false' in said["Slack"]
+    assert "<at>" not in said["Teams"]
+    assert "[pay](" not in said["Teams"]
+
+
+def _payload_of(service: Any) -> str:
+    """What would be sent to a service of the internet: read where it would connect."""
+    sent: list[str] = []
+
+    class Kept(__import__("requests").adapters.HTTPAdapter):  # type: ignore[misc]
+        def send(self, request: Any, **_: Any) -> Any:
+            sent.append(request.body if isinstance(request.body, str) else request.body.decode())
+            raise __import__("requests").ConnectionError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("requests.sessions.HTTPAdapter", Kept)
+        service.notify(title="Low score", body=HOSTILE, body_format="text")
+    return sent[0]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://acme.example/hook",
+        "json://acme.example/hook",
+        "mailto://user:pass@acme.example",
+        "mailtos://user:pass@acme.example?mode=insecure",
+        "jsons://acme.example/hook?verify=no",
+        "slack://nothing",
+        "file:///etc/passwd",
+        "nothing",
+    ],
+)
+def test_an_address_that_is_not_allowed_stops_the_start_and_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    with pytest.raises(SettingsError, match=r"^NOTIFY_SALES: ") as raised:
+        channels(settings_of(monkeypatch, private=False, sales=address))
+    assert address not in str(raised.value)
+
+
+def test_the_store_has_the_names_of_channels_and_no_address(
+    store: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = "jsons://user:secret@acme.example/hook"
+    for names in (["sales_west", "old"], ["sales_west"]):
+        monkeypatch.delenv("NOTIFY_OLD", raising=False)
+        settings = settings_of(monkeypatch, private=False, **dict.fromkeys(names, private))
+        with store.begin() as connection:
+            note_channels(connection, channels(settings))
+    rows = stores.rows(store, ChannelRow)
+    found = [(row.name, row.kind, row.removed) for row in rows]
+    assert found == [("old", "JSON", True), ("sales_west", "JSON", False)]
+    assert "secret" not in str(rows)
+
+
+def test_the_variable_of_systemd_is_no_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/systemd/notify")
+    assert channels(settings_of(monkeypatch, private=False)) == []
