@@ -71,8 +71,9 @@ def playing_events(receiver: Receiver) -> Iterator[list[int]]:
     sent: list[int] = []
 
     def play() -> None:
+        began = monotonic()
         for number in count():
-            if over.wait(1 / A_SECOND):
+            if over.wait(max(0, began + number / A_SECOND - monotonic())):
                 return
             moved = playing.progress(
                 f"bench-{number % LEARNERS}",
