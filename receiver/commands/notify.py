@@ -37,8 +37,6 @@ def run_notifier(settings: NotifySettings, found: Sequence[Channel], holder: str
     stopping = until_stopped()
     engine = open_engine(settings.database_url, answer_sec=STATEMENT_SEC)
     private = settings.notify_private_addresses
-    post, heart = (
-        Postman(found, private=private),
-        Heartbeat(settings.heartbeat_url, private=private),
-    )
+    post = Postman(found, private=private)
+    heart = Heartbeat(settings.heartbeat_url, private=private)
     Notifier(engine, holder, StoreRules(settings), post, heart.beat).run(stopping)

@@ -27,7 +27,7 @@ class Heartbeat:
         if self._url is None or time.monotonic() < self._next:
             return
         self._next = time.monotonic() + EVERY_SEC
-        (result,) = send_all([self._call], private=self._private)
+        ((result,),) = send_all([[self._call]], private=self._private)
         if isinstance(result, Failed):
             log.warning("heartbeat_failed", error=result.error)
 

@@ -46,8 +46,8 @@ Post = Callable[[Sequence[tuple[Letter, Message]]], Sequence[Result]]
 
 
 class Notifier:
-    """Sends while it has the lease of the store. `holder` names it, as that of a follower; `beat` is
-    called after each step that went well."""
+    """Sends while it has the lease of the store. `holder` names it, as that of a follower; `beat`
+    is called after each step that went well."""
 
     def __init__(
         self,
