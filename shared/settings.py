@@ -433,6 +433,12 @@ class VendorsFile(Environment):
     vendors_file: Path | None = None
 
 
+def _web_address(url: SecretStr) -> SecretStr:
+    if not re.match(r"https?://[^/]", url.get_secret_value()):
+        raise ValueError("should be https://…")
+    return url
+
+
 NOTIFY = "notify_"
 """How the variables of channels begin."""
 
@@ -442,6 +448,8 @@ class NotifySettings(SignIn):
 
     notify_private_addresses: bool = False
     """Whether channels may be inside the network, or on this machine."""
+    heartbeat_url: Annotated[Secret, AfterValidator(_web_address)] | None = None
+    """Called each minute while the notifier works."""
 
     def channels(self) -> Mapping[str, str]:
         """The addresses, secret as they are, by name in lower case."""

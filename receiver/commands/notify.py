@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from receiver import logs
 from receiver.errors import StartError
 from receiver.notify.channels import Channel, Postman, channels, note_channels
+from receiver.notify.heartbeat import Heartbeat
 from receiver.notify.notifier import Notifier
 from receiver.notify.rules import StoreRules
 from receiver.processes import until_stopped
@@ -35,5 +36,7 @@ def run_notifier(settings: NotifySettings, found: Sequence[Channel], holder: str
     """Send under this name until SIGTERM or SIGINT, then end after the current step."""
     stopping = until_stopped()
     engine = open_engine(settings.database_url, answer_sec=STATEMENT_SEC)
-    post = Postman(found, private=settings.notify_private_addresses)
-    Notifier(engine, holder, StoreRules(settings), post).run(stopping)
+    private = settings.notify_private_addresses
+    post = Postman(found, private=private)
+    heart = Heartbeat(settings.heartbeat_url, private=private)
+    Notifier(engine, holder, StoreRules(settings), post, heart.beat).run(stopping)

@@ -104,19 +104,28 @@ class Postman:
         self._private = private
 
     def __call__(self, letters: Sequence[tuple[Letter, Message]]) -> Sequence[Result]:
-        known = [one for one in letters if one[0].channel in self._channels]
+        by_channel: dict[str, list[tuple[Letter, Message]]] = {}
+        for one in letters:
+            if one[0].channel in self._channels:
+                by_channel.setdefault(one[0].channel, []).append(one)
         jobs = [
-            partial(_post, self._channels[letter.channel], letter.message_id, message)
-            for letter, message in known
+            [partial(_post, self._channels[name], letter.message_id, text) for letter, text in some]
+            for name, some in by_channel.items()
         ]
-        sent = iter(send_all(jobs, private=self._private))
+        sent = {name: iter(results) for name, results in zip(
+            by_channel, send_all(jobs, private=self._private), strict=True
+        )}  # fmt: skip
         absent = Failed("this notifier has no such channel")
-        return [next(sent) if one in known else absent for one in letters]
+        return [
+            next(sent[letter.channel]) if letter.channel in sent else absent
+            for letter, _ in letters
+        ]
 
 
 def _post(to: Channel, message_id: str, message: Message) -> Answer:
-    """Send one message, in a process of its own."""
+    """Send one message, in a process of the channel's own."""
     _Watched.watch()
+    _Watched.heard = (None, None)
     if hasattr(to.service, "headers"):  # mail, JSON
         to.service.headers = {**to.service.headers, ID_HEADER: message_id}
     title, body = message.title[:MAX_TITLE], message.body[:MAX_BODY]

@@ -46,13 +46,22 @@ Post = Callable[[Sequence[tuple[Letter, Message]]], Sequence[Result]]
 
 
 class Notifier:
-    """Sends while it has the lease of the store. `holder` names it, as that of a follower."""
+    """Sends while it has the lease of the store. `holder` names it, as that of a follower; `beat`
+    is called after each step that went well."""
 
-    def __init__(self, engine: Engine, holder: str, rules: Rules, post: Post) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        holder: str,
+        rules: Rules,
+        post: Post,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
         self._engine = engine
         self._holder = holder
         self._rules = rules
         self._post = post
+        self._beat = beat
 
     def run(self, stopping: Callable[[float], bool]) -> None:
         """Send until stopped, whatever the store does. Then give the lease away. `stopping` waits
@@ -62,6 +71,8 @@ class Notifier:
             try:
                 sent = self.step()
                 pause = STANDBY_SEC if sent is None else 0.0 if sent else POLL_SEC
+                if sent is not None:
+                    self._beat()
             except Exception as error:  # a notifier outlives any failure of the store
                 log.error("notifier_failed", error=first_line(error))
                 pause = AFTER_FAILURE_SEC

@@ -26,9 +26,9 @@ TOO_OLD = timedelta(hours=24)
 """What could not be sent for so long stands in the digest only."""
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=10), timedelta(hours=1)
 JITTER = 0.2
-AT_ONCE = 16
+AT_ONCE = 100
 """Messages of one step …"""
-PER_CHANNEL = 4
+PER_CHANNEL = 25
 """… and of these, to one channel: a slow channel leaves room for others."""
 LOOKED_AT = 500
 """Rows of a channel in one step. More rows of one message wait for the next."""
@@ -87,7 +87,11 @@ class Failed(NamedTuple):
     wait: timedelta | None = None
 
 
-Result = Sent | Superseded | Held | Failed
+class Later(NamedTuple):
+    """Not tried, for lack of time: its turn comes in the next step."""
+
+
+Result = Sent | Superseded | Held | Failed | Later
 
 
 class _Lease(NamedTuple):
@@ -173,6 +177,8 @@ def finish(connection: Connection, letter: Letter, result: Result, now: datetime
             # It was no attempt, and more may come to it meanwhile.
             held = {"state": "held", "next_try_at": until, "attempts": letter.attempt - 1}
             _change(connection, letter, **held, message_id=None)
+        case Later():
+            _change(connection, letter, state="waiting", attempts=letter.attempt - 1)
         case Failed(error, refused=True):
             _change(connection, letter, state="failed", error=error)
         case Failed(error, closed=closed, wait=wait):

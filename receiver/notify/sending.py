@@ -1,4 +1,4 @@
-"""Sends messages at the same time, each in a process of its own that ends within a bound.
+"""Sends messages, those of a channel in a process of their own that ends within a bound.
 
 A channel's server can be slow, answer without end or redirect to an address inside. A library that
 talks to it cannot be stopped from outside, a process can: it is killed after `DEADLINE_SEC`, may
@@ -18,15 +18,17 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from receiver.notify.outbox import Failed, Result, Sent
+from receiver.notify.outbox import Failed, Later, Result, Sent
 
 DEADLINE_SEC = 8.0
 """Of all messages of a step, so that the lease lasts."""
+BEGIN_SEC = 3.0
+"""After this no message is begun, so that one that takes 5 s is not cut off at the deadline."""
 MEMORY_BYTES = 256 * 1024 * 1024
 """On top of what the process has at its start."""
 LONGEST_WAIT = timedelta(hours=1)
 """However much later a server asks for another attempt."""
-MAX_ANSWER = 10_000
+MAX_READ = 65_536
 
 NO_ANSWER = Failed(f"no complete answer within {DEADLINE_SEC:.0f} s")
 CLOSED = frozenset({401, 403, 404, 410})
@@ -45,52 +47,83 @@ class Answer(NamedTuple):
     problem: str | None = None
 
 
-def send_all(jobs: Sequence[Callable[[], Answer]], *, private: bool) -> list[Result]:
-    """Do all jobs at the same time. `private`: they may connect to private addresses too."""
+def send_all(
+    groups: Sequence[Sequence[Callable[[], Answer]]], *, private: bool
+) -> list[list[Result]]:
+    """Do the jobs of each group one after the other, and all groups at the same time. `private`:
+    they may connect to private addresses too."""
     deadline = time.monotonic() + DEADLINE_SEC
-    running = [_start(job, private) for job in jobs]
-    results: list[Result] = [NO_ANSWER] * len(jobs)
+    running = [_start(jobs, private) for jobs in groups]
+    said = [b""] * len(groups)
     with selectors.DefaultSelector() as waiting:
         for place, (_, pipe) in enumerate(running):
             waiting.register(pipe, selectors.EVENT_READ, place)
         while waiting.get_map() and (left := deadline - time.monotonic()) > 0:
             for key, _ in waiting.select(left):
-                waiting.unregister(key.fd)
-                results[key.data] = _result(os.read(key.fd, MAX_ANSWER))
-    for pid, pipe in running:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        os.close(pipe)
-    return results
+                read = os.read(key.fd, MAX_READ)
+                said[key.data] += read
+                if not read:
+                    waiting.unregister(key.fd)
+    ended = [_end(pid, pipe) for pid, pipe in running]
+    return [
+        _results(len(jobs), lines.splitlines(), code)
+        for jobs, lines, code in zip(groups, said, ended, strict=True)
+    ]
 
 
-def _start(job: Callable[[], Answer], private: bool) -> tuple[int, int]:
+def _start(jobs: Sequence[Callable[[], Answer]], private: bool) -> tuple[int, int]:
     ours, theirs = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(ours)
-        _do(job, theirs, private)
+        _do(jobs, theirs, private)
     os.close(theirs)
     return pid, ours
 
 
-def _do(job: Callable[[], Answer], pipe: int, private: bool) -> NoReturn:
-    """In a process of its own, which has no other use for what its parent has."""
+def _end(pid: int, pipe: int) -> int:
+    """The exit code, negative if it had to be killed."""
+    os.close(pipe)
+    os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _do(jobs: Sequence[Callable[[], Answer]], pipe: int, private: bool) -> NoReturn:
+    """In a process of its own, which has no other use for what its parent has. Writes a line for
+    each job that it has done."""
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.alarm(2 * int(DEADLINE_SEC))  # if its parent ends
         _limit_memory()
         if not private:
             sys.addaudithook(_refuse_private)
-        answer = job()
+        begin_by = time.monotonic() + BEGIN_SEC
+        for job in jobs:
+            os.write(pipe, json.dumps(_answer(job)).encode() + b"\n")
+            if time.monotonic() > begin_by:
+                break
+    finally:
+        os._exit(0)
+
+
+def _answer(job: Callable[[], Answer]) -> Answer:
+    try:
+        return job()
     except _PrivateAddress as refused:
-        answer = Answer(accepted=False, problem=str(refused))
+        return Answer(accepted=False, problem=str(refused))
     except MemoryError:
-        answer = Answer(accepted=False, problem="the answer was too large")
+        return Answer(accepted=False, problem="the answer was too large")
     except Exception as error:
-        answer = Answer(accepted=False, problem=type(error).__name__)
-    os.write(pipe, json.dumps(answer).encode())
-    os._exit(0)
+        return Answer(accepted=False, problem=type(error).__name__)
+
+
+def _results(jobs: int, lines: Sequence[bytes], code: int) -> list[Result]:
+    """Of a process that was killed at the deadline, the job after the last line had begun."""
+    results = [_result(Answer(*json.loads(line))) for line in lines]
+    if code and len(results) < jobs:
+        results.append(NO_ANSWER)
+    return results + [Later()] * (jobs - len(results))
 
 
 def _limit_memory() -> None:
@@ -124,10 +157,7 @@ def is_public(address: object) -> bool:
     return bool(inside.is_global and not inside.is_multicast)
 
 
-def _result(read: bytes) -> Result:
-    if not read:
-        return Failed("could not be sent")  # its process ended without a word
-    answer = Answer(*json.loads(read))
+def _result(answer: Answer) -> Result:
     if answer.accepted:
         return Sent()
     if answer.status is None:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection
 
+from shared import following
 from shared.coaching import SATURDAY
 from shared.evidence import Evidence
 from shared.naming import Naming
@@ -15,6 +16,7 @@ from shared.outages import Outage
 from shared.queries import coaching, deliveries, failures
 from shared.queries.certifications import SOON, CertificateRow, certificates
 from shared.queries.evidence import gather
+from shared.queries.follower import lag, unfoldable
 from shared.queries.people import Who
 from shared.queries.quiz_standings import Filters
 from shared.queries.quizzes import quizzes
@@ -224,6 +226,7 @@ def _deliveries(connection: Connection, asked: Asked) -> Iterator[Cause]:
     evidence = [gather(connection, one, begin, now, asked.settings) for one in vendors]
     down = failures.outages_since(connection, begin, now)
     found = [*_down(down), *(one for each in evidence for one in _of_vendor(each, now))]
+    yield from _behind(connection, now)
     if not found:
         return
     totals = deliveries.totals(connection, begin, None)
@@ -239,6 +242,20 @@ def _deliveries(connection: Connection, asked: Asked) -> Iterator[Cause]:
             link="/deliveries",
             detail=f"{judged.why}{counted}",
             urgent=urgent,
+            of_teams=False,
+        )
+
+
+def _behind(connection: Connection, now: datetime) -> Iterator[Cause]:
+    """What keeps events from the pages, and so from every other message."""
+    for one in following.findings(lag(connection), unfoldable(connection)):
+        yield Cause(
+            subject="store",
+            round=f"{one.kind} {now:%Y-%m-%d}",
+            at=now,
+            line=one.title,
+            link="/deliveries",
+            detail=f"{one.evidence} {one.cure}",
             of_teams=False,
         )
 

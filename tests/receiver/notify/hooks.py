@@ -13,6 +13,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, answer: Callable[[BaseHTTPRequestHandler], None]) -> None:
         self.requests: list[tuple[dict[str, str], Any]] = []
+        self.beats = 0
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(handler) -> None:  # noqa: N805
@@ -20,7 +21,9 @@ class Server(ThreadingHTTPServer):
                 self.requests.append((dict(handler.headers), json.loads(body)))
                 answer(handler)
 
-            do_GET = do_POST  # noqa: N815
+            def do_GET(handler) -> None:  # noqa: N805
+                self.beats += 1
+                answer(handler)
 
             def log_message(handler, *_: Any) -> None:  # noqa: N805
                 pass

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from receiver.notify import sending
 from receiver.notify.channels import ID_HEADER, Postman, channels, note_channels
 from receiver.notify.notifier import Message
-from receiver.notify.outbox import Cause, Failed, Letter, Result, Sent
+from receiver.notify.outbox import Cause, Failed, Later, Letter, Result, Sent
 from shared.models import Channel as ChannelRow
 from shared.settings import NotifySettings, SettingsError
 from tests import stores
@@ -158,6 +158,24 @@ def test_an_answer_without_an_end_is_cut_off(send: Send, monkeypatch: pytest.Mon
     monkeypatch.setattr(sending, "DEADLINE_SEC", 2.0)
     with serving(endless) as server:
         assert send(server.address) == sending.NO_ANSWER
+
+
+def test_a_slow_channel_takes_what_it_can_and_the_rest_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sending, "BEGIN_SEC", 0.0)
+    with serving(status(200)) as slow, serving(status(200)) as quick:
+        settings = settings_of(monkeypatch, private=True, slow=slow.address, quick=quick.address)
+        post = Postman(channels(settings), private=True)
+        message = Message("title", "body")
+        letters = [
+            (Letter(f"m-{n}", "low-quiz", 1, name, 1, False, [Cause(n, "s", "r")]), message)
+            for n, name in enumerate(("slow", "quick", "slow", "unknown"))
+        ]
+        results = post(letters)
+        assert len(slow.requests) == len(quick.requests) == 1
+    absent = Failed("this notifier has no such channel")
+    assert results == [Sent(), Sent(), Later(), absent]
 
 
 def flood(handler: BaseHTTPRequestHandler) -> None:

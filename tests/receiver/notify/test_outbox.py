@@ -16,6 +16,7 @@ from receiver.notify.outbox import (
     SINGLE,
     Failed,
     Held,
+    Later,
     Superseded,
 )
 from shared.clock import under
@@ -95,6 +96,18 @@ def test_a_closed_channel_says_why_and_keeps_its_messages(store: Engine) -> None
     assert (row.problem, row.problem_at) == ("the server answered 410", NOW)
     assert step(store, post, after=2 * PACE) == 0
     assert states(store) == ["waiting", "waiting"]
+
+
+def test_one_that_there_was_no_time_for_is_tried_next_as_if_for_the_first_time(
+    store: Engine,
+) -> None:
+    waiting(store, {})
+    post = Post(Later())
+    step(store, post)
+    step(store, post)
+    first, second = post.letters
+    assert (first.attempt, second.attempt) == (1, 1)
+    assert first.message_id == second.message_id
 
 
 def test_what_waited_for_a_day_is_not_sent(store: Engine) -> None:

@@ -13,7 +13,7 @@ from receiver.vendors import note_vendors
 from shared.clock import under
 from shared.database import write_transaction
 from shared.facts import Expired
-from shared.models import Channel, Notification, Subscription
+from shared.models import Channel, Notification, Subscription, UnfoldableEvent
 from shared.settings import NotifySettings, ReceiverSettings
 from shared.subscriptions import Wanted, save, send_test, stop
 from tests import stores
@@ -254,6 +254,14 @@ def test_a_failing_vendor_is_told_to_admins_before_its_first_event_is_lost(store
     assert "lost in" in message.body
     assert "https://repboard.acme.example/deliveries" in message.body
     assert len(step(store, NOON + 6 * HOUR)) == 1, "the last chance, and not the failure again"
+
+
+def test_admins_are_told_of_events_that_do_not_reach_the_pages(store: Engine) -> None:
+    subscribe(store, ADA, "deliveries")
+    reason = {"event_id": 1, "reason": "no such thing", "noted_at": NOON}
+    add(store, UnfoldableEvent, [reason])
+    (message,) = step(store)
+    assert message.title == "1 event could not be added to the pages"
 
 
 @pytest.mark.parametrize("hour", [9, 13])

@@ -24,7 +24,11 @@ def hook() -> Iterator[Server]:
 @pytest.fixture
 def telling(store_url: str, tmp_path: Path, hook: Server) -> Iterator[Receiver]:
     """A receiver with one channel, `hook`."""
-    settings = {"NOTIFY_HOOK": hook.address, "NOTIFY_PRIVATE_ADDRESSES": "yes"}
+    settings = {
+        "NOTIFY_HOOK": hook.address,
+        "NOTIFY_PRIVATE_ADDRESSES": "yes",
+        "HEARTBEAT_URL": f"http://127.0.0.1:{hook.server_port}/beat",
+    }
     with Receiver(store_url, tmp_path, **settings) as running:
         yield running
 
@@ -60,3 +64,4 @@ def test_a_failed_quiz_is_told_once_with_a_link_whatever_is_killed(
     until(lambda: {one.state for one in stores.rows(store, Notification)} == {"sent"})
     ids = [headers["X-Repboard-Message"] for headers, _ in hook.requests]
     assert len(set(ids)) == len(stores.rows(store, Notification)) == 2
+    until(lambda: hook.beats >= 2)  # of the notifier that was killed, and of the next
