@@ -11,6 +11,7 @@ from dashboard.base import people
 from dashboard.base.people import shown_as
 from shared import coaching
 from shared.facts import Provisioned
+from shared.naming import initials
 from shared.queries.quiz_standings import Taker
 from tests import playing
 from tests.dashboard.conftest import Open, Send
@@ -73,7 +74,7 @@ def test_whatever_a_name_is_it_is_shown_as_something_short(how: people.Names, na
     ],
 )
 def test_initials_of_one_name(name: str | None, short: str) -> None:
-    assert people.initials(name) == short
+    assert initials(name) == short
 
 
 PAGES = ("leaderboard", "coaching", "certifications", "learner")
