@@ -24,7 +24,7 @@ from tests.bench.textbook import WebhookEvent
 from tests.running import ROOT, Receiver, environment, free_port, is_up, until
 from tests.stores import count
 
-CONNECTIONS = (32, 128)
+CONNECTIONS = (128,)
 ROUNDS, SECONDS = 3, 10
 WARM_UP_SEC, WARM_UP, REQUESTS = 2, 50_000, 300_000
 
