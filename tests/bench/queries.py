@@ -16,7 +16,9 @@ from receiver.vendors import vendor_facts
 from shared.bulk import table_of
 from shared.contests import window as window_of_contest
 from shared.models import Delivery, Learner
+from shared.naming import Naming
 from shared.outcomes import Outcome
+from shared.queries import causes
 from shared.queries.audit import Asked
 from shared.queries.contests import contests
 from shared.queries.deliveries import Search
@@ -175,6 +177,19 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
         "contest_id": contest.id,
         "teams": None,
         "ended_before": now.date(),
+        "number": 1,
+        "token": 32 * "x",
+        "newest_id": 0,
+        "period": "week",
+        "at": now,
+        "zone": ZONE,
+        "naming": Naming("full", None),
+        "causes": {
+            "rule": "low-quiz",
+            "asked": causes.Asked(
+                Who(), now - timedelta(days=1), now, settings, Naming("full", None)
+            ),
+        },
         "contests": {"window": window_of_contest(contest)},
         "deliveries": {"vendor": None},
         "evidence": {"vendor": facts},

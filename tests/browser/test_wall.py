@@ -18,6 +18,7 @@ from tests import playing
 from tests.browser.conftest import PATIENCE_MS
 from tests.conftest import FreshStore
 from tests.identity import Provider, dashboard
+from tests.stores import follow
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")
 MANAGER = "mo@acme.example"
@@ -51,6 +52,7 @@ def fill(url: str) -> None:
     vendor = MindTickle([playing.SECRET.encode()], None, past=10**9, future=300)
     with write_transaction(engine) as connection:
         write_batch(connection, [judge(vendor, signed(body, at)) for body in bodies])
+    follow(engine)
     engine.dispose()
 
 

@@ -159,7 +159,7 @@ def forged(site: Site) -> dict[str, str]:
         "signed without a secret": cookie(site, ADMIN, secret=""),
         "signed for another name": cookie(site, ADMIN, salt="_streamlit_user_tokens"),
         "with another's signature": ".".join((body, *manager[1:])),
-        "with the last letter changed": true[:-1] + ("A" if true[-1] != "A" else "B"),
+        "with the last letter changed": true[:-1] + ("A" if true[-1] != "A" else "Q"),
         "without a signature": f"{body}.{at}.",
         "as a token that needs none": f"{encoded({'alg': 'none'})}.{body}.",
         "of another site": cookie(site, ADMIN, origin="https://repboard.acme.example"),
