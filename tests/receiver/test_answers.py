@@ -19,6 +19,7 @@ from tests import playing, stores
 from tests.playing import body_of, new_id, progress, signed
 from tests.running import ROOT, Receiver
 from tests.stores import row, rows, unreachable
+from tests.waiting import until
 
 UNREADABLE = {"received": True, "quarantined": True}
 
@@ -382,11 +383,12 @@ def test_the_accepted_deliveries_of_a_transaction_are_one_line_of_the_log(
     event_id = new_id()
     lasting_receiver.deliver("badge.earned", {"n": event_id}, event_id)
     lasting_receiver.deliver("badge.earned", {"n": event_id}, event_id)
-    assert accepted_lines(lasting_receiver, event_id) == ["accepted", "duplicate"]
+    until(lambda: accepted_lines(lasting_receiver, event_id) == ["accepted", "duplicate"])
 
 
 def accepted_lines(receiver: Receiver, event_id: str) -> list[str]:
-    """What the log says of the accepted deliveries of an event, in the order of the lines."""
+    """What the log says of the accepted deliveries of an event, in the order of the lines. A line is
+    written after the answer."""
     lines = [one for one in receiver.log_lines() if one["event"] == "deliveries"]
     return [
         outcome
@@ -424,7 +426,7 @@ def test_a_newline_or_an_escape_in_what_is_logged_forges_no_line_and_reaches_no_
         one for one in lasting_receiver.log_lines() if event_id in (one.get("event_key") or "")
     ]
     assert line["event_type"] == forged
-    assert accepted_lines(lasting_receiver, hostile_id.decode()) == ["accepted"]
+    until(lambda: accepted_lines(lasting_receiver, hostile_id.decode()) == ["accepted"])
     assert all(one["event"] != "forged" for one in lasting_receiver.log_lines())
     written = lasting_receiver.log.read_text()
     assert not [character for character in "\r\x1b\x9b\u2028\u0085" if character in written]
@@ -519,7 +521,7 @@ def test_while_the_store_is_not_writable_a_delivery_gets_a_503_and_its_retry_is_
     assert kept(lasting_receiver, event_id) == Kept([("accepted", 200)], 0, 1)
     (line,) = [one for one in lasting_receiver.log_lines() if one.get("event_key") == event_id]
     assert (line["outcome"], line["status"]) == ("not_stored", 503)
-    assert accepted_lines(lasting_receiver, event_id) == ["accepted"]
+    until(lambda: accepted_lines(lasting_receiver, event_id) == ["accepted"])
 
 
 def test_a_slash_at_the_end_of_the_address_changes_nothing(lasting_receiver: Receiver) -> None:
