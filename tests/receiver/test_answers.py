@@ -353,6 +353,8 @@ def test_the_metrics_count_each_outcome_and_what_was_measured(lasting_receiver: 
 
 
 def test_every_metric_has_its_line_in_the_guide(lasting_receiver: Receiver) -> None:
+    lasting_receiver.deliver("badge.earned", {"n": 1})
+    lasting_receiver.post(b"{}", {}, vendor="mindtickle")
     text = lasting_receiver.client.get("/metrics").text
     names = set(re.findall(r"^# TYPE (\w+) (?:counter|histogram)", text, re.MULTILINE))
     assert "repboard_deliveries_total" in names
@@ -387,8 +389,8 @@ def test_the_accepted_deliveries_of_a_transaction_are_one_line_of_the_log(
 
 
 def accepted_lines(receiver: Receiver, event_id: str) -> list[str]:
-    """What the log says of the accepted deliveries of an event, in the order of the lines. A line is
-    written after the answer."""
+    """What the log says of the accepted deliveries of an event, in the order of the lines, each of
+    which comes after its answer."""
     lines = [one for one in receiver.log_lines() if one["event"] == "deliveries"]
     return [
         outcome
