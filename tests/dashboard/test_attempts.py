@@ -53,6 +53,7 @@ def site(fresh_store: FreshStore, tmp_path_factory: pytest.TempPathFactory) -> I
         with Receiver(store_url, folder) as receiver:
             assert receiver.deliver("module.progress", playing.progress("u-1")).is_success
             assert receiver.post(b"{}", {"x-mt-event-id": "evt-1"}).status_code == 401
+            receiver.followed()
         with dashboard(
             provider,
             store_url,
