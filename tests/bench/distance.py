@@ -91,7 +91,7 @@ async def _end_others() -> None:
 
 async def _relay(socket: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     from_server, to_server = await asyncio.open_unix_connection(socket)
-    with suppress(ConnectionError):  # a receiver that ends may reset it
+    with suppress(ConnectionError, asyncio.CancelledError):  # a receiver may reset it at its end
         await asyncio.gather(_delayed(reader, to_server), _delayed(from_server, writer))
 
 
