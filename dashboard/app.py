@@ -91,7 +91,7 @@ page = st.navigation(
             title="Messages",
             url_path="preferences",
             visibility=menu("preferences"),
-            help="What you are told of, where and when.",
+            help="Which messages you get, where and when.",
         ),
         st.Page("wall/page.py", title="Wall", url_path="wall", visibility="hidden"),
     ],

@@ -475,7 +475,7 @@ def _forget_places(connection: Connection, accounts: Sequence[Account]) -> None:
 def _forget_messages(
     connection: Connection, accounts: Sequence[Account], address: str | None
 ) -> None:
-    """What was told about them, and what they were told themselves. Messages in channels stay."""
+    """Messages about them, and messages to them. What is in channels stays."""
     to_them = select(subscription.c.id).where(func.lower(subscription.c.person) == address)
     theirs = or_(_is_of(message.c, accounts), message.c.subscription_id.in_(to_them))
     connection.execute(delete(message).where(theirs))

@@ -628,7 +628,7 @@ class Channel(Table, table=True):
 
 
 class Subscription(Table, table=True):
-    """What a person wants to be told, and where. `role` and `teams`, a JSON list or None for all,
+    """Which messages a person wants, and where. `role` and `teams`, a JSON list or None for all,
     are those that the person had when they last saved it; messages are limited to them.
 
     `hour` is on the clock of `zone`, for digests. From `quiet_from` to before `quiet_until`, hours
@@ -657,8 +657,8 @@ class Subscription(Table, table=True):
 
 
 class Notification(Table, table=True):
-    """What one recipient is told of one thing: `subject` is what, `round` which time. Has no text:
-    a message is written when it is sent, from what the store says then.
+    """A message to one recipient about one thing: `subject` is what, `round` which time. Has no
+    text: a message is written when it is sent, from what the store says then.
 
     `state` is `waiting` (until `next_try_at`), `sending`, `sent`, `failed`, `held` (in quiet hours
     or a pause) or `superseded` (no longer true when it was to be sent). Rows of one `message_id`

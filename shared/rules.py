@@ -1,4 +1,4 @@
-"""What people can be told of: the rules of messages, and which role may ask for which."""
+"""What messages can be about: their rules, and which role may ask for which."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

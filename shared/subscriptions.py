@@ -1,4 +1,4 @@
-"""Subscriptions: who is told of what, where and when. Each change is in the audit log."""
+"""Subscriptions: which messages a person gets, where and when. Each change is in the audit log."""
 
 import json
 import secrets
@@ -150,10 +150,10 @@ def to_tell(
 
 
 def scope(of: SubscriptionRow, settings: SignIn) -> Who | None:
-    """The people whom messages of a subscription may be about, by the settings of now; None if its
+    """The people that messages of a subscription may be about, by the settings of now; None if its
     person lost the role.
 
-    A role or teams in a claim are known at a sign-in only: those that were saved count.
+    A role or teams in a claim are known at a sign-in only: the saved ones count.
     """
     if not settings.has_login:
         return Who() if of.person == LOCAL else None

@@ -68,7 +68,7 @@ def spark(values: Sequence[float], colours: Palette = LIGHT) -> str:
 
 def strip(rates: Sequence[float | None], colours: Palette = LIGHT) -> str:
     """One bar an hour, of percent accepted: tall and green is well, short and red is failing, a
-    dash is an hour without a delivery. Told apart by height, not by colour alone."""
+    dash is an hour without a delivery. Distinguished by height, not by colour alone."""
     width, height = 240, 34
     step = (width - 8) / len(rates)
     bars = [_bar(4 + place * step, step - 2.5, rate, colours) for place, rate in enumerate(rates)]

@@ -250,7 +250,7 @@ def days(span: timedelta) -> str:
 
 
 def _names(rows: Sequence[Item]) -> list[str]:
-    """The quizzes of items by name, as all quizzes are told apart."""
+    """The quizzes of items by name, as all quizzes are distinguished."""
     names = quiz_names(Who())
     return [names.get(quiz_key(row), row.quiz_name) for row in rows]
 

@@ -1,4 +1,4 @@
-"""Messages: what is the viewer told of, where and when?"""
+"""Messages: which ones does the viewer get, where and when?"""
 
 import streamlit as st
 

@@ -38,7 +38,7 @@ def headline(subscribed: Sequence[SubscriptionRow]) -> None:
         count = number_of(len(subscribed), "subscription")
         answer(f"You have {count}", "Each message says why you get it, and how to stop it.")
     else:
-        answer("You get no messages yet", "Choose what you are told of, where and when.")
+        answer("You get no messages yet", "Choose which messages you get, where and when.")
 
 
 def problems(channels: Sequence[ChannelRow]) -> None:
@@ -69,7 +69,7 @@ def _name(channel: str) -> str:
 
 
 def form(channels: Sequence[ChannelRow]) -> None:
-    """The fields of a subscription, with what it would have told in the last week."""
+    """The fields of a subscription, with what it would have sent in the last week."""
     heading("Subscribe")
     offered, kinds = data.rules(), {one.name: one.kind for one in channels}
     with row():
@@ -103,7 +103,7 @@ def _hour(label: str, key: str, default: int) -> int:
 
 
 def _preview(count: int) -> str:
-    return f"In the last week it would have told you {number_of(count, 'thing')}."
+    return f"In the last week it would have sent {number_of(count, 'message')}."
 
 
 def _save(wanted: Wanted) -> None:

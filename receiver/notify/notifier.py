@@ -1,4 +1,4 @@
-"""The notifier: writes down what is to be told, and sends it. One at a time works per store."""
+"""The notifier: writes messages into the outbox, and sends them. One at a time works per store."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -30,10 +30,10 @@ class Message(NamedTuple):
 
 
 class Rules(Protocol):
-    """What is told, and how it is said."""
+    """What messages are about, and what they say."""
 
     def write_due(self, engine: Engine, at: datetime) -> None:
-        """Write into the outbox what is to be told by now and is not there yet."""
+        """Write into the outbox what is due and is not there yet."""
 
     def compose(
         self, connection: Connection, letter: Letter, at: datetime

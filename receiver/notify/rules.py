@@ -1,7 +1,7 @@
-"""What is told: writes causes into the outbox, and says them when they are sent.
+"""Rules: write causes into the outbox, and compose messages when they are sent.
 
 Rules read what the follower has folded; they are no part of it, and none of the intake. A cause is
-found again at each look, and the unique key of the outbox keeps it from being told twice: a look
+found again at each look, and the unique key of the outbox keeps it from being sent twice: a look
 that was missed, a rebuild or a replay changes nothing.
 """
 
@@ -41,7 +41,7 @@ KNOWN = 100_000
 BATCH = 500
 LISTED = 10
 EARLIER = timedelta(minutes=5)
-"""What happened up to so long before a subscription is told: clocks of vendors differ."""
+"""What happened up to so long before a subscription counts: clocks of vendors differ."""
 
 Key = tuple[str, str, str, str]
 
@@ -65,10 +65,10 @@ class StoreRules:
         self._folds: int | None = None
         self._looked = self._looked_seldom = float("-inf")
 
-    # What is to be told
+    # What is due
 
     def write_due(self, engine: Engine, at: datetime) -> None:
-        """Write into the outbox what is to be told by now and is not there yet."""
+        """Write into the outbox what is due and is not there yet."""
         began = time.monotonic()
         seldom = began - self._looked_seldom >= SELDOM_SEC
         if not seldom and began - self._looked < SOONEST_SEC:

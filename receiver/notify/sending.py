@@ -1,4 +1,4 @@
-"""Sends messages, those of a channel in a process of their own that ends within a bound.
+"""Sends messages, all of a channel in a process of their own that ends within a bound.
 
 A channel's server can be slow, answer without end or redirect to an address inside. A library that
 talks to it cannot be stopped from outside, a process can: it is killed after `DEADLINE_SEC`, may

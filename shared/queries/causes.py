@@ -121,7 +121,7 @@ def _item(row: coaching.Item) -> str:
 
 
 def _hard_quiz(connection: Connection, asked: Asked) -> Iterator[Cause]:
-    """A quiz has no time at which it became hard: what is told is a low score at one that is."""
+    """A quiz has no time at which it became hard: a message is about a low score at it."""
     latest: dict[tuple[str, str], datetime] = {}
     for row in coaching.items(connection, _filters(asked, problems=True), "new"):
         if row.problem:

@@ -1,4 +1,4 @@
-"""Subscriptions: by which clock they run, when they are quiet, and whom they may be about."""
+"""Subscriptions: by which clock they run, when they are quiet, and which people they cover."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -102,13 +102,13 @@ def signing_in(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> SignIn:
     return SignIn(_env_file=None, **({"oidc_client_id": "repboard"} | settings))
 
 
-def test_a_person_who_lost_the_role_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_who_lost_the_role_is_notified_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     listed = signing_in(monkeypatch, dashboard_managers="INES@acme.example")
     assert scope(ROW, listed) == Who(("east", "west"))
     assert scope(ROW, signing_in(monkeypatch, dashboard_leads=INES)) is None
 
 
-def test_teams_are_those_of_the_settings_and_never_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_teams_come_from_the_settings_and_never_more(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = signing_in(
         monkeypatch, dashboard_managers=INES, manager_teams=f'{{"{INES}": ["west", "north"]}}'
     )

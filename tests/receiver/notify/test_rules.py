@@ -1,4 +1,4 @@
-"""What is told to whom, and what a message says when it is sent."""
+"""Which messages go to which person, and what they say when they are sent."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -89,24 +89,24 @@ def step(store: Engine, at: datetime = NOW, **more: Any) -> list[Message]:
     return post.messages
 
 
-def told(store: Engine) -> list[str]:
+def notified(store: Engine) -> list[str]:
     return [row.recipient.partition("@")[0] for row in stores.rows(store, Notification)]
 
 
-def test_a_low_score_is_told_to_the_managers_of_its_team_and_those_who_see_all(
+def test_a_low_score_notifies_the_managers_of_its_team_and_all_who_see_every_team(
     store: Engine,
 ) -> None:
     for person in (INES, PAUL, LEA):
         subscribe(store, person, "low-quiz")
     attempts(store, {})
     messages = step(store)
-    assert sorted(told(store)) == ["ines", "lea"]
+    assert sorted(notified(store)) == ["ines", "lea"]
     assert {one.title for one in messages} == {"u-1@x.com scored 50 % at Pricing (pass mark 70 %)"}
     assert "https://repboard.acme.example/learner?id=mindtickle%2Fu-1" in messages[0].body
     assert "You subscribed to “Low quiz score”." in messages[0].body
 
 
-def test_nothing_is_told_again_by_a_look_a_restart_or_a_rebuild(store: Engine) -> None:
+def test_nothing_is_sent_again_by_a_look_a_restart_or_a_rebuild(store: Engine) -> None:
     subscribe(store, INES, "low-quiz")
     attempts(store, {})
     assert len(step(store)) == 1
@@ -116,7 +116,7 @@ def test_nothing_is_told_again_by_a_look_a_restart_or_a_rebuild(store: Engine) -
     assert not step(store)
 
 
-def test_what_happened_long_ago_is_not_told_however_much_it_is(store: Engine) -> None:
+def test_what_happened_long_ago_is_not_sent_however_much_it_is(store: Engine) -> None:
     subscribe(store, LEA, "low-quiz", NOON - 30 * DAY)
     people(store, *((f"old-{number}", "west") for number in range(50)))
     attempts(
@@ -128,7 +128,7 @@ def test_what_happened_long_ago_is_not_told_however_much_it_is(store: Engine) ->
     assert not stores.count(store, Notification)
 
 
-def test_what_happened_before_the_subscription_is_not_told(store: Engine) -> None:
+def test_what_happened_before_the_subscription_is_not_sent(store: Engine) -> None:
     attempts(store, {})
     subscribe(store, INES, "low-quiz", NOON + HOUR / 2)
     assert not step(store)
@@ -143,17 +143,17 @@ def test_many_low_scores_are_one_message(store: Engine) -> None:
     assert "And 30 more." in message.body
 
 
-def test_a_quiz_that_most_fail_is_told_once_to_leads_and_not_to_managers(store: Engine) -> None:
+def test_a_quiz_that_most_fail_is_sent_once_to_leads_and_not_to_managers(store: Engine) -> None:
     subscribe(store, PAUL, "low-quiz")
     subscribe(store, LEA, "hard-quiz")
     people(store, *((f"u-{n}", "west") for n in range(10, 50)))
     attempts(store, *({"user_id": f"u-{n}"} for n in range(10, 50)))
     (message,) = step(store)
-    assert told(store) == ["lea"]
+    assert notified(store) == ["lea"]
     assert message.title == "100 % of 40 takers are low at Pricing: look at the quiz"
 
 
-def test_a_score_that_was_passed_in_quiet_hours_is_not_told(store: Engine) -> None:
+def test_a_score_that_was_passed_in_quiet_hours_is_not_sent(store: Engine) -> None:
     subscribe(store, INES, "low-quiz", quiet_from=12, quiet_until=14)
     attempts(store, {})
     assert not step(store)
@@ -171,7 +171,7 @@ def test_a_held_message_that_still_holds_is_sent_after_quiet_hours(store: Engine
     assert len(step(store, NOON + 2 * HOUR)) == 1
 
 
-def test_a_manager_who_lost_the_team_in_between_is_not_told(store: Engine) -> None:
+def test_a_manager_who_lost_the_team_in_between_is_not_notified(store: Engine) -> None:
     subscribe(store, INES, "low-quiz", quiet_from=12, quiet_until=14)
     attempts(store, {})
     step(store)
@@ -210,7 +210,7 @@ def test_words_of_a_payload_stay_in_their_line(store: Engine) -> None:
     assert len(message.title) < 200
 
 
-def test_coaching_is_told_to_its_owner_once_overdue_and_to_leads_without_one(
+def test_coaching_is_sent_to_its_owner_once_overdue_and_to_leads_without_one(
     store: Engine,
 ) -> None:
     for person in (INES, PAUL):
@@ -223,23 +223,23 @@ def test_coaching_is_told_to_its_owner_once_overdue_and_to_leads_without_one(
         {"user_id": "u-2", "opened_at": NOON - 4 * DAY + HOUR},
     )
     titles = sorted(one.title for one in step(store, NOW - HOUR / 2))
-    assert sorted(told(store)) == ["ines", "lea"]
+    assert sorted(notified(store)) == ["ines", "lea"]
     assert titles == [
         "Your coaching of u-1@x.com at Pricing was due on 21 Nov",
         "u-2@x.com at Pricing has no coach since 18 Nov",
     ]
 
 
-def test_an_expired_certificate_is_told_to_the_manager_of_its_team(store: Engine) -> None:
+def test_an_expired_certificate_is_sent_to_the_manager_of_its_team(store: Engine) -> None:
     for person in (INES, PAUL):
         subscribe(store, person, "certificates")
     fold(store, [Expired(V, "u-1", "Expert", NOON, None)])
     (message,) = step(store)
-    assert told(store) == ["ines"]
+    assert notified(store) == ["ines"]
     assert message.title == "Expert of u-1@x.com expired on 22 Nov"
 
 
-def test_a_failing_vendor_is_told_to_admins_before_its_first_event_is_lost(store: Engine) -> None:
+def test_a_failing_vendor_is_sent_to_admins_before_its_first_event_is_lost(store: Engine) -> None:
     facts = ReceiverSettings(_env_file=None, mindtickle_webhook_secret="s" * 32)
     note_vendors(store, facts)
     subscribe(store, ADA, "deliveries")
@@ -256,7 +256,7 @@ def test_a_failing_vendor_is_told_to_admins_before_its_first_event_is_lost(store
     assert len(step(store, NOON + 6 * HOUR)) == 1, "the last chance, and not the failure again"
 
 
-def test_admins_are_told_of_events_that_do_not_reach_the_pages(store: Engine) -> None:
+def test_admins_are_notified_of_events_that_do_not_reach_the_pages(store: Engine) -> None:
     subscribe(store, ADA, "deliveries")
     reason = {"event_id": 1, "reason": "no such thing", "noted_at": NOON}
     add(store, UnfoldableEvent, [reason])

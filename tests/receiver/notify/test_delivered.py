@@ -46,7 +46,7 @@ def fail(receiver: Receiver, user: str) -> None:
     receiver.deliver("quiz.submitted", score | {"quizType": "graded"})
 
 
-def test_a_failed_quiz_is_told_once_with_a_link_whatever_is_killed(
+def test_a_failed_quiz_is_sent_once_with_a_link_whatever_is_killed(
     telling: Receiver, store: Engine, hook: Server
 ) -> None:
     subscribe(store, "low-quiz")
