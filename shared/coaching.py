@@ -29,6 +29,7 @@ MOVES: Mapping[str, Mapping[str, str]] = {
 }
 """From each status the ones it can go to, and what that is called in the audit log."""
 CLOSED = ("resolved", "dismissed")
+SNOOZED_DAYS = 7
 DUE_WORKING_DAYS = 5
 """From Monday to Friday; public holidays differ by place and are not looked at."""
 SATURDAY = 5
@@ -119,17 +120,46 @@ def decline(
 ) -> bool:
     """Note that a low score needs no coaching: a case dismissed at once, which can be reopened.
     False if the taker is no longer low or has a case already."""
+    return _dismiss(connection, actor, taker, {"outcome": NOT_NEEDED}, default_pct, rule)
+
+
+SNOOZED = "Snoozed"
+"""The reason of a case that is dismissed until a day."""
+
+
+def snooze(
+    connection: Connection,
+    actor: str,
+    taker: Taker,
+    until: date,
+    default_pct: float,
+    rule: CoachingRule = "either",
+) -> bool:
+    """Take a low score out of the queue until a day, or until another low score: a case dismissed
+    at once. False if the taker is no longer low or has a case already."""
+    wanted = {"outcome": SNOOZED, "snoozed_until": until}
+    return _dismiss(connection, actor, taker, wanted, default_pct, rule)
+
+
+def _dismiss(
+    connection: Connection,
+    actor: str,
+    taker: Taker,
+    wanted: Mapping[str, Any],
+    default_pct: float,
+    rule: CoachingRule,
+) -> bool:
     flagged = flag(connection, actor, [taker], default_pct, rule=rule)
-    wanted = {"status": "dismissed", "outcome": NOT_NEEDED}
     for case_id in flagged.new:
-        change(connection, actor, case_id, 1, wanted, default_pct, rule)
+        change(connection, actor, case_id, 1, {"status": "dismissed", **wanted}, default_pct, rule)
     return bool(flagged.new)
 
 
 def _answered(latest: Case | None, found: Standing) -> Case | None:
-    """The latest case, if it was closed since the latest attempt."""
-    closed_at = latest.closed_at if latest else None
-    return latest if closed_at and found.submitted_at <= closed_at else None
+    """The latest case, if it was closed since the latest attempt, and not for a while only."""
+    if latest is None or latest.closed_at is None or latest.snoozed_until is not None:
+        return None
+    return latest if found.submitted_at <= latest.closed_at else None
 
 
 def _open(
@@ -331,10 +361,16 @@ def _action(connection: Connection, current: Case, new: Mapping[str, Any]) -> st
         raise Impossible(f"It is {_in_words('status', current.status)} already.")
     if move == "dismiss" and not (new.get("outcome") or "").strip():
         raise Impossible("Dismissing needs a reason.")
+    if "snoozed_until" in new:
+        return "snooze"
     latest = _latest(connection, current.taker)
     if move == "reopen" and latest is not None and latest.id != current.id:
         raise Impossible("There is a later round: work on that one.")
     return move
+
+
+ENDS = ("closed_at", "passed_pct", "passed_at", "outcome", "snoozed_until")
+"""What a case has only when it is closed."""
 
 
 def _ends(
@@ -350,7 +386,7 @@ def _ends(
         resolved = new["status"] == "resolved"
         return ended | (_passed(connection, current, default_pct, rule) if resolved else {})
     if "status" in new and current.status in CLOSED:
-        return dict.fromkeys(("closed_at", "passed_pct", "passed_at", "outcome"))
+        return dict.fromkeys(ENDS)
     return {}
 
 

@@ -486,8 +486,9 @@ class CoachingCase(Table, table=True):
     """One round of coaching of a learner for a quiz. A fail after its end opens a new round.
 
     `status` is `open`, `in_progress`, `resolved` or `dismissed`. `outcome` says how it ended.
-    `flagged_pct` is the first score, `passed_pct` the last. `version` increases with every change,
-    so that a lead cannot overwrite a change that they have not seen.
+    `flagged_pct` is the first score, `passed_pct` the last. A snooze is a round dismissed until
+    `snoozed_until`, the day on which the learner is in the queue again. `version` increases with
+    every change, so that a lead cannot overwrite a change that they have not seen.
     """
 
     __tablename__ = "coaching_case"
@@ -521,6 +522,7 @@ class CoachingCase(Table, table=True):
     closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     passed_pct: float | None = None
     passed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    snoozed_until: date | None = None
     version: int = 1
 
 

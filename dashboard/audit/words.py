@@ -13,6 +13,7 @@ OF_CASES = {
     "start": "started coaching {}",
     "resolve": "resolved the coaching of {}",
     "dismiss": "dismissed the coaching of {}",
+    "snooze": "snoozed the coaching of {}",
     "reopen": "reopened the coaching of {}",
     "change": "changed the coaching of {}",
 }

@@ -77,6 +77,7 @@ class Asked(NamedTuple):
             rule=settings().coaching_rule,
             problems=self.problems,
             manager=self.manager,
+            today=self.today,
         )
 
 
@@ -211,12 +212,19 @@ def _score(row: Item, latest: float | None) -> str:
 
 def _stands(row: Item, today: date) -> str:
     if row.state == "closed":
-        return str(row.status)
+        until = row.snoozed_until
+        return f"snoozed until {until:%-d %b}" if until else str(row.status)
     if row.state == "new":
-        return "new again" if row.again else "new"
+        return _new(row)
     is_overdue = row.state in coaching.ACTIVE and row.due is not None and row.due < today
     stands = {"open": "flagged", "in_progress": "in progress"}.get(row.state or "", "passed")
     return f"{stands}, overdue" if is_overdue else stands
+
+
+def _new(row: Item) -> str:
+    if row.closed_at and row.snoozed_until and row.submitted_at <= row.closed_at:
+        return "back after a snooze"
+    return "new again" if row.again else "new"
 
 
 def _lift(row: Item) -> str | None:
@@ -364,7 +372,13 @@ class Detail(NamedTuple):
 def item(taker: Taker, zone: str) -> Detail | None:
     """None if there is no graded attempt, or the viewer may not see the learner."""
     rule = settings().coaching_rule
-    asked = Filters(everybody(), default_pct=default_pct(), rule=rule, manager=manager())
+    asked = Filters(
+        everybody(),
+        default_pct=default_pct(),
+        rule=rule,
+        manager=manager(),
+        today=windows.today(),
+    )
     row = query_fresh(coaching.item, asked, taker)
     if row is None:
         return None
@@ -399,6 +413,18 @@ def decline(taker: Taker) -> bool:
     rule = settings().coaching_rule
     with write("coach") as connection:
         return cases.decline(connection, actor(), taker, default_pct(), rule)
+
+
+def snoozed_until() -> date:
+    """The day on which a learner who is snoozed today is in the queue again."""
+    return windows.today() + timedelta(days=cases.SNOOZED_DAYS)
+
+
+def snooze(taker: Taker) -> bool:
+    """Take a low score out of the queue for a week; False if there is none any more."""
+    rule, until = settings().coaching_rule, snoozed_until()
+    with write("coach") as connection:
+        return cases.snooze(connection, actor(), taker, until, default_pct(), rule)
 
 
 def take(takers: Sequence[Taker]) -> Taken:

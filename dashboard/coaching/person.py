@@ -12,7 +12,7 @@ from dashboard.base.pieces import plain
 from dashboard.base.store import each
 from dashboard.base.windows import viewer_zone
 from dashboard.coaching import data
-from dashboard.coaching.view import ask, decline, label, open_item, take
+from dashboard.coaching.view import ask, decline, label, open_item, snooze, take
 from shared.queries.coaching import ACTIVE, Item
 
 FACE_PX = 52
@@ -76,6 +76,8 @@ def _actions(row: Any, taker: data.Taker, item: Item) -> None:
         if item.state == "new" and data.coaches():
             if st.button("Start coaching", type="primary", shortcut="S", icon=":material/school:"):
                 ask("flag", names)
+            if st.button("Snooze", shortcut="Z", icon=":material/snooze:"):
+                snooze(taker, label(row))
             if st.button("Not needed", shortcut="X", icon=":material/do_not_disturb_on:"):
                 decline(taker, label(row))
         elif free and st.button("Take", type="primary", shortcut="S", icon=":material/school:"):

@@ -30,7 +30,7 @@ EMPTY = {
     "new": "No latest score is low here. A longer window shows older ones.",
     "progress": "No open case here. Select people under To coach, and flag or take them.",
     "ready": "No flagged learner has passed yet. People appear here after they pass.",
-    "closed": "No closed case here. Cases that are resolved or dismissed appear here.",
+    "closed": "No closed case here. Cases that are resolved, dismissed or snoozed appear here.",
     "all": "No low score and no case here.",
 }
 
@@ -218,6 +218,15 @@ def decline(taker: data.Taker, name: str) -> None:
     """Note that this low score needs no coaching, and say how to take that back."""
     if data.decline(taker):
         finish(f"No coaching needed: {plain(name)}. Closed lists it, to reopen.")
+    else:
+        finish("", [f"{name}: is no longer low, or has a case"])
+
+
+def snooze(taker: data.Taker, name: str) -> None:
+    """Take this low score out of the queue for a week, and say when it is back."""
+    if data.snooze(taker):
+        back = f"Back on {data.snoozed_until():%A %-d %B}, or at once after another low score."
+        finish(f"Snoozed: {plain(name)}. {back}")
     else:
         finish("", [f"{name}: is no longer low, or has a case"])
 

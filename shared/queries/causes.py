@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
@@ -97,6 +98,7 @@ def _filters(asked: Asked, **more: bool) -> Filters:
         since=asked.since,
         default_pct=settings.coaching_threshold_pct,
         rule=settings.coaching_rule,
+        today=asked.now.astimezone(ZoneInfo(asked.zone)).date(),
         **more,  # type: ignore[arg-type]
     )
 

@@ -2,7 +2,7 @@
 
 An item is a learner at a quiz; `quiz_standings` says where they stand there. Its state is one of
 
-- `new`: low, and not flagged since the latest attempt,
+- `new`: low, and not flagged since the latest attempt, or snoozed until a day that has come,
 - `open`, `in_progress`: flagged, as its case says,
 - `ready`: flagged, and the latest attempt after that is not low,
 - `closed`: its last case has ended, and no later attempt was low.
@@ -119,6 +119,7 @@ class Item(NamedTuple):
     closed_at: datetime | None
     passed_pct: float | None
     passed_at: datetime | None
+    snoozed_until: date | None
     version: int | None
     problem: bool = False
     """Whether most people fail the quiz; left out of a single item."""
@@ -202,6 +203,7 @@ class Case(NamedTuple):
     closed_at: datetime | None
     passed_pct: float | None
     passed_at: datetime | None
+    snoozed_until: date | None
     version: int
 
     @property
@@ -389,7 +391,7 @@ def _judged(filters: Filters) -> Select[Any]:
     """Every standing with its latest case, and the state that the two make."""
     stands = standings(filters).subquery()
     latest = _latest_cases(filters.manager).subquery()
-    row, state = stands.c, _state(stands.c, latest.c)
+    row, state = stands.c, _state(stands.c, latest.c, filters.today)
     return select(
         *row,
         state.label("state"),
@@ -427,9 +429,10 @@ def _as_seen_by(manager: str) -> Mapping[str, ColumnElement[Any]]:
     }
 
 
-def _state(row: Any, latest: Any) -> ColumnElement[Any]:
+def _state(row: Any, latest: Any, today: date | None) -> ColumnElement[Any]:
     active = latest.status.in_(ACTIVE)
-    unanswered = or_(latest.case_id.is_(None), row.submitted_at > latest.closed_at)
+    is_back = false() if today is None else latest.snoozed_until <= today
+    unanswered = or_(latest.case_id.is_(None), row.submitted_at > latest.closed_at, is_back)
     return case(
         (and_(active, row.passes, row.submitted_at > latest.opened_at), "ready"),
         (active, latest.status),
@@ -448,15 +451,23 @@ def _listed(filters: Filters) -> Select[Any]:
         query = query.where(row.owner == filters.owner)
     if filters.since:
         active = and_(row.status.isnot(None), row.status.in_(ACTIVE))
-        query = query.where(or_(active, row.submitted_at >= filters.since))
+        kept = or_(active, _snoozed(row, filters.since))
+        query = query.where(or_(kept, row.submitted_at >= filters.since))
         # The same of a standing alone: what is old and not active needs no more look-ups.
-        query = query.where(or_(row.submitted_at >= filters.since, _is_active(row)))
+        query = query.where(or_(row.submitted_at >= filters.since, _has_case(row, filters.since)))
     return query
 
 
-def _is_active(row: Any) -> ColumnElement[bool]:
+def _snoozed(row: Any, since: datetime) -> ColumnElement[bool]:
+    """Whether a case was snoozed since then. Else its learner would not be back in the queue if
+    their attempt has left the window meanwhile."""
+    return and_(row.snoozed_until.isnot(None), row.closed_at >= since)
+
+
+def _has_case(row: Any, since: datetime) -> ColumnElement[bool]:
     of_taker = and_(same_account(coached, row), same_quiz(coached, row))
-    return select(coached.id).where(of_taker, text(IS_ACTIVE)).exists()
+    kept = or_(text(IS_ACTIVE), _snoozed(coached, since))
+    return select(coached.id).where(of_taker, kept).exists()
 
 
 def _with_problem(filters: Filters, found: FromClause) -> Select[Any]:

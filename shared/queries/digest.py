@@ -104,8 +104,14 @@ def _passed(
 def _to_coach(
     connection: Connection, who: Who, at: datetime, settings: Settings, naming: Naming
 ) -> Iterator[str]:
-    filters = Filters(who, default_pct=settings.coaching_threshold_pct, rule=settings.coaching_rule)
-    found = coaching.counts(connection, filters, at - timedelta(days=7), _day(at))
+    today = _day(at)
+    filters = Filters(
+        who,
+        default_pct=settings.coaching_threshold_pct,
+        rule=settings.coaching_rule,
+        today=today,
+    )
+    found = coaching.counts(connection, filters, at - timedelta(days=7), today)
     if found.new:
         rows = coaching.items(connection, filters, "new", NAMES)
         some = (

@@ -8,7 +8,7 @@ Practice runs never count. Whether the latest graded attempt is low is decided b
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -55,7 +55,8 @@ class Filters(NamedTuple):
     `since` limits new and closed items by their latest attempt; a case that is active stays
     whatever the window. With `problems`, new items are listed too where most people fail.
     `manager` is who asks, unless that is a lead: of a case they read no notes, and owner and reason
-    only where they are the owner.
+    only where they are the owner. `today` ends snoozes; None ends none, for readers that look at no
+    case.
     """
 
     who: Who = Who()
@@ -66,6 +67,7 @@ class Filters(NamedTuple):
     rule: CoachingRule = "either"
     problems: bool = False
     manager: str | None = None
+    today: date | None = None
 
 
 class Standing(NamedTuple):

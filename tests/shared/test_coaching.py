@@ -113,6 +113,59 @@ def test_a_low_score_that_needs_no_coaching_is_a_case_closed_at_once_and_can_be_
     assert (case(store).status, case(store).outcome) == ("in_progress", None)
 
 
+SNOOZED = date(2025, 3, 1)
+
+
+@pytest.fixture
+def snoozed(connection: Connection) -> Connection:
+    assert coaching.snooze(connection, "lead", DANA, SNOOZED, 70)
+    connection.commit()
+    return connection
+
+
+def state(connection: Connection, today: date, since: datetime | None = None) -> str | None:
+    filters = Filters(since=since, default_pct=70, today=today, problems=True)
+    found = [row for row in queue.items(connection, filters) if row.taker == DANA]
+    return found[0].state if found else None
+
+
+def test_a_snoozed_learner_is_back_on_that_day(snoozed: Connection) -> None:
+    assert state(snoozed, SNOOZED - timedelta(days=1)) == "closed"
+    assert state(snoozed, SNOOZED) == "new"
+
+
+def test_a_snoozed_learner_is_back_at_once_after_another_low_score(
+    snoozed: Connection, store: Engine
+) -> None:
+    pass_later(store, score=3)
+    assert state(snoozed, SNOOZED - timedelta(days=1)) == "new"
+
+
+def test_a_snoozed_learner_is_back_though_the_score_left_the_window(snoozed: Connection) -> None:
+    since = LONG_AGO + timedelta(days=3)
+    assert state(snoozed, SNOOZED, since) == "new"
+    counted = queue.counts(snoozed, Filters(since=since, default_pct=70, today=SNOOZED), since, DUE)
+    assert counted.new == 1
+
+
+def test_a_learner_who_is_back_can_be_flagged_and_then_is_in_progress(snoozed: Connection) -> None:
+    assert len(flag(snoozed).new) == 1
+    assert state(snoozed, SNOOZED) == "open"
+
+
+def test_a_reopened_snooze_ends(snoozed: Connection, store: Engine) -> None:
+    change(snoozed, 2, status="in_progress")
+    assert case(store).snoozed_until is None
+    assert state(snoozed, SNOOZED - timedelta(days=1)) == "in_progress"
+
+
+@pytest.mark.usefixtures("snoozed")
+def test_a_snooze_is_in_the_audit_log_with_its_day(store: Engine) -> None:
+    actor, action, _, detail = log(store)[-1]
+    assert (actor, action) == ("lead", "snooze")
+    assert "snoozed until none → 1 Mar 2025" in str(detail)
+
+
 def test_a_taker_who_has_passed_meanwhile_is_not_flagged(
     store: Engine, connection: Connection
 ) -> None:
