@@ -11,6 +11,7 @@ from receiver.vendors import note_vendors, vendor_facts
 from shared.database import open_engine, write_transaction
 from shared.settings import ReceiverSettings
 from tests import playing
+from tests.stores import follow
 
 DAYS = 90
 PAGES = (
@@ -60,6 +61,7 @@ def write_demo(database_url: str, learners: int, end: datetime | None = None) ->
     note_vendors(engine, SETTINGS)
     with write_transaction(engine) as connection:
         write_heartbeat(connection, "receiver-of-the-demo", end, end + timedelta(hours=1))
+    follow(engine)
     engine.dispose()
 
 

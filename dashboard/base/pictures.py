@@ -43,13 +43,13 @@ def avatar(shown: str, ring: str | None = None) -> str:
 
 
 def spark(values: Sequence[float], colours: Palette = LIGHT) -> str:
-    """A line over equal steps of time with its last point marked; 96 by 44 px."""
+    """A line over equal steps of time with its last point marked; 96 by 44 px. It begins at zero,
+    so that a small change looks small."""
     width, height, pad = 96, 44, 5
-    low, high = min(values), max(values)
+    highest = max(values) or 1
     step = (width - 2 * pad) / max(len(values) - 1, 1)
-    span = (high - low) or 1
     points = [
-        (pad + place * step, height - pad - (value - low) / span * (height - 2 * pad))
+        (pad + place * step, height - pad - value / highest * (height - 2 * pad))
         for place, value in enumerate(values)
     ]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)

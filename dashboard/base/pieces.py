@@ -88,12 +88,14 @@ def _figure(figure: Figure) -> None:
             args=(figure.leads,),
             key=f"figure_{figure.label}",
         )
-    change = 100 * (figure.now - figure.before) / figure.before if figure.before else None
+    change = _change(figure)
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False):
         st.metric(
             figure.label,
             figure.shown,
-            None if change is None else percent(change, -100, sign=True) if round(change) else 0,
+            change,
+            delta_color="off" if change == UNCHANGED else "normal",
+            delta_arrow="off" if change == UNCHANGED else "auto",
             delta_description=f"from {figure.before:,.0f}" if figure.before else None,
             label_visibility="collapsed",
         )
@@ -106,6 +108,17 @@ def _figure(figure: Figure) -> None:
                 alt=f"{figure.label}, {figure.steps}: "
                 f"{figure.course[0]:,.0f} to {figure.course[-1]:,.0f}",
             )
+
+
+UNCHANGED = "±0 %"
+
+
+def _change(figure: Figure) -> str | None:
+    """In percent against the figure before, if that is not zero."""
+    if not figure.before:
+        return None
+    change = 100 * (figure.now - figure.before) / figure.before
+    return percent(change, -100, sign=True) if round(change) else UNCHANGED
 
 
 def table(

@@ -134,8 +134,8 @@ def taker_at(address: str) -> Taker | None:
 
 def queue(asked: Asked, view: str, part: Part) -> pd.DataFrame:
     """A part of the items of a view: the columns of `shared.queries.coaching.Item`, and learner,
-    quiz, why (it is in the queue), stands (its state in words), lift (in words) and trend (the last
-    scores)."""
+    quiz, why (it is in the queue), course (how its scores went), stands (its state in words), lift
+    (in words) and trend (the last scores)."""
     return _shown(query(_items, asked.filters(), view, part), asked)
 
 
@@ -158,6 +158,7 @@ def _shown(items: Items, asked: Asked) -> pd.DataFrame:
         rows,
         lambda frame: _in_words(frame, rows, asked).assign(
             why=[why(row, scores.get(row.taker), asked.today) for row in rows],
+            course=[course(row, scores.get(row.taker)) for row in rows],
             trend=pd.Series([_trend(row, scores.get(row.taker)) for row in rows]),
         ),
     )
@@ -189,6 +190,21 @@ def why(row: Item, scores: Scores | None, today: date) -> str:
     if row.passed is not None and (row.latest_pct is None or vendor_differs(row)):
         parts.append(f"vendor: {verdict(row.passed)}")
     return ", ".join(filter(None, parts))
+
+
+def course(row: Item, scores: Scores | None) -> str:
+    """How the scores came to where they are: `First fail`, `Failed twice`, `Dropped 22 points`."""
+    marks = [pct < row.threshold_pct for pct in scores.trend] if scores else []
+    if not marks or not marks[-1]:
+        return ""
+    fails = len(marks) - max((place + 1 for place, low in enumerate(marks) if not low), default=0)
+    if fails == 1 and len(marks) > 1 and scores:
+        return f"Dropped {scores.trend[-2] - scores.trend[-1]:.0f} points"
+    if fails == 1:
+        return "First fail"
+    if fails == len(marks) < row.tries:
+        return f"Failed {fails} times or more"
+    return "Failed twice" if fails == 2 else f"Failed {fails} times"  # noqa: PLR2004
 
 
 def vendor_differs(row: Item) -> bool:

@@ -45,7 +45,10 @@ def _who(row: Any, found: data.Detail) -> None:
         team = f"{plain(found.row.team_id)} · " if found.row.team_id else ""
         tries = f"{found.row.tries} graded {'try' if found.row.tries == 1 else 'tries'}"
         st.markdown(f"**{plain(found.learner)}**  \n:small[:gray[{team}{tries}]]", width="stretch")
-        st.badge(plain(str(row.stands)), color="orange" if "overdue" in row.stands else "gray")
+        if row.state == "new" and row.course:
+            st.badge(plain(str(row.course)), color="red")
+        else:
+            st.badge(plain(str(row.stands)), color="orange" if "overdue" in row.stands else "gray")
 
 
 def _score(row: Item) -> str:
@@ -76,13 +79,13 @@ def _actions(row: Any, taker: data.Taker, item: Item) -> None:
         if item.state == "new" and data.coaches():
             if st.button("Start coaching", type="primary", shortcut="S", icon=":material/school:"):
                 ask("flag", names)
-            if st.button("Snooze", shortcut="Z", icon=":material/snooze:"):
+            if st.button("Snooze", shortcut="Z"):
                 snooze(taker, label(row))
-            if st.button("Not needed", shortcut="X", icon=":material/do_not_disturb_on:"):
+            if st.button("Not needed", shortcut="X"):
                 decline(taker, label(row))
         elif free and st.button("Take", type="primary", shortcut="S", icon=":material/school:"):
             take(names)
-        if st.button("Open", shortcut="O", icon=":material/open_in_full:"):
+        if st.button("Open", shortcut="O"):
             open_item(taker)
         st.space("stretch")
         if st.button("Next", type="tertiary", shortcut="J", icon=":material/arrow_downward:"):

@@ -55,14 +55,15 @@ def percent_column(label: str, help: str | None = None) -> Any:  # noqa: A002 (a
 
 
 def _moment(label: str) -> Any:
-    return st.column_config.DatetimeColumn(label, format="distance")
+    return st.column_config.DatetimeColumn(label, format="distance", width=95)
 
 
 COLUMNS = {
     "face": st.column_config.ImageColumn("", width=46),
-    "learner": st.column_config.TextColumn("Learner", width=140),
-    "quiz": st.column_config.TextColumn("Quiz", width=150),
-    "why": st.column_config.TextColumn("Why now", width=120),
+    "learner": st.column_config.TextColumn("Learner", width=125),
+    "quiz": st.column_config.TextColumn("Quiz", width=140),
+    "course": st.column_config.TextColumn("Why now", width=100),
+    "why": st.column_config.TextColumn("Latest score", width=130),
     "stands": st.column_config.TextColumn("Status"),
     "threshold_pct": percent_column("Pass mark"),
     "flagged_pct": percent_column("Flagged at"),
@@ -70,7 +71,7 @@ COLUMNS = {
     "tries": st.column_config.NumberColumn("Tries", help="Graded attempts."),
     "practice_runs": st.column_config.NumberColumn("Practice", help="Shown, never counted."),
     "lift": st.column_config.TextColumn("Lift"),
-    "submitted_at": _moment("Latest try"),
+    "submitted_at": _moment("Tried"),
     "opened_at": _moment("Flagged"),
     "closed_at": _moment("Closed"),
     "owner": st.column_config.TextColumn("Owner"),
@@ -79,9 +80,9 @@ COLUMNS = {
     "team_id": st.column_config.TextColumn("Team"),
 }
 SHOWN = {
-    "new": "face learner why quiz latest_pct submitted_at threshold_pct best_pct tries "
+    "new": "face learner course quiz latest_pct submitted_at why threshold_pct best_pct tries "
     "practice_runs trend team_id stands",
-    "progress": "face learner why quiz stands owner due latest_pct flagged_pct trend "
+    "progress": "face learner quiz stands why owner due latest_pct flagged_pct trend "
     "opened_at team_id",
     "ready": "face learner quiz lift latest_pct threshold_pct trend submitted_at owner due team_id",
     "closed": "face learner quiz stands lift outcome latest_pct trend closed_at owner team_id",
@@ -95,7 +96,7 @@ def _scales(frame: pd.DataFrame) -> dict[str, Any]:
     largest = max([100.0, *frame["latest_pct"].dropna(), *frame["trend"].explode().dropna()])
     return {
         "latest_pct": st.column_config.ProgressColumn(
-            "Latest", format=FORMAT, min_value=0, max_value=largest, width=105
+            "Latest", format=FORMAT, min_value=0, max_value=largest, width=95
         ),
         "trend": st.column_config.LineChartColumn(
             "Trend", y_min=0, y_max=largest, width=90, help="The last graded scores."
@@ -140,7 +141,7 @@ def _items(of: Shown, fresh: pd.DataFrame) -> dict[str, Any]:
     frame = frame.assign(face=[avatar(one) for one in frame["learner"]])
     shown = {name: columns[name] for name in SHOWN[of.view].split()}
     opener = st.column_config.ButtonColumn(
-        "", on_click=_open_clicked, args=(key,), key=f"open_{key}", type="tertiary", width=60
+        "", on_click=_open_clicked, args=(key,), key=f"open_{key}", type="tertiary", width=50
     )
     st.session_state["coaching_held"] = (of, key, frame)
     st.dataframe(

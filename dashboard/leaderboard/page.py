@@ -67,11 +67,14 @@ def learners(metric: str, find: str) -> None:
             view.learners(data.learner_board(metric, board, day, find, part), metric, compared)
         columns = view.in_full(metric, compared)
         pieces.csv_of(lambda: data.whole_board(metric, board, find), columns, "learners")
+        below = st.columns(2, gap="small")
+        with below[0]:
+            aside.teams(data.team_board("gained", board), compared)
+        with below[1]:
+            aside.still(*data.still(metric, board), filters.in_words())
     with beside:
         aside.climbers(data.climbers(metric, board))
         aside.close_calls(data.close_calls(board))
-        aside.still(*data.still(metric, board), filters.in_words())
-        aside.teams(data.team_board("gained", board), compared)
 
 
 @st.fragment(run_every=pieces.LIVE)

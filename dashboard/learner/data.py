@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from dashboard import access
 from dashboard.base import windows
 from dashboard.base.certificates import TIMES, with_courses
-from dashboard.base.people import known_as, link_to, sees_names, with_people
+from dashboard.base.people import sees_names, with_people
 from dashboard.base.percent import columns
 from dashboard.base.store import framed, local, query, settings
 from shared.queries import leaderboard, learner
@@ -68,10 +68,10 @@ def standing(person: str, window: Window) -> Standing:
     )
 
 
-def lately(window: Window) -> Sequence[tuple[str, str, str | None]]:
-    """Link, name and team of people who made most progress in a period."""
+def lately(window: Window) -> pd.DataFrame:
+    """key, learner, team_id, gained, completed, of people who made most progress in a period."""
     rows = query(leaderboard.learners, "gained", Board(access.who(Who()), window), FOUND)
-    return [(link_to(row.key), known_as(row.name, row.email, row.key), row.team_id) for row in rows]
+    return framed(rows, with_people)
 
 
 def summary(person: str) -> learner.Summary:

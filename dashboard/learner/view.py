@@ -1,6 +1,7 @@
 """The parts of the page of one learner."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -14,12 +15,14 @@ from dashboard.base.certificates import (
 )
 from dashboard.base.colours import palette
 from dashboard.base.percent import FORMAT
+from dashboard.base.pictures import avatar
 from dashboard.base.pieces import File, cut_off, heading, plain, section
 from dashboard.base.windows import viewer_zone
 from dashboard.learner import data
 from shared.queries.windows import window_of
 
 SEARCH = "By a part of a name, an e-mail address or a user ID."
+ROW_PX, HEADER_PX = 40, 36
 CHARTS = 6
 """How many quizzes are drawn at once."""
 STATES = {
@@ -111,13 +114,39 @@ def lately() -> None:
     if st.session_state.get("find"):
         return
     week = window_of("7d", windows.now(), viewer_zone(), filters.calendar())
-    people_there = data.lately(week)
-    if not people_there:
+    frame = data.lately(week)
+    if frame.empty:
         return
     heading("Active in the last 7 days, most progress first")
-    for link, name, team in people_there:
-        label = plain(" · ".join(one for one in (name, team) if one))
-        st.page_link(people.PAGE, label=label, query_params={"id": link})
+    st.session_state["lately_keys"] = frame["key"].tolist()
+    most = float(frame["gained"].max())
+    columns: dict[str, Any] = {
+        "face": st.column_config.ImageColumn("", width=46),
+        "learner": st.column_config.ButtonColumn(
+            "Learner", on_click=_lately_clicked, key="lately", type="tertiary", alignment="left",
+            width=220,
+        ),
+        "gained": st.column_config.ProgressColumn(
+            "Progress gained", format="%.0f pts", min_value=0, max_value=most
+        ),
+        "completed": st.column_config.NumberColumn("Modules completed"),
+        "team_id": st.column_config.TextColumn("Team"),
+    }  # fmt: skip
+    st.dataframe(
+        frame.assign(face=[avatar(one) for one in frame["learner"]])[list(columns)],
+        row_height=ROW_PX,
+        height=ROW_PX * len(frame) + HEADER_PX,
+        column_config=columns,
+        hide_index=True,
+        placeholder="–",
+        key="lately_active",
+        alt="People who made most progress in the last 7 days",
+    )
+
+
+def _lately_clicked() -> None:
+    row = st.session_state["lately"].row
+    st.query_params["id"] = people.link_to(st.session_state["lately_keys"][row])
 
 
 def modules(person: str) -> None:

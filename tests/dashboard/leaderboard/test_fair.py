@@ -57,7 +57,7 @@ def test_a_steady_company_did_not_change(open_page: Open, store: Engine, zone: s
     for window in ("today", "week", "last_week", "7d"):
         page = open_page(window=window)
         gained = next(one for one in page.metric if one.label == "Progress gained")
-        assert gained.delta == "0", window
+        assert gained.delta == "±0 %", window
         assert "slipped" not in " ".join(one.value for one in page.markdown)
 
 
