@@ -134,7 +134,7 @@ def table(
         height=height,
         column_config=dict(columns),
         hide_index=True,
-        placeholder="unknown",
+        placeholder="–",
         key=key,
         alt=alt,
     )

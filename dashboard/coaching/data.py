@@ -193,13 +193,13 @@ def why(row: Item, scores: Scores | None, today: date) -> str:
 
 
 def course(row: Item, scores: Scores | None) -> str:
-    """How the scores came to where they are: `First fail`, `Failed twice`, `Dropped 22 points`."""
+    """How the scores came to where they are: `First fail`, `Dropped 22` (points)."""
     marks = [pct < row.threshold_pct for pct in scores.trend] if scores else []
     if not marks or not marks[-1]:
         return ""
     fails = len(marks) - max((place + 1 for place, low in enumerate(marks) if not low), default=0)
     if fails == 1 and len(marks) > 1 and scores:
-        return f"Dropped {scores.trend[-2] - scores.trend[-1]:.0f} points"
+        return f"Dropped {scores.trend[-2] - scores.trend[-1]:.0f}"
     if fails == 1:
         return "First fail"
     if fails == len(marks) < row.tries:

@@ -61,8 +61,8 @@ def _moment(label: str) -> Any:
 COLUMNS = {
     "face": st.column_config.ImageColumn("", width=46),
     "learner": st.column_config.TextColumn("Learner", width=125),
-    "quiz": st.column_config.TextColumn("Quiz", width=140),
-    "course": st.column_config.TextColumn("Why now", width=100),
+    "quiz": st.column_config.TextColumn("Quiz", width=155),
+    "course": st.column_config.TextColumn("Why now", width=88),
     "why": st.column_config.TextColumn("Latest score", width=130),
     "stands": st.column_config.TextColumn("Status"),
     "threshold_pct": percent_column("Pass mark"),
