@@ -6,7 +6,7 @@ from typing import Literal
 import streamlit as st
 
 from dashboard import access, sign_in
-from dashboard.base import address, contests, filters, pieces, states, store
+from dashboard.base import address, contests, filters, first_run, pieces, states, store
 from dashboard.base.colours import DARK, LIGHT, is_dark
 
 HERE = Path(__file__).parent
@@ -121,7 +121,7 @@ if problem := store.problem():
 if not access.may(page.url_path or "leaderboard"):
     sign_in.not_for_you(page.title)
     st.stop()
-if states.waits_for_first_delivery():
+if first_run.waits(page.url_path or "leaderboard"):
     sign_in.who_is_here()
     st.stop()
 contests.store_due_results()

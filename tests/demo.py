@@ -35,8 +35,7 @@ SETTINGS = ReceiverSettings(
     lessonly_authorization="Bearer of-the-demo",
     standard_webhooks_secret=playing.WHSEC,
 )
-BUSY = "[data-testid=stSkeleton], [data-stale=true]"
-"""What a page shows while it loads; Streamlit dims elements that are being drawn again."""
+BUSY = "[data-testid=stSkeleton]"
 QUIET_MS = 700
 
 

@@ -17,6 +17,7 @@ FACES: Sequence[Colours] = (
     ("#FBDDE2", "#8E1830"), ("#E0F0DD", "#2A642A"), ("#E3E8F0", "#3D4860"), ("#F8DFEC", "#85305B"),
 )  # fmt: skip
 """Ground and letters; the same in both themes, as a ground of its own carries the contrast."""
+FONT = "Source Sans,Helvetica,Arial,sans-serif"
 RINGS = {1: "#E0A100", 2: "#8C98AE", 3: "#B8703A"}
 """Gold, silver and bronze."""
 WELL, WATCH = 98, 80
@@ -36,8 +37,8 @@ def avatar(shown: str, ring: str | None = None) -> str:
             f'<circle cx="20" cy="20" r="18.7" fill="none" stroke="{ring}" stroke-width="2.6"/>'
         )
     text = (
-        f'<text x="20" y="25" text-anchor="middle" font-family="Source Sans,Helvetica,Arial,'
-        f'sans-serif" font-weight="600" font-size="14" fill="{ink}">{initials}</text>'
+        f'<text x="20" y="25" text-anchor="middle" font-family="{FONT}" '
+        f'font-weight="600" font-size="14" fill="{ink}">{initials}</text>'
     )
     return _svg(circle + text, 40, 40)
 
@@ -64,6 +65,22 @@ def spark(values: Sequence[float], colours: Palette = LIGHT) -> str:
         width,
         height,
     )
+
+
+def empty_podium(colours: Palette = LIGHT) -> str:
+    """Three places without people; 220 by 110 px."""
+    places = ((2, 8, 62), (1, 76, 40), (3, 144, 74))
+    parts = [
+        f'<rect x="{x}" y="{top}" width="64" height="{108 - top}" rx="5" fill="{colours.accent}" '
+        f'fill-opacity=".1" stroke="{colours.accent}" stroke-opacity=".35" stroke-dasharray="4 3"/>'
+        f'<circle cx="{x + 32}" cy="{top - 19}" r="13" fill="none" stroke="{colours.accent}" '
+        f'stroke-opacity=".4" stroke-dasharray="3 3"/>'
+        f'<text x="{x + 32}" y="{top + 26}" text-anchor="middle" font-family="{FONT}" '
+        f'font-weight="600" font-size="16" fill="{colours.accent}" '
+        f'fill-opacity=".5">{rank}</text>'
+        for rank, x, top in places
+    ]
+    return _svg("".join(parts), 220, 110)
 
 
 def strip(rates: Sequence[float | None], colours: Palette = LIGHT) -> str:

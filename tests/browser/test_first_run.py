@@ -80,6 +80,7 @@ def test_a_new_user_sends_the_shown_curl_and_watches_the_page_fill_without_a_rel
     expect(page.get_by_text("Waiting for the first delivery")).to_be_visible()
     page.evaluate("window.neverReloaded = true")
 
+    page.get_by_text("Use curl instead").click()
     shown = page.locator("[data-testid=stCode]").nth(1).inner_text()
     answer = subprocess.run(
         ["bash", "-c", shown], cwd=installation.folder, capture_output=True, text=True, check=True

@@ -161,7 +161,7 @@ def test_where_no_delivery_was_accepted_the_page_says_who_can_see_why(
     visit: Visit, send: Send, role: Role, says: str
 ) -> None:
     send("module.progress", {}, secret="rotated")
-    app = visit("leaderboard", claims("sam", roles=[role]))
+    app = visit("coaching", claims("sam", roles=[role]))
     assert f"none was accepted. {says}" in said(app)
 
 

@@ -1,4 +1,4 @@
-"""The page before the first delivery."""
+"""The page before the first event."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,8 +13,8 @@ from shared.bulk import table_of
 from shared.database import write_transaction
 from shared.models import AuditLog, Heartbeat, Trial, Vendor
 from shared.settings import ReceiverSettings
-from tests.dashboard.conftest import Open
-from tests.pages import written
+from tests.dashboard.conftest import Open, Send
+from tests.pages import rows, written
 from tests.stores import row
 
 
@@ -52,6 +52,27 @@ def test_the_page_shows_the_address_of_each_configured_vendor_and_no_other(
     assert hidden not in text
     assert "-hidden" not in text
     assert len(page.code) == blocks
+
+
+def test_a_refused_request_is_listed_with_its_reason(
+    open_page: Open, store: Engine, send: Send, lessonly: str
+) -> None:
+    send("module.progress", {}, secret="rotated")
+    page = open_page()
+    (row,) = rows(page, "reason")
+    assert (row["request"], row["status_code"]) == ("POST /webhooks/mindtickle", 403)
+    assert "fits no configured secret" in row["reason"]
+    assert "No receiver is up" in written(page)
+    assert page.button(key=lessonly)
+
+
+def test_of_several_vendors_one_is_shown_at_a_time(open_page: Open, store: Engine) -> None:
+    both = {"lessonly_authorization": "a-value", "mindtickle_webhook_secret": "a-secret"}
+    note_vendors(store, ReceiverSettings(_env_file=None, **both))
+    page = open_page()
+    assert "Register this address with MindTickle" in written(page)
+    page.segmented_control[0].set_value("lessonly").run()
+    assert "Register this address with Seismic Learning" in written(page)
 
 
 @pytest.fixture
