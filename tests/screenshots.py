@@ -39,8 +39,8 @@ PICTURES: Sequence[tuple[str, str, Look]] = (
     ("leaderboard", "", NIGHT),
     ("leaderboard", "", PHONE),
     ("coaching", "coaching", DESK),
-    ("deliveries", "deliveries?span=30d", DESK),
-    ("deliveries", "deliveries?span=30d", NIGHT),
+    ("deliveries", "deliveries?span=90d", DESK),
+    ("deliveries", "deliveries?span=90d", NIGHT),
     ("wall", "wall", SCREEN),
 )
 TURNS_MS = 90_000

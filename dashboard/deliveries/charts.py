@@ -39,6 +39,7 @@ AXES = {
     "24h": Axis(timedelta(hours=1), "%H:%M", 12, "by hour"),
     "7d": Axis(timedelta(hours=6), "%a %-d %b", 8, "by 6 hours"),
     "30d": Axis(timedelta(days=1), "%-d %b", 10, "by day"),
+    "90d": Axis(timedelta(days=1), "%-d %b", 13, "by day"),
 }
 """By the key of a window."""
 FAILED, ACCEPTED = "Failed", "Accepted"

@@ -77,9 +77,19 @@ def _in_bars(frame: pd.DataFrame, bar: timedelta) -> pd.DataFrame:
     return bars.reset_index()
 
 
-FUTURE = {"24h": timedelta(hours=4), "7d": timedelta(hours=18), "30d": timedelta(days=2)}
+FUTURE = {
+    "24h": timedelta(hours=4),
+    "7d": timedelta(hours=18),
+    "30d": timedelta(days=2),
+    "90d": timedelta(days=5),
+}
 """How much of the time to come a timeline shows at least …"""
-FURTHEST = {"24h": timedelta(hours=12), "7d": timedelta(days=2), "30d": timedelta(days=4)}
+FURTHEST = {
+    "24h": timedelta(hours=12),
+    "7d": timedelta(days=2),
+    "30d": timedelta(days=4),
+    "90d": timedelta(days=10),
+}
 """… and at most, to show where events expire."""
 
 

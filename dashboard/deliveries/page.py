@@ -19,7 +19,7 @@ from dashboard.deliveries import (
 )
 from shared.outcomes import Sender
 
-WINDOWS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days"}
+WINDOWS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days"}
 VIEWS = {
     "deliveries": "Deliveries",
     "chains": "Attempts",

@@ -135,7 +135,7 @@ def week_begins(today: date, zone: str) -> list[datetime]:
     return [midnight(today - timedelta(days=7 * weeks - 1), zone) for weeks in range(WEEKS, 0, -1)]
 
 
-HOURS = {"24h": 24, "7d": 7 * 24, "30d": 30 * 24}
+HOURS = {"24h": 24, "7d": 7 * 24, "30d": 30 * 24, "90d": 90 * 24}
 
 
 def first_hour(window: str, now: datetime) -> datetime:

@@ -22,6 +22,7 @@ def at(day: int, hour: int, minute: int = 0) -> datetime:
         ("7d", "Asia/Tokyo", (at(27, 20), at(28, 14)), (at(27, 15), at(28, 15))),
         ("7d", "Asia/Tokyo", (at(28, 4), at(28, 5)), (at(28, 3), at(28, 9))),
         ("30d", "Europe/Berlin", (at(28, 12), at(29, 12)), (at(27, 23), at(29, 22))),  # 47 hours
+        ("90d", "Europe/Berlin", (at(28, 12), at(28, 13)), (at(27, 23), at(28, 23))),
     ],
 )
 def test_a_brush_lists_the_whole_of_each_bar_that_it_touches(
