@@ -6,7 +6,7 @@ from typing import Literal
 import streamlit as st
 
 from dashboard import access, sign_in
-from dashboard.base import address, contests, filters, pieces, states, store
+from dashboard.base import address, contests, filters, pieces, refresh, states, store
 from dashboard.base.colours import DARK, LIGHT, is_dark
 
 HERE = Path(__file__).parent
@@ -127,6 +127,7 @@ if states.waits_for_first_delivery():
 contests.store_due_results()
 address.begin(page.url_path)
 above = st.container()
+refresh.begin()
 with pieces.downloads():
     page.run()
 with above:

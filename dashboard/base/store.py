@@ -1,7 +1,8 @@
 """The store as pages see it: connection, caches, and what every page asks.
 
-Everything cached is keyed by `version`, which moves with every delivery and every action on a page:
-a page asks for it every five seconds, and reads the store again only when it has moved.
+Everything cached is keyed by `version`, which moves with the follower's checkpoint, with every
+delivery and with every action on a page. It is looked up every five seconds at most, so all viewers
+of a view share one answer, and one is worked out only after it has moved.
 """
 
 from collections import Counter
@@ -31,6 +32,8 @@ from shared.vendors import VendorFacts
 
 Version: TypeAlias = catalog.Version
 settings = dashboard_settings
+REFRESH_SEC = 5
+"""How long pages show one version of the store, unless a viewer changes it."""
 ANSWER_SEC = 60
 """How long a page waits for Postgres."""
 P = ParamSpec("P")
@@ -102,12 +105,19 @@ def _read() -> Connection:
 
 
 def query(ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """The answer of a module's function that reads the store, as `query(audit.entries, asked)`.
-    Asked once for each version of the store.
+    """The answer of a module's function that reads the read models, or what was done on pages, as
+    `query(audit.entries, asked)`. Asked once for each change of these.
 
     What limits the answer to the viewer must be among the arguments: the answer is cached for all
     sessions, one for each way of naming people, and `ask` cannot ask for the viewer.
     """
+    return _of_version(version().models, ask, args, kwargs)
+
+
+def query_traffic(
+    ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """The same for an answer that also moves with deliveries that gave no event."""
     return _of_version(version(), ask, args, kwargs)
 
 
@@ -131,8 +141,8 @@ def query_fresh(
     return _answer(ask, args, kwargs)
 
 
-@_cached("15s", max_entries=2_000)
-def _of_version(version: Version, ask: Callable[..., R], args: Any, kwargs: Any) -> R:
+@_cached("60s", max_entries=2_000)
+def _of_version(version: tuple[int, ...], ask: Callable[..., R], args: Any, kwargs: Any) -> R:
     return _answer(ask, args, kwargs)
 
 
@@ -236,7 +246,7 @@ def version() -> Version:
     return _version()
 
 
-@st.cache_data(ttl=1, show_spinner=False)
+@st.cache_data(ttl=REFRESH_SEC, show_spinner=False)
 def _version() -> Version:
     with _read() as connection:
         return catalog.version(connection)

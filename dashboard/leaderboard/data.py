@@ -13,7 +13,7 @@ from dashboard.base.outages import down_since
 from dashboard.base.paging import WHOLE, Part
 from dashboard.base.people import known_as, smallest_group, with_people
 from dashboard.base.percent import columns
-from dashboard.base.store import framed, query, query_now, query_seldom, settings
+from dashboard.base.store import framed, query, query_now, query_seldom, query_traffic, settings
 from shared.diagnosis import SELDOM
 from shared.outages import Outage
 from shared.queries import catalog, deliveries, leaderboard, learner, missing, scoring, team_boards
@@ -315,7 +315,7 @@ def _after(outage: Outage, window: Window) -> bool:
 
 
 def lag(window: Window) -> Lag:
-    toll, many = query(_missing, window)
+    toll, many = query_traffic(_missing, window)
     return Lag(toll, _down(window), many)
 
 
