@@ -34,6 +34,8 @@ Version: TypeAlias = catalog.Version
 settings = dashboard_settings
 REFRESH_SEC = 5
 """How long pages show one version of the store, unless a viewer changes it."""
+SHARED = 32
+"""How many large answers are kept: each is some megabytes for thousands of people."""
 ANSWER_SEC = 60
 """How long a page waits for Postgres."""
 P = ParamSpec("P")
@@ -41,7 +43,7 @@ R = TypeVar("R")
 
 
 def _cached(
-    ttl: str | float, max_entries: int | None = None
+    ttl: str | float, max_entries: int | None = None, cache: Any = st.cache_data
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A read that is cached for all sessions, one answer for each way of naming people. Viewers
     without a role get none. Inside, there is no viewer."""
@@ -53,14 +55,15 @@ def _cached(
 
         # What is kept goes by the name of a function, and each of these has another one inside.
         for_all.__module__, for_all.__qualname__ = read.__module__, read.__qualname__
-        keep = st.cache_data(
+        keep = cache(
             ttl=ttl, max_entries=max_entries, show_spinner=False, hash_funcs={FunctionType: _name}
         )(for_all)
 
         @wraps(read)
         def admitted(*args: P.args, **kwargs: P.kwargs) -> R:
             access.admit()
-            return keep(access.names(), *args, **kwargs)
+            answer: R = keep(access.names(), *args, **kwargs)
+            return answer
 
         return admitted
 
@@ -121,6 +124,13 @@ def query_traffic(
     return _of_version(version(), ask, args, kwargs)
 
 
+def query_shared(
+    ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """The same for an answer too large to copy for each session, which must not change it."""
+    return _of_all_sessions(version().models, ask, args, kwargs)
+
+
 def query_now(ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
     """The same for an answer that the clock alone changes: asked every five seconds."""
     return _of_the_moment(ask, args, kwargs)
@@ -143,6 +153,11 @@ def query_fresh(
 
 @_cached("60s", max_entries=2_000)
 def _of_version(version: tuple[int, ...], ask: Callable[..., R], args: Any, kwargs: Any) -> R:
+    return _answer(ask, args, kwargs)
+
+
+@_cached("60s", max_entries=SHARED, cache=st.cache_resource)
+def _of_all_sessions(version: tuple[int, ...], ask: Callable[..., R], args: Any, kwargs: Any) -> R:
     return _answer(ask, args, kwargs)
 
 
