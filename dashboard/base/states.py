@@ -89,7 +89,7 @@ def no_match(why: str) -> None:
         st.rerun()
 
 
-@st.fragment(run_every=refresh.EVERY, key=refresh.FOOT)
+@st.fragment(run_every=refresh.EVERY_SEC, key=refresh.FOOT)
 def foot() -> None:
     """How fresh the page is, of how many it tells, and whose clock it goes by. Looks for news."""
     refresh.look()
