@@ -55,9 +55,7 @@ def _cached(
 
         # What is kept goes by the name of a function, and each of these has another one inside.
         for_all.__module__, for_all.__qualname__ = read.__module__, read.__qualname__
-        keep = cache(
-            ttl=ttl, max_entries=max_entries, show_spinner=False, hash_funcs={FunctionType: _name}
-        )(for_all)
+        keep = cache(ttl=ttl, max_entries=max_entries, show_spinner=False, hash_funcs=KEYS)(for_all)
 
         @wraps(read)
         def admitted(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -76,6 +74,11 @@ def _name(function: FunctionType) -> str:
     if "<" in name:
         raise TypeError(f"{name} has no name of its own: give a function of a module")
     return name
+
+
+KEYS = {FunctionType: _name, tuple: repr}
+"""How parts of a key are told apart. Arguments are words, numbers, times and tuples of these, which
+`repr` shows in full; Streamlit takes milliseconds for each key of nested tuples."""
 
 
 @st.cache_resource
@@ -144,6 +147,14 @@ def query_seldom(
     return _of_a_while(version().note, ask, args, kwargs)
 
 
+def query_rarely(
+    ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """The same for what looks back on weeks and takes long: asked every five minutes, and after
+    each action on a page."""
+    return _of_minutes(version().note, ask, args, kwargs)
+
+
 def query_fresh(
     ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
 ) -> R:
@@ -168,6 +179,11 @@ def _of_the_moment(ask: Callable[..., R], args: Any, kwargs: Any) -> R:
 
 @_cached("30s", max_entries=200)
 def _of_a_while(note: int, ask: Callable[..., R], args: Any, kwargs: Any) -> R:
+    return _answer(ask, args, kwargs)
+
+
+@_cached("5m", max_entries=200)
+def _of_minutes(note: int, ask: Callable[..., R], args: Any, kwargs: Any) -> R:
     return _answer(ask, args, kwargs)
 
 

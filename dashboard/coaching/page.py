@@ -56,7 +56,7 @@ def headline() -> None:
     if quizzes.empty:
         pieces.answer("No quiz to coach on yet")
         return
-    new = data.queue(asked(), "new", paging.Part())
+    new = data.queue(asked(), "new", paging.Part(0, view.ROWS))  # as the queue lists
     head.headline(data.counts(asked()), None if new.empty else new.iloc[0], quizzes, window)
 
 

@@ -17,7 +17,7 @@ from dashboard.base.store import (
     framed,
     query,
     query_now,
-    query_seldom,
+    query_rarely,
     query_shared,
     query_traffic,
     settings,
@@ -153,12 +153,12 @@ class Figures(NamedTuple):
 
 def figures(board: Board, until: datetime) -> Figures:
     """`until` is the end of the last week: weeks are seven days each, so that none is unfinished
-    and the last one does not look like a fall."""
+    and the last one does not look like a fall. Only late events change them."""
     row = query_shared(standings, board).totals()
     people = query(catalog.learners, board.who)
     before = _totals(row, "_before") if board.window.before else None
     ends = tuple(until - number * WEEK for number in reversed(range(WEEKS)))
-    weeks = query_seldom(leaderboard.weekly_totals, board, ends)
+    weeks = query_rarely(leaderboard.weekly_totals, board, ends)
     return Figures(_totals(row), before, people, [_totals(week) for week in weeks])
 
 
