@@ -6,7 +6,7 @@ from typing import Literal
 import streamlit as st
 
 from dashboard import access, sign_in
-from dashboard.base import address, contests, filters, first_run, pieces, states, store
+from dashboard.base import address, contests, filters, first_run, pieces, refresh, states, store
 from dashboard.base.colours import DARK, LIGHT, is_dark
 
 HERE = Path(__file__).parent
@@ -127,6 +127,7 @@ if first_run.waits(page.url_path or "leaderboard"):
 contests.store_due_results()
 address.begin(page.url_path)
 above = st.container()
+refresh.begin()
 with pieces.downloads():
     page.run()
 with above:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard.audit import data, view
-from dashboard.base import filters, paging, pieces, states, windows
+from dashboard.base import filters, paging, pieces, refresh, states, windows
 from shared.queries.audit import Asked
 
 zone = windows.viewer_zone()
@@ -21,13 +21,13 @@ def asked() -> Asked:
     return data.asked(window, actor.value(), action.value(), words)
 
 
-@st.fragment(run_every=pieces.LIVE)
+@refresh.part
 def headline() -> None:
     latest = data.entries(asked(), zone, paging.Part(0, 1))
     view.headline(data.how_many(asked()), latest, filters.in_words())
 
 
-@st.fragment(run_every=pieces.LIVE)
+@refresh.part
 def live() -> None:
     total = data.how_many(asked())
     if not total:

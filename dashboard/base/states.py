@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import store
+from dashboard.base import refresh, store
 from dashboard.base.behind import behind
 from dashboard.base.pieces import answer
 from dashboard.base.windows import ago, zone_in_words
@@ -42,9 +42,10 @@ def no_match(why: str) -> None:
         st.rerun()
 
 
-@st.fragment(run_every="5s")
+@st.fragment(run_every=refresh.EVERY_SEC, key=refresh.FOOT)
 def foot() -> None:
-    """How fresh the page is, of how many it tells, and whose clock it goes by."""
+    """How fresh the page is, of how many it tells, and whose clock it goes by. Looks for news."""
+    refresh.look()
     st.caption(
         f"Last event {ago(store.query(catalog.newest_event_at))}{behind()} · "
         f"{number_of(store.query(catalog.learners, access.who(Who())), 'learner')} · "

@@ -1,7 +1,8 @@
 """The store as pages see it: connection, caches, and what every page asks.
 
-Everything cached is keyed by `version`, which moves with every delivery and every action on a page:
-a page asks for it every five seconds, and reads the store again only when it has moved.
+Everything cached is keyed by `version`, which moves with the follower's checkpoint, with every
+delivery and with every action on a page. It is looked up every five seconds at most, so all viewers
+of a view share one answer, and one is worked out only after it has moved.
 """
 
 from collections import Counter
@@ -31,6 +32,10 @@ from shared.vendors import VendorFacts
 
 Version: TypeAlias = catalog.Version
 settings = dashboard_settings
+REFRESH_SEC = 5
+"""How long pages show one version of the store, unless a viewer changes it."""
+SHARED = 32
+"""How many large answers are kept: each is some megabytes for thousands of people."""
 ANSWER_SEC = 60
 """How long a page waits for Postgres."""
 P = ParamSpec("P")
@@ -38,7 +43,7 @@ R = TypeVar("R")
 
 
 def _cached(
-    ttl: str | float, max_entries: int | None = None
+    ttl: str | float, max_entries: int | None = None, cache: Any = st.cache_data
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A read that is cached for all sessions, one answer for each way of naming people. Viewers
     without a role get none. Inside, there is no viewer."""
@@ -50,14 +55,13 @@ def _cached(
 
         # What is kept goes by the name of a function, and each of these has another one inside.
         for_all.__module__, for_all.__qualname__ = read.__module__, read.__qualname__
-        keep = st.cache_data(
-            ttl=ttl, max_entries=max_entries, show_spinner=False, hash_funcs={FunctionType: _name}
-        )(for_all)
+        keep = cache(ttl=ttl, max_entries=max_entries, show_spinner=False, hash_funcs=KEYS)(for_all)
 
         @wraps(read)
         def admitted(*args: P.args, **kwargs: P.kwargs) -> R:
             access.admit()
-            return keep(access.names(), *args, **kwargs)
+            answer: R = keep(access.names(), *args, **kwargs)
+            return answer
 
         return admitted
 
@@ -70,6 +74,11 @@ def _name(function: FunctionType) -> str:
     if "<" in name:
         raise TypeError(f"{name} has no name of its own: give a function of a module")
     return name
+
+
+KEYS = {FunctionType: _name, tuple: repr}
+"""How parts of a key are told apart. Arguments are words, numbers, times and tuples of these, which
+`repr` shows in full; Streamlit takes milliseconds for each key of nested tuples."""
 
 
 @st.cache_resource
@@ -102,13 +111,27 @@ def _read() -> Connection:
 
 
 def query(ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """The answer of a module's function that reads the store, as `query(audit.entries, asked)`.
-    Asked once for each version of the store.
+    """The answer of a module's function that reads the read models, or what was done on pages, as
+    `query(audit.entries, asked)`. Asked once for each change of these.
 
     What limits the answer to the viewer must be among the arguments: the answer is cached for all
     sessions, one for each way of naming people, and `ask` cannot ask for the viewer.
     """
+    return _of_version(version().models, ask, args, kwargs)
+
+
+def query_traffic(
+    ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """The same for an answer that also moves with deliveries that gave no event."""
     return _of_version(version(), ask, args, kwargs)
+
+
+def query_shared(
+    ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """The same for an answer too large to copy for each session, which must not change it."""
+    return _of_all_sessions(version().models, ask, args, kwargs)
 
 
 def query_now(ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -124,6 +147,14 @@ def query_seldom(
     return _of_a_while(version().note, ask, args, kwargs)
 
 
+def query_rarely(
+    ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """The same for what looks back on weeks and takes long: asked every five minutes, and after
+    each action on a page."""
+    return _of_minutes(version().note, ask, args, kwargs)
+
+
 def query_fresh(
     ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
 ) -> R:
@@ -131,8 +162,13 @@ def query_fresh(
     return _answer(ask, args, kwargs)
 
 
-@_cached("15s", max_entries=2_000)
-def _of_version(version: Version, ask: Callable[..., R], args: Any, kwargs: Any) -> R:
+@_cached("60s", max_entries=2_000)
+def _of_version(version: tuple[int, ...], ask: Callable[..., R], args: Any, kwargs: Any) -> R:
+    return _answer(ask, args, kwargs)
+
+
+@_cached("60s", max_entries=SHARED, cache=st.cache_resource)
+def _of_all_sessions(version: tuple[int, ...], ask: Callable[..., R], args: Any, kwargs: Any) -> R:
     return _answer(ask, args, kwargs)
 
 
@@ -143,6 +179,11 @@ def _of_the_moment(ask: Callable[..., R], args: Any, kwargs: Any) -> R:
 
 @_cached("30s", max_entries=200)
 def _of_a_while(note: int, ask: Callable[..., R], args: Any, kwargs: Any) -> R:
+    return _answer(ask, args, kwargs)
+
+
+@_cached("5m", max_entries=200)
+def _of_minutes(note: int, ask: Callable[..., R], args: Any, kwargs: Any) -> R:
     return _answer(ask, args, kwargs)
 
 
@@ -236,7 +277,7 @@ def version() -> Version:
     return _version()
 
 
-@st.cache_data(ttl=1, show_spinner=False)
+@st.cache_data(ttl=REFRESH_SEC, show_spinner=False)
 def _version() -> Version:
     with _read() as connection:
         return catalog.version(connection)

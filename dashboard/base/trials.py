@@ -16,7 +16,7 @@ def send_a_test(vendor: VendorFacts) -> None:
     drawn in a live part."""
     if not access.may("test"):
         return
-    latest = store.query(trials.latest, vendor.slug)
+    latest = store.query_traffic(trials.latest, vendor.slug)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Send a test",

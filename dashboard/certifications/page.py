@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.base import filters, paging, people, pieces, states, windows
+from dashboard.base import filters, paging, people, pieces, refresh, states, windows
 from dashboard.certifications import data, marks, view
 
 VIEWS = {"certificates": "Certificates", "courses": "Course completions"}
@@ -24,7 +24,7 @@ with pieces.row():
 who = filters.who(team, vendor, leavers)
 
 
-@st.fragment(run_every=pieces.LIVE)
+@refresh.part
 def headline() -> None:
     if tab == "courses":
         view.courses_headline(data.courses(who, window), filters.in_words())
@@ -33,7 +33,7 @@ def headline() -> None:
         view.headline(data.totals(who), first)
 
 
-@st.fragment(run_every=pieces.LIVE)
+@refresh.part
 def certificates() -> None:
     marks.leave_live_part()
     counts = data.totals(who)
@@ -52,7 +52,7 @@ def certificates() -> None:
     st.caption(view.KNOWN)
 
 
-@st.fragment(run_every=pieces.LIVE)
+@refresh.part
 def courses() -> None:
     counted = data.courses(who, window)
     if counted.empty:

@@ -31,7 +31,7 @@ from dashboard.base.store import (
     local,
     query,
     query_fresh,
-    query_seldom,
+    query_rarely,
     settings,
     write,
 )
@@ -315,7 +315,7 @@ def _unlike(rows: Sequence[QuizFigures]) -> list[str]:
 
 def quiz_names(who: Who) -> dict[str, str]:
     """Names of graded quizzes by vendor and id."""
-    frame = _named(query_seldom(quiz_queries.quizzes, default_pct(), settings().coaching_rule, who))
+    frame = _named(query(quiz_queries.quizzes, default_pct(), settings().coaching_rule, who))
     return dict(zip(frame["key"], frame["quiz"], strict=True)) if len(frame) else {}
 
 
@@ -343,7 +343,7 @@ def people_failing(asked: Asked) -> pd.DataFrame:
 def achieved(asked: Asked) -> pd.DataFrame:
     """Results of retakes: the columns of `shared.queries.retakes.Retakes`. Not asked with every
     delivery, as it reads all attempts of learners who tried again."""
-    return framed(query_seldom(retakes.achieved, asked.filters()))
+    return framed(query_rarely(retakes.achieved, asked.filters()))
 
 
 def owners() -> list[str]:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import filters, paging, pieces, states, windows
+from dashboard.base import filters, paging, pieces, refresh, states, windows
 from dashboard.coaching import cards, data, dialogs, head, person, view
 from shared.queries.people import Who
 
@@ -31,7 +31,7 @@ def asked() -> data.Asked:
     return data.Asked(window, today, zone, who, quiz, owner, problems, data.manager())
 
 
-@st.fragment(run_every=pieces.LIVE)
+@refresh.part
 def queues() -> str:
     """The chosen queue. A choice draws the whole page; the numbers of all queues are live."""
     chosen = filters.switch("Queue", "queue", view.counted(data.counts(asked())), "new")
@@ -50,17 +50,17 @@ with pieces.row():
     pieces.share()
 
 
-@st.fragment(run_every=pieces.LIVE)
+@refresh.part
 def headline() -> None:
     quizzes = data.quizzes(access.who(Who()))
     if quizzes.empty:
         pieces.answer("No quiz to coach on yet")
         return
-    new = data.queue(asked(), "new", paging.Part())
+    new = data.queue(asked(), "new", paging.Part(0, view.ROWS))  # as the queue lists
     head.headline(data.counts(asked()), None if new.empty else new.iloc[0], quizzes, window)
 
 
-@st.fragment(run_every=pieces.LIVE)
+@refresh.part
 def live() -> None:
     quizzes = data.quizzes(access.who(Who()))
     if quizzes.empty:

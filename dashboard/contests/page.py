@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.base import pieces
+from dashboard.base import pieces, refresh
 from dashboard.contests import data, form, view
 from dashboard.contests.data import ContestRow
 
@@ -16,7 +16,7 @@ def chosen() -> ContestRow | None:
     return next((row for row in found if str(row.id) == asked), None)
 
 
-@st.fragment(run_every=pieces.LIVE)
+@refresh.part
 def headline() -> None:
     row = chosen()
     if row is None:
@@ -25,7 +25,7 @@ def headline() -> None:
         view.headline(row)
 
 
-@st.fragment(run_every=pieces.LIVE)
+@refresh.part
 def live() -> None:
     row = chosen()
     if row is None:

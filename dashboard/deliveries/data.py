@@ -16,10 +16,10 @@ from dashboard.base.store import (
     actor,
     framed,
     local,
-    query,
     query_fresh,
     query_now,
     query_seldom,
+    query_traffic,
     settings,
     write,
 )
@@ -50,8 +50,8 @@ CHAINS_SHOWN = 500
 
 
 def traffic(window: str, vendor: str | None) -> Traffic:
-    counts = query(deliveries.totals, first_hour(window, this_hour()), vendor)
-    return Traffic(counts.all, counts.accepted, query(deliveries.last, vendor))
+    counts = query_traffic(deliveries.totals, first_hour(window, this_hour()), vendor)
+    return Traffic(counts.all, counts.accepted, query_traffic(deliveries.last, vendor))
 
 
 def of_store() -> list[Finding]:
@@ -61,12 +61,12 @@ def of_store() -> list[Finding]:
 
 def vendor_hours() -> Sequence[VendorHour]:
     """Each vendor's hours of the last 24."""
-    return query(deliveries.hours_by_vendor, first_hour("24h", this_hour()))
+    return query_traffic(deliveries.hours_by_vendor, first_hour("24h", this_hour()))
 
 
 def timeline(window: str, zone: str, vendor: str | None) -> pd.DataFrame:
     """at (the viewer's clock), what (accepted or failed), deliveries: a row for each bar."""
-    rows = query(deliveries.by_hour, first_hour(window, this_hour()), vendor)
+    rows = query_traffic(deliveries.by_hour, first_hour(window, this_hour()), vendor)
     return framed(rows, lambda frame: _in_bars(local(frame, zone, "hour"), AXES[window].bar))
 
 
@@ -118,12 +118,12 @@ def unknown_addresses() -> Unknown | None:
 
 def how_many(wanted: Search) -> int:
     """How many deliveries a search finds."""
-    return query(deliveries.found, wanted)
+    return query_traffic(deliveries.found, wanted)
 
 
 def found(wanted: Search, zone: str, part: Part) -> pd.DataFrame:
     """A part of the deliveries of a search: the fields of `Listed`."""
-    return _listed(query(deliveries.search, wanted, part.limit, part.offset), zone)
+    return _listed(query_traffic(deliveries.search, wanted, part.limit, part.offset), zone)
 
 
 def whole(wanted: Search, zone: str) -> pd.DataFrame:
@@ -148,11 +148,11 @@ def _unnamed(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def detail(delivery_id: int) -> Detail | None:
-    return query(deliveries.detail, delivery_id)
+    return query_traffic(deliveries.detail, delivery_id)
 
 
 def attempts(vendor: str, event_key: str) -> Sequence[Attempted]:
-    return query(failures.attempts, vendor, event_key)
+    return query_traffic(failures.attempts, vendor, event_key)
 
 
 def vendors() -> list[VendorFacts]:
@@ -245,7 +245,7 @@ class Listing(NamedTuple):
 
 def missing_events(listing: Listing) -> list[Missing]:
     """The events that failed in that time and are neither stored nor dismissed."""
-    events = query(missing.missing, listing.since, listing.until, listing.vendor)
+    events = query_traffic(missing.missing, listing.since, listing.until, listing.vendor)
     return [one for one in events if listing.outcome in (None, one.outcome)]
 
 

@@ -13,16 +13,33 @@ from dashboard.base.outages import down_since
 from dashboard.base.paging import WHOLE, Part
 from dashboard.base.people import known_as, smallest_group, with_people
 from dashboard.base.percent import columns
-from dashboard.base.store import framed, query, query_now, query_seldom, settings
+from dashboard.base.store import (
+    framed,
+    query,
+    query_now,
+    query_rarely,
+    query_shared,
+    query_traffic,
+    settings,
+)
 from shared.diagnosis import SELDOM
 from shared.outages import Outage
 from shared.queries import catalog, deliveries, leaderboard, learner, missing, scoring, team_boards
 from shared.queries.missing import Toll
 from shared.queries.movement import Board
 from shared.queries.people import Who
+from shared.queries.ranking import (
+    CloseCall,
+    LearnerRow,
+    Ranking,
+    Standings,
+    Totals,
+    Unfinished,
+    standings,
+)
 from shared.queries.scoring import Points
 from shared.queries.vendors import vendor_facts
-from shared.queries.windows import Window, week_begins
+from shared.queries.windows import WEEK, Window, week_begins
 from shared.vendors import VendorFacts
 
 FIRST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -47,9 +64,18 @@ def only_team(who: Who) -> str | None:
     return who.teams[0] if who.teams is not None and len(who.teams) == 1 else None
 
 
+def _standings(metric: str, board: Board) -> Standings:
+    """All parts of a page, and all viewers of a board, share one look at the store."""
+    return query_shared(standings, leaderboard.counting(metric, board))
+
+
+def _ranking(metric: str, board: Board) -> Ranking:
+    return _standings(metric, board).by(metric)
+
+
 def learner_count(metric: str, board: Board, find: str) -> int:
     """How many learners stand on a board."""
-    return query(leaderboard.how_many, metric, board, find)
+    return _ranking(metric, board).how_many(find)
 
 
 def learner_board(
@@ -57,7 +83,7 @@ def learner_board(
 ) -> pd.DataFrame:
     """key, place, rank, rank_before, move, learner, email, team_id, vendors (how many), gained,
     completed, average, time (hours), weeks (points gained in each of the last eight)."""
-    rows = query(leaderboard.learners, metric, board, part.limit, part.offset, find)
+    rows = _ranking(metric, board).page(part.limit, part.offset, find)
     people = [row.person for row in rows]
     weeks = query(leaderboard.weekly, board, week_begins(*day), people) if rows else ()
     gains = {row.person: [float(gain) for gain in row.gained] for row in weeks}
@@ -66,7 +92,7 @@ def learner_board(
 
 def whole_board(metric: str, board: Board, find: str) -> pd.DataFrame:
     """The same of all learners on a board, without the weeks."""
-    rows = query(leaderboard.learners, metric, board, limit=None, find=find)
+    rows = _ranking(metric, board).page(None, find=find)
     return framed(rows, lambda frame: _in_hours(frame).round({"time": 2}))
 
 
@@ -87,7 +113,7 @@ def own() -> catalog.Own | None:
 
 def place_of(metric: str, board: Board, key: str) -> int | None:
     """Where a person stands on a board, from 1."""
-    return query(leaderboard.place_of, metric, board, key)
+    return _ranking(metric, board).place_of(key)
 
 
 def team_board(metric: str, board: Board) -> pd.DataFrame:
@@ -127,15 +153,16 @@ class Figures(NamedTuple):
 
 def figures(board: Board, until: datetime) -> Figures:
     """`until` is the end of the last week: weeks are seven days each, so that none is unfinished
-    and the last one does not look like a fall."""
-    row, people = query(leaderboard.totals, board), query(catalog.learners, board.who)
+    and the last one does not look like a fall. Only late events change them."""
+    row = query_shared(standings, board).totals()
+    people = query(catalog.learners, board.who)
     before = _totals(row, "_before") if board.window.before else None
-    ends = tuple(until - number * leaderboard.WEEK for number in reversed(range(WEEKS)))
-    weeks = query_seldom(leaderboard.weekly_totals, board, ends)
+    ends = tuple(until - number * WEEK for number in reversed(range(WEEKS)))
+    weeks = query_rarely(leaderboard.weekly_totals, board, ends)
     return Figures(_totals(row), before, people, [_totals(week) for week in weeks])
 
 
-def _totals(row: leaderboard.Totals, period: str = "") -> dict[str, float]:
+def _totals(row: Totals, period: str = "") -> dict[str, float]:
     names = ("active", "gained", "completed", "time")
     return {name: getattr(row, f"{name}{period}") / _unit(name) for name in names}
 
@@ -184,18 +211,19 @@ class Headline(NamedTuple):
 
 
 PODIUM = 3
+CALLS = CLIMBERS = STILL = 5
 
 
 def headline(metric: str, board: Board) -> Headline:
     """Only of the progress gained is it known which module brings a learner past the next one."""
     call = next(iter(close_calls(board)), None) if metric == "gained" else None
-    slipped = query(team_boards.slipped, metric, board, smallest_group())
+    slipped = team_boards.most_slipped(query(team_boards.teams, metric, board, smallest_group()))
     return Headline(metric, _first(metric, board), slipped, call)
 
 
 def _first(metric: str, board: Board) -> Sequence[Place]:
     """At most three, of those who have anything of the metric."""
-    rows = query(leaderboard.learners, metric, board, limit=PODIUM)
+    rows = _ranking(metric, board).page(PODIUM)
     having = [row for row in rows if (getattr(row, metric) or 0) > 0]
     return [
         _place(metric, board, row, having[number - 1] if number else None)
@@ -203,9 +231,7 @@ def _first(metric: str, board: Board) -> Sequence[Place]:
     ]
 
 
-def _place(
-    metric: str, board: Board, row: leaderboard.LearnerRow, ahead: leaderboard.LearnerRow | None
-) -> Place:
+def _place(metric: str, board: Board, row: LearnerRow, ahead: LearnerRow | None) -> Place:
     figure = getattr(row, metric)
     rise = row.rank_before - row.rank if row.rank_before else None
     found = Place(
@@ -224,7 +250,7 @@ def _place(
     return found._replace(module=most.module_name, share=most.gained)
 
 
-def _calls(rows: Sequence[leaderboard.CloseCall]) -> list[Call]:
+def _calls(rows: Sequence[CloseCall]) -> list[Call]:
     return [
         Call(
             row.key,
@@ -240,7 +266,14 @@ def _calls(rows: Sequence[leaderboard.CloseCall]) -> list[Call]:
 
 def close_calls(board: Board) -> list[Call]:
     """None in a period that is over: nothing can be gained in it."""
-    return [] if board.window.until else _calls(query(leaderboard.close_calls, board))
+    if board.window.until:
+        return []
+    ranking = _ranking("gained", board)
+    return _calls(ranking.close_calls(lambda some: _unfinished(board, some), CALLS))
+
+
+def _unfinished(board: Board, persons: tuple[str, ...]) -> Mapping[str, Unfinished]:
+    return query(leaderboard.unfinished, persons, board.module)
 
 
 class Climber(NamedTuple):
@@ -257,7 +290,7 @@ def climbers(metric: str, board: Board) -> list[Climber]:
         Climber(
             row.key, known_as(row.name, row.email, row.key), row.rank_before - row.rank, row.rank
         )
-        for row in query(leaderboard.climbers, metric, board)
+        for row in _ranking(metric, board).climbers(CLIMBERS)
     ]
 
 
@@ -272,7 +305,7 @@ class Still(NamedTuple):
 
 def still(metric: str, board: Board) -> tuple[int, list[Still]]:
     """How many learners stand still, and a few of them."""
-    rows = query(leaderboard.still, metric, board)
+    rows = _standings(metric, board).still(STILL)
     compared = board.window.before is not None
     few = [
         Still(
@@ -315,7 +348,7 @@ def _after(outage: Outage, window: Window) -> bool:
 
 
 def lag(window: Window) -> Lag:
-    toll, many = query(_missing, window)
+    toll, many = query_traffic(_missing, window)
     return Lag(toll, _down(window), many)
 
 

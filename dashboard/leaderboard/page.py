@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.base import filters, paging, pieces, states, windows
+from dashboard.base import filters, paging, pieces, refresh, states, windows
 from dashboard.leaderboard import aside, data, head, view
 from dashboard.leaderboard.words import METRICS
 from shared.queries.team_boards import TEAM_RULES
@@ -24,7 +24,7 @@ compared = windows.compared_with(window, day.zone)
 first = st.container()
 
 
-@st.fragment(run_every=pieces.LIVE)
+@refresh.part
 def headline(metric: str) -> None:
     windows.follow(opened)
     shown = data.headline(metric, board)
@@ -36,12 +36,12 @@ def headline(metric: str) -> None:
         head.headline(shown, filters.in_words(), compared, data.only_team(who))
 
 
-@st.fragment(run_every=pieces.LIVE)
+@refresh.part
 def missing() -> None:
     head.missing(data.lag(window), window)
 
 
-@st.fragment(run_every=pieces.LIVE)
+@refresh.part
 def leaders(metric: str) -> None:
     figures = data.figures(board, opened)
     if not figures.now["active"]:
@@ -52,7 +52,7 @@ def leaders(metric: str) -> None:
     head.figures(figures, compared)
 
 
-@st.fragment(run_every=pieces.LIVE)
+@refresh.part
 def learners(metric: str, find: str) -> None:
     total = data.learner_count(metric, board, find)
     if not total:
@@ -77,7 +77,7 @@ def learners(metric: str, find: str) -> None:
         aside.close_calls(data.close_calls(board))
 
 
-@st.fragment(run_every=pieces.LIVE)
+@refresh.part
 def teams(metric: str) -> None:
     frame = data.team_board(metric, board)
     if frame.empty:
@@ -87,7 +87,7 @@ def teams(metric: str) -> None:
     st.caption(TEAM_RULES[board.credit])
 
 
-@st.fragment(run_every=pieces.LIVE)
+@refresh.part
 def modules() -> None:
     frame = data.module_board(board)
     if not frame.empty:

@@ -12,10 +12,11 @@ from dashboard.base import windows
 from dashboard.base.certificates import TIMES, with_courses
 from dashboard.base.people import sees_names, with_people
 from dashboard.base.percent import columns
-from dashboard.base.store import framed, local, query, settings
+from dashboard.base.store import framed, local, query, query_shared, settings
 from shared.queries import leaderboard, learner
 from shared.queries.movement import Board
 from shared.queries.people import Who
+from shared.queries.ranking import LearnerRow, standings
 from shared.queries.windows import Window, week_begins
 
 SHOWN = 500
@@ -50,7 +51,7 @@ class Standing(NamedTuple):
     """Where a person stands by progress gained in a period: their row of the board (None without
     progress) among `of` people who made some, and the points of each of the last eight weeks."""
 
-    row: leaderboard.LearnerRow | None
+    row: LearnerRow | None
     of: int
     weeks: Sequence[float]
 
@@ -58,19 +59,20 @@ class Standing(NamedTuple):
 def standing(person: str, window: Window) -> Standing:
     """Among the people that the viewer may see; those who left have no rank."""
     board = Board(access.who(Who()), window)
-    rows = query(leaderboard.of_persons, "gained", board, (person,))
+    ranking = query_shared(standings, board).by("gained")
+    rows = ranking.of_persons((person,))
     begins = week_begins(windows.today(), windows.viewer_zone())
     weeks = query(leaderboard.weekly, board, begins, [person])
     return Standing(
         next((row for row in rows if row.moved), None),
-        query(leaderboard.how_many, "gained", board),
+        ranking.how_many(),
         [float(gain) for one in weeks for gain in one.gained],
     )
 
 
 def lately(window: Window) -> pd.DataFrame:
     """key, learner, team_id, gained, completed, of people who made most progress in a period."""
-    rows = query(leaderboard.learners, "gained", Board(access.who(Who()), window), FOUND)
+    rows = query_shared(standings, Board(access.who(Who()), window)).by("gained").page(FOUND)
     return framed(rows, with_people)
 
 

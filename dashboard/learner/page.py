@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.base import filters, people, pieces, store
+from dashboard.base import filters, people, pieces, refresh, store
 from dashboard.learner import data, head, view
 
 link = st.query_params.get("id", "")
@@ -12,7 +12,7 @@ key = people.key_at(link) or ""
 answer = st.container()
 
 
-@st.fragment(run_every=pieces.LIVE)
+@refresh.part
 def headline() -> None:
     found = data.profile(key, store.everybody())
     if found is None:
@@ -21,14 +21,14 @@ def headline() -> None:
     head.headline(found, standing, data.summary(found.person), filters.in_words())
 
 
-@st.fragment(run_every=pieces.LIVE)
+@refresh.part
 def figures() -> None:
     if found := data.profile(key, store.everybody()):
         standing = data.standing(found.person, window)
         head.figures(standing, data.summary(found.person), filters.in_words())
 
 
-@st.fragment(run_every=pieces.LIVE)
+@refresh.part
 def live() -> None:
     found = data.profile(key, store.everybody())
     if found is None:

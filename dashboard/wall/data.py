@@ -13,12 +13,13 @@ from dashboard import access
 from dashboard.base import filters, screens, windows
 from dashboard.base.amounts import number, ordinal
 from dashboard.base.people import known_as, smallest_group
-from dashboard.base.store import ask_by_token, query, settings, write_by_token
+from dashboard.base.store import ask_by_token, query, query_shared, settings, write_by_token
 from shared import screens as pairing
-from shared.queries import catalog, leaderboard, team_boards, wall
+from shared.queries import catalog, team_boards, wall
 from shared.queries import screens as queries
 from shared.queries.movement import Board
 from shared.queries.people import Who
+from shared.queries.ranking import standings
 from shared.queries.screens import ScreenRow
 from shared.queries.windows import window_of
 
@@ -76,7 +77,7 @@ def _board(period: str = WEEK) -> Board:
 
 
 def _leaders() -> Shown:
-    rows = query(leaderboard.learners, "gained", _board(), PODIUM + LINES)
+    rows = query_shared(standings, _board()).by("gained").page(PODIUM + LINES)
     lines = [
         Line(
             row.rank,
@@ -107,7 +108,7 @@ def _teams() -> Shown:
 
 
 def _climbers() -> Shown:
-    rows = query(leaderboard.climbers, "gained", _board(), LINES)
+    rows = query_shared(standings, _board()).by("gained").climbers(LINES)
     lines = [
         Line(
             place,

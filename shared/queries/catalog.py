@@ -89,6 +89,12 @@ class Version(NamedTuple):
     note: int
     folds: int
 
+    @property
+    def models(self) -> tuple[int, int]:
+        """The part that says how far the read models and what is done on pages have come: it does
+        not move with a delivery that gives no event, of which strangers can send any number."""
+        return self.note, self.folds
+
 
 def version(connection: Connection) -> Version:
     """How far the store has come."""

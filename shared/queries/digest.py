@@ -10,10 +10,10 @@ from shared.naming import Naming
 from shared.queries import coaching, leaderboard
 from shared.queries.causes import said
 from shared.queries.certifications import totals
-from shared.queries.leaderboard import LearnerRow
 from shared.queries.movement import Board
 from shared.queries.people import Who
 from shared.queries.quiz_standings import Filters
+from shared.queries.ranking import LearnerRow
 from shared.queries.wall import passed
 from shared.queries.windows import Calendar, window_of
 from shared.settings import Settings

@@ -30,7 +30,7 @@ from shared.models import Learner, LearnerStanding, ModuleProgress, ModuleStandi
 from shared.queries.people import Who, people, same_account
 from shared.queries.scoring import achievements
 from shared.queries.spells import BEFORE_ALL, FOREVER, moment, spells
-from shared.queries.windows import Window
+from shared.queries.windows import WEEK, Window
 from shared.scoring import DEFAULT, Rules
 
 GAINS = ("gained", "completed", "time", "score")
@@ -91,6 +91,25 @@ def of_people(dialect: str, board: Board) -> Select[Any]:
     ).select_from(
         found if achieved is None else found.outerjoin(achieved, achieved.c.person == row.person)
     )
+
+
+def of_weeks(dialect: str, board: Board, ends: Sequence[datetime]) -> Select[Any] | None:
+    """One row a person who is asked about, with what they added in the seven days up to each of
+    `ends`: `moved_0`, `gained_0` and so on, by its place in `ends`. Weeks that follow one another
+    share a moment. None where the rules also count what is not progress."""
+    if _achievements(board) is not None:
+        return None
+    times = sorted({*ends, *(end - WEEK for end in ends)})
+    moments = {at: as_of(dialect, board, at) for at in times}
+    figures: list[AnyColumn] = []
+    for number, end in enumerate(ends):
+        moved, *added = _added(moments[end].row, moments[end - WEEK].row)
+        figures += [
+            moved.label(f"moved_{number}"),
+            *(one.label(f"{name}_{number}") for name, one in zip(ADDED, added, strict=True)),
+        ]
+    accounts = with_moments(table_of(Learner), [*moments.values()], _is_vendor(board.who))
+    return people(board.who, figures, accounts)
 
 
 def _scored(row: Any, achieved: FromClause | None, rules: Rules) -> list[AnyColumn]:
@@ -257,19 +276,28 @@ def _has_vendor(who: Who, person: AnyColumn) -> AnyColumn:
 
 def _moves(end: Any, start: Any, period: str) -> list[AnyColumn]:
     """What a person's accounts added from one moment to another."""
-    moved = and_(end.slot.isnot(None), or_(start.slot.is_(None), end.slot > start.slot))
-
-    def added(name: str) -> AnyColumn:
-        return func.sum(func.coalesce(end[name], 0) - func.coalesce(start[name], 0))
-
+    moved, points, completed, time = _added(end, start)
     return [
-        (func.max(case((moved, 1), else_=0)) != 0).label(f"moved{period}"),
-        exact(added("points")).label(f"gained{period}"),
-        cast(added("completed"), Integer).label(f"completed{period}"),
-        cast(added("time_spent_sec"), BigInteger).label(f"time{period}"),
+        moved.label(f"moved{period}"),
+        exact(points).label(f"gained{period}"),
+        cast(completed, Integer).label(f"completed{period}"),
+        cast(time, BigInteger).label(f"time{period}"),
         func.sum(end.points).label(f"points{period}"),
         func.sum(end.modules).label(f"modules{period}"),
     ]
+
+
+ADDED = ("gained", "completed", "time")
+
+
+def _added(end: Any, start: Any) -> tuple[AnyColumn, ...]:
+    """Whether a person moved, and the sums of what their accounts added, as `ADDED` names them."""
+    moved = and_(end.slot.isnot(None), or_(start.slot.is_(None), end.slot > start.slot))
+    sums = (
+        func.sum(func.coalesce(end[name], 0) - func.coalesce(start[name], 0))
+        for name in ("points", "completed", "time_spent_sec")
+    )
+    return (func.max(case((moved, 1), else_=0)) != 0, *sums)
 
 
 class _Moment(NamedTuple):

@@ -74,9 +74,11 @@ def people(
     if not figures:
         return asked
     person = asked.cte("asked")
+    few = learner.person.in_(select(person.c.person)) if who.teams is not None else true()
     summed = (
         select(learner.person, *figures)
         .select_from(accounts)
+        .where(few)
         .group_by(learner.person)
         .subquery("summed")
     )

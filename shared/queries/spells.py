@@ -32,16 +32,24 @@ def spells() -> Select[Any]:
     `BEFORE_ALL`. After leaving there is no spell, and none for an entry without a team.
     """
     entry = _entries().cte("roster_entry")
-    later = func.lead(entry.c.changed_at).over(
-        partition_by=entry.c.person,
-        order_by=(entry.c.changed_at, entry.c.kind, entry.c.vendor.desc(), entry.c.user_id.desc()),
-    )
-    first = func.min(entry.c.changed_at).over(partition_by=entry.c.person)
+    # One way of ordering: each more is a sort.
+    in_order: Any = {
+        "partition_by": entry.c.person,
+        "order_by": (
+            entry.c.changed_at,
+            entry.c.kind,
+            entry.c.vendor.desc(),
+            entry.c.user_id.desc(),
+        ),
+    }
+    later = func.lead(entry.c.changed_at).over(**in_order)
+    first = func.first_value(entry.c.changed_at).over(**in_order)
     spell = select(
         entry.c.person,
-        case((entry.c.kind == "joined", entry.c.team_id), else_=_other_team(entry)).label(
-            "team_id"
-        ),
+        case(
+            (entry.c.kind == "joined", entry.c.team_id),
+            (_has_other_account(entry), _other_team(entry)),
+        ).label("team_id"),
         entry.c.changed_at.label("began_at"),
         func.coalesce(later, moment(FOREVER)).label("ended_at"),
         case((entry.c.changed_at == first, moment(BEFORE_ALL)), else_=entry.c.changed_at).label(
@@ -80,6 +88,18 @@ def _entries() -> Select[Any]:
             and_(learner.vendor == change.vendor, learner.user_id == change.user_id),
         )
         .where(or_(~announced, ~taken_back))
+    )
+
+
+def _has_other_account(entry: Any) -> ColumnElement[bool]:
+    """Looked up first, as the team of one is a search through all entries."""
+    account = table_of(Learner).alias().c
+    is_other = or_(account.vendor != entry.c.vendor, account.user_id != entry.c.user_id)
+    return (
+        select(account.person)
+        .where(account.person == entry.c.person, is_other)
+        .correlate(entry)
+        .exists()
     )
 
 

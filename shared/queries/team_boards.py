@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, FromClause, Select, and_, case, func, select, true
 
 from shared.figures import exact
-from shared.queries import counted, row_of, rows_of
+from shared.queries import counted, rows_of
 from shared.queries.groups import rank_of_shown, without_small
 from shared.queries.leaderboard import counting
 from shared.queries.movement import PERIODS, AnyColumn, Board, Credit, of_members, of_people
@@ -72,11 +72,20 @@ def teams(
 def slipped(connection: Connection, metric: str, board: Board, smallest: int = 1) -> Slipped | None:
     """The team whose average per member fell most against the period before. None if none fell by
     a tenth or more, of the teams with `smallest` members or more in both."""
-    team = _of_shown_teams(connection.dialect.name, metric, board, smallest).c
-    fall = team.average_before - team.average
-    query = select(team.team_id, team.average, team.average_before)
-    query = query.where(fall > 0, fall >= NOTICEABLE * team.average_before)
-    return row_of(Slipped, connection.execute(query.order_by(fall.desc(), team.team_id).limit(1)))
+    return most_slipped(teams(connection, metric, board, smallest))
+
+
+def most_slipped(rows: Sequence[TeamRow]) -> Slipped | None:
+    """The same, of the rows of a board."""
+    falls = {
+        Slipped(row.team_id, row.average, row.average_before): row.average_before - row.average
+        for row in rows
+        if row.average is not None and row.average_before is not None
+    }
+    slipped = [
+        one for one, fall in falls.items() if fall > 0 and fall >= NOTICEABLE * one.average_before
+    ]
+    return min(slipped, key=lambda one: (-falls[one], one.team_id), default=None)
 
 
 def _of_shown_teams(dialect: str, metric: str, board: Board, smallest: int) -> FromClause:

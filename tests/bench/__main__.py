@@ -11,7 +11,19 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import burst, crash, distance, intake, memory, pages, paint, rebuild, report, wall
+from tests.bench import (
+    burst,
+    crash,
+    distance,
+    intake,
+    memory,
+    pages,
+    paint,
+    rebuild,
+    report,
+    sessions,
+    wall,
+)
 from tests.bench.stores import Stores, stores
 
 
@@ -24,6 +36,7 @@ class Part(StrEnum):
     PAGES = "pages"
     PAINT = "paint"
     WALL = "wall"
+    SESSIONS = "sessions"
     CRASH = "crash"
     ALL = "all"
 
@@ -37,6 +50,7 @@ PARTS: dict[Part, tuple[str, Callable[[Stores, int], str]]] = {
     Part.PAGES: ("Pages", pages.measure),
     Part.PAINT: ("First paint", paint.measure),
     Part.WALL: ("Wall display", wall.measure),
+    Part.SESSIONS: ("Sessions", sessions.measure),
     Part.CRASH: ("Crashes", crash.measure),
 }
 

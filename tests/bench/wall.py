@@ -65,18 +65,20 @@ def measure(stores: Stores, events: int) -> str:
 
 
 @contextmanager
-def playing_events(receiver: Receiver) -> Iterator[list[int]]:
-    """Ten signed events a second, as long as it lasts; the answers' status codes."""
+def playing_events(
+    receiver: Receiver, a_second: int = A_SECOND, learner: str = "bench-{}"
+) -> Iterator[list[int]]:
+    """So many signed events a second, as long as it lasts; the answers' status codes."""
     over = threading.Event()
     sent: list[int] = []
 
     def play() -> None:
         began = monotonic()
         for number in count():
-            if over.wait(max(0, began + number / A_SECOND - monotonic())):
+            if over.wait(max(0, began + number / a_second - monotonic())):
                 return
             moved = playing.progress(
-                f"bench-{number % LEARNERS}",
+                learner.format(number % LEARNERS),
                 moduleId=f"bench-{number // LEARNERS % MODULES}",
                 progressPct=1 + number // (LEARNERS * MODULES) % 100,
             )
