@@ -176,7 +176,8 @@ class CaseRow(NamedTuple):
 
 
 class EventRow(NamedTuple):
-    """An event; `delivery_id` is None once its delivery was removed by age."""
+    """An event; `delivery_id` is None once its delivery was removed by age, and below zero if an
+    import brought the event (`shared.queries.imports.brought_by`)."""
 
     vendor: str
     event_key: str
@@ -430,7 +431,7 @@ def events(
             event.type,
             event.occurred_at,
             event.payload,
-            delivery.id.label("delivery_id"),
+            brought_by().label("delivery_id"),
         )
         .join_from(
             table_of(Event), table_of(Delivery), delivery.id == event.delivery_id, isouter=True

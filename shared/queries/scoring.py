@@ -211,7 +211,8 @@ def _before(one: Any, other: Any, time: str) -> AnyColumn:
 
 class Points(NamedTuple):
     """Something that gave a person points: `what` is its name, `delivery_id` the delivery that
-    brought it, None once that has gone by age. Progress is by quarter hour: `at` is its begin."""
+    brought it, None once that has gone by age, below zero if an import did. Progress is by quarter
+    hour: `at` is its begin."""
 
     at: datetime
     kind: str
@@ -297,9 +298,9 @@ def _delivery_of_step(row: Any) -> AnyColumn:
     """The latest delivery of the quarter hour that names the module. Each event of a module makes a
     standing of its quarter hour, so none lies between it and the next one."""
     return (
-        select(delivery.id)
-        .join_from(table_of(Event), table_of(Delivery), delivery.id == event.delivery_id)
-        .where(event.vendor == row.vendor, event.user_id == row.user_id)
+        select(brought_by())
+        .select_from(WITH_DELIVERY)
+        .where(WITH_SOURCE, event.vendor == row.vendor, event.user_id == row.user_id)
         .where(event.occurred_at >= row.slot, event.occurred_at < row.until)
         .where(event.payload.contains('"' + row.module_id + '"'))
         .order_by(event.occurred_at.desc(), event.id.desc())
@@ -318,9 +319,9 @@ def _named(achievement: FromClause) -> Select[Any]:
         (row.kind == "course", course.scalar_subquery()),
         (row.kind.in_(("quiz", "first_try")), of_quiz.scalar_subquery()),
     )
-    brought_by = (
-        select(delivery.id)
-        .join_from(table_of(Event), table_of(Delivery), delivery.id == event.delivery_id)
+    source = (
+        select(brought_by())
+        .select_from(WITH_DELIVERY)
         .where(event.vendor == row.vendor, event.event_key == row.event_key)
     )
     return select(
@@ -330,5 +331,5 @@ def _named(achievement: FromClause) -> Select[Any]:
         row.what.label("id"),
         func.coalesce(name, row.what).label("what"),
         exact(row.points).label("points"),
-        brought_by.scalar_subquery().label("delivery_id"),
+        source.scalar_subquery().label("delivery_id"),
     )
