@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from shared.vendors import ProgressFields
 from shared.wording import number_of
 
 LISTED = 50_000
@@ -71,6 +72,12 @@ def by_cause(days: Sequence[DayRow]) -> dict[Cause, int]:
     """How many events are missing by each cause, without those of which none is."""
     totals = {one: sum(row.events for row in days if row.cause == one) for one in IN_WORDS}
     return {cause: total for cause, total in totals.items() if total}
+
+
+IMPORTED_PROGRESS = ProgressFields(
+    "", "progressed.module_id", "progressed.module_name", "progressed.progress_pct"
+)
+"""Where the payload of an imported event has the progress in a module."""
 
 
 def source(file_name: str, at: datetime) -> str:

@@ -38,6 +38,7 @@ from shared.models import (
 )
 from shared.queries import counted, row_of, rows_of
 from shared.queries.certifications import stated
+from shared.queries.imports import brought_by
 from shared.queries.people import PersonRow, Who, is_there, people, spellings
 from shared.queries.quiz_standings import is_low, result_of, same_quiz
 from shared.settings import CoachingRule

@@ -40,6 +40,7 @@ from shared.models import (
     ScoreWeight,
 )
 from shared.queries import rows_of
+from shared.queries.imports import brought_by
 from shared.queries.people import same_account
 from shared.queries.quiz_standings import result_of
 from shared.queries.spells import FOREVER, moment
@@ -299,8 +300,11 @@ def _delivery_of_step(row: Any) -> AnyColumn:
     standing of its quarter hour, so none lies between it and the next one."""
     return (
         select(brought_by())
-        .select_from(WITH_DELIVERY)
-        .where(WITH_SOURCE, event.vendor == row.vendor, event.user_id == row.user_id)
+        .join_from(
+            table_of(Event), table_of(Delivery), delivery.id == event.delivery_id, isouter=True
+        )
+        .where(brought_by().isnot(None))
+        .where(event.vendor == row.vendor, event.user_id == row.user_id)
         .where(event.occurred_at >= row.slot, event.occurred_at < row.until)
         .where(event.payload.contains('"' + row.module_id + '"'))
         .order_by(event.occurred_at.desc(), event.id.desc())
@@ -321,7 +325,9 @@ def _named(achievement: FromClause) -> Select[Any]:
     )
     source = (
         select(brought_by())
-        .select_from(WITH_DELIVERY)
+        .join_from(
+            table_of(Event), table_of(Delivery), delivery.id == event.delivery_id, isouter=True
+        )
         .where(event.vendor == row.vendor, event.event_key == row.event_key)
     )
     return select(
