@@ -492,16 +492,12 @@ def _forget_findings(connection: Connection, accounts: Sequence[Account], traces
     """What reconciliations of exports list of them. Of other people, a value may mention them."""
     row = finding.c
     connection.execute(delete(finding).where(_is_of(row, accounts)))
+    columns = (row.run_id, row.kind, row.line, row.vendor, row.event_key, row.detail)
     mentions = or_(_may_mention(row.detail, traces), _may_mention(row.event_key, traces))
-    named = [
-        one.id
-        for one in connection.execute(
-            select(row.id, row.vendor, row.event_key, row.detail).where(mentions)
-        )
-        if traces.in_key(one.vendor, one.event_key) or traces.in_text(one.detail or "")
-    ]
-    for ids in _some(named):
-        connection.execute(delete(finding).where(row.id.in_(ids)))
+    for one in connection.execute(select(*columns).where(mentions)).all():
+        if traces.in_key(one.vendor, one.event_key) or traces.in_text(one.detail or ""):
+            key = {"run_id": one.run_id, "kind": one.kind, "line": one.line}
+            connection.execute(delete(finding).filter_by(**key))
 
 
 def _replace_in_text(

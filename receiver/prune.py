@@ -1,5 +1,5 @@
-"""Retention: removes old deliveries, their quarantine, counts of unknown addresses, what was sent to
-people and what imports list. Events, hourly totals and the counts of imports stay."""
+"""Retention: removes old deliveries, their quarantine, counts of unknown addresses, what was sent
+to people and what imports list. Events, hourly totals and the counts of imports stay."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -877,16 +877,12 @@ class ImportFinding(Table, table=True):
     """
 
     __tablename__ = "import_finding"
-    __table_args__ = (
-        Index("import_finding_run", "run_id", "kind", "id"),
-        Index("import_finding_learner", "vendor", "user_id"),
-    )
+    __table_args__ = (Index("import_finding_learner", "vendor", "user_id"),)
 
-    id: int | None = Field(default=None, primary_key=True, sa_type=RowId)
-    run_id: int = Field(foreign_key="import_run.id", sa_type=RowId)
-    kind: str = Field(sa_type=Words)
+    run_id: int = Field(primary_key=True, foreign_key="import_run.id", sa_type=RowId)
+    kind: str = Field(primary_key=True, sa_type=Words)
+    line: int = Field(primary_key=True)
     vendor: str = Field(sa_type=Words)
-    line: int
     event_key: str = Field(sa_type=Words)
     type: str = Field(sa_type=Words)
     user_id: str | None = Field(default=None, sa_type=Words)

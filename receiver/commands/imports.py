@@ -1,6 +1,5 @@
 """`repboard import`: reconcile a vendor's export with the stored events."""
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -8,17 +7,12 @@ import typer
 from sqlalchemy import Engine
 
 from receiver.errors import ImportingError
-from receiver.imports import mapping
-from receiver.imports.export import Export
-from receiver.imports.matching import Matching
-from receiver.imports.rows import RowReader
-from receiver.imports.run import Asked, reconcile
+from receiver.imports.run import asked_of, reconcile
 from receiver.schema import current_engine
 from receiver.vendors import vendor_facts
 from shared.imports import IN_WORDS, by_cause, rest, statement
 from shared.queries import imports
 from shared.settings import ReceiverSettings
-from shared.vendors import VendorFacts
 
 
 def import_(
@@ -37,28 +31,11 @@ def import_(
     if vendor not in vendors:
         raise ImportingError(f"--vendor: use one of {', '.join(vendors)}.")
     engine = current_engine(settings)
-    export, asked = _asked(file, vendors[vendor], mapping_file, applies=apply)
+    export, asked = asked_of(file, vendors[vendor], mapping_file, applies=apply)
     stderr = typer.get_text_stream("stderr")
     with typer.progressbar(length=export.size, label=file.name, file=stderr) as bar:
         number = reconcile(engine, export, asked, lambda read: bar.update(read - bar.pos))
     _report(engine, number, applies=apply)
-
-
-def _asked(
-    file: Path, vendor: VendorFacts, mapping_file: Path, *, applies: bool
-) -> tuple[Export, Asked]:
-    how = mapping.reading(mapping_file)
-    export = Export(file, how.encoding, how.separator)
-    meant = mapping.mapping(mapping_file, export.columns, whole=not export.is_json)
-    now = datetime.now(UTC)
-    matching = Matching(
-        vendor.slug,
-        by_nature=len(meant.key_parts()) != 1,
-        within=timedelta(seconds=meant.match_within),
-        timed_by_signing=vendor.timed_by_signing,
-    )
-    reader = RowReader(vendor.slug, file, meant, now)
-    return export, Asked(matching, reader, mapping.digest(mapping_file), applies, now)
 
 
 def _report(engine: Engine, number: int, *, applies: bool) -> None:

@@ -127,7 +127,7 @@ class RowReader:
             try:
                 return number(sent, self._how.decimal)
             except ValueError as wrong:
-                raise self._refused(row.line, column_of(place), str(wrong)) from None
+                raise self._refused(row.line, column_of(place), f"{_shown(sent)} {wrong}") from None
         is_id = name.endswith("_id") and isinstance(sent, int) and not isinstance(sent, bool)
         return str(sent) if is_id else sent
 

@@ -6,18 +6,20 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from hashlib import blake2b
 from itertools import islice
 from json import dumps
 from operator import attrgetter
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 from sqlalchemy.sql.dml import ReturningInsert
 
 from receiver.errors import ImportingError
+from receiver.imports import mapping
 from receiver.imports.export import Export, Row
 from receiver.imports.matching import Matching
 from receiver.imports.rows import Item, RowReader
@@ -31,6 +33,7 @@ from shared.imports import LISTED, Cause, Counts
 from shared.models import Event, ImportDay, ImportFinding, ImportRun
 from shared.outages import Outage
 from shared.queries import imports
+from shared.vendors import VendorFacts
 
 BATCH = 500
 """Rows of a transaction. On SQLite receivers wait for it, about 50 ms."""
@@ -48,6 +51,24 @@ class Asked(NamedTuple):
     mapping_digest: str
     applies: bool
     now: datetime
+
+
+def asked_of(
+    file: Path, vendor: VendorFacts, mapping_file: Path, *, applies: bool
+) -> tuple[Export, Asked]:
+    """The export in a file, and how it is reconciled by a mapping. Raises ImportingError."""
+    how = mapping.reading(mapping_file)
+    export = Export(file, how.encoding, how.separator)
+    meant = mapping.mapping(mapping_file, export.columns, whole=not export.is_json)
+    now = datetime.now(UTC)
+    matching = Matching(
+        vendor.slug,
+        by_nature=len(meant.key_parts()) != 1,
+        within=timedelta(seconds=meant.match_within),
+        timed_by_signing=vendor.timed_by_signing,
+    )
+    reader = RowReader(vendor.slug, file, meant, now)
+    return export, Asked(matching, reader, mapping.digest(mapping_file), applies, now)
 
 
 class State(NamedTuple):
@@ -94,7 +115,13 @@ class Found(NamedTuple):
         return self.stored is not None and self.stored.delivery_id >= 0
 
     @property
+    def erased(self) -> bool:
+        """Whether its learner was erased: then no list names them again."""
+        return self.stored is not None and not self.stored.payload
+
+    @property
     def imported(self) -> bool:
+        """Whether it is stored by an import, this one or an earlier one."""
         return self.new or (self.stored is not None and self.stored.delivery_id < 0)
 
 
@@ -237,11 +264,16 @@ def _counted(
     missing = [one for one in found if not one.arrived]
     _count_days(connection, state.id, found, causes)
     listed = [
-        *(_listed(state.id, asked, one, "missing", causes[one.item.key])
-          for one in missing[: max(0, LISTED - state.missing)]),
-        *(_listed(state.id, asked, one, "differing", None, dumps(differ, ensure_ascii=False))
-          for one, differ in differing[: max(0, LISTED - state.differing)]),
-    ]  # fmt: skip
+        *(
+            _listed(state.id, asked, one, "missing", causes[one.item.key])
+            for one in missing[: max(0, LISTED - state.missing)]
+            if not one.erased
+        ),
+        *(
+            _listed(state.id, asked, one, "differing", None, dumps(differ, ensure_ascii=False))
+            for one, differ in differing[: max(0, LISTED - state.differing)]
+        ),
+    ]
     if listed:
         statement = _new_findings(connection.dialect.name)
         connection.execute(statement, {"rows": encode(listed)})

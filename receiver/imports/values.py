@@ -40,7 +40,7 @@ def number(sent: object, decimal: Decimal | None) -> object:
 def _decimal_of(text: str) -> Decimal:
     """The later of comma and point. A single one before three digits could be either."""
     if _THOUSANDS.fullmatch(text) and "," in text:
-        raise ValueError(f'{text} could be two numbers: set decimal = "," or "." in the mapping')
+        raise ValueError('could be two numbers: set decimal = "," or "." in the mapping')
     last = max(text.rfind(","), text.rfind("."))
     repeats = last >= 0 and text.count(text[last]) > 1
     return "," if (last >= 0 and text[last] == ",") != repeats else "."
@@ -90,7 +90,7 @@ def _written(found: re.Match[str], zone: ZoneInfo, order: DateOrder | None) -> M
     one, sign, two, year, hour, minute, second, half = found.groups()
     if sign == "/" and order is None:
         wanted = 'set date_order = "day-first" or "month-first" in the mapping'
-        raise ValueError(f"{found[0]} could be two days: {wanted}")
+        raise ValueError(f"could be two days: {wanted}")
     day, month = (two, one) if sign == "/" and order == "month-first" else (one, two)
     hours = int(hour or 0)
     if half:

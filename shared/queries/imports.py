@@ -99,7 +99,7 @@ def findings(
     query = (
         select(*(finding[name] for name in FindingRow._fields))
         .where(finding.run_id == number, finding.kind == kind)
-        .order_by(finding.id)
+        .order_by(finding.line)
         .limit(limit)
         .offset(offset)
     )
@@ -121,8 +121,8 @@ def sources(connection: Connection) -> Sequence[Source]:
 
 
 def brought_by() -> ColumnElement[int | None]:
-    """The delivery that brought an event, with `delivery` in an outer join: its ID, None once it was
-    removed by age. Of an imported event it is minus the ID of the run, as in `sources`."""
+    """The delivery that brought an event, with `delivery` in an outer join: its ID, None once it
+    was removed by age. Of an imported event it is minus the ID of the run, as in `sources`."""
     return case((event.delivery_id < 0, event.delivery_id), else_=delivery.id)
 
 

@@ -44,11 +44,10 @@ def upgrade() -> None:
 def _finding() -> None:
     op.create_table(
         "import_finding",
-        sa.Column("id", ROW_ID, primary_key=True),
-        sa.Column("run_id", ROW_ID, sa.ForeignKey("import_run.id"), nullable=False),
-        sa.Column("kind", WORDS, nullable=False),
+        sa.Column("run_id", ROW_ID, sa.ForeignKey("import_run.id"), primary_key=True),
+        sa.Column("kind", WORDS, primary_key=True),
+        sa.Column("line", sa.Integer, primary_key=True),
         sa.Column("vendor", WORDS, nullable=False),
-        sa.Column("line", sa.Integer, nullable=False),
         sa.Column("event_key", WORDS, nullable=False),
         sa.Column("type", WORDS, nullable=False),
         sa.Column("user_id", WORDS),
@@ -56,5 +55,4 @@ def _finding() -> None:
         sa.Column("cause", WORDS),
         sa.Column("detail", WORDS),
     )
-    op.create_index("import_finding_run", "import_finding", ["run_id", "kind", "id"])
     op.create_index("import_finding_learner", "import_finding", ["vendor", "user_id"])
