@@ -76,7 +76,8 @@ def _of_which(row: Detail) -> str:
     if row.body is not None or row.brought_by in (None, row.id):
         return "Body"
     if imported := store.imported_from(row.brought_by):
-        return f"Event, {plain(imported)}, of which this is a duplicate"
+        imported = plain(people.without_addresses(imported))
+        return f"Event, {imported}, of which this is a duplicate"
     return f"Body of delivery {row.brought_by}, of which this is a duplicate"
 
 

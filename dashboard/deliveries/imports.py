@@ -60,7 +60,8 @@ def imports(zone: str) -> None:
 
 def _label(one: RunRow) -> str:
     names = {facts.slug: facts.name for facts in data.known_vendors()}
-    return f"{one.file_name} · {names.get(one.vendor, one.vendor)} · {one.started_at:%-d %b %Y}"
+    name = people.without_addresses(one.file_name)
+    return f"{name} · {names.get(one.vendor, one.vendor)} · {one.started_at:%-d %b %Y}"
 
 
 @st.fragment(run_every=pieces.LIVE)
@@ -75,7 +76,7 @@ def _shown(number: int, kind: str, zone: str) -> None:
 
 
 def _state(row: RunRow) -> str:
-    name = plain(row.file_name)
+    name = plain(people.without_addresses(row.file_name))
     if row.finished_at is None:
         return (
             f":material/hourglass: {name}, begun {ago(row.started_at)}, is not finished: the same "
@@ -83,11 +84,8 @@ def _state(row: RunRow) -> str:
         )
     if row.imported_at is None:
         return f":material/done: {name}, compared {ago(row.finished_at)}; nothing was imported."
-    return f":material/done: Compared {ago(row.finished_at)}; {plain(source(*_of(row)))}."
-
-
-def _of(row: RunRow) -> Any:
-    return row.file_name, row.imported_at
+    on = source(people.without_addresses(row.file_name), row.imported_at)
+    return f":material/done: Compared {ago(row.finished_at)}; {plain(on)}."
 
 
 def _days(frame: pd.DataFrame) -> None:

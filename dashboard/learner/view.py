@@ -242,7 +242,7 @@ def events(person: str) -> None:
     if len(frame):
         ids = frame["event_key"].map(people.event_id)
         links = frame["delivery_id"].map(_delivery)
-        imported = frame["delivery_id"].map(store.imported_from)
+        imported = frame["delivery_id"].map(_imported)
         frame = _named(frame).assign(delivery=links, event_key=ids, imported=imported)
         if imported.notna().any():
             columns = columns | IMPORTED
@@ -256,6 +256,12 @@ def _delivery(delivery_id: float) -> str:
     return (
         "" if pd.isna(delivery_id) or delivery_id < 0 else f"deliveries?delivery={int(delivery_id)}"
     )
+
+
+def _imported(delivery_id: float) -> str | None:
+    """Which import brought an event; None if a delivery did."""
+    imported = store.imported_from(delivery_id)
+    return imported and people.without_addresses(imported)
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
