@@ -1,10 +1,10 @@
 """A row of an export → the event that it is. No I/O and no clock."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 from receiver.errors import ImportingError
@@ -32,6 +32,27 @@ class Nature(NamedTuple):
     kind: str
     whose: str
     thing: str
+
+
+class Source(NamedTuple):
+    """Where a row has a field of a fact, and what the export may spell in its own way."""
+
+    name: str
+    place: InBody
+    form: Literal["time", "number", "id", "text"]
+
+
+def _sources(fact: FactTable) -> Sequence[Source]:
+    kinds = {**fact.rules.needed, **fact.rules.described}
+    return [Source(name, place, _form(name, kinds[name])) for name, place in fact.fields().items()]
+
+
+def _form(name: str, kind: Any) -> Literal["time", "number", "id", "text"]:
+    if kind in TIMES:
+        return "time"
+    if kind in NUMBERS:
+        return "number"
+    return "id" if name.endswith("_id") else "text"
 
 
 class Item(NamedTuple):
@@ -65,7 +86,7 @@ class RowReader:
     def __init__(self, vendor: str, path: Path, how: ImportMapping, now: datetime) -> None:
         self._vendor, self._path, self._how, self._now = vendor, path, how, now
         self._events = {one.type: one for one in how.events}
-        self._fields = {one.type: [(fact, fact.fields()) for fact in one.facts]
+        self._fields = {one.type: [(fact, _sources(fact)) for fact in one.facts]
                         for one in how.events}  # fmt: skip
 
     def read(self, row: Row) -> Item | None:
@@ -76,8 +97,8 @@ class RowReader:
         if table is None or table.at is None:
             return None
         happened = self._happened(row, table.at)
-        fields = {fact.kind: values for fact, places in self._fields[table.type]
-                  if (values := self._values(row, fact, places)) is not None}  # fmt: skip
+        fields = {fact.kind: values for fact, sources in self._fields[table.type]
+                  if (values := self._values(row, fact, sources)) is not None}  # fmt: skip
         if not fields:
             return None
         user = text_at(table.user_id, row.values) if table.user_id else None
@@ -104,31 +125,27 @@ class RowReader:
         return reader.facts(reading, "", at), reader.user_id(reading)
 
     def _values(
-        self, row: Row, fact: FactTable, places: Mapping[str, InBody]
+        self, row: Row, fact: FactTable, sources: Sequence[Source]
     ) -> dict[str, Any] | None:
         """The fields of a fact; None if the row has no such fact."""
         if fact.when and not fact.when.find(row.values):
             return None
-        kinds = {**fact.rules.needed, **fact.rules.described}
-        values = {
-            name: self._value(row, place, kinds[name], name) for name, place in places.items()
-        }
+        values = {one.name: self._value(row, one) for one in sources}
         return None if fact.only_with and values[fact.only_with] is None else values
 
-    def _value(self, row: Row, place: InBody, kind: Any, name: str) -> Any:
-        sent = place.find(row.values)
-        if isinstance(sent, str) and not sent.strip():
+    def _value(self, row: Row, source: Source) -> Any:
+        sent = source.place.find(row.values)
+        if sent is None or (isinstance(sent, str) and not sent.strip()):
             return None
-        if sent is None:
-            return None
-        if kind in TIMES:
-            return self._moment(row, place).at.isoformat()
-        if kind in NUMBERS:
+        if source.form == "time":
+            return self._moment(row, source.place).at.isoformat()
+        if source.form == "number":
             try:
                 return number(sent, self._how.decimal)
             except ValueError as wrong:
-                raise self._refused(row.line, column_of(place), f"{_shown(sent)} {wrong}") from None
-        is_id = name.endswith("_id") and isinstance(sent, int) and not isinstance(sent, bool)
+                column = column_of(source.place)
+                raise self._refused(row.line, column, f"{_shown(sent)} {wrong}") from None
+        is_id = source.form == "id" and isinstance(sent, int) and not isinstance(sent, bool)
         return str(sent) if is_id else sent
 
     def _moment(self, row: Row, place: InBody) -> Moment:

@@ -35,8 +35,8 @@ from shared.outages import Outage
 from shared.queries import imports
 from shared.vendors import VendorFacts
 
-BATCH = 500
-"""Rows of a transaction. On SQLite receivers wait for it, about 50 ms."""
+BATCH = 1_000
+"""Rows of a transaction. On SQLite receivers wait for it, about 100 ms."""
 
 run = table_of(ImportRun)
 day_table = table_of(ImportDay)
