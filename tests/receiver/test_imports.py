@@ -1,6 +1,7 @@
 """Exports of vendors are reconciled with the store: nothing is lost, counted twice or guessed."""
 
 import json
+import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,12 +28,14 @@ from shared.facts import person_of
 from shared.imports import statement
 from shared.models import (
     AuditLog,
+    CourseCompletion,
     Delivery,
     Event,
     Heartbeat,
     ImportDay,
     ImportFinding,
     ImportRun,
+    Learner,
     ModuleProgress,
     QuizAttempt,
     Table,
@@ -42,7 +45,7 @@ from tests import playing
 from tests.exports import HEAD, MINDTICKLE, progress, reconciled, written
 from tests.holding import V, of_body, take, vendor
 from tests.programs import Program
-from tests.running import Receiver, command, environment
+from tests.running import ROOT, Receiver, command, environment
 from tests.stores import count, follow, read_models, row, rows
 from tests.waiting import START_SEC, until
 
@@ -475,3 +478,41 @@ def test_an_export_finds_each_event_that_a_proxy_lost_and_imports_it(
     receiver.followed()
     assert count(store, ModuleProgress) == EVENTS
     assert count(store, Delivery) == EVENTS - lost
+
+
+# The guide
+
+GUIDE = (ROOT / "docs" / "importing.md").read_text(encoding="utf-8")
+WEBHOOK_LIKE, LESSONLY_LIKE = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
+
+
+def test_the_mapping_of_the_guide_for_mindtickle_works(store: Engine, tmp_path: Path) -> None:
+    export = tmp_path / "export.csv"
+    export.write_text(
+        "Event ID;Event;User ID;Occurred at;Module ID;Module;Progress;Seconds spent;Quiz ID;Quiz;"
+        "Score;Maximum\n"
+        "e-1;module.progress;u-1;03.11.2025 10:20;m-1;Discovery;87,5;600;;;;\n"
+        "e-2;quiz.submitted;u-1;03.11.2025 10:25;;;;;q-1;Pricing;7;10\n"
+        "e-3;badge.earned;u-1;03.11.2025 10:25;;;;;;;;\n"
+    )
+    run = reconciled(store, export, WEBHOOK_LIKE, applies=True)
+    follow(store)
+    assert run.counts == (0, 2, 2, 0, 1)
+    assert row(store, ModuleProgress).progress_pct == 87.5
+    attempt = row(store, QuizAttempt)
+    assert (attempt.score, attempt.max_score, attempt.submitted_at.hour) == (7, 10, 9)
+
+
+def test_the_mapping_of_the_guide_for_lessonly_works(store: Engine, tmp_path: Path) -> None:
+    export = tmp_path / "export.csv"
+    export.write_text(
+        "User ID,Name,Email,Lesson ID,Lesson,Score,Completed at\n"
+        "7,Dana,dana@acme.example,l-1,Calls,80%,11/22/2025 8:30:07 AM\n"
+        "7,Dana,dana@acme.example,l-2,Read me,,11/22/2025 8:31:00 AM\n"
+    )
+    assert reconciled(store, export, LESSONLY_LIKE, "lessonly", applies=True).imported == 2
+    follow(store)
+    assert (count(store, CourseCompletion), row(store, QuizAttempt).score) == (2, 80)
+    assert row(store, Learner).email == "dana@acme.example"
+    keys = {one.event_key for one in rows(store, Event)}
+    assert "7:l-1:2025-11-22T08:30:07+00:00" in keys
