@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from receiver.commands.dashboard import dashboard
 from receiver.commands.erase import erase
 from receiver.commands.follow import follow
+from receiver.commands.imports import import_
 from receiver.commands.migrate import migrate
 from receiver.commands.notify import notify
 from receiver.commands.prune import prune
@@ -28,6 +29,7 @@ cli.add_typer(webhooks, name="webhooks")
 cli.add_typer(vendors, name="vendors")
 for command in (serve, follow, notify, dashboard, migrate, simulate, replay, rebuild, prune, erase):
     cli.command()(command)
+cli.command("import")(import_)
 
 
 def main() -> None:

@@ -44,6 +44,8 @@ from shared.models import (
     Delivery,
     Erased,
     Event,
+    ImportFinding,
+    ImportRun,
     Learner,
     Module,
     Notification,
@@ -71,6 +73,7 @@ unknown = table_of(UnknownAddress)
 message = table_of(Notification)
 subscription = table_of(Subscription)
 audit = table_of(AuditLog)
+finding = table_of(ImportFinding)
 learner = table_of(Learner).c
 activity = table_of(Activity)
 
@@ -81,6 +84,7 @@ FREE_TEXT = (
     (table_of(ReplayRequest), ("problem",)),
     (contest, ("name",)),
     (unknown, ("latest_path",)),
+    (table_of(ImportRun), ("file_name",)),
 )
 """Columns that may mention a person, besides payloads and bodies."""
 
@@ -188,6 +192,7 @@ def clean(engine: Engine) -> bool:
         message,
         subscription,
         audit,
+        finding,
         *map(table_of, READ_MODELS),
     ]
     return overwrite_deleted(engine, tables)
@@ -209,6 +214,7 @@ def _erase(connection: Connection, email: str | None, account: Account | None) -
     _forget_audited(connection, renewal, "renewal", accounts)
     _forget_places(connection, accounts)
     _forget_messages(connection, accounts, address)
+    _forget_findings(connection, accounts, traces)
     mentions += sum(
         _replace_in_text(connection, table, names, traces) for table, names in FREE_TEXT
     )
@@ -480,6 +486,18 @@ def _forget_messages(
     theirs = or_(_is_of(message.c, accounts), message.c.subscription_id.in_(to_them))
     connection.execute(delete(message).where(theirs))
     connection.execute(delete(subscription).where(func.lower(subscription.c.person) == address))
+
+
+def _forget_findings(connection: Connection, accounts: Sequence[Account], traces: Traces) -> None:
+    """What reconciliations of exports list of them. Of other people, a value may mention them."""
+    row = finding.c
+    connection.execute(delete(finding).where(_is_of(row, accounts)))
+    columns = (row.run_id, row.kind, row.line, row.vendor, row.event_key, row.detail)
+    mentions = or_(_may_mention(row.detail, traces), _may_mention(row.event_key, traces))
+    for one in connection.execute(select(*columns).where(mentions)).all():
+        if traces.in_key(one.vendor, one.event_key) or traces.in_text(one.detail or ""):
+            key = {"run_id": one.run_id, "kind": one.kind, "line": one.line}
+            connection.execute(delete(finding).filter_by(**key))
 
 
 def _replace_in_text(

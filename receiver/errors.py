@@ -4,6 +4,7 @@ ReceiverError
 ├── StoreUnavailable    the store is not writable: 503, the vendor retries
 ├── StartError          the receiver cannot start: one line, exit 1
 ├── ReplayError         a replay is not possible: one line, exit 1, or `problem` of the request
+├── ImportingError      an export or its mapping cannot be read: one line, exit 1
 ├── EraseError          a person cannot be erased: one line, exit 1, nothing is changed
 ├── Stopping            the receiver stops, and a long task stops between two transactions
 ├── WebhooksError       a call of MindTickle's API failed: one line, exit 1
@@ -33,6 +34,10 @@ class ReplayError(ReceiverError):
 
 class EraseError(ReceiverError):
     """No person is erased. The message says why, and what to do."""
+
+
+class ImportingError(ReceiverError):
+    """An export or its mapping cannot be read. The message says where, and what to change."""
 
 
 class Stopping(ReceiverError):

@@ -1,5 +1,5 @@
-"""Retention: removes old deliveries, their quarantine, counts of unknown addresses and what was
-sent to people. Events and hourly totals stay."""
+"""Retention: removes old deliveries, their quarantine, counts of unknown addresses, what was sent
+to people and what imports list. Events, hourly totals and the counts of imports stay."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,14 @@ from receiver.replay import breathe
 from shared.audit import note
 from shared.bulk import table_of
 from shared.database import hold_write_lock, write_transaction
-from shared.models import Delivery, Notification, Quarantine, UnknownAddress
+from shared.models import (
+    Delivery,
+    ImportFinding,
+    ImportRun,
+    Notification,
+    Quarantine,
+    UnknownAddress,
+)
 
 BATCH = 1_000
 
@@ -21,6 +28,8 @@ delivery = table_of(Delivery)
 body = table_of(Quarantine)
 unknown_address = table_of(UnknownAddress)
 message = table_of(Notification)
+import_run = table_of(ImportRun)
+finding = table_of(ImportFinding)
 
 
 class Pruned(NamedTuple):
@@ -50,6 +59,8 @@ def prune(
     with write_transaction(engine) as connection:
         connection.execute(delete(unknown_address).where(unknown_address.c.hour < before))
         connection.execute(delete(message).where(message.c.caused_at < before))
+        old = select(import_run.c.id).where(import_run.c.started_at < before)
+        connection.execute(delete(finding).where(finding.c.run_id.in_(old)))
     try:
         while (batch := _remove_some(engine, before)).deliveries:
             removed = Pruned(*(one + more for one, more in zip(removed, batch, strict=True)))

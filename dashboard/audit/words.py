@@ -24,6 +24,7 @@ SENTENCES = {
     "replay dry run": "tried a replay of {deliveries} of {subject}",
     "ask for test": "asked for a test of the address of {subject}",
     "test": "tested the address of {subject}: {detail}",
+    "import": "imported missing events of {subject} from {detail}",
     "rebuild": "rebuilt the figures from {detail}",
     "prune": "removed by age: {detail}",
     "erase": "erased {subject}: {detail}",

@@ -24,7 +24,8 @@ from dashboard import access
 from dashboard.settings import settings as dashboard_settings
 from shared.audit import note
 from shared.database import is_current, open_engine, write_transaction
-from shared.queries import catalog
+from shared.imports import source
+from shared.queries import catalog, imports
 from shared.queries.people import Who
 from shared.queries.vendors import configured, vendor_facts
 from shared.settings import Names
@@ -291,6 +292,15 @@ def has_events() -> bool:
 def is_empty() -> bool:
     """Whether no delivery was ever received."""
     return version().event == version().delivery == 0
+
+
+def imported_from(delivery_id: float | None) -> str | None:
+    """`imported from export.csv on 26 Nov 2026`, of an event that an import brought; None of any
+    other. The file name is text of an admin's, so show it `plain`."""
+    if delivery_id is None or not delivery_id < 0:  # NaN is not
+        return None
+    known = {-one.id: source(one.file_name, one.imported_at) for one in query(imports.sources)}
+    return known.get(int(delivery_id), "imported")
 
 
 def receiver_url() -> str:

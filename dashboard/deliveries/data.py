@@ -28,14 +28,16 @@ from shared import following
 from shared.audit import note
 from shared.diagnosis import Finding
 from shared.evidence import Evidence
+from shared.imports import Cause
 from shared.outages import Outage
 from shared.outcomes import HAS_EVENT, Sender
-from shared.queries import deliveries, failures, missing, quarantine
+from shared.queries import deliveries, failures, imports, missing, quarantine
 from shared.queries import unknown_addresses as unknown
 from shared.queries.deliveries import Detail, Listed, Search, VendorHour
 from shared.queries.evidence import gather, unrecovered_chains
 from shared.queries.failures import Attempted, Refused
 from shared.queries.follower import lag, unfoldable
+from shared.queries.imports import RunRow
 from shared.queries.missing import Missing
 from shared.queries.quarantine import KindTotal, OutcomeTotal, Request
 from shared.queries.unknown_addresses import Unknown
@@ -327,3 +329,41 @@ def _bar(at: datetime, window: str) -> tuple[datetime, datetime]:
 def this_hour() -> datetime:
     """Windows of deliveries start on full hours, so that a cached one serves for an hour."""
     return datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def known_vendors() -> Sequence[VendorFacts]:
+    """Every vendor, also one without any request."""
+    return list(query_seldom(vendor_facts).values())
+
+
+def import_runs() -> Sequence[RunRow]:
+    """The latest reconciliations of exports. Not cached: a dry run changes nothing else."""
+    return query_fresh(imports.runs)
+
+
+def import_run(number: int) -> RunRow | None:
+    return query_fresh(imports.one, number)
+
+
+def import_days(number: int) -> pd.DataFrame:
+    """day, events, arrived, missing, lost_pct, and a column for each cause that there is."""
+    frame = framed(query_fresh(imports.days, number), lambda frame: frame)
+    if frame.empty:
+        return frame
+    days = frame.pivot_table(index="day", columns="cause", values="events", fill_value=0)
+    arrived = days.get(Cause.ARRIVED.value, pd.Series(0, days.index))
+    events = days.sum(axis=1)
+    lost = 100 * (events - arrived) / events
+    days = days.assign(events=events, arrived=arrived, missing=events - arrived, lost_pct=lost)
+    return days.sort_index(ascending=False).reset_index()
+
+
+def import_listed(number: int, kind: str) -> int:
+    """How many events of a kind, `missing` or `differing`, a list has."""
+    return query_fresh(imports.listed, number, kind)
+
+
+def import_findings(number: int, kind: str, zone: str, part: Part) -> pd.DataFrame:
+    """A part of the list: the fields of `FindingRow`."""
+    rows = query_fresh(imports.findings, number, kind, part.limit, part.offset)
+    return framed(rows, lambda frame: local(frame, zone, "occurred_at"))

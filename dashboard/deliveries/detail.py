@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import streamlit as st
 
-from dashboard.base import people
+from dashboard.base import people, store
 from dashboard.base.colours import palette
 from dashboard.base.pieces import plain
 from dashboard.base.windows import ago, viewer_zone
@@ -67,11 +67,18 @@ def _body(row: Detail) -> None:
         st.caption("Body: hidden, as it may name people and your role does not see names.")
         return
     body = (row.payload or None) if row.body is None else row.body
-    of_another = row.body is None and row.brought_by not in (None, row.id)
-    st.caption(
-        f"Body of delivery {row.brought_by}, of which this is a duplicate" if of_another else "Body"
-    )
+    st.caption(_of_which(row))
     st.code(_pretty(body), language="json", wrap_lines=True)
+
+
+def _of_which(row: Detail) -> str:
+    """Over the body: which delivery brought it, or which import."""
+    if row.body is not None or row.brought_by in (None, row.id):
+        return "Body"
+    if imported := store.imported_from(row.brought_by):
+        imported = plain(people.without_addresses(imported))
+        return f"Event, {imported}, of which this is a duplicate"
+    return f"Body of delivery {row.brought_by}, of which this is a duplicate"
 
 
 def _attempts(row: Detail) -> None:

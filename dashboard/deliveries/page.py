@@ -11,6 +11,7 @@ from dashboard.deliveries import (
     data,
     detail,
     findings,
+    imports,
     lists,
     quarantine,
     strangers,
@@ -26,6 +27,7 @@ VIEWS = {
     "quarantine": "Quarantine",
     "missing": "Missing events",
     "strangers": "Strangers",
+    "imports": "Imports",
 }
 KINDS = {"failed": "Failed", "all": "All"}
 
@@ -125,6 +127,8 @@ elif tab == "quarantine":
         quarantine.quarantine(one)
 elif tab == "missing":
     missing()
+elif tab == "imports":
+    imports.imports(zone)
 else:
     listed(Sender.STRANGER, search(), failed=False)
 detail.open_if_asked()

@@ -23,6 +23,7 @@ from dashboard.base.store import (
     settings,
 )
 from shared.diagnosis import SELDOM
+from shared.imports import IMPORTED_PROGRESS
 from shared.outages import Outage
 from shared.queries import catalog, deliveries, leaderboard, learner, missing, scoring, team_boards
 from shared.queries.missing import Toll
@@ -354,7 +355,7 @@ def lag(window: Window) -> Lag:
 
 class ProgressEvent(NamedTuple):
     """An event of progress, on the viewer's clock; None for what cannot be read from it, and for
-    a delivery that was deleted by age."""
+    a delivery that was deleted by age; below zero an import brought the event."""
 
     at: datetime
     vendor: str
@@ -438,7 +439,10 @@ def _events(connection: Connection, board: Board, person: str, zone: str) -> lis
 def _progress_event(row: learner.EventRow, vendor: VendorFacts | None, zone: str) -> ProgressEvent:
     """What an event says of a module; a vendor's body may hold anything."""
     at = row.occurred_at.astimezone(ZoneInfo(zone))
-    said = vendor and vendor.progress and vendor.progress.read(row.payload)
+    fields = vendor and vendor.progress
+    if row.delivery_id is not None and row.delivery_id < 0:
+        fields = IMPORTED_PROGRESS
+    said = fields and fields.read(row.payload)
     return ProgressEvent(at, row.vendor, row.delivery_id, *(said or ()))
 
 

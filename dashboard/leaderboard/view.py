@@ -350,7 +350,9 @@ def _points(shown: Sequence[Points]) -> None:
 
 
 def _event(said: str, delivery_id: int | None) -> None:
-    if not access.may("deliveries"):
+    if imported := store.imported_from(delivery_id):
+        st.caption(f"{said} ({plain(people.without_addresses(imported))})")
+    elif not access.may("deliveries"):
         st.caption(said)
     elif delivery_id is None:
         st.caption(f"{said} (its delivery was deleted by age)")

@@ -83,6 +83,7 @@ OPENS_DELIVERY = {
         "Delivery", display_text="Open delivery", help="Deliveries are removed by age."
     ),
 }
+IMPORTED = {"imported": st.column_config.TextColumn("Imported")}
 
 
 def search() -> None:
@@ -266,19 +267,30 @@ def _changes(frame: pd.DataFrame) -> pd.DataFrame:
 def events(person: str) -> None:
     """The latest events, each with its delivery for roles that may open it."""
     frame, count = data.events(person, viewer_zone())
-    links = frame["delivery_id"].map(_delivery) if len(frame) else None
+    columns = EVENT | OPENS_DELIVERY if access.may("deliveries") else EVENT
     if len(frame):
         ids = frame["event_key"].map(people.event_id)
-        frame = _named(frame).assign(delivery=links, event_key=ids)
-    columns = EVENT | OPENS_DELIVERY if access.may("deliveries") else EVENT
+        links = frame["delivery_id"].map(_delivery)
+        imported = frame["delivery_id"].map(_imported)
+        frame = _named(frame).assign(delivery=links, event_key=ids, imported=imported)
+        if imported.notna().any():
+            columns = columns | IMPORTED
     section("Events", frame, columns, "events", "No event of this learner is stored.")
     if len(frame) < count:
         st.caption(f"The latest {len(frame):,} of {count:,} events.")
 
 
 def _delivery(delivery_id: float) -> str:
-    """The address of a delivery; empty once it was removed."""
-    return "" if pd.isna(delivery_id) else f"deliveries?delivery={int(delivery_id)}"
+    """The address of a delivery; empty once it was removed, and of an imported event."""
+    return (
+        "" if pd.isna(delivery_id) or delivery_id < 0 else f"deliveries?delivery={int(delivery_id)}"
+    )
+
+
+def _imported(delivery_id: float) -> str | None:
+    """Which import brought an event; None if a delivery did."""
+    imported = store.imported_from(delivery_id)
+    return imported and people.without_addresses(imported)
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:

@@ -331,7 +331,8 @@ class Detail(NamedTuple):
 
     Headers, body and state are those in quarantine, of this delivery or of an earlier one with the
     same body. `payload` is that of the event which it brought or repeats, `brought_by` the delivery
-    that brought that event, `occurred_at` the time of the event with the ID that it claims.
+    that brought that event, below zero if an import did, `occurred_at` the time of the event with
+    the ID that it claims.
     """
 
     id: int

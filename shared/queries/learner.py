@@ -38,6 +38,7 @@ from shared.models import (
 )
 from shared.queries import counted, row_of, rows_of
 from shared.queries.certifications import stated
+from shared.queries.imports import brought_by
 from shared.queries.people import PersonRow, Who, is_there, people, spellings
 from shared.queries.quiz_standings import is_low, result_of, same_quiz
 from shared.settings import CoachingRule
@@ -176,7 +177,8 @@ class CaseRow(NamedTuple):
 
 
 class EventRow(NamedTuple):
-    """An event; `delivery_id` is None once its delivery was removed by age."""
+    """An event; `delivery_id` is None once its delivery was removed by age, and below zero if an
+    import brought the event (`shared.queries.imports.brought_by`)."""
 
     vendor: str
     event_key: str
@@ -430,7 +432,7 @@ def events(
             event.type,
             event.occurred_at,
             event.payload,
-            delivery.id.label("delivery_id"),
+            brought_by().label("delivery_id"),
         )
         .join_from(
             table_of(Event), table_of(Delivery), delivery.id == event.delivery_id, isouter=True

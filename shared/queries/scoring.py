@@ -40,6 +40,7 @@ from shared.models import (
     ScoreWeight,
 )
 from shared.queries import rows_of
+from shared.queries.imports import brought_by
 from shared.queries.people import same_account
 from shared.queries.quiz_standings import result_of
 from shared.queries.spells import FOREVER, moment
@@ -211,7 +212,8 @@ def _before(one: Any, other: Any, time: str) -> AnyColumn:
 
 class Points(NamedTuple):
     """Something that gave a person points: `what` is its name, `delivery_id` the delivery that
-    brought it, None once that has gone by age. Progress is by quarter hour: `at` is its begin."""
+    brought it, None once that has gone by age, below zero if an import did. Progress is by quarter
+    hour: `at` is its begin."""
 
     at: datetime
     kind: str
@@ -297,8 +299,11 @@ def _delivery_of_step(row: Any) -> AnyColumn:
     """The latest delivery of the quarter hour that names the module. Each event of a module makes a
     standing of its quarter hour, so none lies between it and the next one."""
     return (
-        select(delivery.id)
-        .join_from(table_of(Event), table_of(Delivery), delivery.id == event.delivery_id)
+        select(brought_by())
+        .join_from(
+            table_of(Event), table_of(Delivery), delivery.id == event.delivery_id, isouter=True
+        )
+        .where(brought_by().isnot(None))
         .where(event.vendor == row.vendor, event.user_id == row.user_id)
         .where(event.occurred_at >= row.slot, event.occurred_at < row.until)
         .where(event.payload.contains('"' + row.module_id + '"'))
@@ -318,9 +323,11 @@ def _named(achievement: FromClause) -> Select[Any]:
         (row.kind == "course", course.scalar_subquery()),
         (row.kind.in_(("quiz", "first_try")), of_quiz.scalar_subquery()),
     )
-    brought_by = (
-        select(delivery.id)
-        .join_from(table_of(Event), table_of(Delivery), delivery.id == event.delivery_id)
+    source = (
+        select(brought_by())
+        .join_from(
+            table_of(Event), table_of(Delivery), delivery.id == event.delivery_id, isouter=True
+        )
         .where(event.vendor == row.vendor, event.event_key == row.event_key)
     )
     return select(
@@ -330,5 +337,5 @@ def _named(achievement: FromClause) -> Select[Any]:
         row.what.label("id"),
         func.coalesce(name, row.what).label("what"),
         exact(row.points).label("points"),
-        brought_by.scalar_subquery().label("delivery_id"),
+        source.scalar_subquery().label("delivery_id"),
     )

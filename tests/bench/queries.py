@@ -192,6 +192,7 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
         },
         "contests": {"window": window_of_contest(contest)},
         "deliveries": {"vendor": None},
+        "imports": {"kind": "missing", "keys": [f"evt-{number}" for number in range(500)]},
         "evidence": {"vendor": facts},
         "failures": {"limit": MISSING, "look_at": LATEST},
     }

@@ -17,7 +17,7 @@ from shared import coaching, contests
 from shared.audit import note
 from shared.contests import Draft
 from shared.facts import Completed, Identified, Provisioned
-from shared.models import Event
+from shared.models import Event, ImportFinding, ImportRun
 from shared.queries.quiz_standings import Taker
 from tests import playing
 from tests.dashboard.conftest import Open, Send
@@ -68,6 +68,7 @@ def staff(store: Engine, send: Send) -> None:
           "user_id": LESSONLY, "occurred_at": NOW, "received_at": NOW, "delivery_id": last,
           "payload": '{"email": "dana@acme-people.example"}'}],
     )  # fmt: skip
+    _import(store)
     _contests(store)
     with store.begin() as connection:
         due = (NOW + timedelta(days=3)).date()
@@ -75,6 +76,19 @@ def staff(store: Engine, send: Send) -> None:
         coaching.flag(connection, "lead", low, 70, "lead", due, "for Dana Brooks")
         note(connection, "lead", "change", "case 1", "notes none → talk to Dana Brooks")
         note(connection, "admin", "erase", None, "asked for by dana@acme-people.example")
+
+
+def _import(store: Engine) -> None:
+    """An export with their names, of which an event is missing and another differs."""
+    run = {"id": 1, "vendor": V, "file_name": "dana@acme-people.example.csv", "applies": True,
+           "export_digest": "e", "mapping_digest": "m", "started_at": NOW, "finished_at": NOW,
+           "imported_at": NOW, "missing": 1, "differing": 1}  # fmt: skip
+    tables.add(store, ImportRun, [run])
+    common = {"run_id": 1, "vendor": V, "type": "x", "user_id": DANA, "occurred_at": NOW}
+    name = '[["identified.name", "Dana Brooks", "Ines Okafor"]]'
+    missing = {"kind": "missing", "line": 2, "event_key": DANA, "cause": "down", "detail": None}
+    differs = {"kind": "differing", "line": 3, "event_key": INES, "cause": None, "detail": name}
+    tables.add(store, ImportFinding, [common | missing, common | differs])
 
 
 def _contests(store: Engine) -> None:
@@ -120,6 +134,7 @@ def visits() -> Iterator[tuple[str, dict[str, str]]]:
     yield from (("learner", {}), ("learner", {"id": dana}))
     for view in ("chains", "deliveries", "quarantine", "missing", "strangers"):
         yield "deliveries", {"view": view, "which": "all"}
+    yield from (("deliveries", {"view": "imports", "events": k}) for k in ("missing", "differing"))
     yield from (("deliveries", {"delivery": str(id_)}) for id_ in (1, 1000, 1001))
     yield from (("contests", {}), ("contests", {"contest": "1"}), ("contests", {"contest": "2"}))
     yield from (("audit", {}), ("scoring", {}), ("screens", {}), ("wall", {}), ("preferences", {}))

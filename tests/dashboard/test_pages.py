@@ -24,6 +24,7 @@ VIEWS: list[tuple[str, dict[str, str]]] = [
     ("coaching", {"item": "mindtickle/u-1/q-1"}),
     ("deliveries", {"view": "deliveries", "which": "all"}),
     ("deliveries", {"view": "quarantine", "delivery": "1"}),
+    ("deliveries", {"view": "imports"}),
     ("learner", {"id": "mindtickle/u-1"}),
     ("learner", {"find": "acme"}),
 ]
