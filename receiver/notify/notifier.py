@@ -124,6 +124,8 @@ class Notifier:
     def _compose(
         self, connection: Connection, letter: Letter
     ) -> Message | outbox.Superseded | outbox.Held | outbox.Failed:
+        if letter.payload is not None:
+            return Message(letter.rule, letter.payload)
         try:
             return self._rules.compose(connection, letter, now(connection))
         except Exception as error:  # one that cannot be written holds up no other

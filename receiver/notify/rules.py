@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import Connection, Engine, select
 
 from receiver.errors import first_line, is_of_the_store, is_passing
+from receiver.notify.forwarding import Forwarder
 from receiver.notify.notifier import Message
 from receiver.notify.outbox import TOO_OLD, Held, Letter, Superseded
 from shared.bulk import insert_into, table_of
@@ -61,6 +62,7 @@ class StoreRules:
 
     def __init__(self, settings: NotifySettings) -> None:
         self._settings = settings
+        self._forwarder = Forwarder(settings)
         self._known: set[Key] = set()
         self._folds: int | None = None
         self._looked = self._looked_seldom = float("-inf")
@@ -69,6 +71,7 @@ class StoreRules:
 
     def write_due(self, engine: Engine, at: datetime) -> None:
         """Write into the outbox what is due and is not there yet."""
+        self._write_forwards(engine, at)
         began = time.monotonic()
         seldom = began - self._looked_seldom >= SELDOM_SEC
         if not seldom and began - self._looked < SOONEST_SEC:
@@ -82,6 +85,14 @@ class StoreRules:
         self._folds, self._looked = folds, time.monotonic()
         if seldom:
             self._looked_seldom = self._looked
+
+    def _write_forwards(self, engine: Engine, at: datetime) -> None:
+        try:
+            self._forwarder.write_due(engine, at)
+        except Exception as error:  # they hold up no message
+            if is_of_the_store(error) or is_passing(error):
+                raise
+            log.error("forwards_failed", error=first_line(error))
 
     def _found(
         self, connection: Connection, at: datetime, *, seldom: bool
