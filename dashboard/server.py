@@ -5,6 +5,7 @@ What is closed, and for which roles, is in `doors.py`.
 
 import gc
 import re
+from asyncio import to_thread
 from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha256
@@ -19,6 +20,7 @@ from streamlit.web.server.starlette import starlette_server
 
 from dashboard import deep_link, doors
 from dashboard.base.screens import SCREEN, new_token
+from dashboard.base.store import stop_by_token
 from dashboard.doors import Message, Receive, Send
 from dashboard.options import options
 from dashboard.settings import DashboardSettings
@@ -87,7 +89,10 @@ class Dashboard(st.App):
                 message["headers"] = list(self._guarded(scope, message))
             await send(message)
 
-        if status := self._refusal(scope):
+        if token := doors.unsubscribed(scope["method"], scope["path"], scope["query_string"]):
+            await to_thread(stop_by_token, token)
+            await _send_empty(send_guarded, 200)
+        elif status := self._refusal(scope):
             await _send_empty(send_guarded, status)
         elif there := doors.moved_to(scope["path"], scope["query_string"]):
             await _send_empty(send_guarded, 307, (b"location", there))

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from dashboard.base.outages import down_since
 from dashboard.base.paging import Part
 from dashboard.base.people import event_id, sees_names, without_addresses
+from dashboard.base.sent import frame_of
 from dashboard.base.store import (
     actor,
     framed,
@@ -30,7 +31,7 @@ from shared.diagnosis import Finding
 from shared.evidence import Evidence
 from shared.outages import Outage
 from shared.outcomes import HAS_EVENT, Sender
-from shared.queries import deliveries, failures, missing, quarantine
+from shared.queries import deliveries, failures, missing, quarantine, sent
 from shared.queries import unknown_addresses as unknown
 from shared.queries.deliveries import Detail, Listed, Search, VendorHour
 from shared.queries.evidence import gather, unrecovered_chains
@@ -317,3 +318,8 @@ def _bar(at: datetime, window: str) -> tuple[datetime, datetime]:
 def this_hour() -> datetime:
     """Windows of deliveries start on full hours, so that a cached one serves for an hour."""
     return datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def alerts(window: str) -> pd.DataFrame:
+    """What was sent about deliveries, in the words of `sent.COLUMNS`; the latest first."""
+    return frame_of(query_now(sent.alerts, first_hour(window, this_hour())))

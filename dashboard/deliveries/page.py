@@ -26,6 +26,7 @@ VIEWS = {
     "quarantine": "Quarantine",
     "missing": "Missing events",
     "strangers": "Strangers",
+    "alerts": "Alerts",
 }
 KINDS = {"failed": "Failed", "all": "All"}
 
@@ -125,6 +126,8 @@ elif tab == "quarantine":
         quarantine.quarantine(one)
 elif tab == "missing":
     missing()
+elif tab == "alerts":
+    lists.alerts(data.alerts(window))
 else:
     listed(Sender.STRANGER, search(), failed=False)
 detail.open_if_asked()

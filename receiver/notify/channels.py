@@ -134,11 +134,25 @@ def _post(to: Channel, message_id: str, message: Message) -> Answer:
         return to.service.send(message_id, message.body)
     _Watched.watch()
     _Watched.heard = (None, None)
+    is_mail = to.kind == "mail"
     if hasattr(to.service, "headers"):  # mail, JSON
-        to.service.headers = {**to.service.headers, ID_HEADER: message_id}
-    title, body = message.title[:MAX_TITLE], message.body[:MAX_BODY]
-    accepted = bool(to.service.notify(title=title, body=body, body_format="text"))
+        more = {ID_HEADER: message_id} | (_unsubscribe(message) if is_mail else {})
+        to.service.headers = {**to.service.headers, **more}
+    title, body, form = message.title[:MAX_TITLE], message.body, "text"
+    if is_mail and message.html is not None and len(message.html) <= MAX_BODY:
+        body, form = message.html, "html"
+    accepted = bool(to.service.notify(title=title, body=body[:MAX_BODY], body_format=form))
     return Answer(accepted, *_Watched.heard)
+
+
+def _unsubscribe(message: Message) -> dict[str, str]:
+    """Headers by which a mail program offers to end a subscription (RFC 2369). With one click
+    (RFC 8058), which needs https: the program posts to the address."""
+    if message.stop is None:
+        return {}
+    one_click = {"List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+    is_tls = message.stop.startswith("https://")
+    return {"List-Unsubscribe": f"<{message.stop}>"} | (one_click if is_tls else {})
 
 
 class _Watched(requests.adapters.HTTPAdapter):

@@ -23,10 +23,13 @@ log = structlog.get_logger()
 
 
 class Message(NamedTuple):
-    """A message as a recipient reads it, plain text."""
+    """A message as a recipient reads it, plain text; where a channel takes HTML, `html`. `stop` is
+    the address that ends its subscription."""
 
     title: str
     body: str
+    html: str | None = None
+    stop: str | None = None
 
 
 class Rules(Protocol):

@@ -8,6 +8,7 @@ that was missed, a rebuild or a replay changes nothing.
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from html import escape
 from typing import Any, NamedTuple
 
 import structlog
@@ -203,10 +204,12 @@ class StoreRules:
 
     def _message(self, to: SubscriptionRow, what: _Said) -> Message:
         url = self._settings.pages_url
-        reason = f"You subscribed to “{RULES[to.rule].title}”."
-        foot = f"{reason} Pause or stop it: {url}/preferences?subscription={to.token}"
-        opened = [f"{url}{what.link}"] if what.link else []
-        return Message(what.title, "\n\n".join(["\n".join(what.lines), *opened, foot]).strip())
+        opened = f"{url}{what.link}" if what.link else ""
+        reason = f"You subscribed to “{RULES[to.rule].title}”. Pause or stop it:"
+        stop = f"{url}/preferences?subscription={to.token}"
+        parts = ["\n".join(what.lines), opened, f"{reason} {stop}"]
+        body = "\n\n".join(part for part in parts if part)
+        return Message(what.title, body, _html(what, opened, f"{reason} {_link(stop)}"), stop)
 
     def _asked(self, who: Who, since: datetime, at: datetime, role: str, zone: str) -> Asked:
         return Asked(who, since, at, self._settings, self._naming(role), zone)
@@ -225,6 +228,22 @@ class StoreRules:
     def _week_begins(self) -> int:
         settings = self._settings
         return Calendar.of(settings.week_begins, settings.fiscal_year_begins).week_begins
+
+
+def _html(what: _Said, opened: str, foot: str) -> str:
+    """What is said, as HTML; Apprise makes a part in plain text of it. `foot` is HTML."""
+    lines = "<br>".join(map(escape, what.lines))
+    parts = [
+        f"<b>{escape(what.title)}</b>",
+        lines.replace("\n", "<br>"),
+        _link(opened) if opened else "",
+        f"<small>{foot}</small>",
+    ]
+    return "".join(f"<p>{part}</p>" for part in parts if part)
+
+
+def _link(address: str) -> str:
+    return f'<a href="{escape(address)}">{escape(address)}</a>'
 
 
 def _to_listeners(
