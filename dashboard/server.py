@@ -20,7 +20,6 @@ from streamlit.web.server.starlette import starlette_server
 
 from dashboard import deep_link, doors
 from dashboard.base.screens import SCREEN, new_token
-from dashboard.base.store import stop_by_token
 from dashboard.doors import Message, Receive, Send
 from dashboard.options import options
 from dashboard.settings import DashboardSettings
@@ -90,7 +89,7 @@ class Dashboard(st.App):
             await send(message)
 
         if token := doors.unsubscribed(scope["method"], scope["path"], scope["query_string"]):
-            await to_thread(stop_by_token, token)
+            await to_thread(_unsubscribe, token)
             await _send_empty(send_guarded, 200)
         elif status := self._refusal(scope):
             await _send_empty(send_guarded, status)
@@ -159,6 +158,12 @@ class Dashboard(st.App):
         # lose its pairing to a new one.
         cookie = f"{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}"
         return b"set-cookie", cookie.encode() + self._secure
+
+
+def _unsubscribe(token: str) -> None:
+    from dashboard.base.store import stop_by_token  # noqa: PLC0415 (its caches need the runtime)
+
+    stop_by_token(token)
 
 
 async def _send_empty(send: Send, status: int, *headers: Header) -> None:

@@ -144,7 +144,7 @@ def note_targets(connection: Connection, found: Iterable[Target]) -> None:
     known = {(one.target, one.type) for one in connection.execute(select(row.target, row.type))}
     if not known:  # what happened before is not looked through
         _pass_over(connection)
-    at = now(connection)
+    at = now(connection).replace(microsecond=0)  # vendors' times have whole seconds
     for target, kind in sorted(wanted - known):
         insert = insert_into(connection.dialect.name, Forwarding)
         new = insert.values(target=target, type=kind, since=at)

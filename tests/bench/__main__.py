@@ -11,7 +11,19 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import burst, crash, distance, intake, memory, pages, paint, rebuild, report, wall
+from tests.bench import (
+    burst,
+    crash,
+    distance,
+    intake,
+    memory,
+    messages,
+    pages,
+    paint,
+    rebuild,
+    report,
+    wall,
+)
 from tests.bench.stores import Stores, stores
 
 
@@ -19,6 +31,7 @@ class Part(StrEnum):
     INTAKE = "intake"
     BURST = "burst"
     DISTANCE = "distance"
+    MESSAGES = "messages"
     MEMORY = "memory"
     REBUILD = "rebuild"
     PAGES = "pages"
@@ -32,6 +45,7 @@ PARTS: dict[Part, tuple[str, Callable[[Stores, int], str]]] = {
     Part.INTAKE: ("Intake", intake.measure),
     Part.BURST: ("Burst", burst.measure),
     Part.DISTANCE: ("Distance", distance.measure),
+    Part.MESSAGES: ("Messages", messages.measure),
     Part.MEMORY: ("Memory", memory.measure),
     Part.REBUILD: ("Rebuild and replay", rebuild.measure),
     Part.PAGES: ("Pages", pages.measure),

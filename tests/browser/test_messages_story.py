@@ -6,7 +6,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from shared.models import Subscription
-from tests import stores
+from tests import playing, stores
 from tests.browser.conftest import serving as dashboard_of
 from tests.receiver.notify.hooks import serving, status
 from tests.receiver.notify.test_delivered import fail
@@ -25,7 +25,7 @@ def test_from_a_subscription_to_a_message_and_its_pause(
     with serving(status(200)) as hook, dashboard_of(browsed_store) as dashboard:
         settings = {"NOTIFY_HOOK": hook.address, "NOTIFY_PRIVATE_ADDRESSES": "yes"}
         with Receiver(browsed_store, tmp_path, **settings) as receiver:
-            fail(receiver, "u-0")
+            receiver.deliver("module.progress", playing.progress())
             receiver.followed()
             page.goto(f"{dashboard}/preferences")
             expect(page.get_by_text("You get no messages yet")).to_be_visible()
@@ -33,8 +33,9 @@ def test_from_a_subscription_to_a_message_and_its_pause(
             expect(page.get_by_text("You have 1 subscription")).to_be_visible()
 
             fail(receiver, "u-1")
-            until(lambda: any("u-1@" in body["title"] for _, body in hook.requests))
-            message = next(body for _, body in hook.requests if "u-1@" in body["title"])
+            until(lambda: bool(hook.requests))
+            ((_, message),) = hook.requests
+            assert message["title"].startswith("u-1@acme.example scored 40 % at Pricing")
             learner, subscription = links(message["message"])
             page.goto(f"{dashboard}{learner}")
             heading = page.get_by_role("heading", level=1).first
