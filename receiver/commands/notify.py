@@ -1,5 +1,6 @@
 """`repboard notify`: send messages to people."""
 
+import os
 from collections.abc import Sequence
 
 from sqlalchemy import Engine
@@ -18,6 +19,8 @@ from shared.database import open_engine, write_transaction
 from shared.settings import NotifySettings, ReceiverSettings
 
 STATEMENT_SEC = 60
+NICE = 10
+"""Where processors are busy, the intake and the follower come first."""
 
 
 def notify() -> None:
@@ -47,6 +50,7 @@ def note_all(engine: Engine, found: Sequence[Channel], forwards: Sequence[Target
 
 def run_notifier(settings: NotifySettings, found: Sequence[Channel], holder: str) -> None:
     """Send under this name until SIGTERM or SIGINT, then end after the current step."""
+    os.nice(NICE)
     stopping = until_stopped()
     engine = open_engine(settings.database_url, answer_sec=STATEMENT_SEC)
     private = settings.notify_private_addresses

@@ -38,8 +38,13 @@ GONE = 410
 LEAST_SECRET = 24
 """Bytes, as the specification of Standard Webhooks asks for."""
 ANSWER_SEC = 5.0
+SOONEST_SEC, LATEST_SEC = 1.0, 5.0
+"""Between two looks while events come in: more than the first if looks take long, so that they
+leave the processor and the store to the intake, never more than the second."""
+REST = 9
+"""How many times as long as a look took the notifier waits."""
 LOOK_SEC = 1.0
-"""Between two looks, and how long one may take."""
+"""How long a look through events may take."""
 BATCH = 500
 
 forwarding = table_of(Forwarding)
@@ -175,6 +180,11 @@ def channel_of(target: str) -> str:
 # What is written
 
 
+def rest(took_sec: float) -> float:
+    """How many seconds to wait after a look that took so long."""
+    return min(LATEST_SEC, max(SOONEST_SEC, REST * took_sec))
+
+
 _Wanted = Mapping[tuple[str, str], datetime]
 """Target and type, and since when."""
 _Key = tuple[str, str, str, str]
@@ -187,20 +197,22 @@ class Forwarder:
         self._settings = settings
         self._naming = Naming(settings.names_admin, settings.names_key)
         self._looked = float("-inf")
+        self._rest_sec = SOONEST_SEC
         self._standing: set[_Key] = set()
 
     def write_due(self, engine: Engine, at: datetime) -> None:
         """Write what is due and is not there yet."""
-        if time.monotonic() - self._looked < LOOK_SEC:
+        began = time.monotonic()
+        if began - self._looked < self._rest_sec:
             return
         with engine.connect() as connection:
             wanted = _wanted(connection)
-        if wanted:
-            until = time.monotonic() + LOOK_SEC
-            while self._some_events(engine, wanted) and time.monotonic() < until:
-                pass
-            self._standings(engine, wanted, at)
+        more = bool(wanted)
+        while more and time.monotonic() < began + LOOK_SEC:
+            more = self._some_events(engine, wanted)
+        self._standings(engine, wanted, at)
         self._looked = time.monotonic()
+        self._rest_sec = SOONEST_SEC if more else rest(self._looked - began)
 
     def _some_events(self, engine: Engine, wanted: _Wanted) -> bool:
         """Look through the next events. False if there are no more."""

@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Connection, Engine, select
 
 from receiver.errors import first_line, is_of_the_store, is_passing
-from receiver.notify.forwarding import Forwarder
+from receiver.notify.forwarding import SOONEST_SEC, Forwarder, rest
 from receiver.notify.notifier import Message
 from receiver.notify.outbox import TOO_OLD, Held, Letter, Superseded
 from shared.bulk import insert_into, table_of
@@ -33,10 +33,8 @@ from shared.settings import Names, NotifySettings
 from shared.subscriptions import digest_at, held_until, last_digest, scope, to_tell
 from shared.wording import number_of
 
-SOONEST_SEC = 1.0
-"""Between two looks while events come in …"""
 SELDOM_SEC = 15.0
-"""… and of rules that the clock changes, or deliveries that are not events."""
+"""Between two looks of rules that the clock changes, or deliveries that are not events."""
 BY_EVENTS = ("low-quiz", "hard-quiz")
 KNOWN = 100_000
 """How many rows of the outbox are remembered, so that they are not written again and again."""
@@ -66,6 +64,7 @@ class StoreRules:
         self._forwarder = Forwarder(settings)
         self._known: set[Key] = set()
         self._folds: int | None = None
+        self._rest_sec = SOONEST_SEC
         self._looked = self._looked_seldom = float("-inf")
 
     # What is due
@@ -75,7 +74,7 @@ class StoreRules:
         self._write_forwards(engine, at)
         began = time.monotonic()
         seldom = began - self._looked_seldom >= SELDOM_SEC
-        if not seldom and began - self._looked < SOONEST_SEC:
+        if not seldom and began - self._looked < self._rest_sec:
             return
         with engine.connect() as connection:
             folds = connection.scalar(select(table_of(Checkpoint).c.folds))
@@ -84,6 +83,7 @@ class StoreRules:
             rows = list(self._found(connection, at, seldom=seldom))
         self._write(engine, rows)
         self._folds, self._looked = folds, time.monotonic()
+        self._rest_sec = rest(self._looked - began)
         if seldom:
             self._looked_seldom = self._looked
 
@@ -250,9 +250,10 @@ def _to_listeners(
     rule: Rule, found: Iterable[Cause], listeners: Sequence[tuple[SubscriptionRow, Who]]
 ) -> Iterable[Mapping[str, Any]]:
     """A row for each cause and each subscription that it is for."""
+    of_team = _by_team(listeners)
     for cause in found:
         vendor, user_id = cause.account or (None, None)
-        for to, who in listeners:
+        for to, who in of_team.get(cause.team_id, of_team[None]) if cause.of_teams else listeners:
             if (
                 cause.at >= to.created_at - EARLIER
                 and to.role in rule.roles
@@ -268,6 +269,19 @@ def _to_listeners(
                     vendor=vendor,
                     user_id=user_id,
                 )
+
+
+def _by_team(
+    listeners: Sequence[tuple[SubscriptionRow, Who]],
+) -> Mapping[str | None, Sequence[tuple[SubscriptionRow, Who]]]:
+    """Those that may hear of each team; under None those who hear of all teams. Each cause looks at
+    a few listeners, not at a thousand."""
+    found: dict[str | None, list[tuple[SubscriptionRow, Who]]] = {None: []}
+    found |= {team: [] for _, who in listeners for team in who.teams or ()}
+    for one in listeners:
+        for team in found if one[1].teams is None else set(one[1].teams):
+            found[team].append(one)
+    return found
 
 
 def _is_for(cause: Cause, to: SubscriptionRow, who: Who) -> bool:
