@@ -41,14 +41,17 @@ def _in_words(frame: pd.DataFrame) -> pd.DataFrame:
         what=[RULES[key].title if key in RULES else key for key in frame["rule"]],
         to=frame["recipient"].map(to),
         shown=frame["state"].map(STATES),
+        error=frame["error"].fillna("–"),
     )
 
 
 def to(recipient: str) -> str:
-    """`ines@acme.example via sales`; another person than the viewer is "a colleague" to a manager,
-    and has no address where names are hidden."""
+    """`ines@acme.example via sales`, or the name of a target. Another person than the viewer is "a
+    colleague" to a manager, and has no address where names are hidden."""
     person, via, channel = recipient.partition(" via ")
-    if not via or person == actor():
+    if not via:
+        return recipient.removeprefix("forward ")
+    if person == actor():
         return recipient
     if not access.may("coach"):
         return f"a colleague via {channel}"

@@ -137,7 +137,7 @@ def test_an_admin_sees_forwards_and_sends_one_again(visit: Visit, store: Engine)
     forward(store)
     app = visit("preferences", claims("ada"))
     (row,) = rows(app, "what")
-    assert (row["shown"], row["attempts"], row["to"]) == ("Failed", 10, "forward lms")
+    assert (row["shown"], row["attempts"], row["to"]) == ("Failed", 10, "lms")
     app = click(app, "Send again")
     assert not app.exception
     found = stores.row(store, Notification)
