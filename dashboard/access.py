@@ -45,6 +45,7 @@ ACTIONS: Mapping[str, frozenset[Role]] = {
     "set_weights": ADMINS,
     "screen": PAIRING,
     "subscribe": ALL_ROLES,
+    "forward": ADMINS,
 }
 """Changes of the store, and exports from it."""
 

@@ -9,7 +9,7 @@ import re
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from google.protobuf.message import DecodeError
 from streamlit.auth_util import get_cookie_with_chunks
@@ -160,6 +160,19 @@ def moved_to(path: str, query: bytes) -> bytes | None:
     if path.rstrip("/") != FIRST:
         return None
     return b"/?" + query if query else b"/"
+
+
+TOKENS = re.compile(r"[A-Za-z0-9_-]{32}")
+"""Of subscriptions."""
+
+
+def unsubscribed(method: str, path: str, query: bytes) -> str | None:
+    """The token of a subscription that a mail program ends with one click (RFC 8058), which is a
+    POST to the link of a message; None for any other request. The token is what allows it."""
+    if method != "POST" or path != "/preferences":
+        return None
+    (token, *_) = parse_qs(query.decode("latin-1")).get("subscription", [""])
+    return token if TOKENS.fullmatch(token) else None
 
 
 def is_new_screen(path: str, cookies: str) -> bool:

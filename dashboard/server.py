@@ -5,6 +5,7 @@ What is closed, and for which roles, is in `doors.py`.
 
 import gc
 import re
+from asyncio import to_thread
 from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha256
@@ -87,7 +88,10 @@ class Dashboard(st.App):
                 message["headers"] = list(self._guarded(scope, message))
             await send(message)
 
-        if status := self._refusal(scope):
+        if token := doors.unsubscribed(scope["method"], scope["path"], scope["query_string"]):
+            await to_thread(_unsubscribe, token)
+            await _send_empty(send_guarded, 200)
+        elif status := self._refusal(scope):
             await _send_empty(send_guarded, status)
         elif there := doors.moved_to(scope["path"], scope["query_string"]):
             await _send_empty(send_guarded, 307, (b"location", there))
@@ -154,6 +158,12 @@ class Dashboard(st.App):
         # lose its pairing to a new one.
         cookie = f"{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}"
         return b"set-cookie", cookie.encode() + self._secure
+
+
+def _unsubscribe(token: str) -> None:
+    from dashboard.base.store import stop_by_token  # noqa: PLC0415 (its caches need the runtime)
+
+    stop_by_token(token)
 
 
 async def _send_empty(send: Send, status: int, *headers: Header) -> None:

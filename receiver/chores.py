@@ -1,14 +1,15 @@
 """Chores: what a running receiver does besides deliveries, in a separate thread.
 
 Every second it stores the counts of unknown addresses, measures how far the read models are behind,
-and runs requested tests and a requested replay. Once an hour it updates the statistics of the
-store's planner (5 ms on SQLite with a million events). Once a day it prunes. Chores use small
-transactions with pauses between them, so deliveries do not wait.
+and runs requested tests and a requested replay. Every ten seconds it counts messages. Once an hour
+it updates the statistics of the store's planner (5 ms on SQLite with a million events). Once a day
+it prunes. Chores use small transactions with pauses between them, so deliveries do not wait.
 """
 
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 import structlog
@@ -24,12 +25,15 @@ from receiver.unknown_addresses import UnknownAddresses
 from receiver.vendors.base import Vendor
 from shared.database import analyze
 from shared.queries.follower import lag
+from shared.queries.sent import counts
 
 POLL_SEC = 1.0
 AFTER_FAILURE_SEC = 5.0
 AFTER_LOCK_SEC = 60.0
 PRUNE_EVERY_SEC = 86_400.0
 ANALYZE_EVERY_SEC = 3_600.0
+COUNT_EVERY_SEC = 10.0
+DAY = timedelta(days=1)
 PAUSE_SEC = 0.05
 CLOSE_SEC = 5
 
@@ -54,7 +58,7 @@ class Chores:
         self._engine = engine
         self._vendors = vendors
         self._retention_days = retention_days
-        self._prune_at = self._analyze_at = monotonic()
+        self._prune_at = self._analyze_at = self._count_at = monotonic()
         self._stopping = threading.Event()
         # A daemon: a store that hangs must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
@@ -79,6 +83,7 @@ class Chores:
                 self._prune()
                 self._analyze()
                 self._measure_lag()
+                self._count_messages()
                 self._trials.carry_out()
                 if carry_out_next(self._engine, self._vendors, self._pause):
                     pause = 0.0  # there may be another request
@@ -93,6 +98,14 @@ class Chores:
             found = lag(connection)
         self._metrics.events_behind.set(found.events)
         self._metrics.seconds_behind.set(found.seconds)
+
+    def _count_messages(self) -> None:
+        if monotonic() < self._count_at:
+            return
+        with self._engine.connect() as connection:
+            found = counts(connection, datetime.now(UTC) - DAY)
+        self._metrics.sent({(one.rule, one.state): one.messages for one in found})
+        self._count_at = monotonic() + COUNT_EVERY_SEC
 
     def _prune(self) -> None:
         if not self._retention_days or monotonic() < self._prune_at:

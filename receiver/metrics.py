@@ -1,7 +1,7 @@
 """Metrics for Prometheus. Labels come from our own tables, never from a payload."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -97,11 +97,20 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="mostrecent",
         )
+        self.messages = Gauge(
+            "repboard_messages",
+            "Messages and forwards of the last 24 hours, by rule or type and state.",
+            ["rule", "state"],
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
         self.store_failures = Counter(
             "repboard_store_failures",
             "Transactions that failed.",
             registry=self._registry,
         )
+
+        self._messages: set[tuple[str, str]] = set()
 
         # One child for each pair of labels: a look-up by label takes as long as counting.
         self._delivered: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
@@ -114,6 +123,12 @@ class Metrics:
             self._delivered[vendor, outcome] = counts
         counts[0].inc()
         counts[1].observe(seconds)
+
+    def sent(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """How many messages there are by rule and state; others that were counted are 0 now."""
+        self._messages |= counts.keys()
+        for labels in self._messages:
+            self.messages.labels(*labels).set(counts.get(labels, 0))
 
     def ignored(self, vendor: str, event_type: str, fields: Iterable[str]) -> None:
         """Count the ignored fields of an accepted event. An adapter ignores fields only of event

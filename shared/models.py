@@ -619,8 +619,9 @@ class Screen(Table, table=True):
 class Channel(Table, table=True):
     """A place where messages go, as a notifier noted it at its start; never its address.
 
-    `kind` is `Slack`, `Teams`, `mail` or `JSON`. While `problem` says why its server refuses every
-    message, nothing is sent there. `removed` if the settings no longer have it.
+    `kind` is `Slack`, `Teams`, `mail`, `JSON`, or `webhook` for a target of forwards. While
+    `problem` says why its server refuses every message, nothing is sent there. `removed` if the
+    settings no longer have it.
     """
 
     name: str = Field(primary_key=True, sa_type=Words)
@@ -666,6 +667,9 @@ class Notification(Table, table=True):
     `state` is `waiting` (until `next_try_at`), `sending`, `sent`, `failed`, `held` (in quiet hours
     or a pause) or `superseded` (no longer true when it was to be sent). Rows of one `message_id`
     went out, or go, as one message. `vendor` and `user_id` are the learner that it is about.
+
+    A forward has a `payload`, which each attempt repeats: its `rule` is the type, its `recipient`
+    and `channel` are the target, and its `subscription_id` is 0.
     """
 
     __table_args__ = (
@@ -698,14 +702,25 @@ class Notification(Table, table=True):
     next_try_at: datetime = Field(sa_type=UtcDateTime)
     sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     error: str | None = Field(default=None, sa_type=Words)
+    payload: str | None = Field(default=None, sa_type=Words)
+
+
+class Forwarding(Table, table=True):
+    """A type that is forwarded to a target, by the settings: what happened from `since` on."""
+
+    target: str = Field(primary_key=True, sa_type=Words)
+    type: str = Field(primary_key=True, sa_type=Words)
+    since: datetime = Field(sa_type=UtcDateTime)
 
 
 class Notifier(Table, table=True):
-    """Which notifier works, and until when others stand by; one row."""
+    """Which notifier works, and until when others stand by; one row. What events up to
+    `forwarded_event_id` say is in the outbox, where it is to be forwarded."""
 
     id: int = Field(primary_key=True, sa_type=RowId, sa_column_kwargs={"autoincrement": False})
     holder: str | None = Field(default=None, sa_type=Words)
     lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    forwarded_event_id: int | None = Field(default=None, sa_type=RowId)
 
 
 class AuditLog(Table, table=True):

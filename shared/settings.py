@@ -439,8 +439,8 @@ def _web_address(url: SecretStr) -> SecretStr:
     return url
 
 
-NOTIFY = "notify_"
-"""How the variables of channels begin."""
+NOTIFY, FORWARD = "notify_", "forward_"
+"""How the variables of channels begin, and those of targets of forwards."""
 
 
 class NotifySettings(SignIn):
@@ -454,13 +454,19 @@ class NotifySettings(SignIn):
     def channels(self) -> Mapping[str, str]:
         """The addresses, secret as they are, by name in lower case."""
         own = {*type(self).model_fields, "notify_socket"}  # which is systemd's
-        given = {**_read_env_file(Path(".env")), **os.environ}
-        found = {name.lower(): plain(text) for name, text in given.items() if text}
-        return {
-            name.removeprefix(NOTIFY): text
-            for name, text in found.items()
-            if name.startswith(NOTIFY) and name not in own
-        }
+        return {name: text for name, text in _named(NOTIFY) if f"{NOTIFY}{name}" not in own}
+
+    def forwards(self) -> Mapping[str, str]:
+        """The same of `FORWARD_<NAME>`, `FORWARD_<NAME>_SECRET` and `FORWARD_<NAME>_TYPES`."""
+        return dict(_named(FORWARD))
+
+
+def _named(prefix: str) -> Iterator[tuple[str, str]]:
+    """The variables that begin so: the rest of their names in lower case, and their values."""
+    given = {**_read_env_file(Path(".env")), **os.environ}
+    for name, text in given.items():
+        if text and name.lower().startswith(prefix):
+            yield name.lower().removeprefix(prefix), plain(text)
 
 
 class ReceiverSettings(Settings, VendorsFile):
@@ -551,7 +557,7 @@ def misspelt(
     known = ReceiverSettings.model_fields.keys() | OF_THE_DASHBOARD | set(vendors)
     for name in sorted(set(variables)):
         lower = name.lower()
-        if lower in known or lower.startswith(NOTIFY):
+        if lower in known or lower.startswith((NOTIFY, FORWARD)):
             continue
         if near := get_close_matches(lower, known, n=1, cutoff=CLOSE):
             yield f"{name} is no setting and has no effect: is {near[0].upper()} meant?"

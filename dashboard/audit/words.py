@@ -42,6 +42,7 @@ SENTENCES = {
     "unsubscribe": "ended their messages of {subject} to {detail}",
     "snooze": "paused their messages of {subject} {detail}",
     "test message": "sent a test message to {detail}",
+    "send again": "sent {subject} again: {detail}",
     "store result": "stored the result of a contest: {detail}",
 }
 """What an action did, by its target and its detail; those of cases are apart."""

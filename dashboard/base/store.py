@@ -22,11 +22,13 @@ from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ct
 
 from dashboard import access
 from dashboard.settings import settings as dashboard_settings
+from shared import subscriptions
 from shared.audit import note
 from shared.database import is_current, open_engine, write_transaction
 from shared.imports import source
 from shared.queries import catalog, imports
 from shared.queries.people import Who
+from shared.queries.preferences import by_token
 from shared.queries.vendors import configured, vendor_facts
 from shared.settings import Names
 from shared.vendors import VendorFacts
@@ -218,6 +220,12 @@ def write_by_token(
     """The same for a change of its own row."""
     with write_transaction(_engine()) as connection:
         return change(connection, *args, **kwargs)
+
+
+def stop_by_token(token: str) -> None:
+    """End the subscription of this token, if there is one."""
+    if ask_by_token(by_token, token) is not None:
+        write_by_token(subscriptions.stop, token)
 
 
 def actor() -> str:

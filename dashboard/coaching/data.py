@@ -24,6 +24,7 @@ from dashboard.base.people import (
     with_people,
 )
 from dashboard.base.percent import bare, columns, exact, percent, rounded
+from dashboard.base.sent import to
 from dashboard.base.store import (
     actor,
     everybody,
@@ -31,19 +32,21 @@ from dashboard.base.store import (
     local,
     query,
     query_fresh,
+    query_now,
     query_rarely,
     settings,
     write,
 )
 from shared import coaching as cases
 from shared.coaching import Changed, Conflict, Flagged, Impossible, Taken
-from shared.queries import coaching, retakes
+from shared.queries import coaching, retakes, sent
 from shared.queries import quizzes as quiz_queries
 from shared.queries.coaching import OTHER_OWNER, Case, Counts, Item, Scores
 from shared.queries.people import Who
 from shared.queries.quiz_standings import Filters, Taker
 from shared.queries.quizzes import Preview, QuizFigures
 from shared.queries.windows import days_of, midnight
+from shared.wording import number_of
 
 __all__ = ["Changed", "Conflict", "Flagged", "Impossible", "Taken", "Taker"]
 
@@ -472,6 +475,19 @@ def change_all(seen: Mapping[int, int], wanted: Mapping[str, Any]) -> Changed:
     rule = settings().coaching_rule
     with write("coach") as connection:
         return cases.change_all(connection, actor(), seen, wanted, default_pct(), rule)
+
+
+# Messages
+
+
+def messages(taker: Taker) -> str:
+    """Who got the latest message about this item, and when; empty without one."""
+    rows = query_now(sent.at_quiz, taker)
+    if not rows:
+        return ""
+    latest = rows[0]
+    others = f", and {number_of(len(rows) - 1, 'other message')}" if len(rows) > 1 else ""
+    return f"Sent to {to(latest.recipient)} {windows.ago(latest.sent_at)}{others}"
 
 
 # Thresholds

@@ -36,6 +36,8 @@ def shown(row: Any, quizzes: Any) -> None:
             height=170,
         )
         st.markdown(f":small[:gray[{_quiz_or_person(found, quizzes)}]]")
+        if said := data.messages(taker):
+            st.markdown(f":small[:gray[:material/notifications: {plain(said)}]]")
         _actions(row, taker, found.row)
 
 

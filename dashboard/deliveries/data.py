@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from dashboard.base.outages import down_since
 from dashboard.base.paging import Part
 from dashboard.base.people import event_id, sees_names, without_addresses
+from dashboard.base.sent import frame_of
 from dashboard.base.store import (
     actor,
     framed,
@@ -31,7 +32,7 @@ from shared.evidence import Evidence
 from shared.imports import Cause
 from shared.outages import Outage
 from shared.outcomes import HAS_EVENT, Sender
-from shared.queries import deliveries, failures, imports, missing, quarantine
+from shared.queries import deliveries, failures, imports, missing, quarantine, sent
 from shared.queries import unknown_addresses as unknown
 from shared.queries.deliveries import Detail, Listed, Search, VendorHour
 from shared.queries.evidence import gather, unrecovered_chains
@@ -367,3 +368,8 @@ def import_findings(number: int, kind: str, zone: str, part: Part) -> pd.DataFra
     """A part of the list: the fields of `FindingRow`."""
     rows = query_fresh(imports.findings, number, kind, part.limit, part.offset)
     return framed(rows, lambda frame: local(frame, zone, "occurred_at"))
+
+
+def alerts(window: str) -> pd.DataFrame:
+    """What was sent about deliveries, in the words of `sent.COLUMNS`; the latest first."""
+    return frame_of(query_now(sent.alerts, first_hour(window, this_hour())))

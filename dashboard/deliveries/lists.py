@@ -8,7 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import access
-from dashboard.base.pieces import csv, csv_of, cut_off, heading, table
+from dashboard.base import sent
+from dashboard.base.pieces import csv, csv_of, cut_off, heading, section, table
 from dashboard.deliveries import charts, data
 from shared.queries.missing import Missing
 from shared.vendors import VendorFacts
@@ -98,6 +99,11 @@ def missing(listing: data.Listing, zone: str) -> None:
     csv(shown, columns, "missing")
     if access.may("dismiss"):
         _dismiss(events)
+
+
+def alerts(frame: pd.DataFrame) -> None:
+    """Which messages about deliveries were sent, to whom and when."""
+    section("Alerts", frame, sent.COLUMNS, "alerts", "No message about deliveries in this period.")
 
 
 def _dismiss(events: Sequence[Missing]) -> None:

@@ -28,6 +28,7 @@ VIEWS = {
     "missing": "Missing events",
     "strangers": "Strangers",
     "imports": "Imports",
+    "alerts": "Alerts",
 }
 KINDS = {"failed": "Failed", "all": "All"}
 
@@ -129,6 +130,8 @@ elif tab == "missing":
     missing()
 elif tab == "imports":
     imports.imports(zone)
+elif tab == "alerts":
+    lists.alerts(data.alerts(window))
 else:
     listed(Sender.STRANGER, search(), failed=False)
 detail.open_if_asked()

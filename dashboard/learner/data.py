@@ -12,8 +12,9 @@ from dashboard.base import windows
 from dashboard.base.certificates import TIMES, with_courses
 from dashboard.base.people import sees_names, with_people
 from dashboard.base.percent import columns
-from dashboard.base.store import framed, local, query, query_shared, settings
-from shared.queries import leaderboard, learner
+from dashboard.base.sent import frame_of
+from dashboard.base.store import framed, local, query, query_now, query_shared, settings
+from shared.queries import leaderboard, learner, sent
 from shared.queries.movement import Board
 from shared.queries.people import Who
 from shared.queries.ranking import LearnerRow, standings
@@ -161,6 +162,11 @@ def cases(person: str, zone: str) -> pd.DataFrame:
             local(frame, zone, "opened_at", "closed_at").assign(**hidden), "flagged_pct"
         ),
     )
+
+
+def messages(person: str) -> pd.DataFrame:
+    """What was sent about a person, in the words of `sent.COLUMNS`; the latest first."""
+    return frame_of(query_now(sent.about, person))
 
 
 def events(person: str, zone: str) -> tuple[pd.DataFrame, int]:

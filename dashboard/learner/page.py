@@ -45,6 +45,7 @@ def live() -> None:
         view.completions(found.person)
     with right:
         view.roster(found.person)
+    view.messages(found.person)
     view.events(found.person)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import attempts, charts, filters, people, store, windows
+from dashboard.base import attempts, charts, filters, people, sent, store, windows
 from dashboard.base.certificates import (
     CERTIFICATE,
     completion_columns,
@@ -262,6 +262,13 @@ def _changes(frame: pd.DataFrame) -> pd.DataFrame:
         role=frame["role"].mask(left, "–"),
         reason=frame["reason"].where(left, "–").map(people.without_addresses, na_action="ignore"),
     )
+
+
+def messages(person: str) -> None:
+    """What was sent about the person, to whom and when."""
+    frame = data.messages(person)
+    if len(frame):
+        section("Messages about this learner", frame, sent.COLUMNS, "messages", "")
 
 
 def events(person: str) -> None:

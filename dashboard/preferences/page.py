@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.preferences import data, view
+from dashboard.preferences import data, forwards, view
 
 if token := st.query_params.get(data.LINK):
     view.of_link(token)
@@ -14,3 +14,4 @@ else:
         view.form(channels)
     view.listed(subscribed)
     view.sent(data.sent())
+    forwards.shown()

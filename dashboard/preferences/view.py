@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.base.pieces import answer, heading, plain, row, table
+from dashboard.base.sent import STATES
 from dashboard.base.windows import viewer_zone
 from dashboard.preferences import data
 from dashboard.preferences.data import ChannelRow, SubscriptionRow, Wanted
@@ -14,14 +15,6 @@ from shared.wording import number_of
 
 SAID = "preferences_said"
 DOCS = "docs/notifications.md"
-STATES = {
-    "waiting": "Waiting",
-    "sending": "Waiting",
-    "sent": "Sent",
-    "failed": "Failed",
-    "held": "Held until later",
-    "superseded": "Not needed any more",
-}
 COLUMNS = {
     "caused_at": st.column_config.DatetimeColumn("When", format="D MMM, HH:mm", width=110),
     "rule": st.column_config.TextColumn("Message", width=240),

@@ -16,16 +16,16 @@ import uvicorn
 from receiver import logs
 from receiver.app import create_app, security_headers
 from receiver.commands.follow import run_follower
-from receiver.commands.notify import run_notifier
+from receiver.commands.notify import note_all, run_notifier
 from receiver.listening import BACKLOG, listen
 from receiver.metrics import forget_process, share_metrics
-from receiver.notify.channels import channels, note_channels
+from receiver.notify.channels import channels, of_targets
+from receiver.notify.forwarding import targets
 from receiver.processes import Child, Processes
 from receiver.protocol import BoundedProtocol
 from receiver.readmodels.follower import new_holder
 from receiver.schema import current_engine
 from receiver.vendors import note_vendors, required, weaknesses
-from shared.database import write_transaction
 from shared.settings import NotifySettings, ReceiverSettings
 
 DRAIN_SEC = 20
@@ -48,9 +48,10 @@ def serve(
     engine = current_engine(settings)
     note_vendors(engine, settings)
     notifying = NotifySettings.load()
-    if to_channels := channels(notifying):
-        with write_transaction(engine) as connection:
-            note_channels(connection, to_channels)
+    forwards = targets(notifying)
+    to_channels = [*channels(notifying), *of_targets(forwards)]
+    if to_channels:
+        note_all(engine, to_channels, forwards)
     engine.dispose()  # no child may use a connection of its parent
     for weakness in weaknesses(settings):
         log.warning("weak setting", problem=weakness)

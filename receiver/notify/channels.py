@@ -6,8 +6,6 @@ tell (time, size, redirects, status, Retry-After), `receiver.notify.sending` and
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,9 +13,10 @@ import requests
 from requests import sessions
 from sqlalchemy import Connection, update
 
+from receiver.notify.forwarding import Target, channel_of
 from receiver.notify.notifier import Message
 from receiver.notify.outbox import Failed, Letter, Result
-from receiver.notify.sending import Answer, send_all
+from receiver.notify.sending import Answer, seconds, send_all
 from shared.bulk import insert_into, table_of
 from shared.models import Channel as ChannelRow
 from shared.settings import NotifySettings, SettingsError
@@ -31,6 +30,8 @@ KINDS = {
 """By the scheme of an address."""
 UNENCRYPTED = {"mailto": "mail", "json": "JSON"}
 """Only with private addresses allowed: to a relay on the same machine or network."""
+WEBHOOK = "webhook"
+"""The kind of a target of forwards."""
 ID_HEADER = "X-Repboard-Message"
 """The same for each attempt of a message, so that a receiver can leave out a repeated one."""
 MAX_TITLE, MAX_BODY = 200, 6_000
@@ -39,7 +40,7 @@ channel = table_of(ChannelRow)
 
 
 class Channel(NamedTuple):
-    """A named address. `service` is Apprise's object for it."""
+    """A named address. `service` is Apprise's object for it, or a `Target` of forwards."""
 
     name: str
     kind: str
@@ -64,6 +65,11 @@ def channels(settings: NotifySettings) -> list[Channel]:
         _channel(name, url, asset, private=settings.notify_private_addresses)
         for name, url in sorted(found.items())
     ]
+
+
+def of_targets(found: Iterable[Target]) -> list[Channel]:
+    """Targets of forwards, as channels."""
+    return [Channel(channel_of(one.name), WEBHOOK, one) for one in found]
 
 
 def _channel(name: str, url: str, asset: Any, *, private: bool) -> Channel:
@@ -124,13 +130,29 @@ class Postman:
 
 def _post(to: Channel, message_id: str, message: Message) -> Answer:
     """Send one message, in a process of the channel's own."""
+    if isinstance(to.service, Target):
+        return to.service.send(message_id, message.body)
     _Watched.watch()
     _Watched.heard = (None, None)
+    is_mail = to.kind == "mail"
     if hasattr(to.service, "headers"):  # mail, JSON
-        to.service.headers = {**to.service.headers, ID_HEADER: message_id}
-    title, body = message.title[:MAX_TITLE], message.body[:MAX_BODY]
-    accepted = bool(to.service.notify(title=title, body=body, body_format="text"))
+        more = {ID_HEADER: message_id} | (_unsubscribe(message) if is_mail else {})
+        to.service.headers = {**to.service.headers, **more}
+    title, body, form = message.title[:MAX_TITLE], message.body, "text"
+    if is_mail and message.html is not None and len(message.html) <= MAX_BODY:
+        body, form = message.html, "html"
+    accepted = bool(to.service.notify(title=title, body=body[:MAX_BODY], body_format=form))
     return Answer(accepted, *_Watched.heard)
+
+
+def _unsubscribe(message: Message) -> dict[str, str]:
+    """Headers by which a mail program offers to end a subscription (RFC 2369). With one click
+    (RFC 8058), which needs https: the program posts to the address."""
+    if message.stop is None:
+        return {}
+    one_click = {"List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+    is_tls = message.stop.startswith("https://")
+    return {"List-Unsubscribe": f"<{message.stop}>"} | (one_click if is_tls else {})
 
 
 class _Watched(requests.adapters.HTTPAdapter):
@@ -145,19 +167,6 @@ class _Watched(requests.adapters.HTTPAdapter):
 
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:
         response = super().send(*args, **kwargs)
-        wait = _seconds(response.headers.get("retry-after"))
+        wait = seconds(response.headers.get("retry-after"))
         type(self).heard = (response.status_code, wait)
         return response
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """`120`, or a date."""
-    if retry_after is None:
-        return None
-    if retry_after.strip().isdecimal():
-        return float(retry_after)
-    try:
-        at = parsedate_to_datetime(retry_after)
-    except ValueError:
-        return None
-    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

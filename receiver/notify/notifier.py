@@ -23,10 +23,13 @@ log = structlog.get_logger()
 
 
 class Message(NamedTuple):
-    """A message as a recipient reads it, plain text."""
+    """A message as a recipient reads it, plain text; where a channel takes HTML, `html`. `stop` is
+    the address that ends its subscription."""
 
     title: str
     body: str
+    html: str | None = None
+    stop: str | None = None
 
 
 class Rules(Protocol):
@@ -124,6 +127,8 @@ class Notifier:
     def _compose(
         self, connection: Connection, letter: Letter
     ) -> Message | outbox.Superseded | outbox.Held | outbox.Failed:
+        if letter.payload is not None:
+            return Message(letter.rule, letter.payload)
         try:
             return self._rules.compose(connection, letter, now(connection))
         except Exception as error:  # one that cannot be written holds up no other

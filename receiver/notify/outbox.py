@@ -32,6 +32,10 @@ PER_CHANNEL = 25
 """… and of these, to one channel: a slow channel leaves room for others."""
 LOOKED_AT = 500
 """Rows of a channel in one step. More rows of one message wait for the next."""
+FORWARD_WAITS = tuple(
+    timedelta(seconds=wait) for wait in (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+)
+"""After each failed attempt of a forward; after the last wait and its attempt it has failed."""
 SINGLE, PACE = 3, timedelta(hours=1)
 """After so many messages of a rule to a recipient within this time, the rest is one message."""
 
@@ -59,6 +63,8 @@ class Letter(NamedTuple):
     attempt: int
     urgent: bool
     causes: Sequence[Cause]
+    payload: str | None = None
+    """Of a forward."""
 
 
 class Sent(NamedTuple):
@@ -151,7 +157,8 @@ def claim(connection: Connection, now: datetime) -> list[Letter]:
     letters = []
     for rows in _groups(connection, now):
         letter = _letter(rows)
-        busy = _sent_lately(connection, rows[0], now) if letter.attempt == 1 else []
+        paced = letter.attempt == 1 and letter.payload is None
+        busy = _sent_lately(connection, rows[0], now) if paced else []
         if len(busy) >= SINGLE and not letter.urgent:
             _change(connection, letter, next_try_at=min(busy) + PACE)
             continue
@@ -184,14 +191,26 @@ def finish(connection: Connection, letter: Letter, result: Result, now: datetime
         case Failed(error, closed=closed, wait=wait):
             if closed:
                 _close(connection, letter.channel, error, now)
-            pause = wait or backoff(letter.attempt)
-            _change(connection, letter, state="waiting", next_try_at=now + pause, error=error)
+            pause = _pause(letter, wait)
+            if pause is None:
+                _change(connection, letter, state="failed", error=error)
+            else:
+                _change(connection, letter, state="waiting", next_try_at=now + pause, error=error)
 
 
 def backoff(attempt: int) -> timedelta:
     """How long to wait after a failed attempt, from 1 on: doubled each time, up to an hour."""
     wait = min(LONGEST_WAIT, FIRST_WAIT * (1 << min(attempt - 1, 20)))
     return wait * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (no secret)
+
+
+def _pause(letter: Letter, wait: timedelta | None) -> timedelta | None:
+    """Until the next attempt; None after the last one."""
+    if letter.payload is None:
+        return wait or backoff(letter.attempt)
+    if letter.attempt > len(FORWARD_WAITS):
+        return None
+    return max(wait or timedelta(0), FORWARD_WAITS[letter.attempt - 1])
 
 
 class _Row(NamedTuple):
@@ -205,6 +224,7 @@ class _Row(NamedTuple):
     urgent: bool
     message_id: str | None
     attempts: int
+    payload: str | None
 
 
 def _groups(connection: Connection, now: datetime) -> list[list[_Row]]:
@@ -245,6 +265,7 @@ def _letter(rows: Sequence[_Row]) -> Letter:
         attempt=first.attempts + 1,
         urgent=first.urgent,
         causes=[Cause(one.id, one.subject, one.round) for one in rows],
+        payload=first.payload,
     )
 
 
@@ -260,7 +281,8 @@ def _interrupted() -> ColumnElement[bool]:
 
 
 def _give_up_old(connection: Connection, now: datetime) -> None:
-    old = and_(row.state.in_(("waiting", "held")), row.caused_at < now - TOO_OLD)
+    unsent = row.state.in_(("waiting", "held"))
+    old = and_(unsent, row.caused_at < now - TOO_OLD, row.payload.is_(None))
     reason = func.coalesce(row.error, "not sent within 24 hours")
     connection.execute(update(notification).where(old).values(state="failed", error=reason))
 

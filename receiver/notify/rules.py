@@ -8,12 +8,14 @@ that was missed, a rebuild or a replay changes nothing.
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from html import escape
 from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import Connection, Engine, select
 
 from receiver.errors import first_line, is_of_the_store, is_passing
+from receiver.notify.forwarding import SOONEST_SEC, Forwarder, rest
 from receiver.notify.notifier import Message
 from receiver.notify.outbox import TOO_OLD, Held, Letter, Superseded
 from shared.bulk import insert_into, table_of
@@ -31,10 +33,8 @@ from shared.settings import Names, NotifySettings
 from shared.subscriptions import digest_at, held_until, last_digest, scope, to_tell
 from shared.wording import number_of
 
-SOONEST_SEC = 1.0
-"""Between two looks while events come in …"""
 SELDOM_SEC = 15.0
-"""… and of rules that the clock changes, or deliveries that are not events."""
+"""Between two looks of rules that the clock changes, or deliveries that are not events."""
 BY_EVENTS = ("low-quiz", "hard-quiz")
 KNOWN = 100_000
 """How many rows of the outbox are remembered, so that they are not written again and again."""
@@ -61,17 +61,20 @@ class StoreRules:
 
     def __init__(self, settings: NotifySettings) -> None:
         self._settings = settings
+        self._forwarder = Forwarder(settings)
         self._known: set[Key] = set()
         self._folds: int | None = None
+        self._rest_sec = SOONEST_SEC
         self._looked = self._looked_seldom = float("-inf")
 
     # What is due
 
     def write_due(self, engine: Engine, at: datetime) -> None:
         """Write into the outbox what is due and is not there yet."""
+        self._write_forwards(engine, at)
         began = time.monotonic()
         seldom = began - self._looked_seldom >= SELDOM_SEC
-        if not seldom and began - self._looked < SOONEST_SEC:
+        if not seldom and began - self._looked < self._rest_sec:
             return
         with engine.connect() as connection:
             folds = connection.scalar(select(table_of(Checkpoint).c.folds))
@@ -80,8 +83,17 @@ class StoreRules:
             rows = list(self._found(connection, at, seldom=seldom))
         self._write(engine, rows)
         self._folds, self._looked = folds, time.monotonic()
+        self._rest_sec = rest(self._looked - began)
         if seldom:
             self._looked_seldom = self._looked
+
+    def _write_forwards(self, engine: Engine, at: datetime) -> None:
+        try:
+            self._forwarder.write_due(engine, at)
+        except Exception as error:  # they hold up no message
+            if is_of_the_store(error) or is_passing(error):
+                raise
+            log.error("forwards_failed", error=first_line(error))
 
     def _found(
         self, connection: Connection, at: datetime, *, seldom: bool
@@ -192,10 +204,12 @@ class StoreRules:
 
     def _message(self, to: SubscriptionRow, what: _Said) -> Message:
         url = self._settings.pages_url
-        reason = f"You subscribed to “{RULES[to.rule].title}”."
-        foot = f"{reason} Pause or stop it: {url}/preferences?subscription={to.token}"
-        opened = [f"{url}{what.link}"] if what.link else []
-        return Message(what.title, "\n\n".join(["\n".join(what.lines), *opened, foot]).strip())
+        opened = f"{url}{what.link}" if what.link else ""
+        reason = f"You subscribed to “{RULES[to.rule].title}”. Pause or stop it:"
+        stop = f"{url}/preferences?subscription={to.token}"
+        parts = ["\n".join(what.lines), opened, f"{reason} {stop}"]
+        body = "\n\n".join(part for part in parts if part)
+        return Message(what.title, body, _html(what, opened, f"{reason} {_link(stop)}"), stop)
 
     def _asked(self, who: Who, since: datetime, at: datetime, role: str, zone: str) -> Asked:
         return Asked(who, since, at, self._settings, self._naming(role), zone)
@@ -216,13 +230,30 @@ class StoreRules:
         return Calendar.of(settings.week_begins, settings.fiscal_year_begins).week_begins
 
 
+def _html(what: _Said, opened: str, foot: str) -> str:
+    """What is said, as HTML; Apprise makes a part in plain text of it. `foot` is HTML."""
+    lines = "<br>".join(map(escape, what.lines))
+    parts = [
+        f"<b>{escape(what.title)}</b>",
+        lines.replace("\n", "<br>"),
+        _link(opened) if opened else "",
+        f"<small>{foot}</small>",
+    ]
+    return "".join(f"<p>{part}</p>" for part in parts if part)
+
+
+def _link(address: str) -> str:
+    return f'<a href="{escape(address)}">{escape(address)}</a>'
+
+
 def _to_listeners(
     rule: Rule, found: Iterable[Cause], listeners: Sequence[tuple[SubscriptionRow, Who]]
 ) -> Iterable[Mapping[str, Any]]:
     """A row for each cause and each subscription that it is for."""
+    of_team = _by_team(listeners)
     for cause in found:
         vendor, user_id = cause.account or (None, None)
-        for to, who in listeners:
+        for to, who in of_team.get(cause.team_id, of_team[None]) if cause.of_teams else listeners:
             if (
                 cause.at >= to.created_at - EARLIER
                 and to.role in rule.roles
@@ -238,6 +269,19 @@ def _to_listeners(
                     vendor=vendor,
                     user_id=user_id,
                 )
+
+
+def _by_team(
+    listeners: Sequence[tuple[SubscriptionRow, Who]],
+) -> Mapping[str | None, Sequence[tuple[SubscriptionRow, Who]]]:
+    """Those that may hear of each team; under None those who hear of all teams. Each cause looks at
+    a few listeners, not at a thousand."""
+    found: dict[str | None, list[tuple[SubscriptionRow, Who]]] = {None: []}
+    found |= {team: [] for _, who in listeners for team in who.teams or ()}
+    for one in listeners:
+        for team in found if one[1].teams is None else set(one[1].teams):
+            found[team].append(one)
+    return found
 
 
 def _is_for(cause: Cause, to: SubscriptionRow, who: Who) -> bool:

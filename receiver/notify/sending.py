@@ -13,7 +13,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -167,3 +168,16 @@ def _result(answer: Answer) -> Result:
     closed = answer.status in CLOSED
     passing = closed or answer.status in TRIED_AGAIN or answer.status >= 500  # noqa: PLR2004
     return Failed(error, refused=not passing, closed=closed, wait=wait and min(wait, LONGEST_WAIT))
+
+
+def seconds(retry_after: str | None) -> float | None:
+    """A header `Retry-After`: `120`, or a date."""
+    if retry_after is None:
+        return None
+    if retry_after.strip().isdecimal():
+        return float(retry_after)
+    try:
+        at = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

@@ -23,6 +23,7 @@ PLACES, NAMES = 5, 3
 SHOWN_PASSED = 200
 LAST = {"week": "last_week", "month": "last_month"}
 METRIC = "gained"
+BAR, LONGEST_BAR = "▇", 12
 
 
 class Digest(NamedTuple):
@@ -49,7 +50,7 @@ def digest(
     rows = leaderboard.learners(connection, METRIC, board, PLACES)
     rows = [row for row in rows if row.gained > 0]
     lines = [
-        *(_place(row, naming) for row in rows),
+        *(_place(row, rows[0].gained, naming) for row in rows),
         *_risen(connection, board, naming),
         *_passed(connection, who, at, board, naming),
         *_to_coach(connection, who, at, settings, naming),
@@ -70,8 +71,10 @@ def _name(row: LearnerRow, naming: Naming) -> str:
     return said(naming.known_as(row.name, row.email, row.key))
 
 
-def _place(row: LearnerRow, naming: Naming) -> str:
-    return f"{row.rank}. {_name(row, naming)}: {row.gained:,.0f} points{_moved(row)}"
+def _place(row: LearnerRow, most: float, naming: Naming) -> str:
+    """With a bar after the words, as its length is not the same in each font."""
+    bar = BAR * max(1, round(row.gained / most * LONGEST_BAR))
+    return f"{row.rank}. {_name(row, naming)}: {row.gained:,.0f} points{_moved(row)} {bar}"
 
 
 def _moved(row: LearnerRow) -> str:

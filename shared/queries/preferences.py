@@ -91,8 +91,8 @@ def by_token(connection: Connection, token: str) -> SubscriptionRow | None:
 def channels(connection: Connection) -> Sequence[ChannelRow]:
     """The channels of the settings, as a notifier noted them at its start."""
     columns = [channel[name] for name in ChannelRow._fields]
-    query = select(*columns).where(~channel.removed).order_by(channel.name)
-    return rows_of(ChannelRow, connection.execute(query))
+    query = select(*columns).where(~channel.removed, channel.kind != "webhook")
+    return rows_of(ChannelRow, connection.execute(query.order_by(channel.name)))
 
 
 def sent_to(connection: Connection, person: str, limit: int = 20) -> Sequence[SentRow]:

@@ -17,6 +17,7 @@ from tests.bench import (
     distance,
     intake,
     memory,
+    messages,
     pages,
     paint,
     rebuild,
@@ -31,6 +32,7 @@ class Part(StrEnum):
     INTAKE = "intake"
     BURST = "burst"
     DISTANCE = "distance"
+    MESSAGES = "messages"
     MEMORY = "memory"
     REBUILD = "rebuild"
     PAGES = "pages"
@@ -45,6 +47,7 @@ PARTS: dict[Part, tuple[str, Callable[[Stores, int], str]]] = {
     Part.INTAKE: ("Intake", intake.measure),
     Part.BURST: ("Burst", burst.measure),
     Part.DISTANCE: ("Distance", distance.measure),
+    Part.MESSAGES: ("Messages", messages.measure),
     Part.MEMORY: ("Memory", memory.measure),
     Part.REBUILD: ("Rebuild and replay", rebuild.measure),
     Part.PAGES: ("Pages", pages.measure),

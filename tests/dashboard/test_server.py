@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import Engine
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
 
@@ -15,6 +16,9 @@ from dashboard.access import PAGES
 from dashboard.doors import needed
 from dashboard.server import Dashboard
 from dashboard.settings import DashboardSettings
+from shared.models import Subscription
+from shared.subscriptions import Wanted, save
+from tests import stores
 from tests.dashboard.conftest import ROOT
 from tests.dashboard.test_settings import WHOLE
 
@@ -27,12 +31,17 @@ def with_login(url: str) -> DashboardSettings:
 
 
 def answer(
-    settings: DashboardSettings, path: str = "/", kind: str = "http", **headers: str
+    settings: DashboardSettings,
+    path: str = "/",
+    kind: str = "http",
+    method: str = "GET",
+    query: bytes = b"",
+    **headers: str,
 ) -> list[MutableMapping[str, Any]]:
     """What is sent for one request."""
     sent: list[MutableMapping[str, Any]] = []
     named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    scope = {"type": kind, "path": path, "headers": named, "method": "GET", "query_string": b""}
+    scope = {"type": kind, "path": path, "headers": named, "method": method, "query_string": query}
 
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message)
@@ -263,3 +272,17 @@ def constants(nodes: list[Any]) -> set[str]:
 
 def test_pages_of_deep_links_are_those_of_the_table() -> None:
     assert all(deep_link.wanted(f"/{page}") == f"/{page}" for page in PAGES)
+
+
+def test_a_mail_program_ends_a_subscription_with_one_click(
+    store: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboard.base.store._engine", lambda: store)
+    with store.begin() as connection:
+        save(connection, "ines@acme.example", "manager", None, Wanted("weekly", "mail", "UTC"))
+    token = stores.row(store, Subscription).token
+    for query, left in ((b"subscription=guess", 1), (f"subscription={token}".encode(), 0)):
+        for _ in range(2):
+            answer(LOOPBACK, "/preferences", method="POST", query=query)
+        assert stores.count(store, Subscription) == left
+    assert answer(LOOPBACK, "/", method="POST")[0]["status"] == 405

@@ -1,7 +1,7 @@
 """Coaching as a manager has it: of their own teams, and cases that they take."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -9,15 +9,17 @@ from sqlalchemy import Engine
 from streamlit.testing.v1 import AppTest
 
 from dashboard import access
+from dashboard.base.pieces import plain
 from dashboard.coaching import data
 from shared import coaching
-from shared.models import AuditLog, CoachingCase
+from shared.models import AuditLog, CoachingCase, Notification
 from shared.queries.coaching import OTHER_OWNER
 from shared.queries.quiz_standings import Taker
 from tests import stores
 from tests.dashboard.coaching.test_page import flag, heading, listed, quiz, save
 from tests.dashboard.conftest import Send
 from tests.dashboard.test_access import Ask, Visit, ask, claims, everything, login, said, visit
+from tests.shared.tables import add
 
 __all__ = ["ask", "login", "visit"]
 
@@ -198,3 +200,14 @@ def test_a_manager_of_all_teams_sees_them_all(
     monkeypatch.setenv("OIDC_TEAMS_CLAIM", "")
     page: AppTest = visit("coaching", claims("paul"))
     assert len(listed(page)) == 3
+
+
+def test_beside_an_item_stands_who_got_a_message_about_it(visit: Visit, store: Engine) -> None:
+    now = datetime.now(UTC)
+    add(store, Notification, [{
+        "rule": "low-quiz", "subject": "mindtickle/u-1/q-1", "round": "r", "channel": "sales",
+        "recipient": f"{MO} via sales", "subscription_id": 1, "vendor": "mindtickle",
+        "user_id": "u-1", "urgent": False, "state": "sent", "attempts": 1, "caused_at": now,
+        "next_try_at": now, "sent_at": now,
+    }])  # fmt: skip
+    assert plain(f"Sent to {MO} via sales") in said(visit("coaching", claims("paul")))

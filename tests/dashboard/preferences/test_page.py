@@ -1,6 +1,7 @@
 """The page on which each person chooses what they are told."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from sqlalchemy import Engine
 from streamlit.testing.v1 import AppTest
 
 from dashboard.audit import words
-from shared.models import AuditLog, Channel, Notification, Subscription
+from shared.models import AuditLog, Channel, Forwarding, Notification, Subscription
 from shared.subscriptions import Wanted, save
 from tests import stores
 from tests.dashboard.test_access import Visit, claims, login, visit
@@ -17,6 +18,7 @@ from tests.shared.tables import add
 
 __all__ = ["login", "visit"]
 
+AT = datetime(2025, 11, 24, 9, tzinfo=UTC)
 INES = "ines@acme.example"
 
 
@@ -119,3 +121,72 @@ def test_a_guessed_link_shows_nothing(visit: Visit, store: Engine) -> None:
     app = visit("preferences", {"is_logged_in": False}, subscription="guess")
     assert "has ended" in written(app)
     assert "Weekly" not in written(app)
+
+
+def forward(store: Engine, **more: Any) -> None:
+    add(store, Forwarding, [{"target": "lms", "type": "quiz.low", "since": AT}])
+    usual = {"rule": "quiz.low", "subject": "s", "round": "r", "recipient": "forward lms",
+             "subscription_id": 0, "channel": "forward lms", "urgent": False, "state": "failed",
+             "attempts": 10, "caused_at": AT, "next_try_at": AT, "payload": "{}",
+             "error": "the server answered 500"}  # fmt: skip
+    add(store, Notification, [usual | more])
+
+
+@pytest.mark.usefixtures("company", "channel")
+def test_an_admin_sees_forwards_and_sends_one_again(visit: Visit, store: Engine) -> None:
+    forward(store)
+    app = visit("preferences", claims("ada"))
+    (row,) = rows(app, "what")
+    assert (row["shown"], row["attempts"], row["to"]) == ("Failed", 10, "lms")
+    app = click(app, "Send again")
+    assert not app.exception
+    found = stores.row(store, Notification)
+    assert (found.state, found.attempts) == ("waiting", 0)
+    assert said(store) == ["ada@acme.example sent forward 1 again: quiz.low, forward lms"]
+
+
+@pytest.mark.usefixtures("company", "channel")
+def test_a_manager_sees_no_forwards(visit: Visit, store: Engine) -> None:
+    forward(store)
+    assert "Forwards" not in written(visit("preferences", claims("ines")))
+
+
+def low_quiz(store: Engine, person: str) -> None:
+    """A message about u-1 was sent to this person."""
+    add(store, Notification, [{
+        "rule": "low-quiz", "subject": "mindtickle/u-1/q-1", "round": "r",
+        "recipient": f"{person} via sales_west", "subscription_id": 1, "channel": "sales_west",
+        "vendor": "mindtickle", "user_id": "u-1", "urgent": False, "state": "sent",
+        "attempts": 1, "caused_at": AT, "next_try_at": AT, "sent_at": AT,
+    }])  # fmt: skip
+
+
+@pytest.mark.usefixtures("company")
+@pytest.mark.parametrize(
+    ("name", "to"),
+    [
+        ("ada", ["lea@acme.example via sales_west"]),
+        ("paul", ["a colleague via sales_west"]),
+        ("ines", []),
+    ],
+)
+def test_on_a_learner_stands_what_was_sent_about_them_to_whom_by_role(
+    visit: Visit, store: Engine, name: str, to: list[str]
+) -> None:
+    low_quiz(store, "lea@acme.example")
+    app = visit("learner", claims(name), id="mindtickle/u-1")
+    assert [row["to"] for row in rows(app, "what")] == to
+
+
+@pytest.mark.usefixtures("company")
+def test_on_deliveries_stand_the_alerts(visit: Visit, store: Engine) -> None:
+    now = datetime.now(UTC)
+    low_quiz(store, "ada@acme.example")
+    add(store, Notification, [{
+        "rule": "deliveries", "subject": "mindtickle", "round": "r", "channel": "sales_west",
+        "recipient": "ada@acme.example via sales_west", "subscription_id": 1, "urgent": True,
+        "state": "sent", "attempts": 1, "caused_at": now, "next_try_at": now, "sent_at": now,
+    }])  # fmt: skip
+    app = visit("deliveries", claims("ada"), view="alerts")
+    (row,) = rows(app, "what")
+    assert (row["what"], row["to"]) == ("Deliveries", "ada@acme.example via sales_west")

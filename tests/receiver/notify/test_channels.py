@@ -39,12 +39,12 @@ def send(monkeypatch: pytest.MonkeyPatch) -> Send:
 
     def send(
         address: str, text: str = "Ana needs coaching", message_id: str = "m-1", *,
-        private: bool = True,
+        private: bool = True, html: str | None = None, stop: str | None = None,
     ) -> Result:  # fmt: skip
         settings = settings_of(monkeypatch, private=True, sales=address)
         letter = Letter(message_id, "low-quiz", 1, "sales", 1, False, [Cause(1, "s", "r")])
         post = Postman(channels(settings), private=private)
-        (result,) = post([(letter, Message("Low score", text))])
+        (result,) = post([(letter, Message("Low score", text, html, stop))])
         return result
 
     return send
@@ -58,7 +58,8 @@ def test_json_goes_to_its_address_with_the_id_of_the_message(send: Send) -> None
     assert (body["title"], body["message"]) == ("Low score", "Ana needs coaching")
 
 
-def test_mail_is_plain_text_with_the_id_of_the_message(send: Send) -> None:
+def mailed(send: Send, text: str, **more: Any) -> Any:
+    """The mail that a server gets."""
     taken: list[bytes] = []
 
     class Handler:
@@ -70,15 +71,35 @@ def test_mail_is_plain_text_with_the_id_of_the_message(send: Send) -> None:
     controller.start()
     try:
         address = f"mailto://127.0.0.1:{controller.port}?from=a@acme.example&to=ines@acme.example"
-        assert send(address, HOSTILE) == Sent()
+        assert send(address, text, **more) == Sent()
     finally:
         controller.stop()
     (raw,) = taken
-    mail = message_from_bytes(raw, policy=policy.default)
+    return message_from_bytes(raw, policy=policy.default)
+
+
+def test_mail_without_html_is_plain_text_with_the_id_of_the_message(send: Send) -> None:
+    mail = mailed(send, HOSTILE)
     assert mail[ID_HEADER] == "m-1"
     assert mail["Subject"] == "Low score"
     assert mail.get_content_type() == "text/plain"
     assert HOSTILE in mail.get_content()
+    assert mail["List-Unsubscribe"] is None
+
+
+def test_mail_is_html_beside_plain_text_and_has_a_way_to_unsubscribe(send: Send) -> None:
+    stop = "https://repboard.acme.example/preferences?subscription=x"
+    mail = mailed(send, "Ana", html="<p><b>Ana &lt;b&gt;</b></p><p>one<br>two</p>", stop=stop)
+    assert mail.get_body(["plain"]).get_content().split() == ["Ana", "<b>", "one", "two"]
+    assert "<b>Ana &lt;b&gt;</b>" in mail.get_body(["html"]).get_content()
+    assert mail["List-Unsubscribe"] == f"<{stop}>"
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+def test_one_click_is_promised_only_over_https(send: Send) -> None:
+    mail = mailed(send, "Ana", stop="http://127.0.0.1:8501/preferences?subscription=x")
+    assert mail["List-Unsubscribe"] is not None
+    assert mail["List-Unsubscribe-Post"] is None
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,13 @@
 
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from psutil import NoSuchProcess
 from sqlalchemy import Engine
+from standardwebhooks import Webhook
 
 from shared.models import Notification
 from shared.subscriptions import LOCAL, Wanted, save
@@ -17,6 +20,16 @@ from tests.waiting import until
 
 @pytest.fixture
 def hook() -> Iterator[Server]:
+    with serving(status(200)) as server:
+        yield server
+
+
+WHSEC = "whsec_" + "a" * 32
+
+
+@pytest.fixture
+def system() -> Iterator[Server]:
+    """The other system, to which is forwarded."""
     with serving(status(200)) as server:
         yield server
 
@@ -65,3 +78,34 @@ def test_a_failed_quiz_is_sent_once_with_a_link_whatever_is_killed(
     ids = [headers["X-Repboard-Message"] for headers, _ in hook.requests]
     assert len(set(ids)) == len(stores.rows(store, Notification)) == 2
     until(lambda: hook.beats >= 2)  # of the notifier that was killed, and of the next
+
+
+def forwarding_to(system: Server) -> dict[str, str]:
+    return {
+        "FORWARD_LMS": f"http://127.0.0.1:{system.server_port}/hook",
+        "FORWARD_LMS_SECRET": WHSEC,
+        "FORWARD_LMS_TYPES": "learner.provisioned,quiz.low",
+        "NOTIFY_PRIVATE_ADDRESSES": "yes",
+    }
+
+
+def test_facts_are_forwarded_once_though_all_of_serve_is_killed_between(
+    store_url: str, tmp_path: Path, store: Engine, system: Server
+) -> None:
+    with Receiver(store_url, tmp_path, **forwarding_to(system)) as receiver:
+        fail(receiver, "u-1")
+        until(lambda: len(system.requests) >= 2)
+        fail(receiver, "u-2")
+        for process in receiver.processes():
+            with suppress(NoSuchProcess):
+                process.kill()
+        receiver.process.wait()
+    with Receiver(store_url, tmp_path, **forwarding_to(system)) as receiver:
+        until(lambda: [one.state for one in stores.rows(store, Notification)] == 4 * ["sent"])
+        sent = 'repboard_messages{rule="quiz.low",state="sent"}'
+        until(lambda: receiver.metric(sent) == 2)
+    by_id = {headers["webhook-id"]: (headers, body) for headers, body in system.requests}
+    assert set(by_id) == {row.message_id for row in stores.rows(store, Notification)}
+    assert len(system.requests) <= len(by_id) + 1
+    for row in stores.rows(store, Notification):
+        assert Webhook(WHSEC).verify(row.payload, by_id[row.message_id][0])["type"] == row.rule

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from receiver.notify.notifier import Message, Notifier
+from receiver.notify.outbox import SINGLE
 from receiver.notify.rules import StoreRules
 from receiver.readmodels.rebuild import rebuild
 from receiver.vendors import note_vendors
@@ -104,6 +105,36 @@ def test_a_low_score_notifies_the_managers_of_its_team_and_all_who_see_every_tea
     assert {one.title for one in messages} == {"u-1@x.com scored 50 % at Pricing (pass mark 70 %)"}
     assert "https://repboard.acme.example/learner?id=mindtickle%2Fu-1" in messages[0].body
     assert "You subscribed to “Low quiz score”." in messages[0].body
+
+
+def test_html_shows_names_as_they_are_and_no_markup_of_them(store: Engine) -> None:
+    subscribe(store, INES, "low-quiz")
+    attempts(store, {"quiz_name": '<img src="x"> & <b>Pricing</b>'})
+    (message,) = step(store)
+    assert message.html is not None
+    assert "&lt;img src=&quot;x&quot;&gt; &amp; &lt;b&gt;Pricing" in message.html
+    assert '<a href="https://repboard.acme.example/learner?id=mindtickle%2Fu-1">' in message.html
+    assert message.stop is not None
+    assert message.stop.startswith("https://repboard.acme.example/preferences?subscription=")
+
+
+def test_400_fails_in_an_hour_are_a_few_messages(store: Engine) -> None:
+    people(store, *((f"v-{number}", "west") for number in range(400)))
+    subscribe(store, PAUL, "low-quiz")
+    sent = []
+    for minute in range(0, 60, 6):
+        begin = minute * 400 // 60
+        attempts(store, *(
+            {"user_id": f"v-{number}", "quiz_id": f"q-{number}", "event_key": f"v-{number}",
+             "submitted_at": NOON + timedelta(minutes=minute)}
+            for number in range(begin, begin + 40)
+        ))  # fmt: skip
+        sent += step(store, NOON + timedelta(minutes=minute, seconds=1))
+        killed(store)
+    assert len(sent) == SINGLE
+    (last,) = step(store, NOON + HOUR + timedelta(minutes=1))
+    assert last.title == "Low quiz score: 280 messages"
+    assert not step(store, NOON + HOUR + timedelta(minutes=2))
 
 
 def test_nothing_is_sent_again_by_a_look_a_restart_or_a_rebuild(store: Engine) -> None:
@@ -273,6 +304,7 @@ def test_the_weekly_digest_is_sent_once_whatever_is_killed(store: Engine, hour: 
     assert not step(store, due - timedelta(seconds=1))
     (message,) = step(store, due)
     assert message.title == "u-2@x.com led last week with 40 points"
+    assert "1. u-2@x.com: 40 points, new on the board ▇▇▇▇▇▇▇▇▇▇▇▇" in message.body
     assert "u-1" not in message.body
     assert "/leaderboard?window=last_week&metric=gained&team=west" in message.body
     killed(store)
