@@ -11,7 +11,19 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import burst, crash, distance, intake, memory, pages, paint, rebuild, report, wall
+from tests.bench import (
+    burst,
+    crash,
+    distance,
+    imports,
+    intake,
+    memory,
+    pages,
+    paint,
+    rebuild,
+    report,
+    wall,
+)
 from tests.bench.stores import Stores, stores
 
 
@@ -21,6 +33,7 @@ class Part(StrEnum):
     DISTANCE = "distance"
     MEMORY = "memory"
     REBUILD = "rebuild"
+    IMPORT = "import"
     PAGES = "pages"
     PAINT = "paint"
     WALL = "wall"
@@ -34,6 +47,7 @@ PARTS: dict[Part, tuple[str, Callable[[Stores, int], str]]] = {
     Part.DISTANCE: ("Distance", distance.measure),
     Part.MEMORY: ("Memory", memory.measure),
     Part.REBUILD: ("Rebuild and replay", rebuild.measure),
+    Part.IMPORT: ("Import", imports.measure),
     Part.PAGES: ("Pages", pages.measure),
     Part.PAINT: ("First paint", paint.measure),
     Part.WALL: ("Wall display", wall.measure),
