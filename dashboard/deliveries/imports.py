@@ -56,6 +56,7 @@ def imports(zone: str) -> None:
         chosen = filters.pick("Import", "import", labels, next(iter(runs)))
         kind = filters.switch("Events", "events", KINDS, "missing")
     _shown(int(chosen), kind, zone)
+    st.caption(f"Compare another export: `{COMMAND}`")
 
 
 def _label(one: RunRow) -> str:

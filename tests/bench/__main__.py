@@ -15,6 +15,7 @@ from tests.bench import (
     burst,
     crash,
     distance,
+    imports,
     intake,
     memory,
     messages,
@@ -35,6 +36,7 @@ class Part(StrEnum):
     MESSAGES = "messages"
     MEMORY = "memory"
     REBUILD = "rebuild"
+    IMPORT = "import"
     PAGES = "pages"
     PAINT = "paint"
     WALL = "wall"
@@ -50,6 +52,7 @@ PARTS: dict[Part, tuple[str, Callable[[Stores, int], str]]] = {
     Part.MESSAGES: ("Messages", messages.measure),
     Part.MEMORY: ("Memory", memory.measure),
     Part.REBUILD: ("Rebuild and replay", rebuild.measure),
+    Part.IMPORT: ("Import", imports.measure),
     Part.PAGES: ("Pages", pages.measure),
     Part.PAINT: ("First paint", paint.measure),
     Part.WALL: ("Wall display", wall.measure),

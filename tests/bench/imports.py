@@ -1,0 +1,73 @@
+"""How long `repboard import` takes, beside only reading the same CSV, and how much memory."""
+
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+
+from tests.bench import report
+from tests.bench.stores import KINDS, Stores
+from tests.exports import MINDTICKLE, progress, written
+from tests.running import environment
+
+MILLION = 1_000_000
+STEPS: Sequence[tuple[str, Sequence[str]]] = (
+    ("compare", ()),
+    ("import", ("--apply",)),
+    ("import again", ("--apply",)),
+)
+FIRST = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def measure(stores: Stores, events: int) -> str:
+    """The section of the report, for a million rows or `events` if that is less."""
+    number = min(events, MILLION)
+    with tempfile.TemporaryDirectory() as scratch:
+        export = written(Path(scratch), (_row(n) for n in range(number)))
+        (export.parent / "mapping.toml").write_text(MINDTICKLE)
+        plain = _read(export)
+        rows = [("reading the CSV, no more", f"{plain:.1f}", "1", "–")]
+        for kind, name in KINDS.items():
+            with stores.fresh(kind) as store:
+                for words, more in STEPS:
+                    took, peak = _command(store, export, *more)
+                    ratio = f"{took / plain:,.0f}"
+                    rows.append((f"{words}, {name}", f"{took:.1f}", ratio, f"{peak:,.0f}"))
+    head = (f"{number:,} rows", "seconds", "times the reading", "peak MB")
+    return report.table(head, rows)
+
+
+def _row(number: int) -> tuple[object, ...]:
+    at = FIRST + timedelta(seconds=27 * number)
+    return tuple(progress(f"evt-{number}", f"u-{number % 5000}", number % 101, at.isoformat()))
+
+
+def _read(export: Path) -> float:
+    """Seconds in which Python reads the rows."""
+    began = perf_counter()
+    with export.open(newline="") as file:
+        for _ in csv.reader(file):
+            pass
+    return perf_counter() - began
+
+
+def _command(store: str, export: Path, *more: str) -> tuple[float, float]:
+    """Seconds that the whole command takes, and its peak memory in megabytes."""
+    asked = ("import", str(export), "--vendor", "mindtickle", "--mapping", "mapping.toml", *more)
+    began = perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "receiver", *asked],
+        env=environment(DATABASE_URL=store), cwd=export.parent,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        sys.exit("repboard import failed.")
+    took = perf_counter() - began
+    report.say(f"import {' '.join(more)} on {store.partition(':')[0]}: {took:.1f} s")
+    return took, used.ru_maxrss / 1024
