@@ -223,9 +223,7 @@ def _insert_events(connection: Connection, numbered: Iterable[tuple[int, Entry]]
             event.payload,
             delivery_id,
         )
-        for vendor, event_key, delivery_id, entry, event in sorted(
-            with_event, key=itemgetter(0, 1, 2)
-        )
+        for vendor, event_key, delivery_id, entry, event in with_event
     ]
     if not rows:
         return set()

@@ -26,6 +26,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_SEC = 5
 COMMAND_TIMEOUT_SEC = 3
 """How long a command waits for SQLite's lock: a person waits for the command."""
+TRY_SEC = 0.001
+"""How often a process that waits for SQLite's write lock tries to take it. SQLite itself would
+sleep longer after each try, up to 0.1 s: what has waited longest would try least often."""
 GRACE_SEC = 2
 WAKE_SEC = 0.1
 RECYCLE_SEC = 3600
@@ -108,15 +111,23 @@ def _sqlite(url: str, intake: bool, durable: bool) -> Engine:
 
     # SQLite's planner reads its statistics once for each connection: only new connections use the
     # result of a later `analyze`.
+    wait_sec = BUSY_TIMEOUT_SEC if intake else COMMAND_TIMEOUT_SEC
     engine = create_engine(
         url,
         hide_parameters=True,
         pool_recycle=RECYCLE_SEC,
         pool_use_lifo=intake,
-        connect_args={"timeout": BUSY_TIMEOUT_SEC if intake else COMMAND_TIMEOUT_SEC},
+        connect_args={"timeout": wait_sec},
     )
     SqliteFile(engine.url, prepare).watch(engine)
-    event.listen(engine, "begin", _begin_sqlite)
+
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("immediate"):
+            _begin_immediate(connection, wait_sec)
+        else:
+            connection.exec_driver_sql("BEGIN")
+
+    event.listen(engine, "begin", begin)
     return engine
 
 
@@ -210,9 +221,28 @@ def write_transaction(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get("immediate")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+def _begin_immediate(connection: Connection, wait_sec: int) -> None:
+    """Start a transaction with SQLite's write lock. Raises OperationalError if another connection
+    has it for `wait_sec`."""
+    driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    until = monotonic() + wait_sec
+    driver.execute("PRAGMA busy_timeout=0")
+    try:
+        while _is_locked(driver) and monotonic() < until:
+            sleep(TRY_SEC)
+        if not driver.in_transaction:  # for an error of SQLAlchemy
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={wait_sec * 1000}")
+
+
+def _is_locked(driver: sqlite3.Connection) -> bool:
+    """Try to start a transaction with the write lock. Whether another connection has it."""
+    try:
+        driver.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        return (getattr(error, "sqlite_errorname", None) or "").startswith("SQLITE_BUSY")
+    return False
 
 
 def hold_write_lock(connection: Connection) -> None:
