@@ -24,6 +24,7 @@ from dashboard.contests import data as contests
 from dashboard.deliveries import data as deliveries
 from dashboard.learner import data as learner
 from dashboard.preferences import data as preferences
+from dashboard.preferences import forwards
 from dashboard.scoring import data as scoring
 from dashboard.screens import data as screens
 from dashboard.viewer import Role, Viewer, viewer
@@ -220,6 +221,7 @@ WRITES: dict[str, Callable[[], None]] = {
     "export": lambda: data.note_export("learners", 12),
     "screen": lambda: screens.pair("no code"),
     "subscribe": lambda: preferences.save(Wanted("low-quiz", "sales", "UTC")),
+    "forward": lambda: forwards.send_one_again(1),
     "contest": lambda: contests.create(Draft("Sprint", TODAY, TODAY, "UTC")),
 }
 """What pages write, by its action."""
