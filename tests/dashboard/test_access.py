@@ -33,7 +33,15 @@ from shared.certificates import Expiry
 from shared.coaching import Taker
 from shared.contests import Draft
 from shared.facts import Expired
-from shared.models import AuditLog, CoachingCase, QuizThreshold, ReplayRequest, ScoreWeight, Trial
+from shared.models import (
+    AuditLog,
+    CoachingCase,
+    Notification,
+    QuizThreshold,
+    ReplayRequest,
+    ScoreWeight,
+    Trial,
+)
 from shared.queries import catalog
 from shared.queries.missing import Missing
 from shared.queries.people import Who
@@ -44,7 +52,7 @@ from shared.wording import number_of
 from tests import playing, stores
 from tests.dashboard.conftest import ROOT, Open, Send, provision
 from tests.pages import PAGES, go_to
-from tests.shared.tables import NOON, V, attempts, cases, fold, people
+from tests.shared.tables import NOON, V, add, attempts, cases, fold, people
 
 TODAY = datetime.now(UTC).date() + timedelta(days=1)
 NOT_FOR_YOU = "is not for your role"
@@ -243,6 +251,11 @@ def test_a_write_is_refused_to_other_roles_and_leaves_nothing(
     people(store, ("u-1", "west"))
     attempts(store, {})
     fold(store, [Expired(V, "u-1", "Expert", NOON, None)])
+    add(store, Notification, [{
+        "rule": "quiz.low", "subject": "s", "round": "r", "recipient": "forward lms",
+        "subscription_id": 0, "channel": "forward lms", "urgent": False, "state": "failed",
+        "attempts": 10, "caused_at": NOON, "next_try_at": NOON, "payload": "{}",
+    }])  # fmt: skip
     answer = ask(claims("sam", roles=[role], teams=["west"]), WRITES[action])
     left = sum(stores.count(store, table) for table in WRITTEN)
     if role in access.ACTIONS[action]:
