@@ -56,13 +56,14 @@ def _attempts(frame: pd.DataFrame) -> None:
                 "Forward", list(labels), format_func=lambda one: labels[one], key="forward",
                 width=520,
             )  # fmt: skip
-            st.button("Send again", key="send_again", on_click=_again, args=(number,))
+            st.button("Send again", key="send_again", on_click=send_one_again, args=(number,))
 
 
 def _label(one: Any) -> str:
     return f"{one.what}, {one.caused_at:%-d %b %H:%M}, {one.to}: {one.shown}"
 
 
-def _again(number: int) -> None:
+def send_one_again(number: int) -> None:
+    """Have the notifier send a forward again."""
     with write("forward") as connection:
         send_again(connection, actor(), number)

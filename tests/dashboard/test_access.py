@@ -24,6 +24,7 @@ from dashboard.contests import data as contests
 from dashboard.deliveries import data as deliveries
 from dashboard.learner import data as learner
 from dashboard.preferences import data as preferences
+from dashboard.preferences import forwards
 from dashboard.scoring import data as scoring
 from dashboard.screens import data as screens
 from dashboard.viewer import Role, Viewer, viewer
@@ -32,7 +33,15 @@ from shared.certificates import Expiry
 from shared.coaching import Taker
 from shared.contests import Draft
 from shared.facts import Expired
-from shared.models import AuditLog, CoachingCase, QuizThreshold, ReplayRequest, ScoreWeight, Trial
+from shared.models import (
+    AuditLog,
+    CoachingCase,
+    Notification,
+    QuizThreshold,
+    ReplayRequest,
+    ScoreWeight,
+    Trial,
+)
 from shared.queries import catalog
 from shared.queries.missing import Missing
 from shared.queries.people import Who
@@ -43,7 +52,7 @@ from shared.wording import number_of
 from tests import playing, stores
 from tests.dashboard.conftest import ROOT, Open, Send, provision
 from tests.pages import PAGES, go_to
-from tests.shared.tables import NOON, V, attempts, cases, fold, people
+from tests.shared.tables import NOON, V, add, attempts, cases, fold, people
 
 TODAY = datetime.now(UTC).date() + timedelta(days=1)
 NOT_FOR_YOU = "is not for your role"
@@ -220,6 +229,7 @@ WRITES: dict[str, Callable[[], None]] = {
     "export": lambda: data.note_export("learners", 12),
     "screen": lambda: screens.pair("no code"),
     "subscribe": lambda: preferences.save(Wanted("low-quiz", "sales", "UTC")),
+    "forward": lambda: forwards.send_one_again(1),
     "contest": lambda: contests.create(Draft("Sprint", TODAY, TODAY, "UTC")),
 }
 """What pages write, by its action."""
@@ -241,6 +251,11 @@ def test_a_write_is_refused_to_other_roles_and_leaves_nothing(
     people(store, ("u-1", "west"))
     attempts(store, {})
     fold(store, [Expired(V, "u-1", "Expert", NOON, None)])
+    add(store, Notification, [{
+        "rule": "quiz.low", "subject": "s", "round": "r", "recipient": "forward lms",
+        "subscription_id": 0, "channel": "forward lms", "urgent": False, "state": "failed",
+        "attempts": 10, "caused_at": NOON, "next_try_at": NOON, "payload": "{}",
+    }])  # fmt: skip
     answer = ask(claims("sam", roles=[role], teams=["west"]), WRITES[action])
     left = sum(stores.count(store, table) for table in WRITTEN)
     if role in access.ACTIONS[action]:
