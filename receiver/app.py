@@ -1,15 +1,17 @@
 """The application: routes and lifespan."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from hmac import compare_digest
 
 from fastapi import FastAPI, Request, Response
 from pydantic import SecretStr
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from receiver.chores import Chores
 from receiver.errors import StoreUnavailable
+from receiver.key_sets import load_keys
 from receiver.metrics import Metrics
 from receiver.pipeline import RETRY_AFTER_SEC, Answer, Pipeline
 from receiver.quarantine import Caps
@@ -97,6 +99,8 @@ def create_app(settings: ReceiverSettings, trial_pass: str) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         writer.start()
+        with suppress(SQLAlchemyError):  # the chores try again
+            load_keys(spare, vendors)
         chores.start()
         yield
         chores.close()
