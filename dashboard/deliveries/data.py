@@ -35,6 +35,7 @@ from shared.queries import unknown_addresses as unknown
 from shared.queries.deliveries import Detail, Listed, Search, VendorHour
 from shared.queries.evidence import gather, unrecovered_chains
 from shared.queries.failures import Attempted, Refused
+from shared.queries.fields import drifted
 from shared.queries.follower import lag, unfoldable
 from shared.queries.missing import Missing
 from shared.queries.quarantine import KindTotal, OutcomeTotal, Request
@@ -153,7 +154,8 @@ def vendors() -> list[VendorFacts]:
 
 def evidence(vendor: VendorFacts, window: str) -> Evidence:
     """The evidence for a diagnosis. The clock alone changes it."""
-    return query_now(_evidence, vendor, window)
+    lately = query_seldom(drifted, vendor, this_hour() + timedelta(hours=1))
+    return query_now(_evidence, vendor, window)._replace(drifts=lately)
 
 
 def _evidence(connection: Connection, vendor: VendorFacts, window: str) -> Evidence:

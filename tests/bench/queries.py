@@ -193,6 +193,7 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
         "contests": {"window": window_of_contest(contest)},
         "deliveries": {"vendor": None},
         "evidence": {"vendor": facts},
+        "fields": {"vendor": facts},
         "failures": {"limit": MISSING, "look_at": LATEST},
     }
 

@@ -106,6 +106,21 @@ def _names(node: Mapping[str, Any]) -> tuple[str, ...] | None:
     return None
 
 
+def fields_in(path: str) -> Iterator[str]:
+    """The fields that a JMESPath reads, `a.b` each."""
+    yield from _fields(jmespath.compile(path).parsed)
+
+
+def _fields(node: Any) -> Iterator[str]:
+    if not isinstance(node, dict):
+        return
+    if names := _names(node):
+        yield ".".join(names)
+        return
+    for child in node["children"]:
+        yield from _fields(child)
+
+
 def _finding(compiled: Any, names: tuple[str, ...] | None) -> Callable[[Any], Any]:
     """What searches a body. Names alone and literals need no search, and intake reads every body:
     the same, many times as fast."""

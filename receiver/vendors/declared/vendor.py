@@ -269,6 +269,7 @@ def _facts(reader: Reader) -> VendorFacts:
         roster_event=_first(reader, "provisioned"),
         timed_by_signing=_timed_by_signing(reader),
         progress=_progress(reader),
+        fields={name: one.fields() for name, one in reader.events.items()},
     )
 
 

@@ -1,0 +1,21 @@
+"""Which fields the events of a vendor have."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from shared.bulk import table_of
+from shared.drift import LOOK_BACK, Drift, FieldCount, drifts
+from shared.models import FieldHourly
+from shared.queries import rows_of
+from shared.vendors import VendorFacts
+
+hourly = table_of(FieldHourly).c
+
+
+def drifted(connection: Connection, vendor: VendorFacts, now: datetime) -> list[Drift]:
+    """The fields of a vendor that are missing or have another shape lately."""
+    query = select(*(hourly[name] for name in FieldCount._fields)).where(
+        hourly.vendor == vendor.slug, hourly.hour >= now - LOOK_BACK
+    )
+    return drifts(rows_of(FieldCount, connection.execute(query)), vendor.fields, now)
