@@ -8,6 +8,7 @@ from dashboard.deliveries import (
     answer,
     causes,
     charts,
+    checklist,
     data,
     detail,
     findings,
@@ -26,6 +27,7 @@ VIEWS = {
     "quarantine": "Quarantine",
     "missing": "Missing events",
     "strangers": "Strangers",
+    "checklist": "Checklist",
 }
 KINDS = {"failed": "Failed", "all": "All"}
 
@@ -125,6 +127,8 @@ elif tab == "quarantine":
         quarantine.quarantine(one)
 elif tab == "missing":
     missing()
+elif tab == "checklist":
+    checklist.of_vendors(every, by_vendor.value())
 else:
     listed(Sender.STRANGER, search(), failed=False)
 detail.open_if_asked()

@@ -1,5 +1,6 @@
 """Which fields the events of a vendor have."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, select
@@ -19,3 +20,13 @@ def drifted(connection: Connection, vendor: VendorFacts, now: datetime) -> list[
         hourly.vendor == vendor.slug, hourly.hour >= now - LOOK_BACK
     )
     return drifts(rows_of(FieldCount, connection.execute(query)), vendor.fields, now)
+
+
+def types_seen(connection: Connection, vendor: str, now: datetime) -> Sequence[str]:
+    """The event types of a vendor that arrived lately, whatever they said."""
+    query = (
+        select(hourly.event_type)
+        .distinct()
+        .where(hourly.vendor == vendor, hourly.hour >= now - LOOK_BACK)
+    )
+    return connection.scalars(query.order_by(hourly.event_type)).all()
