@@ -423,7 +423,7 @@ def _drifted(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             "fields-changed",
             Severity.WARNING,
-            f"{name} sends other fields than before",
+            "Fields are missing or have another form",
             _named(read),
             f"Compare a recent delivery with the guide of {name}. If a field has another name or "
             "form now, declare it, then rebuild.",
@@ -433,7 +433,7 @@ def _drifted(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             "other-fields-changed",
             Severity.NOTE,
-            f"{name} changed fields that nothing here reads",
+            "Fields changed that nothing here reads",
             _named(others),
             "Nothing to do. It may be the first sign of a larger change.",
             "Nothing.",

@@ -22,8 +22,6 @@ CARDS: Mapping[Severity, tuple[str, Colour, str]] = {
     Severity.NOTE: ("For information", "gray", ":material/info:"),
 }
 OF_SEVERAL = {
-    "fields-changed": "Other fields than before",
-    "other-fields-changed": "Changed fields that nothing here reads",
     "forged": "Wrongly signed posts",
     "silence": "No deliveries",
     "strangers": "Requests of strangers refused",

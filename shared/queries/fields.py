@@ -14,12 +14,12 @@ from shared.vendors import VendorFacts
 hourly = table_of(FieldHourly).c
 
 
-def drifted(connection: Connection, vendor: VendorFacts, now: datetime) -> list[Drift]:
+def drifted(connection: Connection, facts: VendorFacts, now: datetime) -> list[Drift]:
     """The fields of a vendor that are missing or have another shape lately."""
     query = select(*(hourly[name] for name in FieldCount._fields)).where(
-        hourly.vendor == vendor.slug, hourly.hour >= now - LOOK_BACK
+        hourly.vendor == facts.slug, hourly.hour >= now - LOOK_BACK
     )
-    return drifts(rows_of(FieldCount, connection.execute(query)), vendor.fields, now)
+    return drifts(rows_of(FieldCount, connection.execute(query)), facts.fields, now)
 
 
 def types_seen(connection: Connection, vendor: str, now: datetime) -> Sequence[str]:
