@@ -66,19 +66,32 @@ class FieldCounts:
         with self._engine.connect() as connection:
             if not self._has_read_known:
                 self._known, self._has_read_known = _known(connection), True
-            begin, batch = _next_events(connection)
-        if begin is None:
-            return False
+            begin = connection.scalar(select(checkpoint.c.event_id))
+            reached = reached_in(connection)
+            last = reached.event_id if reached else 0
+            batch = () if begin is None else _between(connection, begin, last)
         self._clean()
-        if not batch:
+        if begin is None and reached:
+            self._begin(last)
+            return True
+        if begin is None or not batch:
             return False
         rows = self._rows(batch)
+        moved = update(checkpoint).where(checkpoint.c.event_id == begin)
         with write_transaction(self._engine) as connection:
-            moved = update(checkpoint).where(checkpoint.c.event_id == begin)
-            # Another receiver may have counted them meanwhile.
-            if connection.execute(moved.values(event_id=batch[-1].id)).rowcount and rows:
+            if rows:
                 _add(connection, rows)
+            # Another receiver may have counted them meanwhile.
+            if not connection.execute(moved.values(event_id=batch[-1].id)).rowcount:
+                connection.rollback()
         return len(batch) == BATCH
+
+    def _begin(self, last: int) -> None:
+        """Begin with the latest events of the store."""
+        first = insert_into(self._engine.dialect.name, FieldCheckpoint)
+        with write_transaction(self._engine) as connection:
+            values = first.values(id=1, event_id=max(0, last - FIRST))
+            connection.execute(values.on_conflict_do_nothing())
 
     def _rows(self, batch: Sequence[Arrived]) -> list[tuple[str, str, datetime, str, str, int]]:
         counts: Counter[tuple[str, str, datetime, str, str]] = Counter()
@@ -149,24 +162,15 @@ def shape_of(value: object) -> str:
     return kinds.get(type(value), "null")
 
 
-def _next_events(connection: Connection) -> tuple[int | None, Sequence[Arrived]]:
-    """From which event to count, None if there is none, and the events."""
-    reached = reached_in(connection)
-    if reached is None:
-        return None, ()
-    begin = connection.scalar(select(checkpoint.c.event_id))
-    if begin is None:
-        begin = max(0, reached.event_id - FIRST)
-        first = insert_into(connection.dialect.name, FieldCheckpoint).values(id=1, event_id=begin)
-        connection.execute(first.on_conflict_do_nothing())
-        connection.commit()
+def _between(connection: Connection, begin: int, last: int) -> Sequence[Arrived]:
+    """The next events, the last of which may be `last`: no later one is whole yet."""
     query = (
         select(*(event[name] for name in Arrived._fields))
-        .where(event.id > begin, event.id <= reached.event_id)
+        .where(event.id > begin, event.id <= last)
         .order_by(event.id)
         .limit(BATCH)
     )
-    return begin, rows_of(Arrived, connection.execute(query))
+    return rows_of(Arrived, connection.execute(query))
 
 
 def _known(connection: Connection) -> dict[Type, set[str]]:

@@ -156,3 +156,21 @@ def test_old_counts_are_removed(kind: str, fresh_store: FreshStore) -> None:
         assert counted(engine)
         count(engine)
         assert counted(engine) == {}
+
+
+def test_of_two_receivers_that_read_the_same_events_one_counts_them(
+    kind: str, fresh_store: FreshStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store(fresh_store, kind) as engine:
+        put(engine, 3, userId="u-1")
+        slow, quick = FieldCounts(engine, READ), FieldCounts(engine, READ)
+        slow.carry_out()  # begins
+        read = slow._rows
+
+        def overtaken(batch: Any) -> Any:
+            count(engine, quick)
+            return read(batch)
+
+        monkeypatch.setattr(slow, "_rows", overtaken)
+        slow.carry_out()
+        assert counted(engine)["", ""] == 3
