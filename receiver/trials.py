@@ -109,7 +109,7 @@ class Trials:
         """Sign a sample as the vendor would, send it, and tell what became of it."""
         signed = self._signed(vendor, datetime.now(UTC), f"repboard-test-{uuid4()}")
         if signed is None:
-            return Result(None, "Repboard has no sample of this vendor's events.")
+            return Result(None, self._why_unsigned(vendor))
         body, proof = signed
         headers = {"content-type": "application/json", TRIAL: self._trial_pass, **proof}
         own = _own(self._settings.receiver_host)
@@ -128,6 +128,12 @@ class Trials:
                 return _result(client.post(url, content=body, headers=sent))
         except httpx.HTTPError as error:
             return Result(None, f"The receiver does not answer at {url}: {first_line(error)}")
+
+    def _why_unsigned(self, vendor: str) -> str:
+        own = self._vendors[vendor]
+        if isinstance(own, DeclaredVendor) and own.key_ring is not None:
+            return "Only the vendor has the key that signs its events. Let it send one."
+        return "Repboard has no sample of this vendor's events."
 
     def _signed(
         self, vendor: str, at: datetime, event_id: str

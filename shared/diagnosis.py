@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from shared.drift import Drift
 from shared.evidence import Evidence, Failures
 from shared.outcomes import Outcome
 from shared.retries import Suspension
@@ -409,6 +410,49 @@ def _practice(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
+MOST_NAMED = 5
+"""Fields that a finding names."""
+
+
+def _drifted(evidence: Evidence) -> Iterator[Finding]:
+    """Fields that the mapping reads change what the boards show; others are worth a note."""
+    name = evidence.vendor.name
+    read = [one for one in evidence.drifts if one.is_read]
+    others = [one for one in evidence.drifts if not one.is_read]
+    if read:
+        yield Finding(
+            "fields-changed",
+            Severity.WARNING,
+            "Fields are missing or have another form",
+            _named(read),
+            f"Compare a recent delivery with the guide of {name}. If a field has another name or "
+            "form now, declare it, then rebuild.",
+            "Boards lack what these events said before.",
+        )
+    if others:
+        yield Finding(
+            "other-fields-changed",
+            Severity.NOTE,
+            "Fields changed that nothing here reads",
+            _named(others),
+            "Nothing to do. It may be the first sign of a larger change.",
+            "Nothing.",
+        )
+
+
+def _named(drifts: Sequence[Drift]) -> str:
+    """`moduleName absent in 3 % of module.progress since 24 Nov, 14:00 UTC; …`."""
+    lines = [
+        f"{one.field} {f'{one.now} instead of {one.was}' if one.now else 'absent'} in "
+        f"{share(one.differ, one.events)} of {one.event_type} since "
+        f"{one.since.day} {one.since:%b, %H:%M} UTC"
+        for one in drifts[:MOST_NAMED]
+    ]
+    if len(drifts) > MOST_NAMED:
+        lines.append(number_of(len(drifts) - MOST_NAMED, "more field"))
+    return f"{'; '.join(lines)}."
+
+
 _RULES: Sequence[Callable[[Evidence], Iterator[Finding]]] = (
     _suspension,
     _fixed,
@@ -419,6 +463,7 @@ _RULES: Sequence[Callable[[Evidence], Iterator[Finding]]] = (
     _not_admitted,
     _refusals,
     _not_understood,
+    _drifted,
     _strangers,
     _repeats,
     _practice,

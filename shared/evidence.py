@@ -1,9 +1,10 @@
 """What a diagnosis of a vendor's deliveries is judged from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from shared.drift import Drift
 from shared.outcomes import Outcome
 from shared.retries import Forecast, Silence, Suspension
 from shared.vendors import VendorFacts
@@ -110,6 +111,8 @@ class Evidence(NamedTuple):
     restarted_at: datetime | None = None
     """The latest start of a receiver."""
     last: Latest | None = None
+    drifts: Sequence[Drift] = ()
+    """Fields that are missing or have another shape lately."""
 
     @property
     def deliveries(self) -> int:

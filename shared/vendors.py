@@ -3,7 +3,7 @@ receiver writes them into the store, and the dashboard reads them from there."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -90,6 +90,8 @@ class VendorFacts:
     """Event types without a time of their own: theirs is the time of the signature."""
     progress: ProgressFields | None = None
     """Where an event tells the progress in a module; None if no event does."""
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The fields that are read of each event type, as paths."""
 
 
 FACTS: TypeAdapter[VendorFacts] = TypeAdapter(VendorFacts)

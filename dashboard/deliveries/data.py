@@ -27,6 +27,7 @@ from dashboard.base.store import (
 from dashboard.deliveries.charts import ACCEPTED, AXES, FAILED
 from shared import following
 from shared.audit import note
+from shared.checklist import SetUpState
 from shared.diagnosis import Finding
 from shared.evidence import Evidence
 from shared.imports import Cause
@@ -37,12 +38,13 @@ from shared.queries import unknown_addresses as unknown
 from shared.queries.deliveries import Detail, Listed, Search, VendorHour
 from shared.queries.evidence import gather, unrecovered_chains
 from shared.queries.failures import Attempted, Refused
+from shared.queries.fields import drifted, types_seen
 from shared.queries.follower import lag, unfoldable
 from shared.queries.imports import RunRow
 from shared.queries.missing import Missing
 from shared.queries.quarantine import KindTotal, OutcomeTotal, Request
 from shared.queries.unknown_addresses import Unknown
-from shared.queries.vendors import vendor_facts
+from shared.queries.vendors import configured, key_set, vendor_facts
 from shared.queries.windows import first_hour
 from shared.retries import Chain
 from shared.vendors import VendorFacts
@@ -166,7 +168,17 @@ def vendors() -> list[VendorFacts]:
 
 def evidence(vendor: VendorFacts, window: str) -> Evidence:
     """The evidence for a diagnosis. The clock alone changes it."""
-    return query_now(_evidence, vendor, window)
+    lately = query_seldom(drifted, vendor, this_hour() + timedelta(hours=1))
+    return query_now(_evidence, vendor, window)._replace(drifts=lately)
+
+
+def set_up(vendor: VendorFacts) -> SetUpState:
+    """What is set up of a vendor."""
+    return SetUpState(
+        vendor.slug in {one.slug for one in query_seldom(configured)},
+        query_seldom(types_seen, vendor.slug, this_hour()),
+        query_seldom(key_set, vendor.slug),
+    )
 
 
 def _evidence(connection: Connection, vendor: VendorFacts, window: str) -> Evidence:

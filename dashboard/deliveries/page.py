@@ -8,6 +8,7 @@ from dashboard.deliveries import (
     answer,
     causes,
     charts,
+    checklist,
     data,
     detail,
     findings,
@@ -29,6 +30,7 @@ VIEWS = {
     "strangers": "Strangers",
     "imports": "Imports",
     "alerts": "Alerts",
+    "checklist": "Checklist",
 }
 KINDS = {"failed": "Failed", "all": "All"}
 
@@ -132,6 +134,8 @@ elif tab == "imports":
     imports.imports(zone)
 elif tab == "alerts":
     lists.alerts(data.alerts(window))
+elif tab == "checklist":
+    checklist.of_vendors(every, by_vendor.value())
 else:
     listed(Sender.STRANGER, search(), failed=False)
 detail.open_if_asked()

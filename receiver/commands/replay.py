@@ -8,6 +8,7 @@ import typer
 
 from receiver import logs
 from receiver.errors import ReplayError
+from receiver.key_sets import load_keys
 from receiver.replay import REPLAYABLE
 from receiver.replay import replay as verify_again
 from receiver.schema import current_engine
@@ -41,9 +42,10 @@ def replay(
     logs.configure()
     settings = ReceiverSettings.load()
     received_since = None if since is None else moment(since, datetime.now(UTC))
-    vendors = required(settings)
+    vendors, engine = required(settings), current_engine(settings)
+    load_keys(engine, vendors)
     replayed = verify_again(
-        current_engine(settings),
+        engine,
         vendors,
         vendor,
         since=received_since,

@@ -5,13 +5,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import httpx
 import typer
 
-from receiver.errors import StartError
+from receiver.errors import StartError, first_line
+from receiver.key_sets import fetched
 from receiver.pipeline import joined
 from receiver.vendors import adapters, packaged
 from receiver.vendors.declared.check import served, steps
-from receiver.vendors.declared.declaration import Declaration, read_file
+from receiver.vendors.declared.declaration import Declaration, Jwt, read_file
+from receiver.vendors.declared.keys import Held, keys_in
 from shared.settings import ReceiverSettings
 
 vendors = typer.Typer(no_args_is_help=True, help="Vendors that are declared in a file.")
@@ -48,7 +51,8 @@ def check(
     chosen = _chosen(declarations, vendor)
     sent = joined(_headers(_bytes(headers))) if headers else {}
     failed = False
-    for step in steps(chosen, settings, sent, _bytes(sample), address, datetime.now(UTC)):
+    body, keys = _bytes(sample), _keys(chosen)
+    for step in steps(chosen, settings, sent, body, address, datetime.now(UTC), keys):
         failed = failed or not step.passes
         typer.echo(f"{'✓' if step.passes else '✗'} {step.line}")
     if failed:
@@ -62,6 +66,17 @@ def _chosen(declarations: Sequence[Declaration], slug: str | None) -> Declaratio
     if slug not in known:
         raise StartError(f"--vendor: use one of {', '.join(known)}.")
     return known[slug]
+
+
+def _keys(one: Declaration) -> Sequence[Held]:
+    """The public keys of a vendor that signs tokens."""
+    if not isinstance(one.authentication, Jwt):
+        return ()
+    url = one.authentication.keys
+    try:
+        return keys_in(fetched(url))
+    except (httpx.HTTPError, ValueError) as error:
+        raise StartError(f"Cannot get the keys at {url}: {first_line(error)}") from None
 
 
 def _bytes(path: Path) -> bytes:

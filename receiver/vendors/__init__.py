@@ -39,7 +39,7 @@ def _adapters() -> Iterator[Adapter]:
 
 ADAPTERS: Mapping[str, Adapter] = {adapter.slug: adapter for adapter in _adapters()}
 """The vendors with a file of code in this folder."""
-_PACKAGED = Path(__file__).parent / "360learning.toml"
+_PACKAGED = tuple(Path(__file__).parent / name for name in ("360learning.toml", "canvas.toml"))
 """The vendors that this folder declares."""
 
 
@@ -51,13 +51,15 @@ def adapters(settings: VendorsFile) -> Mapping[str, Adapter]:
 
 def packaged() -> Mapping[str, Any]:
     """The tables of the vendors that this folder declares, as they are written."""
-    return toml_of(_PACKAGED)
+    return {"vendors": [one for path in _PACKAGED for one in toml_of(path)["vendors"]]}
 
 
 @lru_cache(maxsize=8)
 def _with_file(path: Path | None) -> Mapping[str, Adapter]:
     """The file is read once."""
-    own = {**ADAPTERS, **declared(read_file(_PACKAGED).vendors, _PACKAGED)}
+    own = dict(ADAPTERS)
+    for packaged_file in _PACKAGED:
+        own |= declared(read_file(packaged_file).vendors, packaged_file)
     if path is None:
         return own
     file = read_file(path, packaged())

@@ -40,6 +40,10 @@ COMPLETED = "course.completed"
 TEST = "test"
 """Any other body: the format of the notification after set-up is not published."""
 
+READ = ("id", "user", "userDetail.id", "userDetail.firstName", "userDetail.lastName",
+        "notifiableId", "title", "timestamp")  # fmt: skip
+"""The fields that are read of a completion."""
+
 
 class InnovativeEducators:
     """The adapter under one installation's allowlist."""
@@ -186,6 +190,7 @@ class InnovativeEducatorsSettings(VendorSettings):
                 "Give Innovative Educators this address for live event webhooks. The vendor then "
                 "sends a test notification, which only its own servers can send:",
             ),
+            fields={COMPLETED: READ},
         )
 
 

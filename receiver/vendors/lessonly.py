@@ -47,6 +47,9 @@ from shared.vendors import SetUp, VendorFacts
 SLUG = "lessonly"
 AUTHORIZATION = "authorization"
 COMPLETED = "lesson.completed"
+READ = ("user.id", "user.name", "user.email", "lesson.id", "lesson.title", "lesson.retake_score",
+        "score_percent", "completed_at", "report_card_url")  # fmt: skip
+"""The fields that are read."""
 
 
 class Lessonly:
@@ -214,6 +217,7 @@ class LessonlySettings(VendorSettings):
                 curl=CURL,
             ),
             secret_headers=(AUTHORIZATION,),
+            fields={COMPLETED: READ},
         )
 
 

@@ -39,7 +39,7 @@ from receiver.vendors.base import (
 )
 from receiver.vendors.declared.kinds import attempt, if_later
 from receiver.vendors.declared.names import Names
-from receiver.vendors.declared.places import InBody, in_body
+from receiver.vendors.declared.places import InBody, fields_in, in_body
 from receiver.vendors.declared.proof import SignedText, spelled
 from receiver.vendors.declared.script import ENCODED, NOW, message_in_shell, written_time
 from receiver.vendors.fields import (
@@ -474,7 +474,19 @@ class MindTickleSettings(VendorSettings, Tolerances):
             roster_event=self.contract.type_of("user.provisioned"),
             timed_by_signing=tuple(map(self.contract.type_of, (PROGRESSED, "quiz.submitted"))),
             progress=_progress_fields(self.contract),
+            fields=_fields(self.contract.names),
         )
+
+
+def _fields(names: Names) -> Mapping[str, tuple[str, ...]]:
+    places = {
+        one.type: [names.place_of(event, name) for name in one.fields]
+        for event, one in names.events.items()
+    }
+    return {
+        event_type: tuple(field for one in read for field in fields_in(one.path))
+        for event_type, read in places.items()
+    }
 
 
 def _progress_fields(contract: Contract) -> ProgressFields | None:

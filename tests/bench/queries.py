@@ -149,6 +149,7 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
         "since": since,
         "hour": since,
         "vendor": VENDOR,
+        "facts": facts,
         "wanted": Search(since, failed=about == "by default"),
         "delivery_id": refused.id,
         "event_key": refused.event_key,

@@ -16,7 +16,16 @@ from receiver.trials import DIED, Trials
 from receiver.vendors import configured
 from shared.bulk import table_of
 from shared.database import open_engine, write_transaction
-from shared.models import AuditLog, Checkpoint, Delivery, Heartbeat, Table, Trial, Vendor
+from shared.models import (
+    AuditLog,
+    Checkpoint,
+    Delivery,
+    FieldCheckpoint,
+    Heartbeat,
+    Table,
+    Trial,
+    Vendor,
+)
 from shared.queries.trials import ask_for_test
 from shared.settings import ReceiverSettings
 from tests import playing
@@ -24,7 +33,8 @@ from tests.running import Receiver, free_port, until
 from tests.stores import count, empty, row, rows
 
 MT, IE, *_ = PARTS
-STAYS = {table_of(one) for one in (Trial, AuditLog, Checkpoint, Heartbeat, Vendor)}
+OWN = (Trial, AuditLog, Checkpoint, FieldCheckpoint, Heartbeat, Vendor)
+STAYS = {table_of(one) for one in OWN}
 
 
 @pytest.fixture

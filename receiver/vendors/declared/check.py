@@ -1,12 +1,13 @@
 """What would become of a delivery to a declared vendor, step by step, for `vendors check`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import product
 from typing import NamedTuple, get_args
 
 from receiver.vendors.base import Incoming, Rejected, Unreadable, VendorEvent
 from receiver.vendors.declared.declaration import Declaration, Hmac
+from receiver.vendors.declared.keys import Held
 from receiver.vendors.declared.vendor import DeclaredSettings, DeclaredVendor, adapter_of
 from shared.settings import ReceiverSettings, SettingsError
 
@@ -39,14 +40,18 @@ def steps(
     body: bytes,
     peer: str | None,
     now: datetime,
+    keys: Sequence[Held] = (),
 ) -> Iterator[Step]:
-    """What is verified and read of a delivery, as of its signature's time. Shows no secret."""
+    """What is verified and read of a delivery, as of its signature's time; `keys` are those of a
+    vendor that signs tokens. Shows no secret."""
     variable = declaration.authentication.variable
     vendor = served(declaration, settings)
     if vendor is None:
         yield Step(f"{variable} is not set, so {declaration.slug} is not served.", passes=False)
         return
     yield Step(f"{variable} is set.")
+    if vendor.key_ring is not None:
+        vendor.key_ring.hold(keys)
     incoming = Incoming(headers, body, peer, now)
     try:
         signed_at = vendor.signed_at(incoming)

@@ -1,6 +1,6 @@
 """What a file with declared vendors may contain. Every mistake in it stops the start, a line each.
 
-No secret is in the file: `secret` and `addresses` name variables of the environment.
+No secret is in the file: `secret`, `addresses` and `accounts` name variables of the environment.
 """
 
 import re
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -36,7 +37,13 @@ from receiver.vendors.declared.places import (
     place,
 )
 from receiver.vendors.fields import TimeForm
-from shared.settings import OF_THE_DASHBOARD, TEN_YEARS_SEC, ReceiverSettings, SettingsError
+from shared.settings import (
+    OF_THE_DASHBOARD,
+    TEN_YEARS_SEC,
+    ReceiverSettings,
+    SettingsError,
+    safe_url,
+)
 from shared.vendors import variable_prefix
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f]+$")]
@@ -174,7 +181,44 @@ class Allowlist(Table):
         return self.addresses
 
 
-Authentication = Annotated[Hmac | HeaderValue | Basic | Allowlist, Field(discriminator="kind")]
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"]
+"""With a private and a public key each: with one key for both, the published key could sign."""
+
+
+class Jwt(Table):
+    """A token that the vendor signs for all its customers, with keys that it publishes."""
+
+    kind: Literal["jwt"]
+    keys: Annotated[str, AfterValidator(safe_url)]
+    """The address of the set of keys."""
+    algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256",)
+    account: Body
+    """The claim that says for which customer it is."""
+    accounts: Variable
+    """Of this installation's values of that claim."""
+    header: Header | None = None
+    """With the token; without one the body is the token, and its claims are the event."""
+    scheme: Annotated[str, Field(max_length=40, pattern=r"^[!-~]* ?$")] = ""
+    """Before the token in the header, such as `Bearer `."""
+    body_sha256: Body | None = None
+    """The claim with the body's SHA-256 in hex, for a token in a header."""
+
+    @model_validator(mode="after")
+    def _covers_the_body(self) -> Self:
+        if (self.header is None) != (self.body_sha256 is None):
+            raise ValueError("a token in a header needs body_sha256, and one in the body has none")
+        if self.header is None and self.scheme:
+            raise ValueError("scheme: is only for a token in a header")
+        return self
+
+    @property
+    def variable(self) -> str:
+        return self.accounts
+
+
+Authentication = Annotated[
+    Hmac | HeaderValue | Basic | Allowlist | Jwt, Field(discriminator="kind")
+]
 
 
 class Timestamp(Table):
@@ -450,11 +494,11 @@ _WORDS = {
     "too_short": "should not be empty",
     "model_type": "should be a table",
     "model_attributes_type": "should be a table",
-    "union_tag_not_found": "kind is missing: hmac, header, basic or allowlist",
-    "union_tag_invalid": "kind should be hmac, header, basic or allowlist",
+    "union_tag_not_found": "kind is missing: hmac, header, basic, allowlist or jwt",
+    "union_tag_invalid": "kind should be hmac, header, basic, allowlist or jwt",
 }
 NAMES = sorted(
-    {name for kind in (File, Declaration, Hmac, HeaderValue, Basic, Allowlist, Timestamp,
+    {name for kind in (File, Declaration, Hmac, HeaderValue, Basic, Allowlist, Jwt, Timestamp,
                        EventTable, FactTable) for name in kind.model_fields}
 )  # fmt: skip
 

@@ -6,9 +6,26 @@ from typing import Any
 
 import jmespath
 from jmespath.exceptions import JMESPathError
-from jmespath.functions import Functions
+from jmespath.functions import Functions, signature
 
 from receiver.vendors.base import Incoming
+
+
+class OurFunctions(Functions):
+    """What a declaration may call besides the functions of JMESPath."""
+
+    @signature({"types": ["number"]}, {"types": ["number"]})
+    def _func_percent(self, part: float, whole: float) -> float | None:
+        """How much `part` is of `whole`, at most 100; None of nothing."""
+        return min(100.0, 100 * part / whole) if whole > 0 else None
+
+    @signature({"types": ["string", "number"]}, {"types": ["number"]})
+    def _func_modulo(self, number: str | int, by: int) -> str:
+        """The rest of a whole number that may be written as text, as text."""
+        return str(int(number) % by)
+
+
+_OPTIONS = jmespath.Options(custom_functions=OurFunctions())
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +59,7 @@ def in_body(path: object) -> InBody:
     except JMESPathError as error:
         raise ValueError(f"is no JMESPath: {str(error).splitlines()[0]}") from None
     for name in _functions(compiled.parsed):
-        if name not in Functions.FUNCTION_TABLE:
+        if name not in OurFunctions.FUNCTION_TABLE:
             raise ValueError(f"JMESPath has no function {name}()")
     names = _names(compiled.parsed)
     return InBody(path, names, _finding(compiled, names))
@@ -89,6 +106,21 @@ def _names(node: Mapping[str, Any]) -> tuple[str, ...] | None:
     return None
 
 
+def fields_in(path: str) -> Iterator[str]:
+    """The fields that a JMESPath reads, `a.b` each."""
+    yield from _fields(jmespath.compile(path).parsed)
+
+
+def _fields(node: Any) -> Iterator[str]:
+    if not isinstance(node, dict):
+        return
+    if names := _names(node):
+        yield ".".join(names)
+        return
+    for child in node["children"]:
+        yield from _fields(child)
+
+
 def _finding(compiled: Any, names: tuple[str, ...] | None) -> Callable[[Any], Any]:
     """What searches a body. Names alone and literals need no search, and intake reads every body:
     the same, many times as fast."""
@@ -115,7 +147,7 @@ def _following(names: tuple[str, ...]) -> Callable[[Any], Any]:
 def _searching(compiled: Any) -> Callable[[Any], Any]:
     def find(body: Any) -> Any:
         try:
-            return compiled.search(body)
+            return compiled.search(body, _OPTIONS)
         except Exception:  # its functions raise errors of all kinds over hostile bodies
             return None
 

@@ -43,6 +43,10 @@ class Proof(ABC):
     def check(self, incoming: Incoming) -> None:
         """Raises Rejected unless a delivery is authentic."""
 
+    def content(self, incoming: Incoming) -> bytes:
+        """The JSON with the event. Raises Unreadable if there is none."""
+        return incoming.body
+
     def message(self, incoming: Incoming) -> bytes:
         """What a delivery with the same is a repeat of."""
         return incoming.body
@@ -52,8 +56,9 @@ class Proof(ABC):
         return False
 
     @abstractmethod
-    def headers(self, sent: Mapping[str, str], body: bytes) -> Mapping[str, str]:
-        """The headers that make a body authentic; `sent` are its other ones."""
+    def headers(self, sent: Mapping[str, str], body: bytes) -> Mapping[str, str] | None:
+        """The headers that make a body authentic; `sent` are its other ones. None if only the
+        vendor can make them."""
 
 
 class SignedText:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from receiver.vendors.base import Ignored, KeptEvent, json_object, key_of
 from receiver.vendors.declared.declaration import Declaration, EventTable, FactTable
 from receiver.vendors.declared.kinds import Kind, Said, Truth
-from receiver.vendors.declared.places import InBody, text_at
+from receiver.vendors.declared.places import InBody, fields_in, text_at
 from receiver.vendors.fields import Id, TimeBefore, by_arrival, read
 from shared.facts import Fact, trimmed
 
@@ -86,6 +86,10 @@ class DeclaredEvent:
         sent = {path: value for path, value in found.items() if value is not None}
         fields, ignored = read(self._model, self.table.type, sent, received_at)
         return Reading(fields.__dict__, ignored)
+
+    def fields(self) -> tuple[str, ...]:
+        """The fields that are read, as paths."""
+        return tuple(dict.fromkeys(name for path in self._places for name in fields_in(path)))
 
     def user_id(self, reading: Reading) -> str | None:
         """Whose event it is; None if it only names a person by e-mail."""

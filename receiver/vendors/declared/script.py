@@ -13,6 +13,7 @@ from receiver.vendors.declared.declaration import (
     Declaration,
     HeaderValue,
     Hmac,
+    Jwt,
     Part,
 )
 from receiver.vendors.declared.places import InBody, InHeader
@@ -114,7 +115,7 @@ ENCODED = {"hex": "od -An -v -tx1 | tr -d ' \\n'", "base64": "openssl base64 -A"
 def curl(one: Declaration) -> str | None:
     """The script that sends the sample to `$url`; None if it has none, or only the vendor can."""
     how = one.authentication
-    if one.sample is None or isinstance(how, Allowlist):
+    if one.sample is None or isinstance(how, Allowlist | Jwt):
         return None
     try:
         body = json.dumps(Sample(one, one.sample).with_values(ID, AT), ensure_ascii=False)

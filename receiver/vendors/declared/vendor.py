@@ -27,7 +27,9 @@ from receiver.vendors.declared.declaration import (
     Declaration,
     HeaderValue,
     Hmac,
+    Jwt,
 )
+from receiver.vendors.declared.keys import KeyRing
 from receiver.vendors.declared.places import InHeader, sent_text
 from receiver.vendors.declared.proof import (
     AUTHORIZATION,
@@ -39,6 +41,7 @@ from receiver.vendors.declared.proof import (
 )
 from receiver.vendors.declared.reading import Reader, Reading, happened_at
 from receiver.vendors.declared.script import Sample, curl
+from receiver.vendors.declared.token import Token
 from shared.outcomes import Outcome
 from shared.retries import Schedule
 from shared.settings import (
@@ -74,7 +77,8 @@ class DeclaredVendor:
         return self._proof.may_be_signed(incoming)
 
     def parse(self, incoming: Incoming) -> VendorEvent:
-        body = json_object(incoming.body)
+        content = self._proof.content(incoming)
+        body = json_object(content)
         event_type = self._event_type(incoming, body)
         if event_type is None:
             raise Unreadable(f"{self._place_of_type()}: should be the name of an event type.")
@@ -91,7 +95,7 @@ class DeclaredVendor:
             company_id=None,
             user_id=known.user_id(reading) if known and reading else None,
             occurred_at=at,
-            payload=text_of(incoming.body),
+            payload=text_of(content),
             facts=known.facts(reading, key, at) if known and reading else (),
             ignored=reading.ignored if reading else (),
         )
@@ -101,7 +105,7 @@ class DeclaredVendor:
 
     def claims(self, incoming: Incoming) -> Claims:
         try:
-            body = json_object(incoming.body)
+            body = json_object(self._proof.content(incoming))
             event_type = self._event_type(incoming, body)
             if not isinstance(self._declaration.event_id, tuple):
                 return Claims(self._key(incoming, body, "", None) or None, event_type)
@@ -115,11 +119,12 @@ class DeclaredVendor:
 
     def test_delivery(self, at: datetime, event_id: str) -> tuple[bytes, Mapping[str, str]] | None:
         """Body and headers of the declared sample as an authentic delivery signed at `at`; None
-        without a sample."""
+        without a sample, or if only the vendor can sign it."""
         if self._declaration.sample is None:
             return None
         body, sent = Sample(self._declaration, self._declaration.sample).at(at, event_id)
-        return body, {**sent, **self._proof.headers(sent, body)}
+        proof = self._proof.headers(sent, body)
+        return None if proof is None else (body, {**sent, **proof})
 
     def _event_type(self, incoming: Incoming, body: Mapping[str, Any]) -> str | None:
         return event_type_of(sent_text(self._declaration.event_type, incoming, body))
@@ -147,6 +152,11 @@ class DeclaredVendor:
             return key_of(incoming.headers.get(where.name, b""))
         return key_of((sent_text(where, incoming, body) or "").encode("utf-8", "replace"))
 
+    @property
+    def key_ring(self) -> KeyRing | None:
+        """Where the keys of its tokens go; None if it signs none."""
+        return self._proof.ring if isinstance(self._proof, Token) else None
+
     def signed_at(self, incoming: Incoming) -> datetime | None:
         """The time of the signature, if it has one. Raises Unreadable."""
         return self._proof.signed_at(incoming) if isinstance(self._proof, Signature) else None
@@ -166,8 +176,8 @@ class DeclaredSettings(VendorSettings):
 
     def weaknesses(self) -> Iterator[str]:
         values = getattr(self, self.variable.lower())
-        if isinstance(self.reader.declaration.authentication, Allowlist):
-            return
+        if isinstance(self.reader.declaration.authentication, Allowlist | Jwt):
+            return  # no secrets
         cure = f"have {self.reader.declaration.name} use a longer one"
         texts = [one for one in values if not isinstance(one, SecretBytes)]
         yield from guessable(self.variable, texts, cure)
@@ -185,6 +195,8 @@ def _proof(one: Declaration, values: Sequence[Any]) -> Proof:
     if isinstance(how, Hmac):
         return Signature(one, how, [_bytes(value.get_secret_value()) for value in values])
     texts = [value.get_secret_value() for value in values]
+    if isinstance(how, Jwt):
+        return Token(one, how, texts)
     if isinstance(how, Basic):
         return Presented(one, how, AUTHORIZATION, [basic(how.user, text) for text in texts])
     return Presented(one, how, how.header, [text.encode() for text in texts])
@@ -238,7 +250,7 @@ def _sample(one: Declaration) -> Iterator[str]:
 def _facts(reader: Reader) -> VendorFacts:
     one = reader.declaration
     how = one.authentication
-    header = how.header if isinstance(how, Hmac | HeaderValue) else AUTHORIZATION
+    header = how.header if isinstance(how, Hmac | HeaderValue | Jwt) else AUTHORIZATION
     return VendorFacts(
         slug=one.slug,
         name=one.name,
@@ -253,10 +265,11 @@ def _facts(reader: Reader) -> VendorFacts:
             tuple(reader.events) if len(reader.events) > 1 else (),
             curl(one),
         ),
-        secret_headers=() if isinstance(how, Allowlist) else (header,),
+        secret_headers=() if isinstance(how, Allowlist) or header is None else (header,),
         roster_event=_first(reader, "provisioned"),
         timed_by_signing=_timed_by_signing(reader),
         progress=_progress(reader),
+        fields={name: one.fields() for name, one in reader.events.items()},
     )
 
 
@@ -267,6 +280,17 @@ def _cures(one: Declaration) -> Mapping[Outcome, str]:
             Outcome.IP_NOT_ALLOWED: f"If {one.name} has a new address, add it to {how.addresses}, "
             "restart the receiver, then replay. If the address is that of your proxy, correct "
             "TRUSTED_PROXY_HOPS and restart."
+        }
+    if isinstance(how, Jwt):
+        return {
+            Outcome.BAD_SIGNATURE: f"See whether this machine can fetch {how.keys}. Its keys are "
+            "fetched every hour, and within a minute after a token names an unknown one. "
+            "Deliveries that waited for a key are replayed then.",
+            Outcome.WRONG_COMPANY: f"If the account is yours, add it to {how.accounts}, restart "
+            "the receiver, then replay. If not, another customer of the vendor sends to this "
+            "address.",
+            Outcome.MISSING_CREDENTIALS: f"If they are the vendor's, turn on the signing of "
+            f"payloads at {one.name}.",
         }
     wrong = Outcome.BAD_SIGNATURE if isinstance(how, Hmac) else Outcome.WRONG_CREDENTIALS
     return {

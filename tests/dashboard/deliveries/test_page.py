@@ -517,3 +517,21 @@ def test_a_delivery_shows_its_own_body_or_says_whose_it_is_or_that_it_is_not_sto
     page = open_page("deliveries", delivery="2")
     assert says in [one.value for one in page.caption]
     assert page.code[-1].value == body
+
+
+@pytest.mark.usefixtures("company")
+def test_the_checklist_says_what_is_set_up_of_each_vendor_and_has_a_test(
+    open_page: Open, store: Engine
+) -> None:
+    with store.begin() as connection:
+        only = table_of(Vendor).update().where(table_of(Vendor).c.slug == "mindtickle")
+        connection.execute(only.values(configured=True))
+    page = open_page("deliveries", view="checklist")
+    assert not page.exception
+    assert any("**Next:**" in one.value for one in page.markdown)
+    cells = " ".join(str(cell) for one in page.table for cell in one.value.to_numpy().ravel())
+    assert "Done. MINDTICKLE_WEBHOOK_SECRET is set." in said(cells)
+    assert "accepted." in said(cells)
+    assert [one.key for one in page.button if str(one.key).startswith("test_")] == [
+        "test_mindtickle"
+    ]

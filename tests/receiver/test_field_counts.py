@@ -1,0 +1,176 @@
+"""The fields of events are counted once each, within bounds, on both stores."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, update
+
+from receiver import field_counts
+from receiver.field_counts import FieldCounts
+from receiver.readmodels.rebuild import rebuild
+from receiver.vendors import vendor_facts
+from shared.bulk import table_of
+from shared.database import open_engine
+from shared.models import Checkpoint, Event, FieldHourly
+from shared.queries.fields import drifted
+from tests import playing
+from tests.conftest import FreshStore
+from tests.receiver.vendor_cases import settings
+from tests.stores import follow, rows
+
+pytestmark = pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+READ = {slug: one.fields for slug, one in vendor_facts(settings()).items()}
+
+
+@contextmanager
+def store(fresh_store: FreshStore, kind: str) -> Iterator[Engine]:
+    with fresh_store(kind) as url:
+        engine = open_engine(url)
+        yield engine
+        engine.dispose()
+
+
+def put(engine: Engine, count: int = 1, *, at: datetime = HOUR, **data: Any) -> None:
+    """Stored events of module.progress that arrived at a time."""
+    with engine.begin() as connection:
+        connection.execute(
+            table_of(Event).insert(),
+            [
+                {
+                    "vendor": "mindtickle",
+                    "event_key": playing.new_id(),
+                    "digest": playing.new_id(),
+                    "type": "module.progress",
+                    "user_id": "u-1",
+                    "occurred_at": at,
+                    "received_at": at,
+                    "delivery_id": 1,
+                    "payload": json.dumps({"event": "module.progress", "data": data}),
+                }
+                for _ in range(count)
+            ],
+        )
+    follow(engine)
+
+
+def counted(engine: Engine) -> dict[tuple[str, str], int]:
+    found: dict[tuple[str, str], int] = {}
+    for one in rows(engine, FieldHourly):
+        key = (one.field, one.shape)
+        found[key] = found.get(key, 0) + one.events
+    return found
+
+
+def count(engine: Engine, counts: FieldCounts | None = None) -> None:
+    counts = counts or FieldCounts(engine, READ)
+    while counts.carry_out():
+        pass
+
+
+def test_each_field_counts_with_its_shape(kind: str, fresh_store: FreshStore) -> None:
+    with store(fresh_store, kind) as engine:
+        put(engine, 2, userId="u-1", progressPct=5, extra={"deep": [1]}, flag=True, none=None)
+        put(engine, userId=7)
+        count(engine)
+        assert counted(engine) == {
+            ("", ""): 3,
+            ("event", "text"): 3,
+            ("data.userId", "text"): 2,
+            ("data.userId", "number"): 1,
+            ("data.progressPct", "number"): 2,
+            ("data.extra.deep", "list"): 2,
+            ("data.flag", "flag"): 2,
+            ("data.none", "null"): 2,
+        }
+
+
+def test_neither_a_rebuild_nor_another_receiver_counts_an_event_twice(
+    kind: str, fresh_store: FreshStore
+) -> None:
+    with store(fresh_store, kind) as engine:
+        put(engine, 3, userId="u-1", moduleId="m-1", progressPct=5)
+        first, second = FieldCounts(engine, READ), FieldCounts(engine, READ)
+        count(engine, first)
+        once = counted(engine)
+        with engine.begin() as connection:
+            connection.execute(update(table_of(Checkpoint)).values(event_id=0, newest_id=0))
+        follow(engine)
+        rebuild(engine)
+        count(engine, first)
+        count(engine, second)
+        assert counted(engine) == once
+        put(engine, userId="u-1")
+        count(engine, second)
+        count(engine, first)
+        assert counted(engine)["", ""] == 4
+
+
+def test_names_of_fields_are_bounded_and_those_that_are_read_always_count(
+    kind: str, fresh_store: FreshStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(field_counts, "MAX_FIELDS", 5)
+    with store(fresh_store, kind) as engine:
+        hostile = {"x" * 100: 1, "a\nb": 1, "a\0b": 1, "<b>": 1, "\ud800": 1}
+        put(engine, **hostile, **{f"f{n:02}": n for n in range(50)})
+        put(engine, userId="u-1", another=1)
+        count(engine)
+        names = {name for name, _ in counted(engine)}
+        assert "data.userId" in names
+        assert "data.another" not in names
+        assert len(names) == 7
+        assert all(name.isprintable() and len(name) <= 80 for name in names)
+
+
+def test_a_type_beyond_the_bound_is_not_counted(
+    kind: str, fresh_store: FreshStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(field_counts, "MAX_TYPES", 0)
+    with store(fresh_store, kind) as engine:
+        put(engine, userId="u-1")
+        count(engine)
+        assert counted(engine) == {}
+
+
+def test_a_missing_field_is_found_in_the_store(kind: str, fresh_store: FreshStore) -> None:
+    with store(fresh_store, kind) as engine:
+        put(engine, 60, at=HOUR - timedelta(days=1), moduleName="Calls", userId="u-1")
+        put(engine, 10, moduleName="Calls", userId="u-1")
+        put(engine, 15, userId="u-1")
+        count(engine)
+        vendor = vendor_facts(settings())["mindtickle"]
+        with engine.connect() as connection:
+            (one,) = drifted(connection, vendor, datetime.now(UTC))
+        assert (one.field, one.now, one.differ, one.events) == ("data.moduleName", None, 15, 25)
+        assert (one.since, one.is_read) == (HOUR, True)
+
+
+def test_old_counts_are_removed(kind: str, fresh_store: FreshStore) -> None:
+    with store(fresh_store, kind) as engine:
+        put(engine, at=HOUR - timedelta(days=20), userId="u-1")
+        count(engine)
+        assert counted(engine)
+        count(engine)
+        assert counted(engine) == {}
+
+
+def test_of_two_receivers_that_read_the_same_events_one_counts_them(
+    kind: str, fresh_store: FreshStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store(fresh_store, kind) as engine:
+        put(engine, 3, userId="u-1")
+        slow, quick = FieldCounts(engine, READ), FieldCounts(engine, READ)
+        slow.carry_out()  # begins
+        read = slow._rows
+
+        def overtaken(batch: Any) -> Any:
+            count(engine, quick)
+            return read(batch)
+
+        monkeypatch.setattr(slow, "_rows", overtaken)
+        slow.carry_out()
+        assert counted(engine)["", ""] == 3

@@ -1,0 +1,73 @@
+"""A checklist says what is set up, and what to do next."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.checklist import Item, KeySetState, SetUpState, State, checklist, next_of
+from shared.evidence import Lag, Latest
+from shared.outcomes import Outcome
+from tests.shared.test_diagnosis import HEALTHY, NOON, VENDORS
+
+MINDTICKLE = VENDORS["mindtickle"]
+GOOD = SetUpState(configured=True, seen=MINDTICKLE.set_up.events, keys=None)
+LAST = Latest(NOON - timedelta(minutes=5), Outcome.ACCEPTED)
+
+
+def items(known: SetUpState = GOOD, **evidence: Any) -> dict[str, Item]:
+    given = HEALTHY._replace(**{"last": LAST} | evidence)
+    return {one.what: one for one in checklist(given, known, NOON)}
+
+
+def test_of_a_vendor_that_is_set_up_there_is_nothing_to_do() -> None:
+    found = items()
+    assert {one.state for one in found.values()} == {State.DONE}
+    assert [one.says for one in found.values()] == [
+        "MINDTICKLE_WEBHOOK_SECRET is set.",
+        "5 min ago, accepted.",
+        "6 of 6 types seen in 14 days.",
+        "The latest deliveries were signed 2 s before their arrival (median).",
+        "Nothing to act on.",
+    ]
+    assert next_of(list(found.values())) == "Nothing to do."
+
+
+@pytest.mark.parametrize(
+    ("known", "evidence", "what", "to_do"),
+    [
+        (GOOD._replace(configured=False), {}, "Setting", "Set MINDTICKLE_WEBHOOK_SECRET and"),
+        (GOOD, {"last": None}, "Last delivery", "Enter the address at MindTickle"),
+        (GOOD._replace(seen=["module.progress"]), {}, "Event types",
+         "See at MindTickle whether the subscription has course.completed, quiz.submitted"),
+        (GOOD, {"lag": Lag(-timedelta(minutes=4), -timedelta(minutes=4))}, "Clocks", "Set this"),
+        (GOOD._replace(keys=KeySetState("https://x/jwks", None, "It failed.")), {}, "Public keys",
+         "See whether the receiver's machine can fetch https://x/jwks."),
+    ],
+)  # fmt: skip
+def test_what_is_missing_has_a_next_step(
+    known: SetUpState, evidence: dict[str, Any], what: str, to_do: str
+) -> None:
+    found = items(known, **evidence)
+    assert found[what].state is State.OPEN
+    assert found[what].next.startswith(to_do)
+    assert next_of(list(found.values())) == found[what].next
+
+
+def test_a_type_that_is_seldom_sent_is_no_task() -> None:
+    seen = [one for one in MINDTICKLE.set_up.events if one != "certification.expired"]
+    found = items(GOOD._replace(seen=[*seen, "badge.earned"]))["Event types"]
+    assert (found.state, found.next) == (State.UNKNOWN, "")
+    assert found.says == (
+        "5 of 6 types seen in 14 days; 1 other type kept without effect. "
+        "Not seen: certification.expired."
+    )
+
+
+def test_keys_that_were_fetched_are_done() -> None:
+    keys = KeySetState("https://x/jwks", NOON - timedelta(minutes=9), None)
+    assert items(GOOD._replace(keys=keys))["Public keys"].says == "Fetched 9 min ago."
+    down = keys._replace(problem="The key server answered 503.")
+    assert items(GOOD._replace(keys=down))["Public keys"].says == (
+        "Fetched 9 min ago. The last attempt failed: The key server answered 503."
+    )
