@@ -551,7 +551,7 @@ def problems(text: str, folder: Path) -> list[str]:
          'kind = "header"\nsecret = "ACME_SECRET"\nheader = "X-Id"',
          "acme: event_id: the header x-id is the secret, which is not stored"),
         ('kind = "hmac"', 'kind = "hmack"', "acme: authentication: kind should be hmac, header, "
-         "basic or allowlist"),
+         "basic, allowlist or jwt"),
         ('header = "x-signature"', 'heder = "x-signature"', "acme: authentication.header: is "
          "missing"),
         ('"{id}.{body}"', '"{id}.{body}x"', "acme: authentication.signed: should end with {body}: "

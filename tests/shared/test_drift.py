@@ -62,6 +62,10 @@ def test_a_field_that_was_always_in_half_of_the_events_is_no_finding(after: int)
     assert found(*counts(5, after)) == []
 
 
+def test_a_field_that_was_seldom_absent_is_optional_and_no_finding() -> None:
+    assert found(*counts(9, 1)) == []
+
+
 def test_a_field_that_always_had_two_shapes_is_no_finding() -> None:
     begin = NOW - timedelta(days=10)
     mixed = [
