@@ -26,7 +26,7 @@ FIRST = 20_000
 MAX_TYPES = 100
 """Types of a vendor whose fields are counted."""
 MAX_FIELDS = 60
-"""Fields of a type that are counted, besides those that are read."""
+"""Fields of a type that are counted, besides the ones that are read."""
 DEEPEST = 4
 LONGEST_NAME = 80
 CLEAN_EVERY = timedelta(hours=1)

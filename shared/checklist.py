@@ -106,7 +106,7 @@ def _delivery(evidence: Evidence, now: datetime) -> Item:
 
 
 def _types(evidence: Evidence, known: SetUpState) -> Iterator[Item]:
-    """Those that it can send by its facts. Others are only counted: they are a sender's text."""
+    """The types that its facts name. Others are only counted: they are a sender's text."""
     possible = evidence.vendor.set_up.events or tuple(evidence.vendor.fields)
     if not possible:
         return
@@ -131,7 +131,7 @@ def _types(evidence: Evidence, known: SetUpState) -> Iterator[Item]:
 
 
 def _clock(evidence: Evidence) -> Iterator[Item]:
-    """Only of events with the time of their signature: others may be told long after."""
+    """Only of events with the time of their signature: others may arrive long after."""
     if not evidence.vendor.timed_by_signing:
         return
     lag = evidence.lag

@@ -69,7 +69,7 @@ class DayRow(NamedTuple):
 
 
 def by_cause(days: Sequence[DayRow]) -> dict[Cause, int]:
-    """How many events are missing by each cause, without those of which none is."""
+    """How many events are missing by each cause, without causes of which none is."""
     totals = {one: sum(row.events for row in days if row.cause == one) for one in IN_WORDS}
     return {cause: total for cause, total in totals.items() if total}
 

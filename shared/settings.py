@@ -440,7 +440,7 @@ def _web_address(url: SecretStr) -> SecretStr:
 
 
 NOTIFY, FORWARD = "notify_", "forward_"
-"""How the variables of channels begin, and those of targets of forwards."""
+"""How the variables of channels begin, and the ones of targets of forwards."""
 
 
 class NotifySettings(SignIn):

@@ -1,4 +1,4 @@
-"""How pages show what was sent, to whom and when."""
+"""How pages show what was sent, to which person and when."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

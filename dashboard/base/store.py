@@ -80,7 +80,7 @@ def _name(function: FunctionType) -> str:
 
 
 KEYS = {FunctionType: _name, tuple: repr}
-"""How parts of a key are told apart. Arguments are words, numbers, times and tuples of these, which
+"""How parts of a key differ. Arguments are words, numbers, times and tuples of these, which
 `repr` shows in full; Streamlit takes milliseconds for each key of nested tuples."""
 
 

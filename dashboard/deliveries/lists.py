@@ -102,7 +102,7 @@ def missing(listing: data.Listing, zone: str) -> None:
 
 
 def alerts(frame: pd.DataFrame) -> None:
-    """Which messages about deliveries were sent, to whom and when."""
+    """Which messages about deliveries were sent, to which person and when."""
     section("Alerts", frame, sent.COLUMNS, "alerts", "No message about deliveries in this period.")
 
 

@@ -265,7 +265,7 @@ def _changes(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def messages(person: str) -> None:
-    """What was sent about the person, to whom and when."""
+    """What was sent about the person, to which person and when."""
     frame = data.messages(person)
     if len(frame):
         section("Messages about this learner", frame, sent.COLUMNS, "messages", "")

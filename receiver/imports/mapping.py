@@ -1,4 +1,4 @@
-"""The mapping of an export: which column is what. The words are those of `VENDORS_FILE`."""
+"""The mapping of an export: which column is what. The words are the ones of `VENDORS_FILE`."""
 
 import codecs
 import hashlib

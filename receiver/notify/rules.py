@@ -274,7 +274,7 @@ def _to_listeners(
 def _by_team(
     listeners: Sequence[tuple[SubscriptionRow, Who]],
 ) -> Mapping[str | None, Sequence[tuple[SubscriptionRow, Who]]]:
-    """Those that may hear of each team; under None those who hear of all teams. Each cause looks at
+    """Listeners that may hear of each team; under None the ones of all teams. Each cause looks at
     a few listeners, not at a thousand."""
     found: dict[str | None, list[tuple[SubscriptionRow, Who]]] = {None: []}
     found |= {team: [] for _, who in listeners for team in who.teams or ()}

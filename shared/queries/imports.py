@@ -127,7 +127,7 @@ def brought_by() -> ColumnElement[int | None]:
 
 
 def refused(connection: Connection, vendor: str, keys: Sequence[str]) -> Sequence[str]:
-    """Those of these event keys that a refused delivery of the vendor claimed."""
+    """The ones of these event keys that a refused delivery of the vendor claimed."""
     query = (
         select(delivery.event_key)
         .where(delivery.vendor == vendor, delivery.event_key.in_(keys))

@@ -35,7 +35,7 @@ from shared.scoring import DEFAULT, Rules
 
 GAINS = ("gained", "completed", "time", "score")
 PERIODS = ("", "_before")
-"""What the names of figures of the window end with, and those of the period before it."""
+"""What the names of figures of the window end with, and the ones of the period before it."""
 
 learner = table_of(Learner).c
 progress = table_of(ModuleProgress).c

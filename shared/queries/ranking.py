@@ -141,7 +141,7 @@ class StillRow(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """The figures over a board, and those of the period before; `active` counts who moved."""
+    """The figures over a board, and the ones of the period before; `active` counts who moved."""
 
     active: int
     gained: float

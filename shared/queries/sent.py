@@ -1,4 +1,4 @@
-"""What was sent, to whom and when: about a learner, about deliveries, and to other systems."""
+"""What was sent, to which person and when: about learners, deliveries, and to other systems."""
 
 from collections.abc import Sequence
 from datetime import datetime

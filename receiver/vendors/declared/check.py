@@ -42,7 +42,7 @@ def steps(
     now: datetime,
     keys: Sequence[Held] = (),
 ) -> Iterator[Step]:
-    """What is verified and read of a delivery, as of its signature's time; `keys` are those of a
+    """What is verified and read of a delivery, as of its signature's time; `keys` are the ones of a
     vendor that signs tokens. Shows no secret."""
     variable = declaration.authentication.variable
     vendor = served(declaration, settings)
