@@ -37,6 +37,7 @@ def queues() -> str:
     chosen = filters.switch("Queue", "queue", view.counted(data.counts(asked())), "new")
     if st.session_state.setdefault("coaching_queue", chosen) != chosen:
         st.session_state["coaching_queue"] = chosen
+        st.session_state.pop("coaching_next", None)
         st.rerun()
     return chosen
 

@@ -70,7 +70,7 @@ def _quiz_or_person(found: data.Detail, quizzes: Any) -> str:
         return ""
     quiz = of[0]
     fail = f"{percent(quiz.all_share)} of {quiz.all_takers:,} who took this quiz fail it"
-    return f"{fail}: {'look at the quiz first' if quiz.problem else 'it is not the quiz alone'}."
+    return f"{fail}: {'look at the quiz first' if quiz.problem else 'most people pass it'}."
 
 
 def _actions(row: Any, taker: data.Taker, item: Item) -> None:

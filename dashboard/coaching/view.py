@@ -63,7 +63,7 @@ COLUMNS = {
     "learner": st.column_config.TextColumn("Learner", width=125),
     "quiz": st.column_config.TextColumn("Quiz", width=155),
     "course": st.column_config.TextColumn("Why now", width=88),
-    "why": st.column_config.TextColumn("Latest score", width=130),
+    "why": st.column_config.TextColumn("Due and score", width=190),
     "stands": st.column_config.TextColumn("Status"),
     "threshold_pct": percent_column("Pass mark"),
     "flagged_pct": percent_column("Flagged at"),
@@ -226,8 +226,7 @@ def decline(taker: data.Taker, name: str) -> None:
 def snooze(taker: data.Taker, name: str) -> None:
     """Take this low score out of the queue for a week, and say when it is back."""
     if data.snooze(taker):
-        back = f"Back on {data.snoozed_until():%A %-d %B}, or at once after another low score."
-        finish(f"Snoozed: {plain(name)}. {back}")
+        finish(f"Snoozed until {data.snoozed_until():%A %-d %B}: {plain(name)}.")
     else:
         finish("", [f"{name}: is no longer low, or has a case"])
 

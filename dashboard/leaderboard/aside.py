@@ -34,7 +34,7 @@ def close_calls(shown: list[data.Call]) -> None:
     if not shown:
         return
     with st.container(border=True, gap="xxsmall"):
-        heading("One module from passing")
+        heading("One module from overtaking")
         for one in shown:
             with _line():
                 _name(cut(one.learner, PAIRED), f"call_{people.link_to(one.key)}", one.key)

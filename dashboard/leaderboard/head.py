@@ -103,7 +103,7 @@ def _why(shown: data.Headline, window: str, compared: str) -> str:
         said.append(f"{in_it} of it from *{plain(leader.module)}*")
     sentences = [f"{', '.join(said)}."]
     if call := shown.call:
-        sentences.append(f"**{plain(call.learner)}** passes {plain(call.ahead)} with one module.")
+        sentences.append(f"**{plain(call.learner)}** can pass {plain(call.ahead)} with one module.")
     if shown.slipped:
         sentences.append(_slipped(shown.metric, shown.slipped, compared))
     return " ".join(sentences)

@@ -237,9 +237,15 @@ def certificates(person: str) -> None:
 def coaching(person: str) -> None:
     """Rounds of coaching, the open ones first."""
     frame = data.cases(person, viewer_zone())
-    frame = frame.assign(status=frame["status"].map(STATES)) if len(frame) else frame
+    if len(frame):
+        frame = frame.assign(status=[_stands(row) for row in frame.itertuples()])
     columns = {name: one for name, one in CASE.items() if name in frame} if len(frame) else CASE
     section("Coaching", frame, columns, "coaching", "No quiz is flagged for coaching.")
+
+
+def _stands(case: Any) -> str:
+    until = case.snoozed_until
+    return STATES[case.status] if pd.isna(until) else f"◷ Snoozed until {until:%-d %b}"
 
 
 def roster(person: str) -> None:

@@ -14,6 +14,9 @@ from shared.queries.people import Who, people
 learner = table_of(Learner).c
 module = table_of(Module).c
 
+LATEST = 1_000
+"""More events than one transaction stores."""
+
 
 def teams(connection: Connection) -> Sequence[str]:
     """The teams that a learner is or was in."""
@@ -75,9 +78,12 @@ def known_by(connection: Connection, address: str) -> Own | None:
 
 
 def newest_event_at(connection: Connection) -> datetime | None:
-    """When the newest event was received."""
+    """When the newest event was received, of the latest that were stored: one transaction stores
+    many, not in the order of their times."""
     event = table_of(Event).c
-    return connection.scalar(select(event.received_at).order_by(event.id.desc()).limit(1))
+    latest = select(event.received_at).order_by(event.id.desc()).limit(LATEST).subquery()
+    newest: datetime | None = connection.scalar(select(func.max(latest.c.received_at)))
+    return newest
 
 
 class Version(NamedTuple):

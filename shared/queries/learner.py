@@ -172,6 +172,7 @@ class CaseRow(NamedTuple):
     due: date | None
     opened_at: datetime
     closed_at: datetime | None
+    snoozed_until: date | None
     owner: str | None = None
     notes: str | None = None
 
@@ -406,7 +407,14 @@ def cases(connection: Connection, person: str, *, coaches: bool) -> Sequence[Cas
     """Rounds of coaching, the active ones first, then the latest; with owner and notes for roles
     that coach."""
     name = func.coalesce(quiz.quiz_name, case_.quiz_id).label("quiz_name")
-    rounds = (case_.status, case_.flagged_pct, case_.due, case_.opened_at, case_.closed_at)
+    rounds = (
+        case_.status,
+        case_.flagged_pct,
+        case_.due,
+        case_.opened_at,
+        case_.closed_at,
+        case_.snoozed_until,
+    )
     query = (
         select(name, *rounds, *((case_.owner, case_.notes) if coaches else ()))
         .join_from(table_of(CoachingCase), table_of(Quiz), same_quiz(quiz, case_), isouter=True)

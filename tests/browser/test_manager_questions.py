@@ -110,7 +110,7 @@ def test_the_first_line_answers_and_a_row_leads_to_the_delivery_behind_it(
         "Team central slipped: 6 points a member, 42 on the same weekdays a week earlier, up to "
     )
     expect(answers).to_contain_text(
-        said("ines@acme.example passes dana@acme.example with one module")
+        said("ines@acme.example can pass dana@acme.example with one module")
     )
 
     click_row(page, 2)

@@ -190,7 +190,7 @@ def test_the_first_line_says_which_team_slipped_and_against_what(
 
 @pytest.mark.usefixtures("company")
 def test_the_first_line_says_who_is_one_module_from_passing_the_next(open_page: Open) -> None:
-    assert f"**{INES}** passes {DANA} with one module." in said(open_page())
+    assert f"**{INES}** can pass {DANA} with one module." in said(open_page())
 
 
 @pytest.mark.usefixtures("company")

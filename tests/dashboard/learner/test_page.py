@@ -1,15 +1,17 @@
 """The page of one learner, as a browser is sent it."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine
 
 from dashboard.base.pieces import plain
 from dashboard.learner import data
+from shared import coaching
 from shared.facts import Completed, Deprovisioned, Expired, Identified
 from shared.models import CoachingCase
+from shared.queries.quiz_standings import Taker
 from tests import playing
 from tests.dashboard.conftest import Open, Send
 from tests.hostile import HOSTILE
@@ -192,3 +194,13 @@ def test_hostile_text_of_a_learner_reaches_no_markdown_and_no_link(
         assert not re.search(r"(?<!\\)(<img|\*\*bold|\[link)", said)
         assert not any("onerror" in one.body for one in page.html)
         assert not [row for row in rows(page, "score") if row.get("report_url")]
+
+
+@pytest.mark.usefixtures("company")
+def test_a_snoozed_case_says_until_when(open_page: Open, send: Send, store: Engine) -> None:
+    send("quiz.submitted", {"userId": "u-1", "quizId": "q-1", "quizName": "Q", "quizType": "graded",
+                            "score": 4, "maxScore": 10, "passed": False}, 2)  # fmt: skip
+    with store.begin() as connection:
+        coaching.snooze(connection, "lead", Taker(V, "u-1", "q-1"), date(2035, 1, 2), 70)
+    (row,) = rows(open_page("learner", id=DANA), "status")
+    assert row["status"] == "◷ Snoozed until 2 Jan"
