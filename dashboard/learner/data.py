@@ -152,7 +152,7 @@ def roster(person: str, zone: str) -> pd.DataFrame:
 
 
 def cases(person: str, zone: str) -> pd.DataFrame:
-    """quiz_name, status, due, flagged_pct, opened_at, closed_at, snoozed_until; with owner and notes
+    """quiz_name, status, due, flagged_pct, opened_at, closed_at, snoozed_until; with owner, notes
     for roles that coach; notes are free text, so only for viewers who see names. Active first."""
     rows = query(learner.cases, person, coaches=access.may("coach"))
     hidden = {} if sees_names() else {"notes": None}
