@@ -289,7 +289,10 @@ def _copy(connection: Connection, begun: Progress) -> int | None:
         connection.execute(insert(table).from_select(columns, select(made)))
     made = progress.to_metadata(MetaData(), schema=BESIDE)
     last, done = connection.execute(select(made.c.event_id, made.c.events)).one()
-    while batch := _next(connection, last, MAX_BATCH):
+    # On Postgres deliveries go on. The follower, which waits, folds what arrives from now on: to go
+    # after it here would never end where it arrives as fast as it is folded.
+    newest = connection.scalar(select(func.max(table_of(Event).c.id))) or 0
+    while batch := _next(connection, last, MAX_BATCH, newest):
         _fold(connection, batch, project)
         done += _count(batch)
         last = batch[-1].id

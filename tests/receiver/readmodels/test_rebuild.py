@@ -1,9 +1,11 @@
 """A rebuild while deliveries are accepted, interrupted ones included."""
 
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, event, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from receiver.erase import erase_person
@@ -19,6 +21,7 @@ from tests.load import Load
 from tests.running import Receiver, until
 from tests.stores import follow, read_models, rows
 
+TOO_MANY = 50
 VENDOR = holding.vendor(playing.SECRET)
 
 
@@ -151,4 +154,23 @@ def test_an_event_whose_transaction_commits_late_is_not_missed(
             late.commit()
         follow(store)
         assert [one.user_id for one in rows(store, Learner)] == ["u", "u-late"]
+        store.dispose()
+
+
+def test_a_rebuild_ends_though_an_event_arrives_whenever_it_looks(fresh_store: FreshStore) -> None:
+    arrived = count()
+
+    def arrive(*run: Any) -> None:
+        if run[2].startswith("SELECT event.id") and next(arrived) < TOO_MANY:
+            with write_transaction(other) as connection:
+                user = f"u-{next(users)}"
+                entry = judge(VENDOR, holding.incoming(user, playing.SECRET, user))
+                write_batch(connection, [entry], part=1)
+
+    with fresh_store("postgres") as url:
+        store, other, users = open_engine(url), open_engine(url), count()
+        event.listen(store, "after_cursor_execute", arrive)
+        rebuild(store)
+        assert next(arrived) < TOO_MANY
+        other.dispose()
         store.dispose()
