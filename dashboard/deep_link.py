@@ -9,10 +9,10 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from dashboard.access import PAGES
 
 PARAMETERS = frozenset(
-    ("action", "actor", "board", "contest", "credit", "days", "delivery", "find", "id", "item",
-     "learner", "leavers", "list", "metric", "module", "of", "outcome", "owner", "page", "problems",
-     "queue", "quiz", "quizzes", "search", "since", "span", "team", "until", "vendor", "view",
-     "which", "window")
+    ("action", "actor", "board", "contest", "credit", "days", "delivery", "events", "find", "id",
+     "import", "item", "learner", "leavers", "list", "metric", "module", "of", "outcome", "owner",
+     "page", "problems", "queue", "quiz", "quizzes", "search", "since", "span", "team", "until",
+     "vendor", "view", "which", "window")
 )  # fmt: skip
 """The query parameters of pages."""
 LONGEST = 2_000

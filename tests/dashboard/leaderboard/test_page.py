@@ -118,13 +118,6 @@ def test_a_window_without_progress_says_what_to_do(open_page: Open) -> None:
     assert page.info[0].value == "No activity in this period. Try a longer one, or fewer filters."
 
 
-def test_only_refused_deliveries_lead_to_the_page_that_says_why(
-    open_page: Open, send: Send
-) -> None:
-    send("module.progress", playing.progress(), secret="wrong")
-    assert "The page Deliveries says why" in open_page().info[0].value
-
-
 @pytest.mark.usefixtures("company")
 def test_the_heading_says_who_leads_and_the_next_line_by_how_much_and_through_what(
     open_page: Open, send: Send

@@ -1,6 +1,7 @@
 """From a delivery to a message: the whole way, through the processes of `serve`."""
 
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -106,6 +107,8 @@ def test_facts_are_forwarded_once_though_all_of_serve_is_killed_between(
         until(lambda: receiver.metric(sent) == 2)
     by_id = {headers["webhook-id"]: (headers, body) for headers, body in system.requests}
     assert set(by_id) == {row.message_id for row in stores.rows(store, Notification)}
-    assert len(system.requests) <= len(by_id) + 1
+    # What the last step had sent, and not noted, is sent a second time under the same ID.
+    times = Counter(headers["webhook-id"] for headers, _ in system.requests)
+    assert max(times.values()) <= 2
     for row in stores.rows(store, Notification):
         assert Webhook(WHSEC).verify(row.payload, by_id[row.message_id][0])["type"] == row.rule
