@@ -19,10 +19,21 @@ WITHIN = {
 }
 
 
-def headline(counts: Counts, first: Any, quizzes: pd.DataFrame, window: str) -> None:
+def headline(
+    counts: Counts, first: Any, quizzes: pd.DataFrame, window: str, retakes: pd.DataFrame
+) -> None:
     """`first` is the most urgent new item, if there is one; `window` is where low scores are looked
-    for."""
-    answer(_answer(counts, first), " ".join(_why(counts, first, quizzes, window)))
+    for; `retakes` are the results with coaching and without."""
+    said = _why(counts, first, quizzes, window)
+    if len(retakes):
+        said.append(f"Retakes passed so far: {', '.join(map(_passed, each(retakes)))}.")
+    answer(_answer(counts, first), " ".join(said))
+
+
+def _passed(row: Any) -> str:
+    """`**75 %** of 28 coached`."""
+    kind = "coached" if row.coached else "not coached"
+    return f"**{percent(100 * row.passed / row.retakes)}** of {row.retakes:,} {kind}"
 
 
 def _answer(counts: Counts, first: Any) -> str:

@@ -58,7 +58,8 @@ def headline() -> None:
         pieces.answer("No quiz to coach on yet")
         return
     new = data.queue(asked(), "new", paging.Part(0, view.ROWS))  # as the queue lists
-    head.headline(data.counts(asked()), None if new.empty else new.iloc[0], quizzes, window)
+    first = None if new.empty else new.iloc[0]
+    head.headline(data.counts(asked()), first, quizzes, window, data.achieved(asked()))
 
 
 @refresh.part

@@ -96,6 +96,16 @@ def test_a_score_that_needs_no_coaching_leaves_the_queue_with_one_click(open_pag
 
 
 @pytest.mark.usefixtures("dana")
+def test_the_first_lines_say_how_retakes_went_with_coaching_and_without(
+    open_page: Open, send: Send
+) -> None:
+    send("quiz.submitted", quiz("u-1", 9), days_ago=1)
+    send("quiz.submitted", quiz("u-2", 3), days_ago=3)
+    send("quiz.submitted", quiz("u-2", 4), days_ago=1)
+    assert "Retakes passed so far: **50 %** of 2 not coached." in shown(open_page("coaching"))
+
+
+@pytest.mark.usefixtures("dana")
 def test_a_snoozed_score_leaves_the_queue_and_says_when_it_is_back(open_page: Open) -> None:
     page = open_page("coaching")
     next(one for one in page.button if one.label == "Snooze").click().run()
