@@ -27,8 +27,7 @@ from receiver.metrics import Metrics
 from receiver.quarantine import Caps
 from receiver.store import PARTS, Entry, Written, try_out, write_batch, write_heartbeat
 from shared.outcomes import HAS_EVENT, Outcome
-from shared.queries.follower import Lag
-from shared.queries.follower import lag as lag_in
+from shared.queries.follower import Lag, lag as lag_in
 from shared.sqlite_file import require_in_place
 
 MAX_BATCH = 500

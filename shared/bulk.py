@@ -10,8 +10,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column, Connection, Select, bindparam, cast, func, select
-from sqlalchemy import Table as SqlTable
+from sqlalchemy import Column, Connection, Select, Table as SqlTable, bindparam, cast, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlmodel import SQLModel

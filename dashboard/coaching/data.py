@@ -39,8 +39,7 @@ from dashboard.base.store import (
 )
 from shared import coaching as cases
 from shared.coaching import Changed, Conflict, Flagged, Impossible, Taken
-from shared.queries import coaching, retakes, sent
-from shared.queries import quizzes as quiz_queries
+from shared.queries import coaching, quizzes as quiz_queries, retakes, sent
 from shared.queries.coaching import OTHER_OWNER, Case, Counts, Item, Scores
 from shared.queries.people import Who
 from shared.queries.quiz_standings import Filters, Taker

@@ -5,8 +5,7 @@ from zoneinfo import ZoneInfo
 
 from dashboard.base.amounts import NOUNS
 from dashboard.contests.data import ContestRow, Status
-from shared.contests import GRACE, stored_from
-from shared.contests import METRICS as KEYS
+from shared.contests import GRACE, METRICS as KEYS, stored_from
 from shared.wording import number_of
 
 _KNOWN = {

@@ -15,8 +15,7 @@ from shared.diagnosis import COMPARE, Finding
 from shared.evidence import Evidence
 from shared.outages import Outage
 from shared.outcomes import Outcome
-from shared.verdict import Clock, Level, Traffic, Verdict
-from shared.verdict import verdict as judge
+from shared.verdict import Clock, Level, Traffic, Verdict, verdict as judge
 from shared.wording import number_of
 
 LOOKS = {

@@ -11,8 +11,7 @@ from dashboard.base.people import without_addresses
 from dashboard.base.pieces import csv, heading
 from dashboard.deliveries import charts
 from dashboard.deliveries.answer import clock
-from shared.causes import Cause
-from shared.causes import causes as find
+from shared.causes import Cause, causes as find
 from shared.diagnosis import Severity
 from shared.evidence import Evidence
 from shared.verdict import Clock

@@ -33,8 +33,15 @@ from shared.evidence import Evidence
 from shared.imports import Cause
 from shared.outages import Outage
 from shared.outcomes import HAS_EVENT, Sender
-from shared.queries import deliveries, failures, imports, missing, quarantine, sent
-from shared.queries import unknown_addresses as unknown
+from shared.queries import (
+    deliveries,
+    failures,
+    imports,
+    missing,
+    quarantine,
+    sent,
+    unknown_addresses as unknown,
+)
 from shared.queries.deliveries import Detail, Listed, Search, VendorHour
 from shared.queries.evidence import gather, unrecovered_chains
 from shared.queries.failures import Attempted, Refused

@@ -15,8 +15,7 @@ from dashboard.base.amounts import number, ordinal
 from dashboard.base.people import known_as, smallest_group
 from dashboard.base.store import ask_by_token, query, query_shared, settings, write_by_token
 from shared import screens as pairing
-from shared.queries import catalog, team_boards, wall
-from shared.queries import screens as queries
+from shared.queries import catalog, screens as queries, team_boards, wall
 from shared.queries.movement import Board
 from shared.queries.people import Who
 from shared.queries.ranking import standings

@@ -2,8 +2,7 @@
 
 from receiver.commands.rebuild import rebuild
 from receiver.vendors import note_vendors
-from shared.database import migrate as upgrade
-from shared.database import open_engine, rebuild_is_due
+from shared.database import migrate as upgrade, open_engine, rebuild_is_due
 from shared.settings import ReceiverSettings
 
 

@@ -9,8 +9,7 @@ import typer
 from receiver import logs
 from receiver.errors import ReplayError
 from receiver.key_sets import load_keys
-from receiver.replay import REPLAYABLE
-from receiver.replay import replay as verify_again
+from receiver.replay import REPLAYABLE, replay as verify_again
 from receiver.schema import current_engine
 from receiver.vendors import ADAPTERS, required
 from shared.settings import ReceiverSettings

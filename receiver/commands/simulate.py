@@ -8,8 +8,15 @@ import typer
 
 from receiver.errors import SimulatorError, StartError
 from receiver.schema import current_engine
-from receiver.simulator import PARTS, SCENARIOS, Plan, Play, Scenario, Summary
-from receiver.simulator import simulate as run_simulation
+from receiver.simulator import (
+    PARTS,
+    SCENARIOS,
+    Plan,
+    Play,
+    Scenario,
+    Summary,
+    simulate as run_simulation,
+)
 from receiver.simulator.base import QUIET
 from receiver.simulator.history import write_history
 from receiver.simulator.mindtickle import company_id

@@ -10,8 +10,7 @@ import typer
 
 from receiver.commands.replay import moment
 from receiver.errors import WebhooksError
-from receiver.retry_failed import KEPT, ApiSettings
-from receiver.retry_failed import retry_failed as ask_to_retry
+from receiver.retry_failed import KEPT, ApiSettings, retry_failed as ask_to_retry
 from receiver.vendors.mindtickle import EVENT_TYPES, SLUG, MindTickleSettings
 from receiver.webhooks import WebhooksApi
 from shared.settings import ReceiverSettings, is_loopback

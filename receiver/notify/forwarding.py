@@ -26,8 +26,14 @@ from shared.bulk import insert_into, table_of
 from shared.clock import now
 from shared.database import write_transaction
 from shared.forwards import OF_STANDINGS, TYPES, Happened, Learner, of_events, of_standing
-from shared.models import Checkpoint, Event, Forwarding, Notification, Notifier
-from shared.models import Learner as LearnerRow
+from shared.models import (
+    Checkpoint,
+    Event,
+    Forwarding,
+    Learner as LearnerRow,
+    Notification,
+    Notifier,
+)
 from shared.naming import Naming
 from shared.queries import coaching, rows_of
 from shared.queries.people import Who

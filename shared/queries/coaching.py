@@ -32,8 +32,8 @@ from sqlalchemy import (
 
 from shared.bulk import encode, given, table_of
 from shared.figures import percent
-from shared.models import ACTIVE as IS_ACTIVE
 from shared.models import (
+    ACTIVE as IS_ACTIVE,
     AuditLog,
     CoachingCase,
     QuizAttempt,

@@ -11,8 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from shared.models import AuditLog, CoachingCase
 from tests import stores
 from tests.browser.conftest import visitor
-from tests.identity import Provider
-from tests.identity import dashboard as signing_in
+from tests.identity import Provider, dashboard as signing_in
 from tests.running import Receiver, until
 
 TABLE = "[data-testid=stDataFrame]"

@@ -16,15 +16,13 @@ from streamlit.runtime.scriptrunner import RerunException
 from streamlit.testing.v1 import AppTest
 
 from dashboard import access
-from dashboard.base import filters, trials
-from dashboard.base import store as data
+from dashboard.base import filters, store as data, trials
 from dashboard.certifications import data as certifications
 from dashboard.coaching import data as coaching
 from dashboard.contests import data as contests
 from dashboard.deliveries import data as deliveries
 from dashboard.learner import data as learner
-from dashboard.preferences import data as preferences
-from dashboard.preferences import forwards
+from dashboard.preferences import data as preferences, forwards
 from dashboard.scoring import data as scoring
 from dashboard.screens import data as screens
 from dashboard.viewer import Role, Viewer, viewer

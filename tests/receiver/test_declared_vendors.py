@@ -12,8 +12,7 @@ from typing import Any, ClassVar
 
 import jmespath
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from typer.testing import CliRunner
 
 from receiver.__main__ import cli

@@ -18,8 +18,7 @@ from receiver.simulator.story import OUTAGE, ROTATION, acts, working_day
 from receiver.vendors import vendor_facts
 from receiver.vendors.mindtickle import SLUG as MINDTICKLE
 from shared.database import open_engine
-from shared.models import Contest, Event, Learner, Quarantine
-from shared.models import Delivery as DeliveryRow
+from shared.models import Contest, Delivery as DeliveryRow, Event, Learner, Quarantine
 from shared.queries import (
     audit,
     certifications,
@@ -27,10 +26,10 @@ from shared.queries import (
     deliveries,
     evidence,
     leaderboard,
+    learner as learners,
     quizzes,
     team_boards,
 )
-from shared.queries import learner as learners
 from shared.queries.failures import outages_since
 from shared.queries.missing import missing
 from shared.queries.movement import Board

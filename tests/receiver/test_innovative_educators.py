@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from receiver.vendors import innovative_educators
 from receiver.vendors.base import Incoming, Rejected, Unreadable, VendorEvent

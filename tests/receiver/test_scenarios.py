@@ -21,8 +21,7 @@ from receiver.vendors import vendor_facts
 from receiver.vendors.mindtickle import TIMESTAMP
 from shared.diagnosis import Severity, diagnose
 from shared.evidence import Evidence
-from shared.models import Delivery as DeliveryRow
-from shared.models import Event
+from shared.models import Delivery as DeliveryRow, Event
 from shared.queries import deliveries, evidence
 from shared.retries import Attempt, Schedule, chain
 from shared.settings import ReceiverSettings
@@ -31,8 +30,7 @@ from tests import playing
 from tests.conftest import FreshStore
 from tests.holding import V, vendor
 from tests.running import Receiver, command
-from tests.stores import count as count_rows
-from tests.stores import empty, rows
+from tests.stores import count as count_rows, empty, rows
 
 SECOND = timedelta(seconds=1)
 SETTINGS = ReceiverSettings(

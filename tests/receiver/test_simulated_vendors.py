@@ -22,8 +22,14 @@ from receiver.simulator.standard_webhooks import WEIGHTS
 from receiver.vendors import ADAPTERS, configured, vendor_facts
 from receiver.vendors.base import Incoming
 from shared.diagnosis import diagnose
-from shared.models import CourseCompletion, Event, Learner, Quarantine, QuizAttempt
-from shared.models import Delivery as DeliveryRow
+from shared.models import (
+    CourseCompletion,
+    Delivery as DeliveryRow,
+    Event,
+    Learner,
+    Quarantine,
+    QuizAttempt,
+)
 from shared.queries import evidence
 from shared.settings import ReceiverSettings
 from tests import playing

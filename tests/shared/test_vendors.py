@@ -5,8 +5,7 @@ from sqlalchemy import Engine
 
 from receiver.vendors import adapters, note_vendors, vendor_facts
 from shared.models import Vendor
-from shared.queries.vendors import configured
-from shared.queries.vendors import vendor_facts as vendor_facts_in
+from shared.queries.vendors import configured, vendor_facts as vendor_facts_in
 from shared.settings import ReceiverSettings, Tolerances
 from shared.vendors import FACTS, ProgressFields, VendorFacts, variable_prefix
 from tests.stores import rows

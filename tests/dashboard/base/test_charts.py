@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import Engine
 
-from dashboard.base import charts
-from dashboard.base import store as base
+from dashboard.base import charts, store as base
 from dashboard.base.colours import LIGHT
 from shared.facts import Provisioned
 from shared.queries import learner

@@ -9,8 +9,7 @@ from sqlalchemy import Connection, Engine, text
 
 from shared.facts import Identified
 from shared.models import QuizThreshold
-from shared.queries import coaching, rows_of
-from shared.queries import quizzes as quiz_queries
+from shared.queries import coaching, quizzes as quiz_queries, rows_of
 from shared.queries.people import Who
 from shared.queries.quiz_standings import Filters, Taker
 from shared.settings import CoachingRule

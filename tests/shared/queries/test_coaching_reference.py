@@ -7,16 +7,14 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from sqlalchemy import Engine
 
 from receiver.readmodels.projections import READ_MODELS, project
 from shared.bulk import table_of
 from shared.facts import Attempted, Provisioned
 from shared.models import AuditLog, CoachingCase, QuizThreshold
-from shared.queries import coaching, retakes
-from shared.queries import quizzes as quiz_queries
+from shared.queries import coaching, quizzes as quiz_queries, retakes
 from shared.queries.people import Who
 from shared.queries.quiz_standings import Filters
 from shared.settings import CoachingRule

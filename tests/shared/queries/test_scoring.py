@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from sqlalchemy import Engine
 
 from receiver.readmodels.projections import project
@@ -21,8 +20,7 @@ from shared.queries.windows import Window
 from shared.scoring import DEFAULT, Rules, Weight, rules_of
 from shared.settings import CoachingRule
 from tests import stores
-from tests.shared.tables import V, attempts, deliveries, fold, people, progress
-from tests.shared.tables import event as an_event
+from tests.shared.tables import V, attempts, deliveries, event as an_event, fold, people, progress
 
 NOON = datetime(2025, 11, 22, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
