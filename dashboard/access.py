@@ -10,7 +10,7 @@ from dashboard import viewer
 from dashboard.settings import settings
 from dashboard.viewer import LOCAL, Role, Viewer
 from shared.queries.people import Who
-from shared.settings import Names
+from shared.setting_types import Names
 
 ALL_ROLES = frozenset(Role)
 LEADS = frozenset({Role.LEAD, Role.ADMIN})

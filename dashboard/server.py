@@ -23,7 +23,7 @@ from dashboard.base.screens import SCREEN, new_token
 from dashboard.doors import Message, Receive, Send
 from dashboard.options import options
 from dashboard.settings import DashboardSettings
-from shared.settings import is_loopback
+from shared.setting_types import is_loopback
 
 Header: TypeAlias = tuple[bytes, bytes]
 

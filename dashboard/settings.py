@@ -5,7 +5,8 @@ from typing import Annotated, Self
 import streamlit as st
 from pydantic import Field, model_validator
 
-from shared.settings import ApiUrl, Secret, SignIn, is_loopback
+from shared.setting_types import ApiUrl, Secret, is_loopback
+from shared.settings import SignIn
 
 LOGIN = ("oidc_client_id", "oidc_client_secret", "oidc_metadata_url", "dashboard_cookie_secret",
          "dashboard_url")  # fmt: skip

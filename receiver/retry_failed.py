@@ -13,7 +13,8 @@ import httpx
 from pydantic import SecretStr
 
 from receiver.errors import WebhooksError, first_line
-from shared.settings import AccountId, ApiToken, ApiUrl, Environment
+from shared.setting_types import AccountId, ApiToken, ApiUrl
+from shared.settings import Environment
 
 KEPT = timedelta(days=90)
 """How long 360Learning keeps failed events."""

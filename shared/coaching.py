@@ -19,7 +19,7 @@ from shared.queries import row_of
 from shared.queries.coaching import Case, case_of
 from shared.queries.people import Who
 from shared.queries.quiz_standings import Standing, Taker, reaches, standing_of
-from shared.settings import CoachingRule
+from shared.setting_types import CoachingRule
 
 MOVES: Mapping[str, Mapping[str, str]] = {
     "open": {"in_progress": "start", "resolved": "resolve", "dismissed": "dismiss"},

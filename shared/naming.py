@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from shared.settings import Names
+from shared.setting_types import Names
 
 CODE_DIGITS = 8
 """With ten thousand people, one installation in a hundred has two with the same name."""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from shared.settings import CoachingRule
+from shared.setting_types import CoachingRule
 
 KINDS: Mapping[str, str] = {
     "progress": "Percentage point of progress in a module",

@@ -27,7 +27,8 @@ from receiver.vendors.fields import Id, Name, Percent, read
 from shared.facts import Fact, Progressed
 from shared.outcomes import Outcome
 from shared.retries import Schedule
-from shared.settings import Delays, Secrets, guessable
+from shared.setting_types import Delays, Secrets
+from shared.settings import guessable
 from shared.vendors import ProgressFields, SetUp, VendorFacts
 
 SLUG = "acme"

@@ -17,7 +17,8 @@ from dashboard.base import store
 from dashboard.settings import settings
 from shared.naming import LINK_DIGITS, Naming
 from shared.queries import catalog
-from shared.settings import Names, spelt
+from shared.setting_types import Names
+from shared.settings import spelt
 
 LINK = f"[0-9a-f]{{{LINK_DIGITS}}}"
 EVENT_DIGITS = 12

@@ -30,7 +30,7 @@ from shared.queries import catalog, imports
 from shared.queries.people import Who
 from shared.queries.preferences import by_token
 from shared.queries.vendors import configured, vendor_facts
-from shared.settings import Names
+from shared.setting_types import Names
 from shared.vendors import VendorFacts
 
 Version: TypeAlias = catalog.Version

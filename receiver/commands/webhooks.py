@@ -13,7 +13,8 @@ from receiver.errors import WebhooksError
 from receiver.retry_failed import KEPT, ApiSettings, retry_failed as ask_to_retry
 from receiver.vendors.mindtickle import EVENT_TYPES, SLUG, MindTickleSettings
 from receiver.webhooks import WebhooksApi
-from shared.settings import ReceiverSettings, is_loopback
+from shared.setting_types import is_loopback
+from shared.settings import ReceiverSettings
 
 webhooks = typer.Typer(no_args_is_help=True, help="Manage webhooks at MindTickle and 360Learning.")
 

@@ -38,7 +38,8 @@ from shared.naming import Naming
 from shared.queries import coaching, rows_of
 from shared.queries.people import Who
 from shared.queries.quiz_standings import Filters
-from shared.settings import NotifySettings, SettingsError, split
+from shared.setting_types import split
+from shared.settings import NotifySettings, SettingsError
 
 GONE = 410
 LEAST_SECRET = 24

@@ -29,7 +29,8 @@ from shared.queries.people import Who
 from shared.queries.preferences import SubscriptionRow
 from shared.queries.windows import Calendar
 from shared.rules import RULES, TEST, Rule
-from shared.settings import Names, NotifySettings
+from shared.setting_types import Names
+from shared.settings import NotifySettings
 from shared.subscriptions import digest_at, held_until, last_digest, scope, to_tell
 from shared.wording import number_of
 

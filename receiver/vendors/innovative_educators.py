@@ -32,7 +32,7 @@ from receiver.vendors.fields import Email, Id, Name, TimeBefore, as_text, by_arr
 from shared.facts import Completed, Fact, Identified
 from shared.outcomes import Outcome
 from shared.retries import Schedule
-from shared.settings import Delays, Networks
+from shared.setting_types import Delays, Networks
 from shared.vendors import SetUp, VendorFacts
 
 SLUG = "innovative-educators"

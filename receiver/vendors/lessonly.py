@@ -41,7 +41,8 @@ from receiver.vendors.fields import (
 from shared.facts import Attempted, Completed, Fact, Identified
 from shared.outcomes import Outcome
 from shared.retries import Schedule
-from shared.settings import Delays, Secrets, guessable
+from shared.setting_types import Delays, Secrets
+from shared.settings import guessable
 from shared.vendors import SetUp, VendorFacts
 
 SLUG = "lessonly"

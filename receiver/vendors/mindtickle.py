@@ -68,16 +68,8 @@ from shared.facts import (
 )
 from shared.outcomes import Outcome
 from shared.retries import Schedule
-from shared.settings import (
-    TEN_YEARS_SEC,
-    AccountId,
-    ApiToken,
-    ApiUrl,
-    Delays,
-    Secrets,
-    Tolerances,
-    guessable,
-)
+from shared.setting_types import AccountId, ApiToken, ApiUrl, Delays, Secrets
+from shared.settings import TEN_YEARS_SEC, Tolerances, guessable
 from shared.vendors import ProgressFields, SetUp, VendorFacts
 
 SLUG = "mindtickle"

@@ -41,7 +41,7 @@ from receiver.vendors.fields import Email, Time, by_arrival, in_utc
 from shared.facts import Acted, Fact, person_of
 from shared.outcomes import Outcome
 from shared.retries import Schedule
-from shared.settings import Delays, SigningKeys
+from shared.setting_types import Delays, SigningKeys
 from shared.vendors import SetUp, VendorFacts
 
 SLUG = "standard-webhooks"

@@ -50,7 +50,7 @@ from shared.queries.quiz_standings import (
     standings,
 )
 from shared.queries.quizzes import by_quiz
-from shared.settings import CoachingRule
+from shared.setting_types import CoachingRule
 
 ACTIVE = ("open", "in_progress")
 STATES = ("new", *ACTIVE, "ready", "closed")

@@ -41,7 +41,7 @@ from shared.queries.certifications import stated
 from shared.queries.imports import brought_by
 from shared.queries.people import PersonRow, Who, is_there, people, spellings
 from shared.queries.quiz_standings import is_low, result_of, same_quiz
-from shared.settings import CoachingRule
+from shared.setting_types import CoachingRule
 
 learner = table_of(Learner).c
 progress = table_of(ModuleProgress).c

@@ -32,7 +32,7 @@ from shared.figures import percent
 from shared.models import Learner, Quiz, QuizStanding, QuizThreshold
 from shared.queries import row_of
 from shared.queries.people import Who, people, same_account
-from shared.settings import CoachingRule
+from shared.setting_types import CoachingRule
 
 standing = table_of(QuizStanding).c
 learner = table_of(Learner).c

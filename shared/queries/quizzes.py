@@ -10,7 +10,7 @@ from shared.models import Learner, Quiz, QuizStanding, QuizThreshold
 from shared.queries import rows_of
 from shared.queries.people import Who, people, same_account
 from shared.queries.quiz_standings import Filters, as_pct, is_low, limit_of, same_quiz, standings
-from shared.settings import CoachingRule
+from shared.setting_types import CoachingRule
 
 standing = table_of(QuizStanding).c
 learner = table_of(Learner).c

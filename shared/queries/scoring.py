@@ -46,7 +46,7 @@ from shared.queries.quiz_standings import result_of
 from shared.queries.spells import FOREVER, moment
 from shared.queries.windows import Window
 from shared.scoring import DEFAULT, Rules, Weight, rules_of
-from shared.settings import CoachingRule
+from shared.setting_types import CoachingRule
 
 learner = table_of(Learner).c
 completion = table_of(CourseCompletion).c

@@ -37,13 +37,8 @@ from receiver.vendors.declared.places import (
     place,
 )
 from receiver.vendors.fields import TimeForm
-from shared.settings import (
-    OF_THE_DASHBOARD,
-    TEN_YEARS_SEC,
-    ReceiverSettings,
-    SettingsError,
-    safe_url,
-)
+from shared.setting_types import safe_url
+from shared.settings import OF_THE_DASHBOARD, TEN_YEARS_SEC, ReceiverSettings, SettingsError
 from shared.vendors import variable_prefix
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f]+$")]

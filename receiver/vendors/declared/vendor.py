@@ -44,16 +44,8 @@ from receiver.vendors.declared.script import Sample, curl
 from receiver.vendors.declared.token import Token
 from shared.outcomes import Outcome
 from shared.retries import Schedule
-from shared.settings import (
-    SHORT,
-    Base64Keys,
-    HexKeys,
-    Networks,
-    Secrets,
-    SettingsError,
-    SigningKeys,
-    guessable,
-)
+from shared.setting_types import Base64Keys, HexKeys, Networks, Secrets, SigningKeys
+from shared.settings import SHORT, SettingsError, guessable
 from shared.vendors import ProgressFields, SetUp, VendorFacts
 
 

@@ -12,7 +12,7 @@ from shared.models import QuizThreshold
 from shared.queries import coaching, quizzes as quiz_queries, rows_of
 from shared.queries.people import Who
 from shared.queries.quiz_standings import Filters, Taker
-from shared.settings import CoachingRule
+from shared.setting_types import CoachingRule
 from tests.shared.tables import NOON, V, add, attempts, cases, fold, people
 
 YESTERDAY = NOON - timedelta(days=1)

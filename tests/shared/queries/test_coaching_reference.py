@@ -17,7 +17,7 @@ from shared.models import AuditLog, CoachingCase, QuizThreshold
 from shared.queries import coaching, quizzes as quiz_queries, retakes
 from shared.queries.people import Who
 from shared.queries.quiz_standings import Filters
-from shared.settings import CoachingRule
+from shared.setting_types import CoachingRule
 from tests.shared.tables import LONG_AGO, V
 
 BEGIN = datetime(2025, 11, 17, 9, tzinfo=UTC)

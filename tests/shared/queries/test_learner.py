@@ -12,7 +12,7 @@ from shared.facts import Completed, Deprovisioned, Expired, Identified, Progress
 from shared.models import CoachingCase, Event, QuizThreshold
 from shared.queries import learner
 from shared.queries.people import Who
-from shared.settings import CoachingRule
+from shared.setting_types import CoachingRule
 from tests.shared.tables import LONG_AGO, NOON, V, add, attempts, deliveries, fold, people, progress
 
 YESTERDAY = NOON - timedelta(days=1)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from shared.queries import coaching, quizzes, retakes
 from shared.queries.people import Who
 from shared.queries.quiz_standings import Filters, Taker
-from shared.settings import CoachingRule
+from shared.setting_types import CoachingRule
 from tests import history
 from tests.history import NOW
 from tests.recomputed import Account, Company, Tried

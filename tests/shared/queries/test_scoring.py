@@ -18,7 +18,7 @@ from shared.queries.people import Who
 from shared.queries.quiz_standings import Filters, Taker
 from shared.queries.windows import Window
 from shared.scoring import DEFAULT, Rules, Weight, rules_of
-from shared.settings import CoachingRule
+from shared.setting_types import CoachingRule
 from tests import stores
 from tests.shared.tables import V, attempts, deliveries, event as an_event, fold, people, progress
 
