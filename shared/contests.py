@@ -139,7 +139,7 @@ def create(
     if draft.teams:
         rows = [{"contest_id": contest_id, "team_id": team} for team in sorted(set(draft.teams))]
         connection.execute(insert(table_of(ContestTeam)), rows)
-    detail = f"{name}, {draft.first_day} to {draft.last_day}"
+    detail = f"{name}, {draft.first_day:%-d %b %Y} to {draft.last_day:%-d %b %Y}"
     note(connection, actor, "create contest", f"contest {contest_id}", detail)
     return contest_id
 

@@ -12,14 +12,14 @@ from shared.wording import number_of
 
 COLUMNS = {
     "at": st.column_config.DatetimeColumn("When", format="D MMM YYYY, HH:mm:ss", width=170),
-    "said": st.column_config.TextColumn("What happened", width=560),
+    "said": st.column_config.TextColumn("What happened", width=520),
     "actor": st.column_config.TextColumn("Actor", width=200),
     "action": st.column_config.TextColumn("Action", width=130),
-    "subject": st.column_config.TextColumn("Target", width=160),
+    "subject": st.column_config.TextColumn("Target", width=130),
     "detail": st.column_config.TextColumn("Detail"),
 }
-
-
+SHOWN = {name: one for name, one in COLUMNS.items() if name not in ("actor", "action")}
+"""The sentence names both; a file has the address and the action as the log has them."""
 IN_FILE = {name: one for name, one in COLUMNS.items() if name != "said"}
 
 
@@ -35,4 +35,4 @@ def headline(total: int, latest: pd.DataFrame, window: str) -> None:
 
 def listed(found: pd.DataFrame) -> None:
     """A page of entries."""
-    pieces.table(data.in_sentences(found), COLUMNS, "Audit log, the newest first", "audit")
+    pieces.table(data.in_sentences(found), SHOWN, "Audit log, the newest first", "audit")

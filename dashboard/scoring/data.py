@@ -27,22 +27,22 @@ def event_types() -> list[str]:
 
 
 class Place(NamedTuple):
-    """A learner in the preview: rank and score by the new weights, and by today's (None: not on
+    """A learner in the preview: rank and score by new weights, and by the saved ones (None: not on
     the board)."""
 
     rank: int
     learner: str
     score: float
-    rank_today: int | None
-    score_today: float | None
+    rank_saved: int | None
+    score_saved: float | None
 
 
 def preview(board: Board, new: Rules) -> pd.DataFrame:
     """The top of the board by new weights, which are stored nowhere. A row is a `Place`."""
     then = query(leaderboard.learners, "score", board._replace(rules=new), SHOWN)
     persons = tuple(row.person for row in then)
-    today = query(leaderboard.of_persons, "score", board._replace(rules=rules()), persons)
-    before = {row.person: row for row in today}
+    now = query(leaderboard.of_persons, "score", board._replace(rules=rules()), persons)
+    before = {row.person: row for row in now}
     places = []
     for row in then:
         old = before.get(row.person)

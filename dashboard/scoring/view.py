@@ -14,8 +14,8 @@ COLUMNS = {
     "rank": st.column_config.NumberColumn("#", width=50),
     "learner": st.column_config.TextColumn("Learner", width=240),
     "score": st.column_config.NumberColumn("Score", format="%,.2f"),
-    "rank_today": st.column_config.NumberColumn("# today", width=70),
-    "score_today": st.column_config.NumberColumn("Score today", format="%,.2f"),
+    "rank_saved": st.column_config.NumberColumn("Saved #", width=80),
+    "score_saved": st.column_config.NumberColumn("Saved score", format="%,.2f"),
 }
 
 
@@ -94,4 +94,4 @@ def preview(frame: pd.DataFrame) -> None:
     if frame.empty:
         st.info("No learner has points in this period.", icon=":material/info:")
         return
-    table(frame, COLUMNS, "The board by these weights, beside today's", "score_preview")
+    table(frame, COLUMNS, "The board by these weights, beside the saved ones", "score_preview")

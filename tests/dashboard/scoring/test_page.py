@@ -25,15 +25,15 @@ def test_a_weight_shows_the_board_that_it_would_make_and_changes_nothing(
 ) -> None:
     completes(send, "u-2")
     page = open_page("scoring")
-    assert rows(page, "rank_today")[0]["learner"] == "dana@acme.example"
+    assert rows(page, "rank_saved")[0]["learner"] == "dana@acme.example"
     page.number_input(key="points_course_").set_value(100).run()
-    top = rows(page, "rank_today")[0]
-    assert (top["learner"], top["score"], top["score_today"]) == ("ines@acme.example", 160, 60)
-    assert (top["rank"], top["rank_today"]) == (1, 2)
+    top = rows(page, "rank_saved")[0]
+    assert (top["learner"], top["score"], top["score_saved"]) == ("ines@acme.example", 160, 60)
+    assert (top["rank"], top["rank_saved"]) == (1, 2)
     assert stores.count(store, ScoreWeight) == 0
 
 
-def test_the_preview_knows_todays_place_of_one_far_down_the_board(
+def test_the_preview_knows_the_saved_place_of_one_far_down_the_board(
     open_page: Open, send: Send, store: Engine
 ) -> None:
     ahead = 5 * data.SHOWN + 1
@@ -42,8 +42,8 @@ def test_the_preview_knows_todays_place_of_one_far_down_the_board(
     completes(send, "u-2")
     page = open_page("scoring")
     page.number_input(key="points_course_").set_value(100).run()
-    top = rows(page, "rank_today")[0]
-    assert (top["learner"], top["rank_today"]) == ("ines@acme.example", ahead + 2)
+    top = rows(page, "rank_saved")[0]
+    assert (top["learner"], top["rank_saved"]) == ("ines@acme.example", ahead + 2)
 
 
 def test_the_headline_says_what_points_come_from(open_page: Open, store: Engine) -> None:
