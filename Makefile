@@ -1,4 +1,4 @@
-.PHONY: run demo test check flood bench screenshots setup lock browser
+.PHONY: run demo test check flood bench screenshots setup lock browser npm
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -29,7 +29,7 @@ demo: setup .env
 
 # A file stays with one worker, as its tests share receivers. The order of the folders puts slow ones
 # first, so that both workers end at about the same time.
-test: $(VENV)/dev browser
+test: $(VENV)/dev browser npm
 	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/dev
@@ -76,6 +76,12 @@ browser: $(VENV)/dev
 	  { [ "$$(id -u)" = 0 ] && apt-get update -q && \
 	    apt-get install -qy --no-install-recommends chromium curl openssl; } || \
 	  $(PYTHON) -m playwright install chromium
+
+# The clients of Standard Webhooks' senders are tested as npm has them.
+npm:
+	@command -v npm >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -qy --no-install-recommends npm; } || \
+	  { echo "The tests need Node.js with npm, 18 or newer."; exit 1; }
 
 # Pins and hashes of all packages, without download addresses.
 lock:
