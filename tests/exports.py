@@ -1,6 +1,7 @@
 """Exports of vendors, and their reconciliation, for tests."""
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -25,11 +26,31 @@ module_name = "Module"
 progress_pct = "Progress"
 time_spent_sec = "Seconds"
 """
+LESSONS = """
+event_id = ["User", "Lesson", "Completed"]
+event_type = "'lesson.completed'"
+[[events]]
+type = "lesson.completed"
+user_id = "User"
+at = "Completed"
+[[events.facts]]
+kind = "completed"
+course_id = "Lesson"
+course_name = "Title"
+[[events.facts]]
+kind = "attempted"
+quiz_id = "Lesson"
+quiz_name = "Title"
+score_pct = "Score"
+only_with = "score_pct"
+"""
 HEAD = ("Event ID", "User ID", "Time", "Module ID", "Module", "Progress", "Seconds")
-TIME = "2025-11-03T09:20:00Z"
+AT = datetime(2025, 11, 3, 9, 20, tzinfo=UTC)
 
 
-def progress(key: str, user: str = "u-1", pct: object = 40, at: str = TIME) -> Sequence[object]:
+def progress(
+    key: str, user: str = "u-1", pct: object = 40, at: str = f"{AT:%Y-%m-%dT%H:%M:%SZ}"
+) -> Sequence[object]:
     """A row of the columns in HEAD, as `tests.playing.progress` says it."""
     return key, user, at, "m-1", "Discovery calls", pct, 600
 

@@ -12,8 +12,10 @@ from receiver.errors import StartError, first_line
 from receiver.key_sets import fetched
 from receiver.pipeline import joined
 from receiver.vendors import adapters, packaged
+from receiver.vendors.declared.authentication import Jwt
 from receiver.vendors.declared.check import served, steps
-from receiver.vendors.declared.declaration import Declaration, Jwt, read_file
+from receiver.vendors.declared.declaration import Declaration
+from receiver.vendors.declared.file import read_file
 from receiver.vendors.declared.keys import Held, keys_in
 from shared.settings import ReceiverSettings
 

@@ -11,7 +11,8 @@ import typer
 from receiver.commands.replay import moment
 from receiver.errors import WebhooksError
 from receiver.retry_failed import KEPT, ApiSettings, retry_failed as ask_to_retry
-from receiver.vendors.mindtickle import EVENT_TYPES, SLUG, MindTickleSettings
+from receiver.vendors.mindtickle import MindTickleSettings
+from receiver.vendors.mindtickle.contract import EVENT_TYPES, SLUG
 from receiver.webhooks import WebhooksApi
 from shared.setting_types import is_loopback
 from shared.settings import ReceiverSettings

@@ -14,8 +14,10 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from receiver.errors import ImportingError
 from receiver.imports.values import DateOrder, Decimal
-from receiver.vendors.declared.declaration import Body, EventTable, Table, in_words, toml_of
+from receiver.vendors.declared.declaration import EventTable
+from receiver.vendors.declared.file import in_words, toml_of
 from receiver.vendors.declared.places import InBody, in_body
+from receiver.vendors.declared.tables import Body, Table
 from receiver.vendors.fields import Number, Percent, Seconds, Time, TimeAnnounced
 from shared.settings import SettingsError
 

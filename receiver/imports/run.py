@@ -83,9 +83,6 @@ class State(NamedTuple):
     differing: int
     skipped: int
 
-    def counts(self) -> Counts:
-        return Counts._make(self[-len(Counts._fields) :])
-
 
 class Known(NamedTuple):
     """What Repboard knows of the time of a vendor's events."""

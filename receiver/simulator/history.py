@@ -29,7 +29,8 @@ from receiver.simulator.story import ADMIN, OUTAGE, REPLAYS, RESTART, ROTATION, 
 from receiver.store import Entry, write_batch, write_heartbeat
 from receiver.vendors import configured
 from receiver.vendors.base import Incoming, Vendor
-from receiver.vendors.mindtickle import SLUG as MINDTICKLE, MindTickleSettings
+from receiver.vendors.mindtickle import MindTickleSettings
+from receiver.vendors.mindtickle.contract import SLUG as MINDTICKLE
 from shared import clock
 from shared.database import hold_write_lock
 from shared.outcomes import Outcome

@@ -6,7 +6,7 @@ from receiver.simulator import innovative_educators, lessonly, mindtickle, stand
 from receiver.simulator.base import Part
 from receiver.vendors.innovative_educators import SLUG as INNOVATIVE_EDUCATORS
 from receiver.vendors.lessonly import SLUG as LESSONLY
-from receiver.vendors.mindtickle import SLUG as MINDTICKLE
+from receiver.vendors.mindtickle.contract import SLUG as MINDTICKLE
 from receiver.vendors.standard_webhooks import SLUG as STANDARD_WEBHOOKS
 
 PARTS: Mapping[str, Part] = {

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from receiver.simulator.base import Fault
 from receiver.simulator.company import COURSES, QUIZZES, Event, completed_data, quiz_data
-from receiver.vendors import innovative_educators, lessonly, mindtickle
+from receiver.vendors import innovative_educators, lessonly
+from receiver.vendors.mindtickle.contract import SLUG as MINDTICKLE
 
 OPEN_END = timedelta(minutes=3)
 """The assumed length of a simulation without an end."""
@@ -45,7 +46,7 @@ def _retaking(event: Event) -> list[Event]:
 class Scenario(NamedTuple):
     """How a day differs from an ordinary one; by default not at all."""
 
-    vendor: str | None = mindtickle.SLUG
+    vendor: str | None = MINDTICKLE
     """The vendor where it happens; None for every vendor."""
     secret: bytes = b""
     """Appended to the secret, so that the vendor's differs from the receiver's."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from receiver.simulator.base import HARMLESS, Delivery, Past, Span
-from receiver.vendors.mindtickle import SLUG as MINDTICKLE
+from receiver.vendors.mindtickle.contract import SLUG as MINDTICKLE
 from shared import certificates, coaching, contests
 from shared.contests import Draft
 from shared.queries.coaching import rounds

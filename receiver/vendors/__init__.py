@@ -1,5 +1,5 @@
-"""The vendors, by the slug in their webhook address: each file in this folder is one, but for
-`base.py` and `fields.py`, which all of them use. More can be declared in VENDORS_FILE."""
+"""The vendors, by the slug in their webhook address: each module in this folder is one, but for
+`base`, `fields` and `declared`, which all of them use. More can be declared in VENDORS_FILE."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from receiver.errors import StartError
 from receiver.retry_failed import ApiSettings
 from receiver.vendors import mindtickle
 from receiver.vendors.base import Adapter, Vendor
-from receiver.vendors.declared.declaration import read_file, toml_of
+from receiver.vendors.declared.file import read_file, toml_of
 from receiver.vendors.declared.vendor import declared
 from shared.bulk import insert_into, table_of
 from shared.database import write_transaction
@@ -64,7 +64,7 @@ def _with_file(path: Path | None) -> Mapping[str, Adapter]:
         return own
     file = read_file(path, packaged())
     if file.mindtickle:
-        own[mindtickle.SLUG] = mindtickle.renamed(file.mindtickle, f"{path}: mindtickle")
+        own[mindtickle.ADAPTER.slug] = mindtickle.renamed(file.mindtickle, f"{path}: mindtickle")
     more = declared(file.vendors, path)
     for slug, adapter in more.items():
         if slug in ADAPTERS:

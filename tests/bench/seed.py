@@ -24,7 +24,7 @@ from receiver.readmodels.standings import SLOT_MINUTES
 from receiver.store import DELIVERY, EVENT
 from receiver.vendors import ADAPTERS, note_vendors, standard_webhooks
 from receiver.vendors.base import KeptEvent
-from receiver.vendors.mindtickle import SLUG
+from receiver.vendors.mindtickle.contract import SLUG
 from shared import contests
 from shared.bulk import Row, table_of
 from shared.database import open_engine

@@ -16,7 +16,7 @@ from receiver.simulator.company import HARD_QUIZ, SLIPPING_TEAM, Company
 from receiver.simulator.history import write_history
 from receiver.simulator.story import OUTAGE, ROTATION, acts, working_day
 from receiver.vendors import vendor_facts
-from receiver.vendors.mindtickle import SLUG as MINDTICKLE
+from receiver.vendors.mindtickle.contract import SLUG as MINDTICKLE
 from shared.database import open_engine
 from shared.models import Contest, Delivery as DeliveryRow, Event, Learner, Quarantine
 from shared.queries import (

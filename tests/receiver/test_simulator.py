@@ -13,7 +13,8 @@ from receiver.simulator.base import Delivery, Fault
 from receiver.simulator.company import HARD_QUIZ, SLIPPING_TEAM
 from receiver.simulator.mindtickle import PART
 from receiver.vendors.base import Incoming, Rejected, Unreadable, VendorEvent
-from receiver.vendors.mindtickle import EVENT_ID, SIGNATURE, SLUG, TIMESTAMP, MindTickle
+from receiver.vendors.mindtickle import EVENT_ID, SIGNATURE, TIMESTAMP, MindTickle
+from receiver.vendors.mindtickle.contract import SLUG
 
 START = datetime(2025, 6, 20, 13, 30, tzinfo=UTC)
 RETRY_AFTER = tuple(timedelta(minutes=minutes) for minutes in (5, 20, 80, 440))

@@ -6,7 +6,8 @@ from itertools import product
 from typing import NamedTuple, get_args
 
 from receiver.vendors.base import Incoming, Rejected, Unreadable, VendorEvent
-from receiver.vendors.declared.declaration import Declaration, Hmac
+from receiver.vendors.declared.authentication import Hmac
+from receiver.vendors.declared.declaration import Declaration
 from receiver.vendors.declared.keys import Held
 from receiver.vendors.declared.vendor import DeclaredSettings, DeclaredVendor, adapter_of
 from shared.settings import ReceiverSettings, SettingsError

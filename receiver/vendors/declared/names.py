@@ -6,16 +6,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from receiver.vendors.declared.declaration import (
-    Body,
-    Header,
-    Prefix,
-    Table,
-    Template,
-    could_be_time,
-    in_words,
-)
+from receiver.vendors.declared.file import in_words
 from receiver.vendors.declared.places import InBody, in_body
+from receiver.vendors.declared.tables import Body, Header, Prefix, Table, Template, could_be_time
 from receiver.vendors.fields import TimeForm
 from shared.settings import SettingsError
 

@@ -16,15 +16,10 @@ from receiver.vendors.base import (
     json_object,
     presents,
 )
-from receiver.vendors.declared.declaration import (
-    Basic,
-    Declaration,
-    HeaderValue,
-    Hmac,
-    Part,
-    Timestamp,
-)
+from receiver.vendors.declared.authentication import Basic, HeaderValue, Hmac
+from receiver.vendors.declared.declaration import Declaration, Timestamp
 from receiver.vendors.declared.places import InHeader, text_at
+from receiver.vendors.declared.tables import Part
 from receiver.vendors.fields import signed_time
 from shared.outcomes import Outcome
 

@@ -7,16 +7,10 @@ from shlex import quote
 from typing import Any
 
 from receiver.vendors.base import FROM_ENV, Unreadable, json_object
-from receiver.vendors.declared.declaration import (
-    Allowlist,
-    Basic,
-    Declaration,
-    HeaderValue,
-    Hmac,
-    Jwt,
-    Part,
-)
+from receiver.vendors.declared.authentication import Allowlist, Basic, HeaderValue, Hmac, Jwt
+from receiver.vendors.declared.declaration import Declaration
 from receiver.vendors.declared.places import InBody, InHeader
+from receiver.vendors.declared.tables import Part
 from receiver.vendors.fields import TimeForm
 
 ID, AT = "repboard-sample-id", "2001-02-03T04:05:06Z"

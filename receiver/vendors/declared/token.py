@@ -19,7 +19,8 @@ from joserfc.jws import JWSRegistry
 from joserfc.util import urlsafe_b64decode
 
 from receiver.vendors.base import Incoming, Rejected, Unreadable, json_object
-from receiver.vendors.declared.declaration import Declaration, Jwt
+from receiver.vendors.declared.authentication import Jwt
+from receiver.vendors.declared.declaration import Declaration
 from receiver.vendors.declared.keys import KeyRing
 from receiver.vendors.declared.places import text_at
 from receiver.vendors.declared.proof import Proof

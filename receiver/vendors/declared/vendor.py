@@ -21,14 +21,8 @@ from receiver.vendors.base import (
     key_of,
     text_of,
 )
-from receiver.vendors.declared.declaration import (
-    Allowlist,
-    Basic,
-    Declaration,
-    HeaderValue,
-    Hmac,
-    Jwt,
-)
+from receiver.vendors.declared.authentication import Allowlist, Basic, HeaderValue, Hmac, Jwt
+from receiver.vendors.declared.declaration import Declaration
 from receiver.vendors.declared.keys import KeyRing
 from receiver.vendors.declared.places import InHeader, sent_text
 from receiver.vendors.declared.proof import (
