@@ -367,6 +367,23 @@ def test_a_declared_lessonly_reads_every_sample_as_the_built_in_one_does(name: s
     assert facts == list(built_in.facts(kept(event)))
 
 
+EVERY_SAMPLE = {
+    f"{path.parent.name}/{path.stem}-{number}": body
+    for path in sorted(playing.SAMPLES.glob("*/*.json*"))
+    for number, body in enumerate(
+        path.read_bytes().splitlines() if path.suffix == ".jsonl" else [path.read_bytes()]
+    )
+}
+
+
+@pytest.mark.parametrize("name", EVERY_SAMPLE)
+def test_a_declared_lessonly_makes_of_every_vendors_sample_what_the_built_in_one_makes(
+    name: str,
+) -> None:
+    for value in (None, b"", b"Bearer value-of-another", playing.AUTHORIZATION.encode()):
+        same(lesson(EVERY_SAMPLE[name], value))
+
+
 @pytest.mark.parametrize("spoil", ALMOST.values(), ids=ALMOST)
 def test_a_declared_lessonly_refuses_what_the_built_in_one_refuses(spoil: Any) -> None:
     body = playing.lesson()

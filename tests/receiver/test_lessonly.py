@@ -19,7 +19,7 @@ from tests.receiver.vendor_cases import NOW, HeaderCases, json_values, kept, onl
 SLUG = "lessonly"
 AUTHORIZATION = "authorization"
 AT = datetime(2025, 11, 22, 8, 12, 30, tzinfo=UTC)
-SAMPLES = ("completion", "completion.strings", "completion.no-questions", "completion.script-link")
+SAMPLES = sorted(one.stem for one in (playing.SAMPLES / "lessonly").glob("*.json"))
 
 
 def incoming(body: bytes, value: bytes | None = playing.AUTHORIZATION.encode()) -> Incoming:
