@@ -44,6 +44,7 @@ from shared.models import (
     Delivery,
     Erased,
     Event,
+    FieldHourly,
     ImportFinding,
     ImportRun,
     Learner,
@@ -74,6 +75,7 @@ message = table_of(Notification)
 subscription = table_of(Subscription)
 audit = table_of(AuditLog)
 finding = table_of(ImportFinding)
+field = table_of(FieldHourly)
 learner = table_of(Learner).c
 activity = table_of(Activity)
 
@@ -193,6 +195,7 @@ def clean(engine: Engine) -> bool:
         subscription,
         audit,
         finding,
+        field,
         *map(table_of, READ_MODELS),
     ]
     return overwrite_deleted(engine, tables)
@@ -215,6 +218,7 @@ def _erase(connection: Connection, email: str | None, account: Account | None) -
     _forget_places(connection, accounts)
     _forget_messages(connection, accounts, address)
     _forget_findings(connection, accounts, traces)
+    _forget_fields(connection, traces)
     mentions += sum(
         _replace_in_text(connection, table, names, traces) for table, names in FREE_TEXT
     )
@@ -498,6 +502,16 @@ def _forget_findings(connection: Connection, accounts: Sequence[Account], traces
         if traces.in_key(one.vendor, one.event_key) or traces.in_text(one.detail or ""):
             key = {"run_id": one.run_id, "kind": one.kind, "line": one.line}
             connection.execute(delete(finding).filter_by(**key))
+
+
+def _forget_fields(connection: Connection, traces: Traces) -> None:
+    """Counts of fields and event types that are named after the person."""
+    row = field.c
+    names = (row.vendor, row.event_type, row.field)
+    mentions = or_(_may_mention(row.event_type, traces), _may_mention(row.field, traces))
+    for one in connection.execute(select(*names).where(mentions).distinct()).all():
+        if traces.in_path(one.vendor, one.field) or traces.in_text(one.event_type):
+            connection.execute(delete(field).filter_by(**one._asdict()))
 
 
 def _replace_in_text(

@@ -2,7 +2,7 @@
 
 A chore reads the events that the read models have, behind a checkpoint of its own, so it is off the
 path of intake, and a rebuild or a replay counts no event twice. Names of fields are a sender's
-text: they are cut, and their number is bounded.
+text: their number is bounded, and one that may be a person's address, number or ID counts as `*`.
 """
 
 import json
@@ -29,6 +29,11 @@ MAX_FIELDS = 60
 """Fields of a type that are counted, besides the ones that are read."""
 DEEPEST = 4
 LONGEST_NAME = 80
+DATUM = "*"
+"""In place of a name that is no name of a field but a datum, as in `{"dana@acme.example": 40}`."""
+MANY_DIGITS = 4
+"""`ref1` and `address_line_2` are fields, `u-20418` is an ID."""
+LONGEST_WORD = 40
 CLEAN_EVERY = timedelta(hours=1)
 COLUMNS = ("vendor", "event_type", "hour", "field", "shape", "events")
 
@@ -112,7 +117,7 @@ class FieldCounts:
         if known is None or not isinstance(body, dict):
             return
         yield "", ""
-        for name, shape in dict(_shapes(body)).items():
+        for name, shape in dict(_shapes(body, read)).items():
             if name not in known:
                 if name not in read and len(known) >= MAX_FIELDS:
                     continue
@@ -137,16 +142,34 @@ class FieldCounts:
             connection.execute(delete(hourly).where(hourly.c.hour < now - LOOK_BACK))
 
 
-def _shapes(value: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:
+def _shapes(
+    value: Mapping[str, object], read: Sequence[str], above: str = ""
+) -> Iterator[tuple[str, str]]:
     """Each field below an object: its path, and what it is. Lists are not looked into."""
     for key, inner in value.items():
-        path = f"{above}{key}"
+        path = f"{above}{key[: LONGEST_NAME + 1]}"
+        if is_datum(key) and not any(f"{one}.".startswith(f"{path}.") for one in read):
+            path = f"{above}{DATUM}"
         if len(path) > LONGEST_NAME or not path.isprintable():
             continue
         if isinstance(inner, dict) and inner and path.count(".") < DEEPEST:
-            yield from _shapes(inner, f"{path}.")
+            yield from _shapes(inner, read, f"{path}.")
         else:
             yield path, shape_of(inner)
+
+
+def is_datum(name: str) -> bool:
+    """Whether a name in JSON is rather a value: an address, a number, a date, an ID or a token."""
+    if len(name) > LONGEST_NAME:
+        return True
+    digits = sum(map(str.isdigit, name))
+    return (
+        "@" in name
+        or "%40" in name
+        or digits >= MANY_DIGITS
+        or (digits > 0 and not any(map(str.isalpha, name)))
+        or (len(name) > LONGEST_WORD and " " not in name)
+    )
 
 
 def shape_of(value: object) -> str:

@@ -54,9 +54,10 @@ class Traces:
 
     def __init__(self, accounts: Iterable[Account], addresses: Iterable[str]) -> None:
         self._accounts = frozenset(accounts)
-        self._words = sorted({*addresses, *(one.user_id for one in self._accounts)})
+        self._addresses = frozenset(addresses)
+        self._words = sorted({*self._addresses, *(one.user_id for one in self._accounts)})
         # Payloads may have decomposed letters (NFD). Read models never have.
-        spelled = {normalize(form, one) for one in addresses for form in ("NFC", "NFD")}
+        spelled = {normalize(form, one) for one in self._addresses for form in ("NFC", "NFD")}
         self._patterns = [_address(one) for one in sorted(spelled)]
 
     @property
@@ -79,6 +80,16 @@ class Traces:
         parts = {unquote(part) for part in key.split(":")}
         ours = any(one.vendor == vendor and one.user_id in parts for one in self._accounts)
         return ours or self.in_text(key)
+
+    def in_path(self, vendor: str, path: str) -> bool:
+        """Whether the path of a field contains an address or, between points, a user ID."""
+        ids = (one.user_id for one in self._accounts if one.vendor == vendor)
+        spelled = as_compared(path)
+        return (
+            self.in_text(path)
+            or any(f".{one}." in f".{path}." for one in ids)
+            or any(f".{one}." in f".{spelled}." for one in self._addresses)
+        )
 
     def in_body(self, vendor: str, body: bytes) -> bool:
         """Whether bytes of any sender mention the person. What is not JSON is searched as text,

@@ -10,12 +10,13 @@ import pytest
 from sqlalchemy import Engine, update
 
 from receiver import field_counts
-from receiver.field_counts import FieldCounts
+from receiver.erase import erase_person
+from receiver.field_counts import FieldCounts, is_datum
 from receiver.readmodels.rebuild import rebuild
 from receiver.vendors import vendor_facts
 from shared.bulk import table_of
 from shared.database import open_engine
-from shared.models import Checkpoint, Event, FieldHourly
+from shared.models import Checkpoint, Event, FieldHourly, Learner
 from shared.queries.fields import drifted
 from tests import playing
 from tests.conftest import FreshStore
@@ -124,6 +125,62 @@ def test_names_of_fields_are_bounded_and_those_that_are_read_always_count(
         assert "data.another" not in names
         assert len(names) == 7
         assert all(name.isprintable() and len(name) <= 80 for name in names)
+
+
+def test_a_name_that_is_a_persons_datum_counts_as_a_star(
+    kind: str, fresh_store: FreshStore
+) -> None:
+    with store(fresh_store, kind) as engine:
+        put(engine, scores={"dana@acme.example": 40, "paul@acme.example": {"pct": 1}, "7": 2})
+        put(engine, scores={"u-20418": {"pct": 1}, "ref1": 5})
+        count(engine)
+        assert {name for name, _ in counted(engine) if name.startswith("data.")} == {
+            "data.scores.*", "data.scores.*.pct", "data.scores.ref1"
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("dana@acme.example", True), ("mailto:dana%40acme.example", True), ("7", True),
+     ("2025-11-22", True), ("+49 30 12", True), ("u-20418", True), ("9f1c-77ab", True),
+     ("x" * 41, True), ("moduleName", False), ("ref1", False), ("address_line_2", False),
+     ("How likely are you to recommend this course to others", False), ("", False), ("<b>", False)],
+)  # fmt: skip
+def test_which_names_are_data(kind: str, name: str, expected: bool) -> None:
+    assert is_datum(name) is expected
+
+
+def test_a_field_that_is_read_keeps_its_name(kind: str, fresh_store: FreshStore) -> None:
+    with store(fresh_store, kind) as engine:
+        put(engine, q_20250={"score": 1}, q_20251={"score": 1})
+        read = {"mindtickle": {"module.progress": ["data.q_20250.score"]}}
+        count(engine, FieldCounts(engine, read))
+        names = {name for name, _ in counted(engine)}
+        assert {"data.q_20250.score", "data.*.score"} <= names
+
+
+def test_erasing_a_person_removes_the_fields_named_after_them(
+    kind: str, fresh_store: FreshStore
+) -> None:
+    with store(fresh_store, kind) as engine:
+        put(engine, userId="u-1", moduleId="m-1", progressPct=5, **{"by": {"u-1": 5, "u-10": 5}})
+        count(engine)
+        with engine.begin() as connection:  # as an earlier version counted it
+            row = {"vendor": "other", "event_type": "t", "hour": HOUR, "shape": "text", "events": 1}
+            names = (
+                "a.Dana@acme.example",
+                "a.dana@acme.example.b",
+                "a.jordana@acme.example",
+                "u-1",
+            )
+            rows_ = [row | {"field": name} for name in names]
+            connection.execute(table_of(FieldHourly).insert(), rows_)
+            learner = {"vendor": "mindtickle", "user_id": "u-1", "email": "dana@acme.example"}
+            connection.execute(update(table_of(Learner)).values(learner))
+        erase_person(engine, email="dana@acme.example")
+        names = {name for name, _ in counted(engine)}
+        assert {"data.by.u-10", "a.jordana@acme.example", "u-1"} <= names
+        assert not names & {"data.by.u-1", "a.Dana@acme.example", "a.dana@acme.example.b"}
 
 
 def test_a_type_beyond_the_bound_is_not_counted(
