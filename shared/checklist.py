@@ -25,6 +25,21 @@ class KeySetState(NamedTuple):
     problem: str | None
 
 
+class Counting(StrEnum):
+    """How far a receiver has counted the types of stored events."""
+
+    NOT_BEGUN = "not begun"
+    RUNNING = "running"
+    DONE = "done"
+
+
+class Seen(NamedTuple):
+    """Event types that arrived lately, as far as events are counted."""
+
+    types: Sequence[str]
+    counting: Counting = Counting.DONE
+
+
 class Item(NamedTuple):
     """A line of the checklist."""
 
@@ -39,8 +54,7 @@ class SetUpState(NamedTuple):
     """What a checklist is made of, besides the evidence."""
 
     configured: bool
-    seen: Sequence[str]
-    """Event types that arrived lately."""
+    seen: Seen
     keys: KeySetState | None
 
 
@@ -110,19 +124,33 @@ def _types(evidence: Evidence, known: SetUpState) -> Iterator[Item]:
     possible = evidence.vendor.set_up.events or tuple(evidence.vendor.fields)
     if not possible:
         return
-    missing = [one for one in possible if one not in known.seen]
-    others = len(set(known.seen) - set(possible))
+    types, counting = known.seen
+    if counting is Counting.NOT_BEGUN:
+        says = "Not counted yet. A running receiver counts the types of stored events."
+        yield Item("Event types", State.UNKNOWN, says)
+        return
+    missing = [one for one in possible if one not in types]
+    others = len(set(types) - set(possible))
     counted = f"{len(possible) - len(missing)} of {number_of(len(possible), 'type')} seen"
     more = f"; {number_of(others, 'other type')} kept without effect" if others else ""
     says = f"{counted} in 14 days{more}."
     if not missing:
         yield Item("Event types", State.DONE, says)
-        return
+    elif counting is Counting.RUNNING:
+        says = f"{counted} so far: older events are still being counted."
+        yield Item("Event types", State.UNKNOWN, says)
+    else:
+        yield _missing(evidence, possible, missing, says)
+
+
+def _missing(
+    evidence: Evidence, possible: Sequence[str], missing: Sequence[str], says: str
+) -> Item:
     named = ", ".join(missing[:MOST_NAMED])
     rest = len(missing) - MOST_NAMED
     absent = f"{named} and {rest} more" if rest > 0 else named
     is_open = len(missing) == len(possible) or evidence.vendor.roster_event in missing
-    yield Item(
+    return Item(
         "Event types",
         State.OPEN if is_open else State.UNKNOWN,
         f"{says} Not seen: {absent}.",

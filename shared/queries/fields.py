@@ -1,17 +1,19 @@
 """Which fields the events of a vendor have."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from shared.bulk import table_of
+from shared.checklist import Counting, Seen
 from shared.drift import LOOK_BACK, Drift, FieldCount, drifts
-from shared.models import FieldHourly
+from shared.models import Event, FieldCheckpoint, FieldHourly
 from shared.queries import rows_of
 from shared.vendors import VendorFacts
 
 hourly = table_of(FieldHourly).c
+counts = table_of(FieldCheckpoint).c
+event = table_of(Event).c
 
 
 def drifted(connection: Connection, facts: VendorFacts, now: datetime) -> list[Drift]:
@@ -22,11 +24,24 @@ def drifted(connection: Connection, facts: VendorFacts, now: datetime) -> list[D
     return drifts(rows_of(FieldCount, connection.execute(query)), facts.fields, now)
 
 
-def types_seen(connection: Connection, vendor: str, now: datetime) -> Sequence[str]:
+BEHIND = 1_000
+"""IDs of events. Counting that is further behind the read models has not reached the present."""
+
+
+def types_seen(connection: Connection, vendor: str, now: datetime) -> Seen:
     """The event types of a vendor that arrived lately, whatever they said."""
     query = (
         select(hourly.event_type)
         .distinct()
         .where(hourly.vendor == vendor, hourly.hour >= now - LOOK_BACK)
     )
-    return connection.scalars(query.order_by(hourly.event_type)).all()
+    types = connection.scalars(query.order_by(hourly.event_type)).all()
+    return Seen(types, _counting(connection))
+
+
+def _counting(connection: Connection) -> Counting:
+    counted = connection.scalar(select(counts.event_id))
+    newest = connection.scalar(select(func.max(event.id)))
+    if counted is None:
+        return Counting.DONE if newest is None else Counting.NOT_BEGUN
+    return Counting.RUNNING if (newest or 0) - counted > BEHIND else Counting.DONE

@@ -15,8 +15,10 @@ from receiver.field_counts import FieldCounts, is_datum
 from receiver.readmodels.rebuild import rebuild
 from receiver.vendors import vendor_facts
 from shared.bulk import table_of
+from shared.checklist import Counting, Seen
 from shared.database import open_engine
 from shared.models import Checkpoint, Event, FieldHourly, Learner
+from shared.queries import fields
 from shared.queries.fields import drifted
 from tests import playing
 from tests.conftest import FreshStore
@@ -204,6 +206,26 @@ def test_a_missing_field_is_found_in_the_store(kind: str, fresh_store: FreshStor
             (one,) = drifted(connection, vendor, datetime.now(UTC))
         assert (one.field, one.now, one.differ, one.events) == ("data.moduleName", None, 15, 25)
         assert (one.since, one.is_read) == (HOUR, True)
+
+
+def test_how_far_events_are_counted_is_known(
+    kind: str, fresh_store: FreshStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fields, "BEHIND", 0)
+    with store(fresh_store, kind) as engine:
+
+        def seen() -> Seen:
+            with engine.connect() as connection:
+                return fields.types_seen(connection, "mindtickle", datetime.now(UTC))
+
+        assert seen() == Seen([], Counting.DONE)
+        put(engine, userId="u-1")
+        assert seen() == Seen([], Counting.NOT_BEGUN)
+        counts = FieldCounts(engine, READ)
+        counts.carry_out()  # begins
+        assert seen() == Seen([], Counting.RUNNING)
+        count(engine, counts)
+        assert seen() == Seen(["module.progress"], Counting.DONE)
 
 
 def test_old_counts_are_removed(kind: str, fresh_store: FreshStore) -> None:

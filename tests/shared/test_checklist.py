@@ -5,13 +5,22 @@ from typing import Any
 
 import pytest
 
-from shared.checklist import Item, KeySetState, SetUpState, State, checklist, next_of
+from shared.checklist import (
+    Counting,
+    Item,
+    KeySetState,
+    Seen,
+    SetUpState,
+    State,
+    checklist,
+    next_of,
+)
 from shared.evidence import Lag, Latest
 from shared.outcomes import Outcome
 from tests.shared.test_diagnosis import HEALTHY, NOON, VENDORS
 
 MINDTICKLE = VENDORS["mindtickle"]
-GOOD = SetUpState(configured=True, seen=MINDTICKLE.set_up.events, keys=None)
+GOOD = SetUpState(configured=True, seen=Seen(MINDTICKLE.set_up.events), keys=None)
 LAST = Latest(NOON - timedelta(minutes=5), Outcome.ACCEPTED)
 
 
@@ -38,7 +47,7 @@ def test_of_a_vendor_that_is_set_up_there_is_nothing_to_do() -> None:
     [
         (GOOD._replace(configured=False), {}, "Setting", "Set MINDTICKLE_WEBHOOK_SECRET and"),
         (GOOD, {"last": None}, "Last delivery", "Enter the address at MindTickle"),
-        (GOOD._replace(seen=["module.progress"]), {}, "Event types",
+        (GOOD._replace(seen=Seen(["module.progress"])), {}, "Event types",
          "See at MindTickle whether the subscription has course.completed, quiz.submitted"),
         (GOOD, {"lag": Lag(-timedelta(minutes=4), -timedelta(minutes=4))}, "Clocks", "Set this"),
         (GOOD._replace(keys=KeySetState("https://x/jwks", None, "It failed.")), {}, "Public keys",
@@ -56,12 +65,26 @@ def test_what_is_missing_has_a_next_step(
 
 def test_a_type_that_is_seldom_sent_is_no_task() -> None:
     seen = [one for one in MINDTICKLE.set_up.events if one != "certification.expired"]
-    found = items(GOOD._replace(seen=[*seen, "badge.earned"]))["Event types"]
+    found = items(GOOD._replace(seen=Seen([*seen, "badge.earned"])))["Event types"]
     assert (found.state, found.next) == (State.UNKNOWN, "")
     assert found.says == (
         "5 of 6 types seen in 14 days; 1 other type kept without effect. "
         "Not seen: certification.expired."
     )
+
+
+@pytest.mark.parametrize(
+    ("seen", "says"),
+    [
+        (Seen([], Counting.NOT_BEGUN),
+         "Not counted yet. A running receiver counts the types of stored events."),
+        (Seen(["module.progress"], Counting.RUNNING),
+         "1 of 6 types seen so far: older events are still being counted."),
+    ],
+)  # fmt: skip
+def test_before_all_events_are_counted_no_type_is_missing(seen: Seen, says: str) -> None:
+    found = items(GOOD._replace(seen=seen))["Event types"]
+    assert (found.state, found.says, found.next) == (State.UNKNOWN, says, "")
 
 
 def test_keys_that_were_fetched_are_done() -> None:
