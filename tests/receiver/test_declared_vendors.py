@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,7 +16,7 @@ from hypothesis import given, strategies as st
 from typer.testing import CliRunner
 
 from receiver.__main__ import cli
-from receiver.pipeline import judge
+from receiver.pipeline import joined, judge
 from receiver.vendors import ADAPTERS, adapters, note_vendors, vendor_facts
 from receiver.vendors.base import Incoming, SecretDigest, Unreadable, Vendor, VendorEvent
 from receiver.vendors.declared.places import in_body
@@ -47,10 +47,12 @@ from tests.stores import row, rows
 FILE = playing.SAMPLES / "declared" / "vendors.toml"
 HOUSE = {"vendors_file": str(FILE)}
 HEX_KEY = "aa" * 32
+PARTS_KEY = base64.b64encode(b"a key of the sender of parts").decode()
 SECRETS = {
     "lessons_authorization": playing.AUTHORIZATION,
     "hex_secret": "a-secret-of-the-hex-sender",
     "several_secret": playing.WHSEC,
+    "parts_secret": PARTS_KEY,
     "inside_secret": HEX_KEY,
     "password_secret": "päss-word-of-some-length",
     "addresses_allowed_ips": "127.0.0.1",
@@ -105,6 +107,14 @@ def several(body: bytes, *secrets: str, event_id: bytes = b"evt-1") -> Incoming:
     return Incoming(headers, body, None, NOW)
 
 
+def parts(
+    body: bytes, key: str = PARTS_KEY, at: str = AT, header: str = "t={0};kid=k7;v1={1}"
+) -> Incoming:
+    digest = hmac.new(base64.b64decode(key), at.encode() + b"." + body, "sha256").digest()
+    sent = header.format(at, base64.b64encode(digest).decode())
+    return Incoming({"x-parts-signature": sent.encode()}, body, None, NOW)
+
+
 def inside(key: str = HEX_KEY, **fields: Any) -> Incoming:
     at = {"type": "user.left", "id": "e-1", "at": NOW.isoformat()}
     body = json.dumps({"event": at | fields, "user": 7}).encode()
@@ -114,6 +124,9 @@ def inside(key: str = HEX_KEY, **fields: Any) -> Incoming:
 
 QUIZ = b'{"who": "u-1", "score": 7, "of": 10}'
 DEAL = b'{"type": "deal.won", "owner": "Dana@Example.com"}'
+LESSON = (
+    b'{"event": {"id": "e-1", "kind": "lesson.finished"}, "actor": {"ref": 7}, "lesson": "l-1"}'
+)
 DONE = b'{"type": "course.done", "id": "c-1", "user": "u-1", "course": "c"}'
 
 
@@ -192,6 +205,40 @@ class TestSeveralSignatures(SigningCases):
 
     def misconfigured(self) -> Mapping[str, str]:
         return {"several_secret": "whsec_YSByZXRpcmVkIGtleQ=="}
+
+
+class TestPartsOfAHeader(SigningCases):
+    slug = "parts"
+    house = HOUSE
+    settings: ClassVar = {"parts_secret": PARTS_KEY}
+    wrong = Outcome.BAD_SIGNATURE
+    credential = "x-parts-signature"
+    signed = ()
+
+    def genuine(self) -> Incoming:
+        return parts(LESSON)
+
+    def forged(self) -> Incoming:
+        return parts(LESSON, base64.b64encode(b"another key of this sender").decode())
+
+    def misconfigured(self) -> Mapping[str, str]:
+        return {"parts_secret": base64.b64encode(b"a retired key of this one").decode()}
+
+    @pytest.mark.parametrize("spoil", ALMOST.values(), ids=ALMOST)
+    def test_a_credential_that_is_only_almost_right_is_refused(
+        self, spoil: Callable[[bytes], bytes]
+    ) -> None:
+        """Without the part that has the time, it is a missing one."""
+        good = self.genuine().headers[self.credential]
+        assert self.refusal(self.sent_as(spoil(good))) in (self.wrong, self.missing)
+
+    def test_a_repeated_credential_is_refused_whichever_of_them_is_right(self) -> None:
+        good = self.genuine().headers[self.credential]
+        for other in (good, b"another", b"v1=another", b""):
+            for raw in ([good, other], [other, good]):
+                pairs = [(self.credential.encode(), one) for one in raw]
+                delivery = self.genuine()._replace(headers=joined(pairs))
+                assert self.refusal(delivery) in (self.wrong, self.missing)
 
 
 class TestSignatureOverTheBodyAlone(SigningCases):
@@ -444,6 +491,32 @@ def test_one_of_several_signatures_is_enough_and_two_headers_are_no_list() -> No
     assert judge(VENDORS["several"], apart).outcome is Outcome.BAD_SIGNATURE
 
 
+def test_a_time_that_is_a_part_of_the_signatures_header_is_held_against_the_tolerance() -> None:
+    (fact,) = parsed("parts", parts(LESSON)).facts
+    assert fact == Completed("parts", "e-1", "7", "l-1", None, None, NOW)
+    late = str(int(AT) - 90_000)
+    assert judge(VENDORS["parts"], parts(LESSON, at=late)).outcome is Outcome.STALE_TIMESTAMP
+
+
+@pytest.mark.parametrize(
+    ("header", "outcome"),
+    [
+        ("v1={1};t={0}", Outcome.ACCEPTED),
+        ("t={0};v1=AAAA;v1={1}", Outcome.ACCEPTED),
+        ("t={0};t=1;v1={1}", Outcome.MISSING_CREDENTIALS),
+        ("v1={1}", Outcome.MISSING_CREDENTIALS),
+        ("t=;v1={1}", Outcome.MISSING_CREDENTIALS),
+        ("T={0};v1={1}", Outcome.MISSING_CREDENTIALS),
+        ("t={0};v1=", Outcome.BAD_SIGNATURE),
+        ("t={0};v0={1}", Outcome.BAD_SIGNATURE),
+        ("t={0};v1={1};", Outcome.BAD_SIGNATURE),
+        ("t={0}; v1={1}", Outcome.BAD_SIGNATURE),
+    ],
+)
+def test_each_part_of_a_header_is_there_once(header: str, outcome: Outcome) -> None:
+    assert judge(VENDORS["parts"], parts(LESSON, header=header)).outcome is outcome
+
+
 def test_an_id_with_what_ends_it_in_the_signed_text_is_refused_with_the_reason() -> None:
     entry = judge(VENDORS["several"], several(DEAL, event_id=b"evt.1"))
     assert entry.outcome is Outcome.BAD_SIGNATURE
@@ -490,7 +563,7 @@ def test_an_event_without_an_id_is_one_with_each_repeat() -> None:
 
 
 GENUINE = {"lessons": lesson(playing.lesson()), "hex": hexed(QUIZ), "several": several(DEAL),
-           "inside": inside(), "password": TestPassword().genuine(),
+           "parts": parts(LESSON), "inside": inside(), "password": TestPassword().genuine(),
            "addresses": Incoming({}, DONE, "127.0.0.1", NOW)}  # fmt: skip
 
 
@@ -582,6 +655,14 @@ def problems(text: str, folder: Path) -> list[str]:
          "header"),
         ('[[vendors.events]]', '[vendors.timestamp]\nat = { header = "x-at" }\n[[vendors.events]]',
          "acme: timestamp: proves nothing unless authentication.signed has {timestamp}"),
+        ('{ header = "x-id" }', '{ header = "x-signature" }', "acme: event_id: the header "
+         'x-signature is the signature; set part = "…" of it'),
+        ('{ header = "x-id" }', '{ header = "x-signature", part = "id" }', 'acme: '
+         'authentication.separator: "," or ";" is needed, as event_id is a part of the header'),
+        ('{ header = "x-id" }', '{ header = "x-id", part = "a b" }',
+         'acme: event_id: part should be a name such as "t", of t=1763800200'),
+        ('{ header = "x-id" }', '{ heder = "x-id" }', "acme: event_id: should be a JMESPath, "
+         '{ header = "…" } or { header = "…", part = "…" }'),
         ('event_type = "type"', 'event_type = "type["', "acme: event_type: is no JMESPath: "
          "Invalid jmespath expression: Incomplete expression:"),
         ('event_type = "type"', 'event_type = "upper(type)"', "acme: event_type: JMESPath has no "
@@ -765,7 +846,7 @@ def test_each_script_of_the_first_page_is_accepted_and_a_rebuild_reads_its_event
         assert (slug, ended.stdout, ended.stderr) == (slug, said, "")
     url = serving.engine.url.render_as_string(hide_password=False)
     rebuilt = command("rebuild", folder=folder, DATABASE_URL=url)  # by its .env
-    assert (rebuilt.returncode, rebuilt.stdout) == (0, "Rebuilt from 6 events.\n")
+    assert (rebuilt.returncode, rebuilt.stdout) == (0, "Rebuilt from 7 events.\n")
     assert "No vendor" not in rebuilt.stderr
     learners = {(one.vendor, one.user_id) for one in rows(serving.engine, Learner)}
     assert {("lessons", "repboard-test"), ("inside", "7"), ("mindtickle", "u-1")} <= learners

@@ -39,7 +39,7 @@ class Hmac(Table):
     encoding: Literal["hex", "base64"] = "hex"
     prefix: Prefix = ""
     """Before each signature."""
-    separator: Literal[" ", ","] | None = None
+    separator: Literal[" ", ",", ";"] | None = None
     """Between several signatures; without one there is only one."""
 
     @model_validator(mode="after")

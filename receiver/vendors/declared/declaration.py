@@ -158,15 +158,15 @@ class Declaration(Table):
         types = [one.type for one in self.events]
         if twice := {one for one in types if types.count(one) > 1}:
             raise ValueError(f"events: {min(twice)} is there twice")
-        for problem in (*_unsigned(self), *_ambiguous(self), *_shown(self)):
+        for problem in (*_unsigned(self), *_ambiguous(self), *_shown(self), *_joined(self)):
             raise ValueError(problem)
         return self
 
-    def header_of(self, name: str) -> str | None:
-        """The header with a part of the signed text."""
+    def header_of(self, name: str) -> InHeader | None:
+        """Where a part of the signed text is, if it is in a header."""
         places = {"id": self.event_id, "timestamp": self.timestamp and self.timestamp.at}
         where = places.get(name)
-        return where.name if isinstance(where, InHeader) else None
+        return where if isinstance(where, InHeader) else None
 
 
 def _unsigned(one: Declaration) -> Iterator[str]:
@@ -189,6 +189,23 @@ def _ambiguous(one: Declaration) -> Iterator[str]:
         return
     if problem := could_be_time(one.authentication.signed, one.timestamp.form):
         yield f"authentication.signed: {problem}; set timestamp.form"
+
+
+def _joined(one: Declaration) -> Iterator[str]:
+    """Parts beside a signature that would be compared as a whole header."""
+    how = one.authentication
+    if not isinstance(how, Hmac):
+        return
+    places = {"timestamp.at": one.timestamp and one.timestamp.at, "event_id": one.event_id,
+              "event_type": one.event_type}  # fmt: skip
+    for name, where in places.items():
+        if not isinstance(where, InHeader) or where.name != how.header:
+            continue
+        if where.part is None:
+            yield f'{name}: the header {how.header} is the signature; set part = "…" of it'
+        elif how.separator not in (",", ";"):
+            needed = 'authentication.separator: "," or ";" is needed'
+            yield f"{needed}, as {name} is a part of the header"
 
 
 def _shown(one: Declaration) -> Iterator[str]:

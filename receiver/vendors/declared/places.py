@@ -1,5 +1,6 @@
 """Where a value is in a delivery: in a header, or in the body at a JMESPath."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,9 +31,23 @@ _OPTIONS = jmespath.Options(custom_functions=OurFunctions())
 
 @dataclass(frozen=True, slots=True)
 class InHeader:
-    """A header, in lower case."""
+    """A header, or a part of one: `t` of `t=1763800200,v1=…`."""
 
     name: str
+    """In lower case."""
+    part: str | None = None
+
+    def value(self, headers: Mapping[str, bytes]) -> bytes:
+        """What a delivery has there; empty if there is nothing, or a part twice."""
+        sent = headers.get(self.name, b"")
+        if self.part is None:
+            return sent
+        parts = (one.strip().partition(b"=") for one in _BETWEEN_PARTS.split(sent))
+        found = [value for name, _, value in parts if name == self.part.encode()]
+        return found[0] if len(found) == 1 else b""
+
+    def __str__(self) -> str:
+        return f"{self.part}= in {self.name}" if self.part else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +81,18 @@ def in_body(path: object) -> InBody:
 
 
 def place(sent: object) -> Place:
-    """`"user.id"` or `{header = "x-id"}`. Raises ValueError with one line."""
+    """`"user.id"`, `{header = "x-id"}` or `{header = "x-signature", part = "t"}`. Raises ValueError
+    with one line."""
     if not isinstance(sent, dict):
         return in_body(sent)
-    if sent.keys() != {"header"}:
-        raise ValueError('should be a JMESPath, or { header = "…" }')
-    return InHeader(header_name(sent["header"]))
+    part = sent.get("part")
+    if not {"header"} <= sent.keys() <= {"header", "part"}:
+        raise ValueError('should be a JMESPath, { header = "…" } or { header = "…", part = "…" }')
+    if "part" in sent and not (
+        isinstance(part, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,40}", part)
+    ):
+        raise ValueError('part should be a name such as "t", of t=1763800200')
+    return InHeader(header_name(sent["header"]), part)
 
 
 def header_name(sent: object) -> str:
@@ -81,13 +102,14 @@ def header_name(sent: object) -> str:
     return sent.lower()
 
 
+_BETWEEN_PARTS = re.compile(b"[,;]")
 _NAME = set("abcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
 def sent_text(where: Place, incoming: Incoming, body: Mapping[str, Any]) -> str | None:
     """The text or whole number at a place; None if there is no such value."""
     if isinstance(where, InHeader):
-        return incoming.headers.get(where.name, b"").decode("utf-8", "replace") or None
+        return where.value(incoming.headers).decode("utf-8", "replace") or None
     return text_at(where, body)
 
 

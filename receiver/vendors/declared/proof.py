@@ -59,31 +59,30 @@ class Proof(ABC):
 class SignedText:
     """The text that a vendor signs."""
 
-    def __init__(self, parts: Sequence[Part], header_of: Callable[[str], str | None]) -> None:
+    def __init__(self, parts: Sequence[Part], header_of: Callable[[str], InHeader | None]) -> None:
         self._before_body = [(one, header_of(one.name)) for one in parts[:-1]]
         self._ends = [
-            (header, after.text.encode())
-            for (one, header), after in zip(self._before_body, parts[1:], strict=True)
-            if one.name == "id" and header and after.text
+            (where, after.text.encode())
+            for (one, where), after in zip(self._before_body, parts[1:], strict=True)
+            if one.name == "id" and where and after.text
         ]
-        self.headers = [header for _, header in self._before_body if header]
+        self.places = [where for _, where in self._before_body if where]
 
     def of(self, headers: Mapping[str, bytes], body: bytes) -> bytes:
         """The text of a delivery."""
         texts = [
-            headers.get(header, b"") if header else one.text.encode()
-            for one, header in self._before_body
+            where.value(headers) if where else one.text.encode() for one, where in self._before_body
         ]
         return b"".join((*texts, body))
 
     def require_one_reading(self, headers: Mapping[str, bytes]) -> None:
         """Raises Rejected if an ID contains what ends it: the text could be cut at another place.
         A timestamp cannot, as its forms are known."""
-        for header, end in self._ends:
-            if end in headers.get(header, b""):
+        for where, end in self._ends:
+            if end in where.value(headers):
                 raise Rejected(
                     Outcome.BAD_SIGNATURE,
-                    f"The {header} header contains {end.decode()!r}, which ends it in the signed "
+                    f"The ID ({where}) contains {end.decode()!r}, which ends it in the signed "
                     "text. The sender must use other IDs; a new secret does not help.",
                 )
 
@@ -100,15 +99,17 @@ class Signature(Proof):
     def __init__(self, one: Declaration, how: Hmac, keys: Sequence[bytes]) -> None:
         self._how, self._keys, self._name, self._timestamp = how, keys, one.name, one.timestamp
         self._text = SignedText(how.signed, one.header_of)
-        self.kept_headers = tuple(dict.fromkeys((how.header, *self._text.headers)))
+        self._places = (InHeader(how.header), *self._text.places)
+        self.kept_headers = tuple(dict.fromkeys(one.name for one in self._places))
         self._separator = how.separator.encode() if how.separator else None
 
     def check(self, incoming: Incoming) -> None:
-        for name in self.kept_headers:
-            if not incoming.headers.get(name):
+        for where in self._places:
+            if not where.value(incoming.headers):
+                missing = f"{where} header" if where.part is None else str(where)
                 raise Rejected(
                     Outcome.MISSING_CREDENTIALS,
-                    f"No {name} header. {self._name} always sends one: this is another sender, "
+                    f"No {missing}. {self._name} always sends one: this is another sender, "
                     "or a proxy removes it.",
                 )
         self._text.require_one_reading(incoming.headers)
@@ -161,13 +162,13 @@ class Signature(Proof):
             return None
         where = self._timestamp.at
         if isinstance(where, InHeader):
-            sent = incoming.headers.get(where.name, b"")
+            sent = where.value(incoming.headers)
         else:
             sent = (text_at(where, json_object(incoming.body)) or "").encode()
         return signed_time(sent, self._timestamp.form)
 
     def may_be_signed(self, incoming: Incoming) -> bool:
-        if not all(incoming.headers.get(name) for name in self.kept_headers):
+        if not all(one.value(incoming.headers) for one in self._places):
             return False
         length = len(self.sign(b"", b""))
         if not any(len(one) == length for one in self._tokens(incoming.headers[self._how.header])):
@@ -179,7 +180,9 @@ class Signature(Proof):
 
     def headers(self, sent: Mapping[str, str], body: bytes) -> Mapping[str, str]:
         encoded = {name: value.encode() for name, value in sent.items()}
-        return {self._how.header: self.sign(self._keys[0], self._text.of(encoded, body)).decode()}
+        signature = self.sign(self._keys[0], self._text.of(encoded, body)).decode()
+        parts = [sent[self._how.header]] if self._how.header in sent else []
+        return {self._how.header: (self._how.separator or "").join((*parts, signature))}
 
 
 class Presented(Proof):

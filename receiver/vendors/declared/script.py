@@ -31,12 +31,9 @@ class Sample:
         one = self._declaration
         body = json.dumps(self.with_values(event_id, _iso(at)), ensure_ascii=False).encode()
         headers = {"content-type": "application/json"}
-        if isinstance(one.event_id, InHeader):
-            headers[one.event_id.name] = event_id
-        if one.timestamp and isinstance(one.timestamp.at, InHeader):
-            headers[one.timestamp.at.name] = written_time(at, one.timestamp.form)
-        if isinstance(one.event_type, InHeader):
-            headers[one.event_type.name] = type_in_header(one)
+        time = written_time(at, one.timestamp.form) if one.timestamp else ""
+        for name, parts in _headers(one, event_id, time, type_in_header(one)).items():
+            headers[name] = _between(one).join(parts)
         return body, headers
 
     def with_values(self, event_id: str, at: str) -> dict[str, Any]:
@@ -130,16 +127,21 @@ def curl(one: Declaration) -> str | None:
 
 
 def _proving(one: Declaration, how: Hmac | HeaderValue | Basic) -> list[str]:
-    options = ["-H 'content-type: application/json'", *_headers(one)]
+    headers = _headers(one, '"$id"', '"$at"', quote(type_in_header(one)))
+    if isinstance(how, Hmac):
+        signature = f'{quote(how.prefix) if how.prefix else ""}"$signature"'
+        headers.setdefault(how.header, []).append(signature)
+    spelled = {name: quote(_between(one)).join(parts) for name, parts in headers.items()}
+    options = ["-H 'content-type: application/json'",
+               *(f"-H '{name}: '{value}" for name, value in spelled.items())]  # fmt: skip
     sent = " \\\n  ".join(('curl -sS "$url"', *options, '--data-binary "$body"'))
     if isinstance(how, Hmac):
-        signature = f'-H {quote(f"{how.header}: {how.prefix}")}"$signature"'
         return [
             KEYS[how.key_encoding],
             f"signature=$(printf %s {message_in_shell(how.signed)} |\n"
             f'  openssl dgst -{how.algorithm} -mac HMAC -macopt "hexkey:$key" -binary |\n'
             f"  {ENCODED[how.encoding]})",
-            sent.replace(" --data-binary", f" {signature} \\\n  --data-binary"),
+            sent,
         ]
     if isinstance(how, Basic):
         token = f"token=$(printf '%s:%s' {quote(how.user)} \"$secret\" | openssl base64 -A)"
@@ -154,12 +156,19 @@ def message_in_shell(signed: Sequence[Part]) -> str:
     return "".join(quote(one.text) if one.name == "text" else values[one.name] for one in signed)
 
 
-def _headers(one: Declaration) -> list[str]:
-    headers = []
-    if isinstance(one.event_id, InHeader):
-        headers.append(f'-H "{one.event_id.name}: $id"')
-    if one.timestamp and isinstance(one.timestamp.at, InHeader):
-        headers.append(f'-H "{one.timestamp.at.name}: $at"')
-    if isinstance(one.event_type, InHeader):
-        headers.append(f"-H {quote(f'{one.event_type.name}: {type_in_header(one)}')}")
+def _headers(one: Declaration, event_id: str, time: str, event_type: str) -> dict[str, list[str]]:
+    """The parts of each header that says one of these; most have one part."""
+    at = one.timestamp.at if one.timestamp else None
+    said = ((one.event_id, event_id), (at, time), (one.event_type, event_type))
+    headers: dict[str, list[str]] = {}
+    for where, value in said:
+        if isinstance(where, InHeader):
+            part = f"{where.part}={value}" if where.part else value
+            headers.setdefault(where.name, []).append(part)
     return headers
+
+
+def _between(one: Declaration) -> str:
+    """What stands between the parts of a header."""
+    how = one.authentication
+    return (isinstance(how, Hmac) and how.separator) or ","

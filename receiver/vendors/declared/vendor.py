@@ -100,7 +100,7 @@ class DeclaredVendor:
             return Claims(self._key(incoming, body, event_type or "", reading) or None, event_type)
         except Unreadable:
             where = self._declaration.event_id
-            sent = incoming.headers.get(where.name, b"") if isinstance(where, InHeader) else b""
+            sent = where.value(incoming.headers) if isinstance(where, InHeader) else b""
             return Claims(key_of(sent) or None, None)
 
     def test_delivery(self, at: datetime, event_id: str) -> tuple[bytes, Mapping[str, str]] | None:
@@ -117,7 +117,7 @@ class DeclaredVendor:
 
     def _place_of_type(self) -> str:
         where = self._declaration.event_type
-        return where.name if isinstance(where, InHeader) else where.path
+        return str(where) if isinstance(where, InHeader) else where.path
 
     def _key(
         self,
@@ -135,7 +135,7 @@ class DeclaredVendor:
                 return ""
             return self._reader.joined_key(where, event_type, reading, body)
         if isinstance(where, InHeader):
-            return key_of(incoming.headers.get(where.name, b""))
+            return key_of(where.value(incoming.headers))
         return key_of((sent_text(where, incoming, body) or "").encode("utf-8", "replace"))
 
     @property

@@ -20,7 +20,7 @@ from receiver.vendors.base import (
 )
 from receiver.vendors.declared.kinds import attempt, if_later
 from receiver.vendors.declared.names import Names
-from receiver.vendors.declared.places import InBody, in_body
+from receiver.vendors.declared.places import InBody, InHeader, in_body
 from receiver.vendors.declared.proof import SignedText, spelled
 from receiver.vendors.fields import (
     Email,
@@ -173,7 +173,10 @@ class Contract:
 
     def __init__(self, names: Names) -> None:
         self.names = names
-        headers = {"id": names.headers.event_id, "timestamp": names.headers.timestamp}
+        headers = {
+            "id": InHeader(names.headers.event_id),
+            "timestamp": InHeader(names.headers.timestamp),
+        }
         self.text = SignedText(names.signature.signed, headers.get)
         signature = r"[0-9a-f]{64}" if names.signature.encoding == "hex" else "[A-Za-z0-9+/]{43}="
         self.form = re.compile((re.escape(names.signature.prefix) + signature).encode())
