@@ -13,7 +13,7 @@ from receiver.key_sets import fetched
 from receiver.pipeline import joined
 from receiver.vendors import adapters, packaged
 from receiver.vendors.declared.authentication import Jwt
-from receiver.vendors.declared.check import served, steps
+from receiver.vendors.declared.check import Mark, served, steps
 from receiver.vendors.declared.declaration import Declaration
 from receiver.vendors.declared.file import read_file
 from receiver.vendors.declared.keys import Held, keys_in
@@ -55,8 +55,8 @@ def check(
     failed = False
     body, keys = _bytes(sample), _keys(chosen)
     for step in steps(chosen, settings, sent, body, address, datetime.now(UTC), keys):
-        failed = failed or not step.passes
-        typer.echo(f"{'✓' if step.passes else '✗'} {step.line}")
+        failed = failed or step.mark is Mark.FAILS
+        typer.echo(f"{step.mark} {step.line}")
     if failed:
         raise typer.Exit(1)
 

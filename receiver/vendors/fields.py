@@ -96,7 +96,7 @@ _COMPLAINTS = {
     "string_type": "should be text",
     "float": "should be a number",
     "bool": "should be true or false",
-    "datetime": "should be a time",
+    "datetime": "should be a time: ISO 8601, or seconds or milliseconds since 1970",
 }
 
 

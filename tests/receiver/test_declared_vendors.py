@@ -361,7 +361,7 @@ def test_what_the_pages_say_of_the_account_has_its_names() -> None:
          "there are course.completed, quiz.submitted, user.provisioned, user.deprovisioned, "
          "module.progress, certification.expired"),
         ('[mindtickle.events."quiz.submitted"]\nscore = "a["', "events.quiz.submitted.fields: "
-         "score: is no JMESPath: Invalid jmespath expression: Incomplete expression:"),
+         "score: is no JMESPath: its end is missing"),
         ('[mindtickle.signature]\nsigned = "{timestamp}.{body}"', "signature.signed: . after "
          "{timestamp} could be a part of a time in ISO 8601, unless it is in seconds or "
          "milliseconds; set signature.time"),
@@ -663,8 +663,13 @@ def problems(text: str, folder: Path) -> list[str]:
          'acme: event_id: part should be a name such as "t", of t=1763800200'),
         ('{ header = "x-id" }', '{ heder = "x-id" }', "acme: event_id: should be a JMESPath, "
          '{ header = "…" } or { header = "…", part = "…" }'),
-        ('event_type = "type"', 'event_type = "type["', "acme: event_type: is no JMESPath: "
-         "Invalid jmespath expression: Incomplete expression:"),
+        ('event_type = "type"', 'event_type = "type["', "acme: event_type: is no JMESPath: its end "
+         "is missing"),
+        ('event_type = "type"', 'event_type = "event-type"', "acme: event_type: is no JMESPath: "
+         "Unknown token '-' at character 6. A name with other signs than letters, digits and _ "
+         "stands in double quotes, as '\"user-id\"'"),
+        ('event_type = "type"', 'event_type = "type.)"', "acme: event_type: is no JMESPath: ')' "
+         "does not belong at character 6"),
         ('event_type = "type"', 'event_type = "upper(type)"', "acme: event_type: JMESPath has no "
          "function upper()"),
         ('retry_delays = [60]', 'retry_delays = []', "acme: retry_delays: should not be empty"),
@@ -676,7 +681,7 @@ def problems(text: str, folder: Path) -> list[str]:
         ('course_id = "course"', 'course_id = "course"\nquiz_id = "q"', "acme: events.1.facts.1: "
          "completed has no quiz_id; it has course_id, course_name, score, score_pct, report_url"),
         ('course_id = "course"', 'course_id = "a["', "acme: events.1.facts.1: course_id: is no "
-         "JMESPath: Invalid jmespath expression: Incomplete expression:"),
+         "JMESPath: its end is missing"),
         ('retry_delays', "sample = '{\"type\": \"done\", \"user\": 1}'\nretry_delays",
          "acme: sample: done: course: is missing."),
         ('[[vendors]]', "[[vendors]", "is not TOML: Expected ']]' at the end of an array "
@@ -789,6 +794,39 @@ def test_the_check_of_a_delivery_that_does_not_pass_says_why(tmp_path: Path) -> 
     assert "✗ Not understood: lesson.completed: user.id: is missing." in said
     said = checked("inside", inside()._replace(body=b"<html>"), tmp_path)
     assert "✗ Not understood: The body is not JSON" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda one: one._replace(body=one.body + b"\n"),
+         "It fits with the sample without its last line end."),
+        (lambda one: one._replace(body=b"{}"), "It fits with no other usual text, encoding or"),
+        (lambda one: one._replace(headers={**one.headers, "x-parts-signature": b"t=1763800200;AA"}),
+         "The x-parts-signature header has no v1=: it begins with t=1763800200"),
+        (lambda one: parts(LESSON, header="v1={1}"), "No t= in x-parts-signature."),
+        (lambda one: of_text(b"%d:" % int(AT)), 'It fits with signed = "{timestamp}:{body}".'),
+        (lambda one: of_text(b""), 'It fits with signed = "{body}".'),
+    ],
+)  # fmt: skip
+def test_the_check_of_a_wrong_signature_says_what_would_make_it_fit(
+    tmp_path: Path, change: Callable[[Incoming], Incoming], said: str
+) -> None:
+    assert said in checked("parts", change(parts(LESSON)), tmp_path)
+
+
+def of_text(before: bytes) -> Incoming:
+    """A delivery whose signature is over another text than the declared one."""
+    digest = hmac.new(base64.b64decode(PARTS_KEY), before + LESSON, "sha256").digest()
+    sent = b"t=%b;v1=%b" % (AT.encode(), base64.b64encode(digest))
+    return Incoming({"x-parts-signature": sent}, LESSON, None, NOW)
+
+
+def test_the_check_notes_what_is_missing_of_a_delivery_that_passes(tmp_path: Path) -> None:
+    said = checked("addresses", GENUINE["addresses"]._replace(body=b'{"type": "x"}'), tmp_path)
+    assert "· Event ID: not found. A delivery with the same text is a repeat." in said
+    assert "· Kept, and counts as nothing: no [[vendors.events]] has this type; there are" in said
+    assert "✗" not in said
 
 
 def test_the_check_shows_no_sign_that_could_steer_a_terminal(tmp_path: Path) -> None:

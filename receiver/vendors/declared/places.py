@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jmespath
-from jmespath.exceptions import JMESPathError
+from jmespath.exceptions import (
+    ArityError,
+    IncompleteExpressionError,
+    JMESPathError,
+    LexerError,
+    ParseError,
+)
 from jmespath.functions import Functions, signature
 
 from receiver.vendors.base import Incoming
@@ -72,12 +78,26 @@ def in_body(path: object) -> InBody:
     try:
         compiled = jmespath.compile(path)
     except JMESPathError as error:
-        raise ValueError(f"is no JMESPath: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"is no JMESPath: {_complaint(error)}") from None
     for name in _functions(compiled.parsed):
         if name not in OurFunctions.FUNCTION_TABLE:
             raise ValueError(f"JMESPath has no function {name}()")
     names = _names(compiled.parsed)
     return InBody(path, names, _finding(compiled, names))
+
+
+def _complaint(error: JMESPathError) -> str:
+    """What is wrong with a path, and where."""
+    if isinstance(error, IncompleteExpressionError):
+        return "its end is missing"
+    if isinstance(error, LexerError):
+        return (
+            f"{error.message} at character {error.lexer_position + 1}. A name with other signs "
+            "than letters, digits and _ stands in double quotes, as '\"user-id\"'"
+        )
+    if isinstance(error, ParseError) and not isinstance(error, ArityError):
+        return f"{error.token_value!r} does not belong at character {error.lex_position + 1}"
+    return str(error).splitlines()[0]
 
 
 def place(sent: object) -> Place:

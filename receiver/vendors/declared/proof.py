@@ -25,6 +25,7 @@ from shared.outcomes import Outcome
 
 AUTHORIZATION = "authorization"
 MAX_SIGNATURES = 32
+TRY = " If no delivery ever passed, try one with `vendors check`."
 TOLERANCES = ("timestamp.past in VENDORS_FILE", "timestamp.future in VENDORS_FILE")
 
 
@@ -117,8 +118,7 @@ class Signature(Proof):
             raise Rejected(
                 Outcome.BAD_SIGNATURE,
                 f"The signature fits no value of {self._how.secret}. If the secret was changed, "
-                f"copy the new one from {self._name} and restart. If no delivery ever passed, "
-                "try one with `vendors check`.",
+                f"copy the new one from {self._name} and restart.{TRY}",
             )
         if self._timestamp is not None and (late := self._too_late(self._timestamp, incoming)):
             raise Rejected(Outcome.STALE_TIMESTAMP, late)
