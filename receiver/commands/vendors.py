@@ -43,10 +43,12 @@ def check(
 ) -> None:
     """Read the file, and say step by step what would become of a delivery."""
     settings = ReceiverSettings.load(vendors_file=file)
-    declarations = read_file(file, packaged()).vendors
     adapters(settings)
+    declarations = read_file(file, packaged()).vendors
+    if not declarations:
+        typer.echo(f"{file}: has no [[vendors]].")
     for one in declarations:
-        state = "is set" if served(one, settings) else "is not set: not served"
+        state = "is set" if served(one, settings) else "is not set in .env or the environment"
         typer.echo(f"{one.slug}: {one.name}, {one.authentication.variable} {state}")
     if sample is None:
         return

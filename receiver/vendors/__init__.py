@@ -62,18 +62,26 @@ def _with_file(path: Path | None) -> Mapping[str, Adapter]:
         own |= declared(read_file(packaged_file).vendors, packaged_file)
     if path is None:
         return own
+    _require_own_slugs(path)
     file = read_file(path, packaged())
     if file.mindtickle:
         own[mindtickle.ADAPTER.slug] = mindtickle.renamed(file.mindtickle, f"{path}: mindtickle")
     more = declared(file.vendors, path)
     for slug, adapter in more.items():
-        if slug in ADAPTERS:
-            raise SettingsError(f"{path}: {slug}: is the slug of another vendor")
         for other, known in own.items():
             if other != slug and adapter.setting in known.settings.model_fields:
                 name = adapter.setting.upper()
                 raise SettingsError(f"{path}: {slug}: {name} is a setting of {other}")
     return {**own, **more}
+
+
+def _require_own_slugs(path: Path) -> None:
+    """Raises SettingsError for a slug of a vendor with a file of code."""
+    tables = toml_of(path).get("vendors")
+    for one in tables if isinstance(tables, list) else ():
+        slug = one.get("slug") if isinstance(one, dict) else None
+        if isinstance(slug, str) and slug in ADAPTERS:
+            raise SettingsError(f"{path}: {slug}: is the slug of a built-in vendor; use another")
 
 
 @cache

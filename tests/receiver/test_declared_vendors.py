@@ -626,8 +626,15 @@ def problems(text: str, folder: Path) -> list[str]:
         ('name = "Acme"', "", "acme: name: is missing"),
         ('slug = "acme"', 'slug = "Acme Co"', "Acme Co: slug: should be one to three short words "
          "in lower case, joined by hyphens"),
-        ('slug = "acme"', 'slug = "mindtickle"', "mindtickle: authentication: the name of its "
-         "variable should begin with MINDTICKLE_"),
+        ('"ACME_SECRET"', '"MY_SECRET"', "acme: authentication: the name of its variable should "
+         "begin with ACME_"),
+        ('slug = "acme"', 'slug = acme', "is not TOML: Invalid value (at line 3, column 8). A text "
+         "stands in quotes"),
+        ('[[vendors.events]]', '[vendors.events]', "acme: events: should be a list of tables: each "
+         "begins with [[vendors.events]], in two brackets"),
+        ('retry_delays', 'keys = "x"\nretry_delays', "acme: keys does not belong here"),
+        ('retry_delays', 'colour = "x"\nretry_delays', "acme: colour is not known here; remove it"),
+        ('[60]', '["5m"]', "acme: retry_delays.1: should be a whole number of seconds"),
         ('"ACME_SECRET"', '"whsec_hidden"', "acme: authentication.secret: should be the name of a "
          "variable, such as ACME_SECRET; the secret itself belongs into the environment or .env"),
         ('slug = "acme"', 'slug = "database"', "database: slug: database is how the setting "
@@ -700,7 +707,7 @@ def test_a_mistake_in_the_file_is_a_line_that_says_where(
 def test_every_mistake_has_a_line_of_its_own_and_a_misspelt_key_a_hint(tmp_path: Path) -> None:
     text = GOOD.replace("name =", "nam =").replace("[60]", '["x"]')
     assert problems(text, tmp_path) == [
-        "acme: name: is missing", "acme: retry_delays.1: should be a whole number",
+        "acme: name: is missing", "acme: retry_delays.1: should be a whole number of seconds",
         "acme: nam is not known here; is name meant?",
     ]  # fmt: skip
 
@@ -721,8 +728,8 @@ def test_a_timestamp_that_could_end_at_another_place_is_refused_at_the_start(
 
 def test_two_vendors_with_one_slug_and_a_built_in_slug_are_refused(tmp_path: Path) -> None:
     assert problems(GOOD + GOOD, tmp_path) == ["vendors: acme is there twice"]
-    text = GOOD.replace('"acme"', '"lessonly"').replace("ACME_", "LESSONLY_")
-    assert problems(text, tmp_path) == ["lessonly: is the slug of another vendor"]
+    text = GOOD.replace('"acme"', '"lessonly"')
+    assert problems(text, tmp_path) == ["lessonly: is the slug of a built-in vendor; use another"]
 
 
 def test_a_variable_of_another_vendor_is_refused(tmp_path: Path) -> None:

@@ -52,9 +52,10 @@ def toml_of(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise SettingsError(f"{path}: is not UTF-8") from None
+        raise SettingsError(f"{path}: is not UTF-8; save it as that") from None
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path}: is not TOML: {error}") from None
+        hint = ". A text stands in quotes" if "Invalid value" in str(error) else ""
+        raise SettingsError(f"{path}: is not TOML: {error}{hint}") from None
 
 
 def _over(known: Mapping[str, Any], one: Any) -> Any:
@@ -64,8 +65,9 @@ def _over(known: Mapping[str, Any], one: Any) -> Any:
         return one
     made = base | one
     for name in ("authentication", "timestamp"):
-        if isinstance(one.get(name), dict):
-            made[name] = base.get(name, {}) | one[name]
+        own, known_one = one.get(name), base.get(name, {})
+        if isinstance(own, dict) and own.get("kind") in (None, known_one.get("kind")):
+            made[name] = known_one | own
     if isinstance(one.get("events"), list):
         types = [event.get("type") for event in one["events"] if isinstance(event, dict)]
         others = [event for event in base["events"] if event["type"] not in types]
@@ -109,9 +111,9 @@ def _where(error: ErrorDetails, sent: Mapping[str, Any]) -> str:
 _WORDS = {
     "missing": "is missing",
     "string_type": "should be text",
-    "int_type": "should be a whole number",
-    "int_from_float": "should be a whole number",
-    "int_parsing": "should be a whole number",
+    "int_type": "should be a whole number of seconds",
+    "int_from_float": "should be a whole number of seconds",
+    "int_parsing": "should be a whole number of seconds",
     "tuple_type": "should be a list",
     "too_short": "should not be empty",
     "model_type": "should be a table",
@@ -119,6 +121,8 @@ _WORDS = {
     "union_tag_not_found": "kind is missing: hmac, header, basic, allowlist or jwt",
     "union_tag_invalid": "kind should be hmac, header, basic, allowlist or jwt",
 }
+TABLES = {"vendors": "vendors", "events": "vendors.events", "facts": "vendors.events.facts"}
+"""The lists of tables, by their last name."""
 NAMES = sorted(
     {name for kind in (File, Declaration, Hmac, HeaderValue, Basic, Allowlist, Jwt, Timestamp,
                        EventTable, FactTable) for name in kind.model_fields}
@@ -129,8 +133,13 @@ def _complaint(error: ErrorDetails) -> str:
     """What is wrong, without the value."""
     if error["type"] == "extra_forbidden":
         name = str(error["loc"][-1])
+        if name in NAMES:
+            return f"{name} does not belong here"
         near = get_close_matches(name, NAMES, n=1)
-        return f"{name} is not known here" + (f"; is {near[0]} meant?" if near else "")
+        return f"{name} is not known here; " + (f"is {near[0]} meant?" if near else "remove it")
+    if error["type"] == "tuple_type" and error["loc"][-1] in TABLES:
+        name = TABLES[str(error["loc"][-1])]
+        return f"should be a list of tables: each begins with [[{name}]], in two brackets"
     message = error["msg"].removeprefix("Value error, ")
     message = message.removeprefix("Input ").removeprefix("String ")
     return _WORDS.get(error["type"], message)
