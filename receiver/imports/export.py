@@ -18,6 +18,13 @@ MAX_LINE = 1_048_576
 LOOKED_AT = 1_000
 """JSON objects in which columns are looked for: each may lack some."""
 SEPARATORS = (",", ";", "\t", "|")
+_NO_TEXT = {
+    b"\x1f\x8b": "is compressed (gzip): unpack it first",
+    b"PK\x03\x04": "is a workbook or a ZIP file: save it as CSV, or unpack it",
+    b"\xd0\xcf\x11\xe0": "is a workbook (xls): save it as CSV",
+    b"%PDF": "is a PDF: get the export as CSV",
+}
+"""What is no export, by its first bytes."""
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"),
           (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
 
@@ -45,17 +52,16 @@ class Export:
                 self.size = os.fstat(file.fileno()).st_size
         except OSError as error:
             raise ImportingError(f"{path}: cannot be read: {error.strerror}") from None
+        if no_text := next((why for sign, why in _NO_TEXT.items() if begin.startswith(sign)), None):
+            raise ImportingError(f"{path}: {no_text}")
         marked = next((name for mark, name in _MARKS if begin.startswith(mark)), None)
         self._encoding = marked or encoding or "utf-8"
         self._separator = separator
         first = next((line for line in self._lines_once() if line.strip()), "")
         if not first:
             raise ImportingError(f"{path}: is empty")
-        if first.lstrip().startswith("["):
-            raise ImportingError(
-                f"{path}: line 1: is a JSON array; one object a line is needed, as "
-                "`jq -c '.[]'` writes them"
-            )
+        if wrong := _no_export(first.strip()):
+            raise ImportingError(f"{path}: line 1: {wrong}")
         self.is_json = first.lstrip().startswith("{")
         self.columns = self._columns()
         self.read_bytes = 0
@@ -74,12 +80,13 @@ class Export:
     def _columns(self) -> list[str]:
         if not self.is_json:
             with self.path.open("rb") as file:
-                return self._header(next(self._reader(file)))
+                return self._header(self._reader(file))
         found = (row.values for row in islice(self.rows(), LOOKED_AT))
         return list(dict.fromkeys(name for values in found for name in values))
 
-    def _header(self, cells: list[str]) -> list[str]:
-        names = [cell.strip() for cell in cells]
+    def _header(self, reader: "_Checked") -> list[str]:
+        """The names in the first row that is not empty."""
+        names = [cell.strip() for cell in next(row for row in reader if any(row))]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ImportingError(f"{self.path}: line 1: the column {twice!r} is there twice")
         return names
@@ -90,11 +97,14 @@ class Export:
                 try:
                     yield Row(line, json_object(text.encode()))
                 except Unreadable as wrong:
-                    raise ImportingError(f"{self.path}: line {line}: {wrong.reason}") from None
+                    raise ImportingError(
+                        f"{self.path}: line {line}: is no JSON object by itself. One a line is "
+                        f"needed, as `jq -c .` writes them. {wrong.reason}"
+                    ) from None
 
     def _csv(self, file: BinaryIO) -> Iterator[Row]:
         reader = self._reader(file)
-        width = len(self._header(next(reader)))
+        width = len(self._header(reader))
         before = reader.line_num
         for cells in reader:
             line, before = before + 1, reader.line_num
@@ -103,14 +113,14 @@ class Export:
             if len(cells) != width:
                 raise ImportingError(
                     f"{self.path}: line {line}: has {len(cells)} columns, and the first line "
-                    f"{width}"
+                    f"{width}. Is {reader.separator!r} in a value that is not in quotes?"
                 )
             yield Row(line, dict(zip(self.columns, cells, strict=True)))
 
-    def _reader(self, file: BinaryIO) -> Any:
+    def _reader(self, file: BinaryIO) -> "_Checked":
         lines = self._lines(file)
         separator = self._separator or self._recognised()
-        return _Checked(csv.reader(lines, delimiter=separator, strict=True), self.path)
+        return _Checked(lines, separator, self.path)
 
     def _recognised(self) -> str:
         """The separator that the first line has most often, outside of quotes."""
@@ -132,7 +142,15 @@ class Export:
             except UnicodeError:
                 raise ImportingError(f"{self.path}: {self._undecodable()}") from None
             if len(one) > MAX_LINE:
-                raise ImportingError(f"{self.path}: line {line}: is longer than {MAX_LINE:,}")
+                raise ImportingError(
+                    f"{self.path}: line {line}: is longer than {MAX_LINE:,} characters. Has the "
+                    "file no line ends?"
+                )
+            if "\0" in one:
+                raise ImportingError(
+                    f"{self.path}: line {line}, character {one.index(chr(0)) + 1}: is a NUL, which "
+                    'no text has. If the file is UTF-16, set encoding = "utf-16-le" in the mapping'
+                )
             if not one:
                 text.detach()
                 return
@@ -154,23 +172,45 @@ class Export:
         return f"is not {self._encoding}"
 
 
+def _no_export(first: str) -> str | None:
+    """What is wrong with a first line; None if rows can follow it."""
+    if first.startswith("["):
+        return "is a JSON array; one object a line is needed, as `jq -c '.[]'` writes them"
+    if first.startswith("<"):
+        return "is HTML or XML. Is it a page that asks to sign in?"
+    if first.lower().startswith("sep=") and len(first) == len("sep=;"):
+        return f"is {first!r} in place of the names of columns: remove this line"
+    return None
+
+
 class _Checked:
     """A CSV reader whose errors say where they are."""
 
-    def __init__(self, reader: Any, path: Path) -> None:
-        self._reader, self._path = reader, path
+    def __init__(self, lines: Iterator[str], separator: str, path: Path) -> None:
+        self._reader = csv.reader(lines, delimiter=separator, strict=True)
+        self._path = path
+        self.separator = separator
 
     def __iter__(self) -> Iterator[list[str]]:
         return self
 
     def __next__(self) -> list[str]:
+        begin = self.line_num + 1
         try:
-            cells: list[str] = next(self._reader)
+            return next(self._reader)
         except csv.Error as wrong:
-            where = f"{self._path}: line {self.line_num}"
-            raise ImportingError(f"{where}: is no CSV: {wrong}") from None
-        return cells
+            raise ImportingError(f"{self._path}: line {begin}: {_no_row(str(wrong))}") from None
 
     @property
     def line_num(self) -> int:
-        return int(self._reader.line_num)
+        return self._reader.line_num
+
+
+def _no_row(problem: str) -> str:
+    """What is wrong with a row, for a problem of the CSV reader."""
+    if "field limit" in problem:
+        limit = f"a value is longer than {csv.field_size_limit():,} characters"
+        return f"is no row: {limit}. Is a quote not closed?"
+    if "end of data" in problem:
+        return "is no row: a quote is not closed"
+    return f"is no row: {problem}"

@@ -4,6 +4,7 @@ import codecs
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 from zoneinfo import ZoneInfo
@@ -98,9 +99,11 @@ def mapping(path: Path, columns: Sequence[str], *, whole: bool) -> ImportMapping
     sent = _tables(path)
     for place, name in _paths(sent):
         if missing := _missing(name, columns, whole=whole):
+            near = get_close_matches(missing, columns, n=1)
+            meant = f"Is {near[0]!r} meant? " if near else ""
             raise ImportingError(
-                f"{path}: {place}: the export has no column {missing!r}; it has "
-                f"{', '.join(columns)}"
+                f"{path}: {place}: the export has no column {missing!r}. {meant}It has "
+                f"{', '.join(map(repr, columns))}"
             )
     return _checked(ImportMapping, path, _quoted(sent, columns))
 

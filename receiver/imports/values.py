@@ -62,6 +62,8 @@ def moment(sent: object, zone: ZoneInfo, order: DateOrder | None) -> Moment:
     """A time in one of the styles of docs/importing.md; `zone` is that of one without an offset.
     Raises ValueError that says what is wrong."""
     text = str(sent).strip() if isinstance(sent, str | int) else ""
+    if not text:
+        raise ValueError("is no time")
     styles: list[tuple[re.Pattern[str], Callable[[re.Match[str]], Moment]]] = [
         (_EPOCH, _since_1970),
         (_ISO, lambda found: _iso(found, zone)),
@@ -70,7 +72,10 @@ def moment(sent: object, zone: ZoneInfo, order: DateOrder | None) -> Moment:
     for pattern, read in styles:
         if found := pattern.fullmatch(text):
             return read(found)
-    raise ValueError("is no time in a known style")
+    raise ValueError(
+        "is no time in a known style: ISO 8601, seconds or milliseconds since 1970, DD.MM.YYYY or "
+        "dates with /"
+    )
 
 
 def _since_1970(found: re.Match[str]) -> Moment:
@@ -97,7 +102,12 @@ def _written(found: re.Match[str], zone: ZoneInfo, order: DateOrder | None) -> M
         hours = hours % 12 + (12 if half in "Pp" else 0)
     parts = (int(year), int(month), int(day), hours, int(minute or 0), int(second or 0))
     precision = DAY if hour is None else SECOND if second else MINUTE
-    return _in_zone(datetime(*parts, tzinfo=zone), zone, precision)
+    try:
+        at = datetime(*parts, tzinfo=zone)
+    except ValueError as wrong:
+        hint = ". Is date_order right?" if sign == "/" else ""
+        raise ValueError(f"is no such time: {wrong}{hint}") from None
+    return _in_zone(at, zone, precision)
 
 
 def _in_zone(at: datetime, zone: ZoneInfo, precision: timedelta) -> Moment:
