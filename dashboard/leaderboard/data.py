@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -9,16 +10,15 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from dashboard import access
+from dashboard.base import boards
 from dashboard.base.outages import down_since
 from dashboard.base.paging import WHOLE, Part
-from dashboard.base.people import known_as, smallest_group, with_people
+from dashboard.base.people import known_as, with_people
 from dashboard.base.percent import columns
 from dashboard.base.store import (
     framed,
     query,
     query_now,
-    query_rarely,
-    query_shared,
     query_traffic,
     settings,
 )
@@ -35,8 +35,6 @@ from shared.queries.ranking import (
     Ranking,
     Standings,
     Totals,
-    Unfinished,
-    standings,
 )
 from shared.queries.scoring import Points
 from shared.queries.vendors import vendor_facts
@@ -66,8 +64,7 @@ def only_team(who: Who) -> str | None:
 
 
 def _standings(metric: str, board: Board) -> Standings:
-    """All parts of a page, and all viewers of a board, share one look at the store."""
-    return query_shared(standings, leaderboard.counting(metric, board))
+    return boards.standings(leaderboard.counting(metric, board))
 
 
 def _ranking(metric: str, board: Board) -> Ranking:
@@ -86,7 +83,7 @@ def learner_board(
     completed, average, time (hours), weeks (points gained in each of the last eight)."""
     rows = _ranking(metric, board).page(part.limit, part.offset, find)
     people = [row.person for row in rows]
-    weeks = query(leaderboard.weekly, board, week_begins(*day), people) if rows else ()
+    weeks = boards.weekly(board, week_begins(*day), people)
     gains = {row.person: [float(gain) for gain in row.gained] for row in weeks}
     return framed(rows, lambda frame: _in_hours(frame).assign(weeks=frame["person"].map(gains)))
 
@@ -120,7 +117,7 @@ def place_of(metric: str, board: Board, key: str) -> int | None:
 def team_board(metric: str, board: Board) -> pd.DataFrame:
     """place, move, team_id, average (a member), average_before, total, members, moved; time in
     hours."""
-    rows = query(team_boards.teams, metric, board, smallest_group())
+    rows = boards.teams(metric, board)
     figures = ["average", "average_before", "total"]
     return framed(rows, lambda frame: _placed(frame).assign(**_in_units(frame[figures], metric)))
 
@@ -139,9 +136,6 @@ def _in_units(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     return columns(frame, *frame) if metric == "average" else frame / _unit(metric)
 
 
-WEEKS = 8
-
-
 class Figures(NamedTuple):
     """active, gained, completed and time (hours) over a board, the same of the period before it
     if there is one, how many people it is about, and the same in each of the last eight weeks."""
@@ -154,13 +148,13 @@ class Figures(NamedTuple):
 
 def figures(board: Board, until: datetime) -> Figures:
     """`until` is the end of the last week: weeks are seven days each, so that none is unfinished
-    and the last one does not look like a fall. Only late events change them."""
-    row = query_shared(standings, board).totals()
-    people = query(catalog.learners, board.who)
+    and the last one does not look like a fall."""
+    standings = boards.standings(board)
+    row = standings.totals()
     before = _totals(row, "_before") if board.window.before else None
-    ends = tuple(until - number * WEEK for number in reversed(range(WEEKS)))
-    weeks = query_rarely(leaderboard.weekly_totals, board, ends)
-    return Figures(_totals(row), before, people, [_totals(week) for week in weeks])
+    ends = tuple(until - number * WEEK for number in reversed(range(boards.WEEKS)))
+    weeks = [_totals(week) for week in boards.weekly_totals(board, ends)]
+    return Figures(_totals(row), before, standings.how_many(), weeks)
 
 
 def _totals(row: Totals, period: str = "") -> dict[str, float]:
@@ -217,22 +211,28 @@ CALLS = CLIMBERS = STILL = 5
 
 def headline(metric: str, board: Board) -> Headline:
     """Only of the progress gained is it known which module brings a learner past the next one."""
+    return query(_headline, metric, board)
+
+
+def _headline(connection: Connection, metric: str, board: Board) -> Headline:
     call = next(iter(close_calls(board)), None) if metric == "gained" else None
-    slipped = team_boards.most_slipped(query(team_boards.teams, metric, board, smallest_group()))
-    return Headline(metric, _first(metric, board), slipped, call)
+    slipped = team_boards.most_slipped(boards.teams(metric, board))
+    return Headline(metric, _first(connection, metric, board), slipped, call)
 
 
-def _first(metric: str, board: Board) -> Sequence[Place]:
+def _first(connection: Connection, metric: str, board: Board) -> Sequence[Place]:
     """At most three, of those who have anything of the metric."""
     rows = _ranking(metric, board).page(PODIUM)
     having = [row for row in rows if (getattr(row, metric) or 0) > 0]
     return [
-        _place(metric, board, row, having[number - 1] if number else None)
+        _place(connection, metric, board, row, having[number - 1] if number else None)
         for number, row in enumerate(having)
     ]
 
 
-def _place(metric: str, board: Board, row: LearnerRow, ahead: LearnerRow | None) -> Place:
+def _place(
+    connection: Connection, metric: str, board: Board, row: LearnerRow, ahead: LearnerRow | None
+) -> Place:
     figure = getattr(row, metric)
     rise = row.rank_before - row.rank if row.rank_before else None
     found = Place(
@@ -247,7 +247,7 @@ def _place(metric: str, board: Board, row: LearnerRow, ahead: LearnerRow | None)
     )
     if metric != "gained" or ahead:
         return found
-    most = query(leaderboard.by_module, board, row.person)[0]
+    most = leaderboard.by_module(connection, board, row.person)[0]
     return found._replace(module=most.module_name, share=most.gained)
 
 
@@ -267,14 +267,12 @@ def _calls(rows: Sequence[CloseCall]) -> list[Call]:
 
 def close_calls(board: Board) -> list[Call]:
     """None in a period that is over: nothing can be gained in it."""
-    if board.window.until:
-        return []
-    ranking = _ranking("gained", board)
-    return _calls(ranking.close_calls(lambda some: _unfinished(board, some), CALLS))
+    return [] if board.window.until else query(_close_calls, board)
 
 
-def _unfinished(board: Board, persons: tuple[str, ...]) -> Mapping[str, Unfinished]:
-    return query(leaderboard.unfinished, persons, board.module)
+def _close_calls(connection: Connection, board: Board) -> list[Call]:
+    unfinished = partial(leaderboard.unfinished, connection, of_module=board.module)
+    return _calls(_ranking("gained", board).close_calls(unfinished, CALLS))
 
 
 class Climber(NamedTuple):
