@@ -61,6 +61,12 @@ def _weekly_totals(
     return leaderboard.weekly_totals_of(connection, _histories(board), board, ends)
 
 
-def weekly(board: Board, begins: Sequence[datetime], persons: Sequence[str]) -> Sequence[Weeks]:
-    """What these people gained in each of the last eight weeks."""
+def weekly(board: Board, begins: tuple[datetime, ...], persons: tuple[str, ...]) -> Sequence[Weeks]:
+    """What these people gained from each of `begins` to the next."""
+    return query(_weekly, board, begins, persons)
+
+
+def _weekly(
+    _: Connection, board: Board, begins: tuple[datetime, ...], persons: tuple[str, ...]
+) -> Sequence[Weeks]:
     return leaderboard.weekly_of(_histories(board), begins, persons)

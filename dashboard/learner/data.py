@@ -62,8 +62,8 @@ def standing(person: str, window: Window) -> Standing:
     board = Board(access.who(Who()), window)
     ranking = boards.standings(board).by("gained")
     rows = ranking.of_persons((person,))
-    begins = week_begins(windows.today(), windows.viewer_zone())
-    weeks = boards.weekly(board, begins, [person])
+    begins = tuple(week_begins(windows.today(), windows.viewer_zone()))
+    weeks = boards.weekly(board, begins, (person,))
     return Standing(
         next((row for row in rows if row.moved), None),
         ranking.how_many(),

@@ -21,7 +21,7 @@ from shared.queries.histories import (
 )
 from shared.queries.movement import GAINS, PERIODS, Achieved, Board
 from shared.queries.ranking import DECIMALS, Columns
-from shared.queries.spells import BEFORE_ALL, FOREVER, SpellRow
+from shared.queries.spells import BEFORE_ALL, FOREVER, Spells
 from shared.queries.windows import WEEK, Window
 from shared.scoring import Rules
 from shared.standing_blocks import SLOT_SEC
@@ -228,34 +228,21 @@ def _named(teams: Sequence[str]) -> tuple[Sequence[str], Numbers]:
     return names, np.array([place[team] for team in teams], np.int64)
 
 
-def of_teams_then(
-    found: Histories, board: Board, spells: Sequence[SpellRow], achieved: Achieved
-) -> Teams:
+def of_teams_then(found: Histories, board: Board, spells: Spells, achieved: Achieved) -> Teams:
     """By the team that they were in at the time, of the part of a period in which they were in it;
     `spells` are these times in the order of person and team."""
     usable = np.ones(len(found.owners), bool)
     if board.who.vendor is not None:
         usable = found.vendors == board.who.vendor
-    accounts = np.bincount(found.owners[usable], minlength=len(found.starts)).tolist()
-    teams = board.who.teams
-    kept = [
-        row
-        for row in spells
-        if accounts[found.at_person[row.person]] and (teams is None or row.team_id in teams)
-    ]
-    times = _Times(found, np.flatnonzero(usable), kept)
-    keys = [row[:3] for row in kept] if achieved else []
+    times = _Times(found, np.flatnonzero(usable), spells, board.who.teams)
     periods = []
     for number, span in enumerate(_seconds(board.window)):
         row = times.added(*span)
-        points, often = _achieved(achieved, keys, number)
+        points, often = _achieved(achieved, times.keys if achieved else (), number)
+        score = _score(row, board.rules, points)
         moved = row.moved | (often > 0)
-        periods.append(
-            _of_members(
-                row, moved, times.listed(*span), _score(row, board.rules, points), times.first
-            )
-        )
-    return Teams(*_named([kept[at].team_id for at in times.first.tolist()]), *periods)
+        periods.append(_of_members(row, moved, times.listed(*span), score, times.first))
+    return Teams(*_named([times.keys[at][1] for at in times.first.tolist()]), *periods)
 
 
 def _seconds(window: Window) -> Sequence[tuple[float, float]]:
@@ -272,25 +259,37 @@ def _seconds(window: Window) -> Sequence[tuple[float, float]]:
 
 
 class _Times:
-    """The times that people were in teams: `first` are the places at which a person or a team
-    follows another."""
+    """The times that people were in teams: person, team and begin (in seconds since 1970) of each
+    are its `keys`, and `first` the places at which a person or a team follows another."""
 
-    def __init__(self, found: Histories, usable: Numbers, rows: Sequence[SpellRow]) -> None:
+    def __init__(
+        self,
+        found: Histories,
+        usable: Numbers,
+        spells: Spells,
+        teams: tuple[str, ...] | None,
+    ) -> None:
+        """Of people with an account among `usable`, in these teams (None: in any)."""
         self._found = found
-        owners = np.array([found.at_person[row.person] for row in rows], np.int64)
+        owners = np.array([found.at_person[one] for one in spells.person], np.int64)
         of_usable = found.owners[usable]
         begins = np.searchsorted(of_usable, owners)
-        self._counts: Numbers = np.searchsorted(of_usable, owners, "right") - begins
+        counts = np.searchsorted(of_usable, owners, "right") - begins
+        asked = counts > 0
+        if teams is not None:
+            asked &= np.array([team in teams for team in spells.team_id], bool)
+        kept = np.flatnonzero(asked)
+        begins, self._counts = begins[kept], counts[kept]
         self._starts: Numbers = np.cumsum(self._counts) - self._counts
         places = np.arange(int(self._counts.sum()))
         self._accounts: Numbers = usable[places + np.repeat(begins - self._starts, self._counts)]
-        self._began: Figures = np.array([row.began_at for row in rows], np.float64)
-        self._ended: Figures = np.array([row.ended_at for row in rows], np.float64)
-        self._credited: Figures = np.array([row.credited_from for row in rows], np.float64)
-        keys = [row[:2] for row in rows]
-        self.first: Numbers = np.flatnonzero(
-            np.array([at == 0 or key != keys[at - 1] for at, key in enumerate(keys)], bool)
-        )
+        self._began: Figures = np.array(spells.began_at, np.float64)[kept]
+        self._ended: Figures = np.array(spells.ended_at, np.float64)[kept]
+        self._credited: Figures = np.array(spells.credited_from, np.float64)[kept]
+        rows = list(zip(spells.person, spells.team_id, spells.began_at, strict=True))
+        self.keys = [rows[at] for at in kept.tolist()]
+        firsts = [at == 0 or key[:2] != self.keys[at - 1][:2] for at, key in enumerate(self.keys)]
+        self.first: Numbers = np.flatnonzero(np.array(firsts, bool))
 
     def added(self, since: float, until: float) -> Moved:
         """What was gained in each of the times, within a period."""

@@ -21,7 +21,7 @@ from shared.figures import COMPLETE_PCT, exact
 from shared.models import Learner, Module, ModuleProgress
 from shared.queries import rows_of
 from shared.queries.movement import AnyColumn, Board, achieved, is_module, of_modules
-from shared.queries.people import same_account
+from shared.queries.people import same_account, with_several_accounts
 from shared.queries.ranking import (
     ClimberRow,
     CloseCall,
@@ -256,8 +256,9 @@ def modules(connection: Connection, board: Board) -> Sequence[ModuleRow]:
 def _different_people(row: Any) -> AnyColumn:
     """Only who has several accounts can stand in several rows: to tell all apart takes a third of
     the time for everything."""
-    alone = case((row.accounts == 1, 1), else_=0)
-    several = case((row.accounts > 1, row.person))
+    has_several = row.person.in_(with_several_accounts())
+    alone = case((has_several, 0), else_=1)
+    several = case((has_several, row.person))
     return cast(func.sum(alone) + func.count(several.distinct()), Integer)
 
 
@@ -266,7 +267,7 @@ def by_module(connection: Connection, board: Board, person: str) -> Sequence[Mod
     row = of_modules(connection.dialect.name, board, person).subquery().c
     query = (
         select(
-            *(column for column in row if column.name not in ("gained", "accounts")),
+            *(column for column in row if column.name != "gained"),
             exact(row.gained).label("gained"),
             func.coalesce(module.module_name, row.module_id).label("module_name"),
         )

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from shared.bulk import table_of
 from shared.figures import COMPLETE_PCT
 from shared.models import Learner, ModuleProgress, ModuleStanding, TeamSpell, UtcDateTime
-from shared.queries.people import Who, people, same_account
+from shared.queries.people import Who, persons, same_account
 from shared.queries.scoring import achievements
 from shared.queries.spells import FOREVER, seconds
 from shared.queries.windows import Window
@@ -165,10 +165,10 @@ def with_moments(accounts: FromClause, moments: Sequence[_Moment], which: AnyCol
 
 
 def of_modules(dialect: str, board: Board, person: str | None = None) -> Select[Any]:
-    """Account × module that moved in the window: person, `accounts` (how many they have), gained
-    (not rounded), completed, time, pct and pct_before."""
+    """Account × module that moved in the window: person, gained (not rounded), completed, time, pct
+    and pct_before. Of one person, who is on the board, or of all."""
     window = board.window
-    asked = people(board.who, [func.count().label("accounts")]).subquery()
+    whose = persons(board.who) if person is None else (person,)
     moments = [_module_by(dialect, window.until)]
     moments.append(_module_by(dialect, window.since) if window.since else NEVER_IN_A_MODULE)
     end, start = (moment.row for moment in moments)
@@ -178,7 +178,6 @@ def of_modules(dialect: str, board: Board, person: str | None = None) -> Select[
     rows = (
         select(
             learner.person,
-            asked.c.accounts,
             progress.vendor,
             progress.module_id,
             (pct - before).label("gained"),
@@ -189,11 +188,9 @@ def of_modules(dialect: str, board: Board, person: str | None = None) -> Select[
             pct.label("pct"),
             before.label("pct_before"),
         )
-        .select_from(
-            with_moments(accounts.join(asked, asked.c.person == learner.person), moments, true())
-        )
+        .select_from(with_moments(accounts, moments, true()))
         .where(_is_vendor(board.who), is_module(progress, board.module))
-        .where(true() if person is None else learner.person == person)
+        .where(learner.person.in_(whose))
         .where(progress.updated_at >= window.since if window.since else true())
     )
     return rows.where(or_(end.slot > start.slot, and_(end.slot.isnot(None), start.slot.is_(None))))

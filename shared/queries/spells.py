@@ -21,17 +21,17 @@ BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-class SpellRow(NamedTuple):
-    """A row of `team_spell` with its times in seconds since 1970."""
+class Spells(NamedTuple):
+    """Rows of `team_spell` as columns, with times in seconds since 1970."""
 
-    person: str
-    team_id: str
-    began_at: float
-    ended_at: float
-    credited_from: float
+    person: Sequence[str]
+    team_id: Sequence[str]
+    began_at: Sequence[float]
+    ended_at: Sequence[float]
+    credited_from: Sequence[float]
 
 
-def spells_since(connection: Connection, since: datetime) -> Sequence[SpellRow]:
+def spells_since(connection: Connection, since: datetime) -> Spells:
     """Those that end after a moment, in the order of person and team."""
     row = table_of(TeamSpell).c
     times = (row.began_at, row.ended_at, row.credited_from)
@@ -40,8 +40,8 @@ def spells_since(connection: Connection, since: datetime) -> Sequence[SpellRow]:
         .where(row.ended_at > moment(since))
         .order_by(row.person, row.team_id)
     )
-    found = connection.execute(query).all()
-    return [SpellRow(*one[:2], *map(seconds, one[2:])) for one in found]
+    columns = [*zip(*connection.execute(query).all(), strict=True)] or [(), (), (), (), ()]
+    return Spells(*columns[:2], *(list(map(seconds, one)) for one in columns[2:]))
 
 
 @lru_cache(maxsize=20_000)
