@@ -1,9 +1,11 @@
 """The dashboard's own settings: its address, the sign-in, and the roles."""
 
+from threading import local
 from typing import Annotated, Self
 
 import streamlit as st
 from pydantic import Field, model_validator
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from shared.setting_types import ApiUrl, Secret, is_loopback
 from shared.settings import SignIn
@@ -53,6 +55,20 @@ class DashboardSettings(SignIn):
         )
 
 
-@st.cache_resource
 def settings() -> DashboardSettings:
+    """The same for all sessions. A run of a page asks hundreds of times, which is a tenth of what
+    drawing takes if each goes through Streamlit's cache; a run has a thread of its own."""
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return _loaded()
+    if not hasattr(_run, "settings"):
+        _run.settings = _loaded()
+    found: DashboardSettings = _run.settings
+    return found
+
+
+_run = local()
+
+
+@st.cache_resource
+def _loaded() -> DashboardSettings:
     return DashboardSettings.load()

@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from receiver import quarantine
 from receiver.errors import EraseError
+from receiver.readmodels import teams
 from receiver.readmodels.events import StoredEvent, facts_of
 from receiver.readmodels.follower import fold_rest
 from receiver.readmodels.projections import READ_MODELS, fold_names
@@ -445,11 +446,13 @@ def _forget_read_models(
     """Remove their rows. Returns the number of known accounts."""
     if address:
         connection.execute(delete(activity).where(activity.c.person == address))
+    persons = teams.persons_of(connection, [(one.vendor, one.user_id) for one in accounts])
     gone = {
         table.name: connection.execute(delete(table).where(_is_of(table.c, accounts))).rowcount
         for table in map(table_of, READ_MODELS)
         if "user_id" in table.c
     }
+    teams.follow(connection, persons)
     return gone[table_of(Learner).name]
 
 

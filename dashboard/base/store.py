@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from threading import current_thread
 from types import FunctionType
@@ -39,6 +40,8 @@ REFRESH_SEC = 5
 """How long pages show one version of the store, unless a viewer changes it."""
 SHARED = 32
 """How many large answers are kept: each is some megabytes for thousands of people."""
+LARGEST = 4
+"""How many of the largest: some ten megabytes each after millions of events."""
 ANSWER_SEC = 60
 """How long a page waits for Postgres."""
 P = ParamSpec("P")
@@ -165,6 +168,13 @@ def query_fresh(
     return _answer(ask, args, kwargs)
 
 
+def query_largest(
+    ask: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """The same for what other shared answers are made of, of which few are kept."""
+    return _of_all_answers(version().models, ask, args, kwargs)
+
+
 @_cached("60s", max_entries=2_000)
 def _of_version(version: tuple[int, ...], ask: Callable[..., R], args: Any, kwargs: Any) -> R:
     return _answer(ask, args, kwargs)
@@ -172,6 +182,11 @@ def _of_version(version: tuple[int, ...], ask: Callable[..., R], args: Any, kwar
 
 @_cached("60s", max_entries=SHARED, cache=st.cache_resource)
 def _of_all_sessions(version: tuple[int, ...], ask: Callable[..., R], args: Any, kwargs: Any) -> R:
+    return _answer(ask, args, kwargs)
+
+
+@_cached("60s", max_entries=LARGEST, cache=st.cache_resource)
+def _of_all_answers(version: tuple[int, ...], ask: Callable[..., R], args: Any, kwargs: Any) -> R:
     return _answer(ask, args, kwargs)
 
 
@@ -190,9 +205,20 @@ def _of_minutes(note: int, ask: Callable[..., R], args: Any, kwargs: Any) -> R:
     return _answer(ask, args, kwargs)
 
 
+_reading: ContextVar[Connection | None] = ContextVar("_reading", default=None)
+
+
 def _answer(ask: Callable[..., R], args: Any, kwargs: Any) -> R:
-    with _read() as connection:
+    """An answer that is made of others reads them by its own connection: with one each, a few
+    sessions could wait for one another's."""
+    if (connection := _reading.get()) is not None:
         return ask(connection, *args, **kwargs)
+    with _read() as connection:
+        token = _reading.set(connection)
+        try:
+            return ask(connection, *args, **kwargs)
+        finally:
+            _reading.reset(token)
 
 
 @contextmanager

@@ -2,23 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 from sqlalchemy import Connection
 
 from dashboard import access
+from dashboard.base import boards
 from dashboard.base.outages import down_since
 from dashboard.base.paging import WHOLE, Part
-from dashboard.base.people import known_as, smallest_group, with_people
-from dashboard.base.percent import columns
+from dashboard.base.people import known_as, sees_names
+from dashboard.base.percent import columns, rounded
 from dashboard.base.store import (
     framed,
     query,
     query_now,
-    query_rarely,
-    query_shared,
     query_traffic,
     settings,
 )
@@ -26,6 +26,7 @@ from shared.diagnosis import SELDOM
 from shared.imports import IMPORTED_PROGRESS
 from shared.outages import Outage
 from shared.queries import catalog, deliveries, leaderboard, learner, missing, scoring, team_boards
+from shared.queries.leaderboard import ModuleRow
 from shared.queries.missing import Toll
 from shared.queries.movement import Board
 from shared.queries.people import Who
@@ -35,10 +36,9 @@ from shared.queries.ranking import (
     Ranking,
     Standings,
     Totals,
-    Unfinished,
-    standings,
 )
 from shared.queries.scoring import Points
+from shared.queries.team_boards import TeamRow
 from shared.queries.vendors import vendor_facts
 from shared.queries.windows import WEEK, Window, week_begins
 from shared.vendors import VendorFacts
@@ -66,8 +66,7 @@ def only_team(who: Who) -> str | None:
 
 
 def _standings(metric: str, board: Board) -> Standings:
-    """All parts of a page, and all viewers of a board, share one look at the store."""
-    return query_shared(standings, leaderboard.counting(metric, board))
+    return boards.standings(leaderboard.counting(metric, board))
 
 
 def _ranking(metric: str, board: Board) -> Ranking:
@@ -85,24 +84,38 @@ def learner_board(
     """key, place, rank, rank_before, move, learner, email, team_id, vendors (how many), gained,
     completed, average, time (hours), weeks (points gained in each of the last eight)."""
     rows = _ranking(metric, board).page(part.limit, part.offset, find)
-    people = [row.person for row in rows]
-    weeks = query(leaderboard.weekly, board, week_begins(*day), people) if rows else ()
+    people = tuple(row.person for row in rows)
+    weeks = boards.weekly(board, tuple(week_begins(*day)), people)
     gains = {row.person: [float(gain) for gain in row.gained] for row in weeks}
-    return framed(rows, lambda frame: _in_hours(frame).assign(weeks=frame["person"].map(gains)))
+    return framed([_shown(row) | {"weeks": gains.get(row.person)} for row in rows], _floats)
 
 
 def whole_board(metric: str, board: Board, find: str) -> pd.DataFrame:
     """The same of all learners on a board, without the weeks."""
     rows = _ranking(metric, board).page(None, find=find)
-    return framed(rows, lambda frame: _in_hours(frame).round({"time": 2}))
+    return framed([_shown(row) for row in rows], lambda frame: _floats(frame).round({"time": 2}))
 
 
-def _in_hours(frame: pd.DataFrame) -> pd.DataFrame:
-    return _placed(with_people(frame)).assign(
-        average=columns(frame, "average")["average"],
-        time=frame["time"] / _unit("time"),
-        vendors=frame["vendors"].map(lambda slugs: len(set(slugs.split(",")))),
+def _shown(row: LearnerRow) -> dict[str, Any]:
+    """A row as tables have it. Addresses are only for viewers who see full names."""
+    hidden = {} if sees_names() else {"name": None, "email": None}
+    return (
+        vars(row)
+        | hidden
+        | {
+            "learner": known_as(row.name, row.email, row.key),
+            "place": _placed(row),
+            "move": _move(row.rank, row.rank_before),
+            "average": None if row.average is None else rounded(row.average),
+            "time": row.time / _unit("time"),
+            "vendors": len(set(row.vendors.split(","))),
+        }
     )
+
+
+def _floats(frame: pd.DataFrame) -> pd.DataFrame:
+    """Averages are numbers also where there is none."""
+    return frame.astype({name: float for name in ("average", "average_before") if name in frame})
 
 
 def own() -> catalog.Own | None:
@@ -120,26 +133,31 @@ def place_of(metric: str, board: Board, key: str) -> int | None:
 def team_board(metric: str, board: Board) -> pd.DataFrame:
     """place, move, team_id, average (a member), average_before, total, members, moved; time in
     hours."""
-    rows = query(team_boards.teams, metric, board, smallest_group())
-    figures = ["average", "average_before", "total"]
-    return framed(rows, lambda frame: _placed(frame).assign(**_in_units(frame[figures], metric)))
+    figures = ("average", "average_before", "total")
+    rows = [
+        row._asdict()
+        | {name: _in_unit(getattr(row, name), metric) for name in figures}
+        | {"place": _placed(row), "move": _move(row.rank, row.rank_before)}
+        for row in boards.teams(metric, board)
+    ]
+    return framed(rows, lambda frame: _floats(frame).astype({"total": float}))
 
 
 def module_board(board: Board) -> pd.DataFrame:
     """place, module_name, people, gained, completed, average, time (hours)."""
-    rows = query(leaderboard.modules, board)
-    return framed(
-        rows,
-        lambda frame: _placed(columns(frame, "average")).assign(time=frame["time"] / _unit("time")),
-    )
+    rows = [
+        row._asdict()
+        | {"place": _placed(row), "average": rounded(row.average), "time": row.time / _unit("time")}
+        for row in query(leaderboard.modules, board)
+    ]
+    return framed(rows)
 
 
-def _in_units(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Figures of a metric as they are shown."""
-    return columns(frame, *frame) if metric == "average" else frame / _unit(metric)
-
-
-WEEKS = 8
+def _in_unit(figure: float | None, metric: str) -> float | None:
+    """A figure of a metric as it is shown."""
+    if figure is None:
+        return None
+    return rounded(figure) if metric == "average" else figure / _unit(metric)
 
 
 class Figures(NamedTuple):
@@ -154,13 +172,13 @@ class Figures(NamedTuple):
 
 def figures(board: Board, until: datetime) -> Figures:
     """`until` is the end of the last week: weeks are seven days each, so that none is unfinished
-    and the last one does not look like a fall. Only late events change them."""
-    row = query_shared(standings, board).totals()
-    people = query(catalog.learners, board.who)
+    and the last one does not look like a fall."""
+    standings = boards.standings(board)
+    row = standings.totals()
     before = _totals(row, "_before") if board.window.before else None
-    ends = tuple(until - number * WEEK for number in reversed(range(WEEKS)))
-    weeks = query_rarely(leaderboard.weekly_totals, board, ends)
-    return Figures(_totals(row), before, people, [_totals(week) for week in weeks])
+    ends = tuple(until - number * WEEK for number in reversed(range(boards.WEEKS)))
+    weeks = [_totals(week) for week in boards.weekly_totals(board, ends)]
+    return Figures(_totals(row), before, standings.how_many(), weeks)
 
 
 def _totals(row: Totals, period: str = "") -> dict[str, float]:
@@ -217,22 +235,28 @@ CALLS = CLIMBERS = STILL = 5
 
 def headline(metric: str, board: Board) -> Headline:
     """Only of the progress gained is it known which module brings a learner past the next one."""
+    return query(_headline, metric, board)
+
+
+def _headline(connection: Connection, metric: str, board: Board) -> Headline:
     call = next(iter(close_calls(board)), None) if metric == "gained" else None
-    slipped = team_boards.most_slipped(query(team_boards.teams, metric, board, smallest_group()))
-    return Headline(metric, _first(metric, board), slipped, call)
+    slipped = team_boards.most_slipped(boards.teams(metric, board))
+    return Headline(metric, _first(connection, metric, board), slipped, call)
 
 
-def _first(metric: str, board: Board) -> Sequence[Place]:
+def _first(connection: Connection, metric: str, board: Board) -> Sequence[Place]:
     """At most three, of those who have anything of the metric."""
     rows = _ranking(metric, board).page(PODIUM)
     having = [row for row in rows if (getattr(row, metric) or 0) > 0]
     return [
-        _place(metric, board, row, having[number - 1] if number else None)
+        _place(connection, metric, board, row, having[number - 1] if number else None)
         for number, row in enumerate(having)
     ]
 
 
-def _place(metric: str, board: Board, row: LearnerRow, ahead: LearnerRow | None) -> Place:
+def _place(
+    connection: Connection, metric: str, board: Board, row: LearnerRow, ahead: LearnerRow | None
+) -> Place:
     figure = getattr(row, metric)
     rise = row.rank_before - row.rank if row.rank_before else None
     found = Place(
@@ -247,7 +271,7 @@ def _place(metric: str, board: Board, row: LearnerRow, ahead: LearnerRow | None)
     )
     if metric != "gained" or ahead:
         return found
-    most = query(leaderboard.by_module, board, row.person)[0]
+    most = leaderboard.by_module(connection, board, row.person)[0]
     return found._replace(module=most.module_name, share=most.gained)
 
 
@@ -267,14 +291,12 @@ def _calls(rows: Sequence[CloseCall]) -> list[Call]:
 
 def close_calls(board: Board) -> list[Call]:
     """None in a period that is over: nothing can be gained in it."""
-    if board.window.until:
-        return []
-    ranking = _ranking("gained", board)
-    return _calls(ranking.close_calls(lambda some: _unfinished(board, some), CALLS))
+    return [] if board.window.until else query(_close_calls, board)
 
 
-def _unfinished(board: Board, persons: tuple[str, ...]) -> Mapping[str, Unfinished]:
-    return query(leaderboard.unfinished, persons, board.module)
+def _close_calls(connection: Connection, board: Board) -> list[Call]:
+    unfinished = partial(leaderboard.unfinished, connection, of_module=board.module)
+    return _calls(_ranking("gained", board).close_calls(unfinished, CALLS))
 
 
 class Climber(NamedTuple):
@@ -405,15 +427,11 @@ def _explained(
 
 
 def _near(connection: Connection, metric: str, board: Board, person: str) -> pd.DataFrame:
-    rows = leaderboard.neighbours(connection, metric, board, person)
-    return framed(
-        rows,
-        lambda frame: _placed(with_people(frame)).assign(
-            time=frame["time"] / _unit("time"),
-            gap=frame["gap"] / _unit(metric),
-            own=frame["person"] == person,
-        ),
-    )
+    rows = [
+        _shown(row) | {"gap": row.gap / _unit(metric), "own": row.person == person}
+        for row in leaderboard.neighbours(connection, metric, board, person)
+    ]
+    return framed(rows)
 
 
 def _modules(connection: Connection, board: Board, person: str) -> pd.DataFrame:
@@ -460,20 +478,17 @@ def by_score(board: Board) -> Board:
     return board._replace(rules=rules)
 
 
-def _placed(frame: pd.DataFrame) -> pd.DataFrame:
-    """`2=` for each of two who share the second place, and how far they moved."""
-    rank = frame["rank"].astype("Int64").astype("string").fillna("–")  # of a team too small to tell
-    place = rank + frame["tied"].map({True: "=", False: ""})
-    if "rank_before" not in frame:
-        return frame.assign(place=place)
-    ranks = zip(frame["rank"], frame["rank_before"], strict=True)
-    return frame.assign(place=place, move=[_move(*pair) for pair in ranks])
+def _placed(row: LearnerRow | TeamRow | ModuleRow) -> str:
+    """`2=` for each of two who share the second place; a team too small to tell has none."""
+    rank = "–" if row.rank is None else f"{row.rank}"
+    return f"{rank}{'=' if row.tied else ''}"
 
 
-def _move(rank: float | None, before: float | None) -> str:
-    if rank is None or pd.isna(rank):
+def _move(rank: int | None, before: int | None) -> str:
+    """How far they moved."""
+    if rank is None:
         return ""
-    if before is None or pd.isna(before):
+    if before is None:
         return "new"
-    rise = int(before) - rank
+    rise = before - rank
     return "=" if not rise else f"▲ {rise}" if rise > 0 else f"▼ {-rise}"

@@ -147,15 +147,17 @@ def _marked(frame: pd.DataFrame, mine: "pd.Series[bool]", team: str | None) -> A
     colours = palette()
     near = set(frame.index[mine | (frame["team_id"] == team)])
 
-    def cells(row: "pd.Series[Any]") -> list[str]:
-        ground = f"background-color: {colours.tint};" if row.name in near else ""
-        return [ground + (_ink(row["move"]) if name == "move" else "") for name in row.index]
-
-    def _ink(move: str) -> str:
+    def ink(move: Any) -> str:
         rose = {"▲": colours.good_text, "▼": colours.bad_text}
         return f"color: {rose.get(move[:1], colours.muted)}"
 
-    return frame.style.apply(cells, axis=1)
+    styled = frame.style
+    if "move" in frame:
+        styled = styled.map(ink, subset=["move"])
+    if near:
+        rows = pd.IndexSlice[sorted(near), :]
+        styled = styled.map(lambda _: f"background-color: {colours.tint}", subset=rows)
+    return styled
 
 
 CREDITS: Mapping[Credit, str] = {"then": "Team at the time", "today": "Team of today"}

@@ -8,16 +8,16 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from dashboard import access
-from dashboard.base import windows
+from dashboard.base import boards, windows
 from dashboard.base.certificates import TIMES, with_courses
 from dashboard.base.people import sees_names, with_people
 from dashboard.base.percent import columns
 from dashboard.base.sent import frame_of
-from dashboard.base.store import framed, local, query, query_now, query_shared, settings
-from shared.queries import leaderboard, learner, sent
+from dashboard.base.store import framed, local, query, query_now, settings
+from shared.queries import learner, sent
 from shared.queries.movement import Board
 from shared.queries.people import Who
-from shared.queries.ranking import LearnerRow, standings
+from shared.queries.ranking import LearnerRow
 from shared.queries.windows import Window, week_begins
 
 SHOWN = 500
@@ -60,10 +60,10 @@ class Standing(NamedTuple):
 def standing(person: str, window: Window) -> Standing:
     """Among the people that the viewer may see; those who left have no rank."""
     board = Board(access.who(Who()), window)
-    ranking = query_shared(standings, board).by("gained")
+    ranking = boards.standings(board).by("gained")
     rows = ranking.of_persons((person,))
-    begins = week_begins(windows.today(), windows.viewer_zone())
-    weeks = query(leaderboard.weekly, board, begins, [person])
+    begins = tuple(week_begins(windows.today(), windows.viewer_zone()))
+    weeks = boards.weekly(board, begins, (person,))
     return Standing(
         next((row for row in rows if row.moved), None),
         ranking.how_many(),
@@ -73,7 +73,7 @@ def standing(person: str, window: Window) -> Standing:
 
 def lately(window: Window) -> pd.DataFrame:
     """key, learner, team_id, gained, completed, of people who made most progress in a period."""
-    rows = query_shared(standings, Board(access.who(Who()), window)).by("gained").page(FOUND)
+    rows = boards.standings(Board(access.who(Who()), window)).by("gained").page(FOUND)
     return framed(rows, with_people)
 
 

@@ -10,15 +10,14 @@ import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import access
-from dashboard.base import filters, screens, windows
+from dashboard.base import boards as made, filters, screens, windows
 from dashboard.base.amounts import number, ordinal
-from dashboard.base.people import known_as, smallest_group
-from dashboard.base.store import ask_by_token, query, query_shared, settings, write_by_token
+from dashboard.base.people import known_as
+from dashboard.base.store import ask_by_token, query, settings, write_by_token
 from shared import screens as pairing
-from shared.queries import catalog, screens as queries, team_boards, wall
+from shared.queries import catalog, screens as queries, wall
 from shared.queries.movement import Board
 from shared.queries.people import Who
-from shared.queries.ranking import standings
 from shared.queries.screens import ScreenRow
 from shared.queries.windows import window_of
 
@@ -61,8 +60,8 @@ class Shown(NamedTuple):
 
 def boards() -> list[Shown]:
     """The boards that have something to show, in the order in which they turn."""
-    made = (_leaders(), _teams(), _climbers(), _passed())
-    return [board for board in made if board.lines]
+    every = (_leaders(), _teams(), _climbers(), _passed())
+    return [board for board in every if board.lines]
 
 
 def turn(shown: int, at: datetime) -> int:
@@ -76,7 +75,7 @@ def _board(period: str = WEEK) -> Board:
 
 
 def _leaders() -> Shown:
-    rows = query_shared(standings, _board()).by("gained").page(PODIUM + LINES)
+    rows = made.standings(_board()).by("gained").page(PODIUM + LINES)
     lines = [
         Line(
             row.rank,
@@ -92,7 +91,7 @@ def _leaders() -> Shown:
 
 
 def _teams() -> Shown:
-    rows = query(team_boards.teams, "gained", _board(), smallest_group())
+    rows = made.teams("gained", _board())
     lines = [
         Line(row.rank, row.team_id, "", *_move(row.rank, row.rank_before), number(row.average))
         for row in rows
@@ -107,7 +106,7 @@ def _teams() -> Shown:
 
 
 def _climbers() -> Shown:
-    rows = query_shared(standings, _board()).by("gained").climbers(LINES)
+    rows = made.standings(_board()).by("gained").climbers(LINES)
     lines = [
         Line(
             place,

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, tuple_
 from sqlmodel import SQLModel
 
-from receiver.readmodels import standings
+from receiver.readmodels import standings, teams
 from shared.bulk import Row, Upsert, insert_rows, table_of, upsert
 from shared.facts import (
     Acted,
@@ -42,16 +42,20 @@ from shared.models import (
     QuizAttempt,
     QuizStanding,
     RosterChange,
+    StandingBlock,
+    TeamSpell,
 )
 
 BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 READ_MODELS: Sequence[type[SQLModel]] = (
     Learner,
     RosterChange,
+    TeamSpell,
     Module,
     ModuleProgress,
     ModuleStanding,
     LearnerStanding,
+    StandingBlock,
     Quiz,
     QuizAttempt,
     QuizStanding,
@@ -60,11 +64,18 @@ READ_MODELS: Sequence[type[SQLModel]] = (
     Activity,
 )
 
+OF_A_PERSON = (Provisioned, Deprovisioned, Identified)
+"""Facts that say in which team a person is, or which accounts are theirs."""
+
 
 def project(connection: Connection, facts: Iterable[Fact]) -> None:
     """Fold facts into the read models and their standings, in the caller's transaction."""
     facts = list(facts)
+    listed = {(fact.vendor, fact.user_id) for fact in facts if isinstance(fact, OF_A_PERSON)}
+    before = teams.persons_of(connection, listed) if listed else set()
     _fold(connection, facts)
+    if listed:
+        teams.follow(connection, before | teams.persons_of(connection, listed))
     standings.follow(
         connection,
         progress=_totals(facts),
@@ -73,10 +84,16 @@ def project(connection: Connection, facts: Iterable[Fact]) -> None:
 
 
 def refold(connection: Connection, facts: Iterable[Fact]) -> None:
-    """The same for `rebuild`, which then makes all standings in one go: `standings.make_all`."""
+    """The same for `rebuild`, which then makes what is left in one go: `finish`."""
     facts = list(facts)
     _fold(connection, facts)
     standings.mark(connection, _totals(facts))
+
+
+def finish(connection: Connection) -> None:
+    """Make all standings and spells after `refold`."""
+    standings.make_all(connection)
+    teams.make_all(connection)
 
 
 def _totals(facts: Iterable[Fact]) -> Iterable[Row]:

@@ -27,10 +27,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from receiver.errors import first_line, is_of_the_store, is_passing
-from receiver.readmodels import standings
 from receiver.readmodels.events import StoredEvent, events, facts_of
 from receiver.readmodels.follower import MAX_BATCH, set_aside
-from receiver.readmodels.projections import READ_MODELS, clear, project, refold
+from receiver.readmodels.projections import READ_MODELS, clear, finish, project, refold
 from shared.audit import note
 from shared.bulk import table_of
 from shared.database import (
@@ -115,7 +114,7 @@ def fold_all(connection: Connection) -> None:
     while batch := _next(connection, last, BATCH):
         _fold(connection, batch)
         last = batch[-1].id
-    standings.make_all(connection)
+    finish(connection)
     _note_change(connection)
 
 
@@ -236,7 +235,7 @@ def _build(engine: Engine, beside: Engine, on_progress: Callable[[int], None]) -
         with write_transaction(beside) as connection:
             _advance(connection, at, after)
             if not batch:
-                standings.make_all(connection)
+                finish(connection)
             _fold(connection, batch, project if at.complete else refold)
         at = after
         if batch:

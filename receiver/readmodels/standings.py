@@ -27,6 +27,7 @@ from sqlalchemy import (
     update,
 )
 
+from receiver.readmodels import blocks
 from shared.bulk import (
     Row,
     Upsert,
@@ -90,6 +91,7 @@ def make_all(connection: Connection) -> None:
     dialect = connection.dialect.name
     connection.execute(_run_up())
     connection.execute(_all_learners(dialect))
+    blocks.make_all(connection)
     connection.execute(_all_quizzes(dialect))
 
 
@@ -204,6 +206,7 @@ def _follow_learners(connection: Connection, moved: set[tuple[Any, ...]]) -> Non
     connection.execute(_current_sums(dialect), rows)
     if late:
         connection.execute(_sums(dialect), {"rows": encode(late)})
+    blocks.follow(connection, moved)
 
 
 @cache

@@ -64,6 +64,8 @@ from shared.models.readmodels import (
     QuizStanding as QuizStanding,
     RebuildDue as RebuildDue,
     RosterChange as RosterChange,
+    StandingBlock as StandingBlock,
+    TeamSpell as TeamSpell,
     UnfoldableEvent as UnfoldableEvent,
 )
 from shared.models.vendors import (

@@ -48,6 +48,24 @@ class RosterChange(Table, table=True):
     said_at: datetime = Field(sa_type=UtcDateTime)
 
 
+class TeamSpell(Table, table=True):
+    """A time that a person was in a team. `ended_at` is the year 9999 while it lasts.
+
+    At any moment the team is that of the latest roster entry among the accounts that are active
+    then, as in `shared.queries.people`. What a person gains counts for the team from
+    `credited_from` on: before the first entry of a person its team counts, so there it is 1970.
+    After leaving there is no row, and none for an entry without a team.
+    """
+
+    __tablename__ = "team_spell"
+
+    person: str = Field(primary_key=True, sa_type=Words)
+    began_at: datetime = Field(primary_key=True, sa_type=UtcDateTime)
+    team_id: str = Field(sa_type=Words)
+    ended_at: datetime = Field(sa_type=UtcDateTime)
+    credited_from: datetime = Field(sa_type=UtcDateTime)
+
+
 class Module(Table, table=True):
     """A module that a learner has begun, with its latest name."""
 
@@ -117,6 +135,24 @@ class LearnerStanding(Table, table=True):
     modules: int
     completed: int
     time_spent_sec: int = Field(sa_type=BigInteger)
+
+
+class StandingBlock(Table, table=True):
+    """The standings of a learner over four weeks, as boards read them: `shared.standing_blocks`.
+
+    `block` counts four weeks since 1970. The standing before the first one stands at the front.
+    `until` is the block of the learner's next row, or `standing_blocks.LAST`: a row says what the
+    learner had at any moment from its begin to there.
+    """
+
+    __tablename__ = "standing_block"
+    __table_args__ = (Index("standing_block_until", "vendor", "user_id", "until"),)
+
+    vendor: str = Field(primary_key=True, sa_type=Words)
+    user_id: str = Field(primary_key=True, sa_type=Words)
+    block: int = Field(primary_key=True)
+    until: int
+    standings: str = Field(sa_type=Words)
 
 
 class QuizAttempt(Table, table=True):

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from shared.bulk import table_of
 from shared.models import AuditLog, Checkpoint, Delivery, Event, Learner, Module
 from shared.queries import row_of, rows_of
-from shared.queries.people import Who, people
+from shared.queries.people import Who, people, persons
 
 learner = table_of(Learner).c
 module = table_of(Module).c
@@ -59,8 +59,7 @@ def accounts(connection: Connection) -> Sequence[Account]:
 
 def learners(connection: Connection, who: Who) -> int:
     """How many people `who` is about."""
-    asked = people(who).subquery()
-    return connection.scalar(select(func.count()).select_from(asked)) or 0
+    return connection.scalar(select(func.count()).select_from(persons(who).subquery())) or 0
 
 
 class Own(NamedTuple):

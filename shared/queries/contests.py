@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true
 
 from shared.bulk import table_of
-from shared.models import Contest, ContestResult, ContestTeam, Event, Learner
+from shared.models import Contest, ContestResult, ContestTeam, Event, Learner, TeamSpell
 from shared.queries import leaderboard, row_of, rows_of
 from shared.queries.groups import without_small
 from shared.queries.movement import Board
 from shared.queries.people import Who, people, same_account
-from shared.queries.spells import spells
 from shared.queries.team_boards import teams as team_board
 from shared.queries.windows import Window
 
@@ -254,7 +253,7 @@ def _late_events_of_teams(
 ) -> Mapping[str, int]:
     """The same by team: an event is of the team in which the learner was at its time, as on the
     boards."""
-    spell = spells().subquery()
+    spell = table_of(TeamSpell)
     query = (
         select(spell.c.team_id, func.count(event.id.distinct()).label("events"))
         .join_from(table_of(Event), table_of(Learner), same_account(event, learner))

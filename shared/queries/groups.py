@@ -1,6 +1,6 @@
 """Figures of groups so small that they would be those of one person."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, case, func, or_, select
@@ -25,6 +25,18 @@ def without_small(groups: FromClause, smallest: int, figures: Sequence[str]) -> 
             for column in judged.c
         )
     )
+
+
+def too_small(members: Mapping[str, int], smallest: int) -> Collection[str]:
+    """The teams that `without_small` hides, of those with so many members each."""
+    hidden: set[str] = set()
+    smaller: int | None = None
+    for team, count in sorted(members.items(), key=lambda one: (one[1], one[0])):
+        if count >= smallest and (smaller is None or smaller >= smallest):
+            break
+        hidden.add(team)
+        smaller = (smaller or 0) + count
+    return hidden
 
 
 def rank_of_shown(groups: FromClause, figure: str) -> ColumnElement[int | None]:

@@ -3,8 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -15,25 +14,14 @@ from sqlalchemy import (
     cast,
     func,
     select,
-    true,
 )
 
 from shared.bulk import table_of
 from shared.figures import COMPLETE_PCT, exact
 from shared.models import Learner, Module, ModuleProgress
-from shared.queries import counted, rows_of
-from shared.queries.movement import (
-    PERIODS,
-    AnyColumn,
-    Board,
-    as_of,
-    is_module,
-    of_modules,
-    of_people,
-    of_weeks,
-    with_moments,
-)
-from shared.queries.people import same_account
+from shared.queries import rows_of
+from shared.queries.movement import AnyColumn, Board, achieved, is_module, of_modules
+from shared.queries.people import same_account, with_several_accounts
 from shared.queries.ranking import (
     ClimberRow,
     CloseCall,
@@ -45,9 +33,13 @@ from shared.queries.ranking import (
     Unfinished,
     standings,
 )
-from shared.queries.windows import WEEK, Window
+from shared.queries.windows import WEEK
 from shared.scoring import DEFAULT
 
+if TYPE_CHECKING:
+    from shared.queries.histories import Histories
+
+NOTHING = (0, 0, 0, 0)
 METRICS = ("gained", "completed", "average", "time", "score")
 
 learner = table_of(Learner).c
@@ -206,37 +198,27 @@ def unfinished(
 
 def totals(connection: Connection, board: Board) -> Totals:
     """The figures over a board."""
-    row = of_people(connection.dialect.name, board).subquery().c
-    figures = [figure for period in PERIODS for figure in _figures(row, period)]
-    return rows_of(Totals, connection.execute(select(*figures)))[0]
-
-
-def _figures(row: Any, period: str) -> list[AnyColumn]:
-    """The figures over people in a period, as `Totals` has them."""
-    return [
-        counted(row[f"moved{period}"]).label(f"active{period}"),
-        *(
-            func.coalesce(func.sum(row[f"{name}{period}"]), 0).label(f"{name}{period}")
-            for name in ("gained", "completed", "time")
-        ),
-    ]
+    return standings(connection, board).totals()
 
 
 def weekly_totals(
     connection: Connection, board: Board, ends: Sequence[datetime]
 ) -> Sequence[Totals]:
     """The figures over a board in the seven days up to each of `ends`, and of no period before."""
-    of_people_by_week = of_weeks(connection.dialect.name, board, ends)
-    if of_people_by_week is None:  # what scores beside progress is counted week by week
-        windows = [Window(end - WEEK, end) for end in ends]
-        return [totals(connection, board._replace(window=window)) for window in windows]
-    row = of_people_by_week.subquery().c
-    weeks = [_figures(row, f"_{number}") for number in range(len(ends))]
-    found = connection.execute(select(*(figure for week in weeks for figure in week))).one()
-    size = len(found) // len(weeks)
-    return [
-        Totals(*found[first : first + size], *size * [0]) for first in range(0, len(found), size)
-    ]
+    from shared.queries.histories import histories  # noqa: PLC0415 (see there)
+
+    found = histories(connection, min(ends) - WEEK, board.module)
+    return weekly_totals_of(connection, found, board, ends)
+
+
+def weekly_totals_of(
+    connection: Connection, found: "Histories", board: Board, ends: Sequence[datetime]
+) -> Sequence[Totals]:
+    """The same of histories that are there already, as `standings_of`."""
+    from shared.queries.board_figures import of_weeks  # noqa: PLC0415
+
+    scored = achieved(connection, board, [(end - WEEK, end) for end in ends])
+    return [Totals(*week, *NOTHING) for week in of_weeks(found, board, ends, scored)]
 
 
 def modules(connection: Connection, board: Board) -> Sequence[ModuleRow]:
@@ -274,8 +256,9 @@ def modules(connection: Connection, board: Board) -> Sequence[ModuleRow]:
 def _different_people(row: Any) -> AnyColumn:
     """Only who has several accounts can stand in several rows: to tell all apart takes a third of
     the time for everything."""
-    alone = case((row.accounts == 1, 1), else_=0)
-    several = case((row.accounts > 1, row.person))
+    has_several = row.person.in_(with_several_accounts())
+    alone = case((has_several, 0), else_=1)
+    several = case((has_several, row.person))
     return cast(func.sum(alone) + func.count(several.distinct()), Integer)
 
 
@@ -284,7 +267,7 @@ def by_module(connection: Connection, board: Board, person: str) -> Sequence[Mod
     row = of_modules(connection.dialect.name, board, person).subquery().c
     query = (
         select(
-            *(column for column in row if column.name not in ("gained", "accounts")),
+            *(column for column in row if column.name != "gained"),
             exact(row.gained).label("gained"),
             func.coalesce(module.module_name, row.module_id).label("module_name"),
         )
@@ -303,13 +286,15 @@ def weekly(
 ) -> Sequence[Weeks]:
     """What these people gained week by week: from each of `begins` to the next, the last one until
     now."""
-    moments = [as_of(connection.dialect.name, board, at) for at in (*begins, None)]
-    columns = []
-    for number, (start, end) in enumerate(pairwise(moments)):
-        gained = func.coalesce(end.row.points, 0) - func.coalesce(start.row.points, 0)
-        columns.append(exact(func.sum(gained)).label(f"week_{number}"))
-    query = select(learner.person, *columns).select_from(
-        with_moments(table_of(Learner), moments, true())
-    )
-    query = query.where(learner.person.in_(persons)).group_by(learner.person)
-    return [Weeks(person, gained) for person, *gained in connection.execute(query)]
+    from shared.queries.histories import histories  # noqa: PLC0415 (see there)
+
+    return weekly_of(histories(connection, min(begins), board.module), begins, persons)
+
+
+def weekly_of(
+    found: "Histories", begins: Sequence[datetime], persons: Sequence[str]
+) -> Sequence[Weeks]:
+    """The same of histories that are there already."""
+    from shared.queries.board_figures import gained  # noqa: PLC0415
+
+    return [Weeks(*one) for one in gained(found, begins, persons).items()]

@@ -5,57 +5,27 @@ same rows, so they are looked up once. There is one for each person, however man
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from heapq import nsmallest
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection
 
-from shared.queries.movement import Board, of_people
+from shared.queries.movement import Board, achieved, spans_of
 from shared.queries.people import PersonRow
+
+if TYPE_CHECKING:
+    from shared.queries.histories import Histories
 
 FIRST_PLACES = 100
 """Among so many at the top a few are mostly one module behind the next."""
 MOST_AT_ONCE = 5_000
 DECIMALS = 6
 """As `shared.figures.exact` rounds."""
-
-
-class Moved(NamedTuple):
-    """A person of a board: who they are, and every metric of both periods."""
-
-    person: str
-    name: str | None
-    email: str | None
-    team_id: str | None
-    role: str | None
-    active: bool
-    left_at: datetime | None
-    vendors: str
-    key: str
-    after_leaving: bool
-    moved: bool
-    gained: float
-    completed: int
-    time: int
-    points: float | None
-    modules: int | None
-    average: float | None
-    score: float
-    moved_before: bool
-    gained_before: float
-    completed_before: int
-    time_before: int
-    points_before: float | None
-    modules_before: int | None
-    average_before: float | None
-    score_before: float
-
-    def figure(self, metric: str) -> float:
-        """A metric; of an average without a module less than any."""
-        value: float | None = getattr(self, metric)
-        return float("-inf") if value is None else value
+Columns = Mapping[str, Sequence[Any]]
+"""A list for each field of a row, all in one order."""
 
 
 @dataclass(frozen=True)
@@ -74,18 +44,18 @@ class LearnerRow(PersonRow):
     gained: float
     completed: int
     time: int
-    points: float | None
-    modules: int | None
     average: float | None
     score: float
     moved_before: bool
     gained_before: float
     completed_before: int
     time_before: int
-    points_before: float | None
-    modules_before: int | None
     average_before: float | None
     score_before: float
+
+
+OF_RANKING = ("rank", "rank_before", "tied", "equals", "place")
+IN_COLUMNS = [one.name for one in fields(LearnerRow) if one.name not in OF_RANKING]
 
 
 @dataclass(frozen=True)
@@ -153,57 +123,69 @@ class Totals(NamedTuple):
     time_before: int
 
 
-_Added = tuple[bool, float, int, int]
-
-
 class Standings:
-    """The people of a board at one look at the store. Rows never change, so sessions can share
-    them."""
+    """The people of a board at one look at the store. Nothing of it changes, so sessions can share
+    it."""
 
-    def __init__(self, rows: Sequence[Moved]) -> None:
-        self._rows = rows
+    def __init__(self, columns: Columns) -> None:
+        """See `board_figures.of_people`."""
+        self.columns = columns
         self._rankings: dict[str, Ranking] = {}
 
     def by(self, metric: str) -> "Ranking":
         """In the order of a metric."""
         if metric not in self._rankings:
-            self._rankings[metric] = Ranking(self._rows, metric)
+            self._rankings[metric] = Ranking(self.columns, metric)
         return self._rankings[metric]
 
+    def how_many(self) -> int:
+        """How many people there are, also without any activity."""
+        return len(self.columns["person"])
+
     def totals(self) -> Totals:
-        now: list[_Added] = []
-        before: list[_Added] = []
-        for row in self._rows:
-            now.append((row.moved, row.gained, row.completed, row.time))
-            before.append(
-                (row.moved_before, row.gained_before, row.completed_before, row.time_before)
-            )
-        return Totals(*_summed(now), *_summed(before))
+        return Totals(*self._summed(""), *self._summed("_before"))
+
+    def _summed(self, period: str) -> tuple[int, float, int, int]:
+        moved, gained, completed, time = (
+            sum(self.columns[f"{name}{period}"])
+            for name in ("moved", "gained", "completed", "time")
+        )
+        return moved, round(gained, DECIMALS), completed, time
 
     def still(self, limit: int) -> Sequence[StillRow]:
         """See `leaderboard.still`."""
+        of = self.columns
+        flags = zip(of["active"], of["begun"], of["moved"], strict=True)
         found = [
-            row for row in self._rows if row.active and row.points is not None and not row.moved
+            at for at, (active, begun, moved) in enumerate(flags) if active and begun and not moved
         ]
-        found.sort(key=lambda row: (-row.gained_before, _first_of(row.name, row.email), row.key))
+        gained = of["gained_before"]
+
+        def order(at: int) -> tuple[Any, ...]:
+            return -gained[at], _first_of(of["name"][at], of["email"][at]), of["key"][at]
+
         return [
-            StillRow(row.key, row.person, row.name, row.email, row.gained_before, len(found))
-            for row in found[:limit]
-        ]
-
-
-def _summed(rows: Iterable[_Added]) -> tuple[int, float, int, int]:
-    moved, gained, completed, time = zip((0, 0, 0, 0), *rows, strict=True)
-    return sum(moved), round(sum(gained), DECIMALS), sum(completed), sum(time)
+            StillRow(of["key"][at], of["person"][at], of["name"][at], of["email"][at], gained[at],
+                     len(found))
+            for at in nsmallest(limit, found, order)
+        ]  # fmt: skip
 
 
 def standings(connection: Connection, board: Board) -> Standings:
-    """All people of a board who moved in one of its periods, or have begun a module."""
-    row = of_people(connection.dialect.name, board).subquery().c
-    query = select(*(row[name] for name in Moved._fields)).where(
-        or_(row.moved, row.moved_before, row.points.isnot(None))
-    )
-    return Standings([Moved._make(one) for one in connection.execute(query)])
+    """All people of a board."""
+    from shared.queries.histories import histories  # noqa: PLC0415 (see there)
+
+    found = histories(connection, board.window.earliest(), board.module)
+    return standings_of(connection, found, board)
+
+
+def standings_of(connection: Connection, found: "Histories", board: Board) -> Standings:
+    """The same of histories that are there already, of all people, from the begin of the board's
+    first period or earlier, and of its module if it has one."""
+    from shared.queries.board_figures import of_people  # noqa: PLC0415
+
+    scored = achieved(connection, board, spans_of(board.window))
+    return Standings(of_people(found, board, scored))
 
 
 class Ranking:
@@ -212,24 +194,18 @@ class Ranking:
     Ranks are competition ranks (1-2-2-4); ties are in the order of name or address.
     """
 
-    def __init__(self, rows: Sequence[Moved], metric: str) -> None:
-        self._metric = metric
-        self._rows = sorted(
-            (row for row in rows if row.moved),
-            key=lambda row: (
-                -row.figure(metric),
-                _first_of(row.name, row.email, row.key),
-                row.person,
-            ),
-        )
-        self._ranks = _ranks([row.figure(metric) for row in self._rows])
+    def __init__(self, columns: Columns, metric: str) -> None:
+        self._of = columns
+        self._figures = _figures(columns[metric])
+        names = list(zip(columns["name"], columns["email"], columns["key"], strict=True))
+        rows = [at for at, moved in enumerate(columns["moved"]) if moved]
+        # Columns are in the order of persons, which decides between people of one name.
+        rows.sort(key=lambda at: (-self._figures[at], _first_of(*names[at]), at))
+        self._rows = rows
+        self._ranks = _ranks([self._figures[at] for at in rows])
         self._equals = Counter(self._ranks)
-        before = f"{metric}_before"
-        moved_before = [row for row in rows if row.moved_before]
-        figures = sorted((row.figure(before) for row in moved_before), reverse=True)
-        first_at = dict(zip(reversed(figures), range(len(figures), 0, -1), strict=True))
-        self._before = {row.person: first_at[row.figure(before)] for row in moved_before}
-        self._at = {row.person: at for at, row in enumerate(self._rows)}
+        self._before = _ranks_before(columns, metric)
+        self._at = {columns["person"][row]: at for at, row in enumerate(rows)}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -249,16 +225,23 @@ class Ranking:
 
     def place_of(self, key: str) -> int | None:
         """See `leaderboard.place_of`."""
-        return next((at + 1 for at, row in enumerate(self._rows) if row.key == key), None)
+        keys = self._of["key"]
+        return next((at + 1 for at, row in enumerate(self._rows) if keys[row] == key), None)
 
     def climbers(self, limit: int) -> Sequence[ClimberRow]:
         """See `leaderboard.climbers`."""
         found = []
-        for at, row in enumerate(self._rows):
-            rank, before = self._ranks[at], self._before.get(row.person)
+        for row, rank in zip(self._rows, self._ranks, strict=True):
+            before = self._before.get(row)
             if before is not None and before > rank:
-                found.append(ClimberRow(row.key, row.person, row.name, row.email, rank, before))
-        return sorted(found, key=lambda row: row.rank - row.rank_before)[:limit]
+                found.append((rank - before, rank, before, row))
+        found.sort(key=lambda one: one[0])
+        of = self._of
+        return [
+            ClimberRow(of["key"][row], of["person"][row], of["name"][row], of["email"][row],
+                       rank, before)
+            for _, rank, before, row in found[:limit]
+        ]  # fmt: skip
 
     def neighbours(self, person: str, around: int) -> Sequence[NeighbourRow]:
         """See `leaderboard.neighbours`."""
@@ -267,11 +250,11 @@ class Ranking:
         own = self._at[person]
         rank = self._ranks[own]
         near = {*range(own - around, own + around + 1), rank - 2, rank - 1 + self._equals[rank]}
-        figure = self._rows[own].figure(self._metric)
+        figure = self._figures[self._rows[own]]
         return [
             NeighbourRow(
                 **vars(self._row(at)),
-                gap=round(self._rows[at].figure(self._metric) - figure, DECIMALS),
+                gap=round(self._figures[self._rows[at]] - figure, DECIMALS),
             )
             for at in sorted(near)
             if 0 <= at < len(self._rows)
@@ -287,43 +270,42 @@ class Ranking:
         mostly the first few are close enough."""
         behind = [at for at, rank in enumerate(self._ranks) if rank > 1]
         if person is not None:
-            behind = [at for at in behind if self._rows[at].person == person]
+            behind = [at for at in behind if at == self._at.get(person)]
         found: list[CloseCall] = []
         first = 0
         while first < len(behind) and len(found) < limit:
             some = behind[first : first + min(max(FIRST_PLACES, first), MOST_AT_ONCE)]
             first += len(some)
-            left = unfinished(tuple(self._rows[at].person for at in some))
-            found += self._calls(some, left)
-        return found[:limit]
-
-    def _calls(self, some: Iterable[int], unfinished: Mapping[str, Unfinished]) -> list[CloseCall]:
-        found = []
-        for at in some:
-            ahead, left = self._rows[self._ranks[at] - 2], unfinished.get(self._rows[at].person)
-            gap = round(ahead.gained - self._rows[at].gained, DECIMALS)
-            if left is not None and left.left > gap:
-                found.append(
-                    CloseCall(
-                        **vars(self._row(at)),
-                        ahead_gained=ahead.gained,
-                        ahead_name=ahead.name,
-                        ahead_email=ahead.email,
-                        ahead_key=ahead.key,
-                        gap=gap,
-                        left=left.left,
-                        module_name=left.module_name,
-                    )
-                )
+            left = unfinished(tuple(self._of["person"][self._rows[at]] for at in some))
+            found += islice(self._calls(some, left), limit - len(found))
         return found
+
+    def _calls(
+        self, some: Iterable[int], unfinished: Mapping[str, Unfinished]
+    ) -> Iterator[CloseCall]:
+        for at in some:
+            row, ahead = self._rows[at], self._rows[self._ranks[at] - 2]
+            left = unfinished.get(self._of["person"][row])
+            gap = round(self._figures[ahead] - self._figures[row], DECIMALS)
+            if left is not None and left.left > gap:
+                yield CloseCall(
+                    **vars(self._row(at)),
+                    ahead_gained=self._of["gained"][ahead],
+                    ahead_name=self._of["name"][ahead],
+                    ahead_email=self._of["email"][ahead],
+                    ahead_key=self._of["key"][ahead],
+                    gap=gap,
+                    left=left.left,
+                    module_name=left.module_name,
+                )
 
     def _row(self, at: int) -> LearnerRow:
         row, rank = self._rows[at], self._ranks[at]
         equals = self._equals[rank] - 1
         return LearnerRow(
-            **row._asdict(),
+            **{name: self._of[name][row] for name in IN_COLUMNS},
             rank=rank,
-            rank_before=self._before.get(row.person),
+            rank_before=self._before.get(row),
             tied=equals > 0,
             equals=equals,
             place=at + 1,
@@ -334,7 +316,26 @@ class Ranking:
         id."""
         everyone = range(len(self._rows))
         words = find.replace("\0", "\N{REPLACEMENT CHARACTER}").lower()  # as names are stored
-        return [at for at in everyone if _has(self._rows[at], words)] if words else everyone
+        return [at for at in everyone if self._has(self._rows[at], words)] if words else everyone
+
+    def _has(self, row: int, words: str) -> bool:
+        named = (self._of["name"][row] or "", self._of["email"][row] or "")
+        in_name = any(words in one.lower() for one in named)
+        return in_name or f"/{words}" in self._of["key"][row].lower()
+
+
+def _figures(column: Sequence[float | None]) -> Sequence[float]:
+    """A metric; of an average without a module less than any."""
+    return [float("-inf") if value is None else value for value in column]
+
+
+def _ranks_before(columns: Columns, metric: str) -> Mapping[int, int]:
+    """The ranks in the period before, of those who moved in it."""
+    figures = _figures(columns[f"{metric}_before"])
+    moved = [at for at, flag in enumerate(columns["moved_before"]) if flag]
+    ordered = sorted((figures[at] for at in moved), reverse=True)
+    first_at = dict(zip(reversed(ordered), range(len(ordered), 0, -1), strict=True))
+    return {at: first_at[figures[at]] for at in moved}
 
 
 def _ranks(figures: Sequence[float]) -> list[int]:
@@ -343,11 +344,6 @@ def _ranks(figures: Sequence[float]) -> list[int]:
     for at, figure in enumerate(figures):
         ranks.append(ranks[-1] if at and figure == figures[at - 1] else at + 1)
     return ranks
-
-
-def _has(row: Moved, words: str) -> bool:
-    named = (row.name or "", row.email or "")
-    return any(words in one.lower() for one in named) or f"/{words}" in row.key.lower()
 
 
 def _first_of(*names: str | None) -> str:

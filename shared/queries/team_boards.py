@@ -1,15 +1,19 @@
 """Teams on a board, by what their members gained on average."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import Connection, FromClause, Select, and_, case, func, select, true
+from sqlalchemy import Connection
 
-from shared.figures import exact
-from shared.queries import counted, rows_of
-from shared.queries.groups import rank_of_shown, without_small
+from shared.queries.groups import too_small
 from shared.queries.leaderboard import counting
-from shared.queries.movement import PERIODS, AnyColumn, Board, Credit, of_members, of_people
+from shared.queries.movement import Board, Credit, achieved_in_teams
+from shared.queries.ranking import standings_of
+from shared.queries.spells import BEFORE_ALL, spells_since
+
+if TYPE_CHECKING:
+    from shared.queries.board_figures import TeamFigures
+    from shared.queries.histories import Histories
 
 NOTICEABLE = 0.1
 """The part of its average that a team has to lose to be named. Less is the noise of any week."""
@@ -56,17 +60,70 @@ def teams(
     average progress is over the members who have begun a module. Teams of fewer members than
     `smallest` come last; where a team was that small in the period before, average_before is None.
     """
-    team = _of_shown_teams(connection.dialect.name, metric, board, smallest)
-    had = team.c.average_before.isnot(None)
-    before = func.rank().over(partition_by=had, order_by=team.c.average_before.desc())
-    ranked = select(
-        rank_of_shown(team, "average").label("rank"),
-        case((had, before)).label("rank_before"),
-        and_(~team.c.hidden, func.count().over(partition_by=team.c.average) > 1).label("tied"),
-        *team.c,
+    return teams_of(connection, _histories(connection, board), metric, board, smallest)
+
+
+def _histories(connection: Connection, board: Board) -> "Histories":
+    from shared.queries.histories import histories  # noqa: PLC0415 (see there)
+
+    return histories(
+        connection, board.window.earliest(), board.module, with_teams=counts_teams_then(board)
     )
-    order = (team.c.hidden, team.c.average.desc(), team.c.team_id)
-    return rows_of(TeamRow, connection.execute(ranked.order_by(*order)))
+
+
+def counts_teams_then(board: Board) -> bool:
+    """Whether a board of teams needs to know what people had when they changed teams, however long
+    ago."""
+    return board.credit == "then" and board.window.since is None
+
+
+def teams_of(
+    connection: Connection, found: "Histories", metric: str, board: Board, smallest: int = 1
+) -> Sequence[TeamRow]:
+    """The same of histories that are there already, as `ranking.standings_of`."""
+    every = _by_team(connection, found, metric, counting(metric, board))
+    hidden = too_small({one.team_id: one.members for one in every}, smallest)
+    shown = [one for one in every if one.team_id not in hidden]
+    least = max(smallest, 1)
+    now = [one.average for one in shown]
+    before = [one.average_before for one in shown if one.members_before >= least]
+    rows = [
+        TeamRow(
+            _rank(one.average, now),
+            _rank(one.average_before, before) if one.members_before >= least else None,
+            now.count(one.average) > 1,
+            *(one.team_id, one.members, one.members_before, one.moved, one.total, one.average),
+            one.average_before if one.members_before >= least else None,
+            hidden=False,
+        )
+        for one in shown
+    ]
+    rows.sort(key=lambda row: (-(row.average or 0), row.team_id))
+    return rows + [_hidden(one) for one in every if one.team_id in hidden]
+
+
+def _rank(figure: float, others: Sequence[float]) -> int:
+    return 1 + sum(other > figure for other in others)
+
+
+def _hidden(one: "TeamFigures") -> TeamRow:
+    nothing = (None, None, None, None)
+    return TeamRow(None, None, False, *one[:3], *nothing, hidden=True)
+
+
+def _by_team(
+    connection: Connection, found: "Histories", metric: str, board: Board
+) -> "Sequence[TeamFigures]":
+    """In the order of team ids."""
+    from shared.queries import board_figures  # noqa: PLC0415
+
+    if board.credit == "today":
+        of_today = board_figures.of_teams_today(standings_of(connection, found, board).columns)
+        return board_figures.by_team(of_today, metric)
+    since = board.window.before or board.window.since or BEFORE_ALL
+    scored = achieved_in_teams(connection, board)
+    of_then = board_figures.of_teams_then(found, board, spells_since(connection, since), scored)
+    return board_figures.by_team(of_then, metric)
 
 
 def slipped(connection: Connection, metric: str, board: Board, smallest: int = 1) -> Slipped | None:
@@ -86,43 +143,3 @@ def most_slipped(rows: Sequence[TeamRow]) -> Slipped | None:
         one for one, fall in falls.items() if fall > 0 and fall >= NOTICEABLE * one.average_before
     ]
     return min(slipped, key=lambda one: (-falls[one], one.team_id), default=None)
-
-
-def _of_shown_teams(dialect: str, metric: str, board: Board, smallest: int) -> FromClause:
-    figures = ("moved", "total", *(f"average{period}" for period in PERIODS))
-    every = _of_teams(dialect, metric, board, smallest).subquery()
-    return without_small(every, smallest, figures).subquery()
-
-
-def _of_teams(dialect: str, metric: str, board: Board, smallest: int) -> Select[Any]:
-    """Teams with a member in the window."""
-    row = _members(dialect, counting(metric, board)).subquery().c
-    now, before = (counted(row[f"member{period}"]) for period in PERIODS)
-    average, average_before = (
-        exact(func.coalesce(_per_member(row, metric, period), 0.0)) for period in PERIODS
-    )
-    query = select(
-        row.team_id,
-        now.label("members"),
-        before.label("members_before"),
-        counted(row.moved).label("moved"),
-        exact(func.coalesce(func.sum(row[metric]), 0.0)).label("total"),
-        average.label("average"),
-        case((before >= max(smallest, 1), average_before)).label("average_before"),
-    )
-    return query.where(row.team_id.isnot(None)).group_by(row.team_id).having(now > 0)
-
-
-def _members(dialect: str, board: Board) -> Select[Any]:
-    """One row for each team and member of it, by the rule of `board.credit`."""
-    if board.credit == "then":
-        return of_members(dialect, board)
-    row = of_people(dialect, board).subquery().c
-    return select(*row, *(true().label(f"member{period}") for period in PERIODS))
-
-
-def _per_member(row: Any, metric: str, period: str) -> AnyColumn:
-    value, members = row[f"{metric}{period}"], counted(row[f"member{period}"])
-    if metric == "average":
-        return func.avg(value)
-    return func.sum(value) * 1.0 / func.nullif(members, 0)

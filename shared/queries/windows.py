@@ -48,6 +48,10 @@ class Window(NamedTuple):
     before: datetime | None = None
     before_until: datetime | None = None
 
+    def earliest(self) -> datetime | None:
+        """The first moment of which standings matter; None if only those of now do."""
+        return self.before or self.since or self.until
+
 
 class Days(NamedTuple):
     """The first and the last day of a window."""

@@ -23,9 +23,11 @@ from shared.queries.audit import Asked
 from shared.queries.contests import contests
 from shared.queries.deliveries import Search
 from shared.queries.evidence import LATEST, MISSING
-from shared.queries.movement import Board
+from shared.queries.histories import histories
+from shared.queries.movement import Board, spans_of
 from shared.queries.people import Who
 from shared.queries.quiz_standings import Filters, Taker
+from shared.queries.spells import BEFORE_ALL
 from shared.queries.windows import first_hour, week_begins, window_of
 from shared.scoring import DEFAULT, KINDS, Weight, rules_of
 from shared.settings import ReceiverSettings
@@ -79,7 +81,18 @@ WINDOWS = {
     "by score": ("quarter", "30d"),
 }
 """Windows of boards, and of deliveries."""
-WINDOWED = ("board", "window", "since", "hour", "wanted", "begin", "filters", "asked")
+WINDOWED = (
+    "board",
+    "found",
+    "spans",
+    "window",
+    "since",
+    "hour",
+    "wanted",
+    "begin",
+    "filters",
+    "asked",
+)
 
 
 def _functions() -> Iterator[Callable[..., object]]:
@@ -132,9 +145,12 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
     ).first()
     assert refused is not None
     since = first_hour(span, now)
+    earliest = window.earliest()
     return {
         "metric": "score" if by_score else "gained",
         "board": board,
+        "found": histories(connection, earliest, module, with_teams=earliest is None),
+        "spans": spans_of(window),
         "rules": RULES,
         "window": window,
         "who": board.who,
@@ -191,6 +207,8 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
                 Who(), now - timedelta(days=1), now, settings, Naming("full", None)
             ),
         },
+        "histories": {"since": earliest},
+        "spells": {"since": earliest or BEFORE_ALL},
         "contests": {"window": window_of_contest(contest)},
         "deliveries": {"vendor": None},
         "imports": {"kind": "missing", "keys": [f"evt-{number}" for number in range(500)]},

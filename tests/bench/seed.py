@@ -13,13 +13,12 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, func, select, update
 from sqlalchemy.event import listen
 from sqlmodel import SQLModel
 
 from receiver.quarantine import Arrival, Caps, keep
-from receiver.readmodels import standings
-from receiver.readmodels.projections import refold
+from receiver.readmodels.projections import finish, refold
 from receiver.readmodels.standings import SLOT_MINUTES
 from receiver.store import DELIVERY, EVENT
 from receiver.vendors import ADAPTERS, note_vendors, standard_webhooks
@@ -29,7 +28,7 @@ from shared import contests
 from shared.bulk import Row, table_of
 from shared.database import open_engine
 from shared.facts import Fact
-from shared.models import Delivery, DeliveryHourly, Event, Heartbeat
+from shared.models import Checkpoint, Delivery, DeliveryHourly, Event, Heartbeat
 from shared.outcomes import STATUS, Kind, Outcome, Sender
 from shared.settings import ReceiverSettings
 from tests import playing
@@ -96,7 +95,7 @@ def seed(
         on_progress(filling.events)
     with engine.begin() as connection:
         filling.finish(connection)
-        standings.make_all(connection)
+        finish(connection)
     _make_indexes(engine)
     note_vendors(engine, SETTINGS)
     engine.dispose()
@@ -326,12 +325,14 @@ class _Filling:
         refold(connection, (fact for one in _decisive(accepted) for fact in _facts(one)))
 
     def finish(self, connection: Connection) -> None:
-        """Roll-ups, and a receiver that was up all the time."""
+        """Roll-ups, a follower that has folded everything, a receiver that was up all the time."""
         hours = [
             (vendor, _stored(hour * 3600), outcome, count)
             for (vendor, hour, outcome), count in self._hours.items()
         ]
         load(connection, DeliveryHourly, ("vendor", "hour", "outcome", "deliveries"), hours)
+        newest = select(func.max(table_of(Event).c.id)).scalar_subquery()
+        connection.execute(update(table_of(Checkpoint)).values(event_id=newest, newest_id=newest))
         up = [("bench", *(_stored(at.timestamp()) for at in (self._now - YEAR, self._now)))]
         load(connection, Heartbeat, ("receiver", "started_at", "seen_at"), up)
         if connection.dialect.name == "postgresql":

@@ -196,7 +196,7 @@ def of_others(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
     """The read models without the rows that only Dana's events gave."""
     with engine.connect() as connection:
         models = read_models(connection)
-    hers = {"u-dana", "u-dana-2", "m-dana", "c-1"}
+    hers = {"u-dana", "u-dana-2", "m-dana", "c-1", DANA}
     return {name: [one for one in held if not hers & set(one)] for name, held in models.items()}
 
 

@@ -11,11 +11,11 @@ from tests.playing import progress
 
 @pytest.fixture
 def boards() -> Iterator[list[str]]:
-    """The statements that work out a board of people."""
+    """The statements that read what boards are made of."""
     asked: list[str] = []
 
     def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if "after_leaving" in statement:
+        if statement.startswith("SELECT") and "standing_block" in statement:
             asked.append(statement)
 
     event.listen(Engine, "before_cursor_execute", listen)

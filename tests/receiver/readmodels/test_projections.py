@@ -1,5 +1,7 @@
 """The read models against a slow fold in plain Python, and a few cases worked out by hand."""
 
+import base64
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -36,6 +38,8 @@ MONDAY = datetime(2025, 11, 17, 22, 0, tzinfo=UTC)
 TUESDAY, WEDNESDAY = MONDAY + timedelta(days=1), MONDAY + timedelta(days=2)
 NEVER = datetime.min.replace(tzinfo=UTC)
 V = "mindtickle"
+EPOCH, FOREVER = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+FOUR_WEEKS_SEC = 28 * 24 * 60 * 60
 
 quick = settings(
     max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
@@ -73,12 +77,16 @@ def reference(facts: Iterable[Fact]) -> dict[str, list[tuple[Any, ...]]]:
                 for one in latest_change(by_kind.get(Deprovisioned, ()))
             ]
         ),
+        "team_spell": spells_of(everything),
         "module": names_of((f.vendor, f.module_id, f.module_name, f.updated_at) for f in progress),
         "module_progress": [a_progress(group) for group in keyed(progress, 3)],
         "module_standing": [a_standing(key, progress) for key in sorted(marks)],
         "learner_standing": [
             all_modules(key, progress) for key in sorted({(*key[:2], key[3]) for key in marks})
         ],
+        "standing_block": blocks_of(
+            [all_modules(key, progress) for key in sorted({(*key[:2], key[3]) for key in marks})]
+        ),
         "quiz": names_of(
             (f.vendor, f.quiz_id, f.quiz_name, f.retake_pct, f.submitted_at) for f in attempts
         ),
@@ -151,6 +159,59 @@ def all_modules(key: tuple[Any, ...], progress: Iterable[Progressed]) -> tuple[A
         *key, points, len(modules), sum(row[4] == 100 for row in modules),
         sum(row[5] for row in modules),
     )  # fmt: skip
+
+
+def blocks_of(standings: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """By learner and four weeks, with the standing before these and the number of the next ones."""
+    found: dict[Any, list[Any]] = {}
+    for one in standings:
+        found.setdefault((*one[:2], int(one[2].timestamp()) // FOUR_WEEKS_SEC), []).append(one)
+    rows = []
+    for key, own in found.items():
+        before = [one for one in standings if one[:2] == key[:2] and one[2] < own[0][2]][-1:]
+        later = [other[2] for other in found if other[:2] == key[:2] and other[2] > key[2]]
+        records = [
+            struct.pack("<dqiiixx", one[3], one[6], int(one[2].timestamp()) // 900, *one[4:6])
+            for one in before + own
+        ]
+        text = base64.b64encode(b"".join(records)).decode()
+        rows.append((*key, min(later, default=2**31 - 1), text))
+    return rows
+
+
+def spells_of(everything: list[Any]) -> list[tuple[Any, ...]]:
+    """The teams of each person from one word of the roster to the next."""
+    persons = {row[:2]: row[-1] for row in map(a_learner, people_in(everything))}
+    joins = latest_change(one for one in everything if isinstance(one, Provisioned))
+    leaves = latest_change(one for one in everything if isinstance(one, Deprovisioned))
+    words = [(*one[:2], one.provisioned_at, one.provisioned_at, "joined", one.team_id)
+             for one in joins]  # fmt: skip
+    words += [(*one[:2], one.leaves_at or one.deprovisioned_at, one.deprovisioned_at, "left", None)
+              for one in leaves]  # fmt: skip
+    found = []
+    for person in set(persons.values()):
+        own = [one for one in words if persons[one[:2]] == person and not taken_back(one, words)]
+        times = sorted({one[2] for one in own})
+        for at, until in zip(times, [*times[1:], FOREVER], strict=False):
+            if team := team_after(at, own):
+                found.append((person, at, team, until, at if at != times[0] else EPOCH))
+    return sorted(found)
+
+
+def taken_back(word: Any, words: Iterable[Any]) -> bool:
+    """Whether a later word on an account came before the departure that was announced."""
+    _, _, at, said, kind, _ = word
+    later = [one for one in words if one[:2] == word[:2] and said < one[3] <= at]
+    return kind == "left" and said < at and bool(later)
+
+
+def team_after(at: datetime, words: Iterable[Any]) -> str | None:
+    """Of the accounts that are there the one that joined last."""
+    latest: dict[Any, Any] = {}
+    for one in sorted((one for one in words if one[2] <= at), key=lambda one: (one[2], one[4])):
+        latest[one[:2]] = one
+    there = [one for one in latest.values() if one[4] == "joined"]
+    return min(there, key=lambda one: (-one[2].timestamp(), one[:2]))[5] if there else None
 
 
 def at_a_quiz(attempts: list[Attempted]) -> tuple[Any, ...]:
@@ -229,7 +290,7 @@ names = st.none() | st.sampled_from(["a", "B", "é", "🚀", "\ufffd"])
 moments = st.sampled_from(
     [
         MONDAY + timedelta(minutes=minutes, microseconds=us)
-        for minutes in (0, 14, 15, 120, 49 * 60)
+        for minutes in (-28 * 24 * 60, 0, 14, 15, 120, 49 * 60)
         for us in (0, 1)
     ]
 )
