@@ -88,7 +88,7 @@ def _fixed(evidence: Evidence) -> Iterator[Finding]:
             "The cause is fixed",
             f"{number_of(evidence.replayed.events, 'event')} replayed, none is open.",
             "Wait for the next delivery."
-            + (" It stops the countdown." if evidence.suspension else ""),
+            + (" It stops the countdown." if stops(evidence.suspension) else ""),
             "Nothing, if the next delivery is accepted.",
             max(evidence.failures, key=lambda one: evidence.failures[one].last, default=None),
         )
@@ -133,15 +133,25 @@ def _suspension(evidence: Evidence) -> Iterator[Finding]:
     clock = evidence.suspension
     if clock is None or clock.share < 0.5:  # noqa: PLR2004 (warnings at 50, 75 and 90 %)
         return
+    limit = f"{clock.counted.limit:,}" if clock.counted else duration(clock.at - clock.since)
     if clock.share >= 1:
         yield Finding(
             "suspended",
             Severity.LOSING,
             f"{evidence.vendor.name} has probably suspended the webhook",
-            f"{why_suspended(clock)}; {evidence.vendor.name} suspends after "
-            f"{duration(clock.at - clock.since)}.",
+            f"{why_suspended(clock)}; {evidence.vendor.name} suspends after {limit}.",
             evidence.vendor.reactivate,
             "There are no deliveries until you re-activate the webhook.",
+        )
+        return
+    if clock.counted:
+        yield Finding(
+            "suspension-near",
+            Severity.LOSING,
+            f"{evidence.vendor.name} will suspend the webhook",
+            f"{why_suspended(clock)}; {evidence.vendor.name} suspends after {limit}.",
+            "Fix the cause. Each failure counts, also between accepted deliveries.",
+            "The webhook stays off until you re-activate it.",
         )
         return
     passed = next(step for step in (90, 75, 50) if clock.share >= step / 100)
@@ -157,9 +167,17 @@ def _suspension(evidence: Evidence) -> Iterator[Finding]:
     )
 
 
+def stops(clock: Suspension | None) -> bool:
+    """Whether there is a countdown that an accepted delivery stops."""
+    return clock is not None and clock.counted is None
+
+
 def why_suspended(clock: Suspension) -> str:
     """The evidence for a suspension, without an end."""
     outage = clock.outage
+    if clock.counted:
+        failed = number_of(clock.counted.failed, "attempt")
+        return f"{failed} failed within {duration(clock.counted.within)}"
     if outage is None:
         return f"Every delivery failed for {duration(clock.share * (clock.at - clock.since))}"
     down = duration(outage.end - outage.begin)

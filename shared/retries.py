@@ -165,8 +165,17 @@ def forecast(chains: Sequence[Chain]) -> Forecast:
     return Forecast(len(chances), lost, chances[0], losing)
 
 
+class Count(NamedTuple):
+    """Failed attempts within a time, and the number at which a vendor suspends."""
+
+    failed: int
+    limit: int
+    within: timedelta
+
+
 class Suspension(NamedTuple):
-    """How near a vendor is to its suspension of the webhook, as every delivery fails."""
+    """How near a vendor is to its suspension of the webhook: as every delivery fails, or as it
+    counts failures."""
 
     since: datetime
     at: datetime
@@ -174,6 +183,8 @@ class Suspension(NamedTuple):
     """Of the time until then, how much has passed; 1 and more: probably suspended."""
     outage: Outage | None = None
     """The outage of ours that it is due to, if it is."""
+    counted: Count | None = None
+    """The failures, of a vendor that counts them; `since` is when it began to count."""
 
 
 def suspension(
@@ -195,6 +206,33 @@ def suspension(
     if since is None:
         return None
     return Suspension(since, since + suspend_after, (now - since) / suspend_after, outage)
+
+
+class Attempts(NamedTuple):
+    """Failed attempts of a kind within the time that a vendor looks back on, the number at which it
+    suspends, and how many an hour there are at present."""
+
+    failed: float
+    limit: int
+    hourly: float
+
+
+def counted_suspension(
+    kinds: Sequence[Attempts], within: timedelta, now: datetime
+) -> Suspension | None:
+    """The countdown of a vendor that counts failures, whatever passes between them: the kind that
+    reaches its limit first. None if at the present rate none does within that time."""
+    reached = [
+        (now + max(0.0, one.limit - one.failed) / one.hourly * HOUR, one)
+        for one in kinds
+        if one.hourly * (within / HOUR) >= one.limit
+    ]
+    reached += [(now, one) for one in kinds if one.failed >= one.limit]
+    if not reached:
+        return None
+    at, soonest = min(reached)
+    count = Count(int(soonest.failed), soonest.limit, within)
+    return Suspension(now - within, at, soonest.failed / soonest.limit, counted=count)
 
 
 HEARTBEAT = timedelta(minutes=1)

@@ -68,6 +68,15 @@ class SetUp:
     None if only the vendor can send one."""
 
 
+class Tolerated(NamedTuple):
+    """At how many failures within `suspend_after` a vendor suspends the webhook."""
+
+    answered: int
+    """Attempts that were answered with another status than 2xx."""
+    unanswered: int
+    """Time-outs."""
+
+
 @dataclass(frozen=True)
 class VendorFacts:
     """One vendor, as its guide and the settings describe it. Holds no credential."""
@@ -76,7 +85,8 @@ class VendorFacts:
     name: str
     schedule: Schedule
     suspend_after: timedelta | None
-    """How long every delivery must fail until the vendor stops; None if it never does."""
+    """How long every delivery must fail until the vendor stops; None if it never does. With
+    `tolerated` the time in which it counts failures."""
     reactivate: str
     """How to get it going again once it has stopped."""
     cures: Mapping[Outcome, str]
@@ -90,6 +100,8 @@ class VendorFacts:
     """Event types without a time of their own: theirs is the time of the signature."""
     progress: ProgressFields | None = None
     """Where an event tells the progress in a module; None if no event does."""
+    tolerated: Tolerated | None = None
+    """Of a vendor that counts failures, also between deliveries that pass."""
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The fields that are read of each event type, as paths."""
 

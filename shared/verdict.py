@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from shared.diagnosis import SELDOM, Finding, Severity, diagnose, why_suspended
+from shared.diagnosis import SELDOM, Finding, Severity, diagnose, stops, why_suspended
 from shared.evidence import Evidence, loss_order
 from shared.outages import Outage
 from shared.retries import Schedule
@@ -247,10 +247,10 @@ def _replayed(evidence: Evidence, clock: Clock) -> str:
     if replayed.next_due:
         late = replayed.next_due <= clock.now
         due = ", due now" if late else f", due {clock.shown(replayed.next_due)}"
-    stops = ", which stops the countdown" if evidence.suspension else ""
+    ends = ", which stops the countdown" if stops(evidence.suspension) else ""
     return (
         f"{name} is fixed: {number_of(replayed.events, 'event')} replayed, waiting for {name}'s "
-        f"next delivery{due}{stops}."
+        f"next delivery{due}{ends}."
     )
 
 

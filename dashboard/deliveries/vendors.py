@@ -95,6 +95,10 @@ def _last(evidence: Evidence) -> str:
 def _countdown(evidence: Evidence) -> tuple[float, str]:
     """How much of the time until a suspension has passed, and the words for it."""
     limit, running = evidence.vendor.suspend_after, evidence.suspension
+    tolerated = evidence.vendor.tolerated
+    if running is None and limit and tolerated:
+        within = f"{tolerated.answered:,} failures in {duration(limit)}"
+        return 0.0, f":small[:gray[Suspends after {within}]]"
     if running is None:
         says = f"Suspends after {duration(limit)} of failures" if limit else "Never suspends"
         return 0.0, f":small[:gray[{says}]]"

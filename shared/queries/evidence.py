@@ -20,17 +20,20 @@ from shared.models import (
     Learner,
     QuizAttempt,
 )
-from shared.outages import outages
+from shared.outages import Outage, outages
 from shared.outcomes import VERIFIED, Outcome
 from shared.queries import deliveries, failures
 from shared.queries.failures import Refused
 from shared.queries.missing import missing
 from shared.retries import (
     Attempt,
+    Attempts,
     Chain,
     Rhythm,
     State,
+    Suspension,
     chain,
+    counted_suspension,
     forecast,
     next_usual,
     silence,
@@ -52,7 +55,7 @@ FEW = 5
 MISSING = 3
 """Expected deliveries. If they arrive at random, 3 in a row are absent by chance once in 20 times
 (e to the power of -3)."""
-LONG = timedelta(hours=1)
+HOUR = timedelta(hours=1)
 
 
 def gather(
@@ -75,13 +78,7 @@ def gather(
         failures=_failures(connection, vendor.slug, since, chains),
         failing=failing,
         forecast=forecast([one for _, one in chains]),
-        suspension=suspension(
-            failing.since if failing else None,
-            vendor.suspend_after,
-            now,
-            outages(runs, now),
-            failures.last_answered(connection, vendor.slug),
-        ),
+        suspension=_suspension(connection, vendor, failing, outages(runs, now), rhythm, now),
         silence=silence(last, rhythm, now),
         stored=_stored(connection, vendor.slug, since),
         lag=_lag(connection, vendor),
@@ -93,6 +90,37 @@ def gather(
         tolerance_past=timedelta(seconds=settings.timestamp_tolerance_past),
         tolerance_future=timedelta(seconds=settings.timestamp_tolerance_future),
     )
+
+
+def _suspension(
+    connection: Connection,
+    vendor: VendorFacts,
+    failing: Failing | None,
+    ours: Sequence[Outage],
+    rhythm: Rhythm,
+    now: datetime,
+) -> Suspension | None:
+    within = vendor.suspend_after
+    if within is None or vendor.tolerated is None:
+        since = failing.since if failing else None
+        last = failures.last_answered(connection, vendor.slug)
+        return suspension(since, within, now, ours, last)
+    recent = (now - HOUR).replace(minute=0, second=0, microsecond=0)
+    answered = Attempts(
+        failures.failed_attempts(connection, vendor.slug, now - within),
+        vendor.tolerated.answered,
+        failures.failed_attempts(connection, vendor.slug, recent) / ((now - recent) / HOUR),
+    )
+    lost = sum(usual(rhythm, max(one.begin, now - within), one.end) for one in ours
+               if one.end > now - within)  # fmt: skip
+    is_down = bool(ours) and not ours[-1].over
+    each = len(vendor.schedule.offsets)
+    unanswered = Attempts(
+        lost * each,
+        vendor.tolerated.unanswered,
+        usual(rhythm, now, now + HOUR) * each if is_down else 0.0,
+    )
+    return counted_suspension([answered, unanswered], within, now)
 
 
 def unrecovered_chains(
@@ -138,7 +166,7 @@ def _failing(
     row = failures.failing_since(connection, vendor)
     if row is None or last is None or row.attempts < FEW:
         return None
-    if last - row.since < LONG and not _are_missing(connection, vendor, rhythm, now):
+    if last - row.since < HOUR and not _are_missing(connection, vendor, rhythm, now):
         return None
     return Failing(*row)
 

@@ -155,6 +155,18 @@ def failing_since(connection: Connection, vendor: str) -> FailingSince | None:
     return found if found.attempts else None
 
 
+def failed_attempts(connection: Connection, vendor: str, since: datetime) -> int:
+    """How many of a vendor's deliveries failed since the beginning of that hour."""
+    hour = since.replace(minute=0, second=0, microsecond=0)
+    query = select(func.sum(hourly.deliveries)).where(
+        hourly.vendor == vendor,
+        hourly.hour >= hour,
+        hourly.sender == Sender.VENDOR,
+        hourly.outcome.in_(RETRIED),
+    )
+    return connection.scalar(query) or 0
+
+
 def last_answered(connection: Connection, vendor: str) -> datetime | None:
     """When a vendor's latest delivery arrived that was answered 2xx."""
     latest: ColumnElement[datetime] = func.max(delivery.received_at)

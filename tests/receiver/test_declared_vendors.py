@@ -634,6 +634,8 @@ def problems(text: str, folder: Path) -> list[str]:
          "begins with [[vendors.events]], in two brackets"),
         ('retry_delays', 'keys = "x"\nretry_delays', "acme: keys does not belong here"),
         ('retry_delays', 'colour = "x"\nretry_delays', "acme: colour is not known here; remove it"),
+        ('retry_delays', 'suspend_failures = 5\nretry_delays', "acme: suspend_failures, "
+         "suspend_timeouts and suspend_after belong together"),
         ('[60]', '["5m"]', "acme: retry_delays.1: should be a whole number of seconds"),
         ('"ACME_SECRET"', '"whsec_hidden"', "acme: authentication.secret: should be the name of a "
          "variable, such as ACME_SECRET; the secret itself belongs into the environment or .env"),

@@ -10,7 +10,7 @@ from shared.diagnosis import Finding, Severity, diagnose
 from shared.evidence import Evidence, Failing, Failures, Lag, Stored, Strangers
 from shared.outages import Outage
 from shared.outcomes import Outcome
-from shared.retries import Forecast, Silence, suspension
+from shared.retries import Attempts, Forecast, Silence, counted_suspension, suspension
 from shared.settings import ReceiverSettings
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -69,6 +69,20 @@ def test_the_suspension_is_announced_at_half_three_quarters_and_nine_tenths(
     share: float, passed: str
 ) -> None:
     assert passed in found(**failing(share))["suspension-near"].evidence
+
+
+@pytest.mark.parametrize(
+    ("failed", "kind", "says"),
+    [(14_000, "suspension-near", "14,000 attempts failed within 24 h; MindTickle suspends "
+      "after 28,000."), (30_000, "suspended", "30,000 attempts failed within 24 h")],
+)  # fmt: skip
+def test_a_vendor_that_counts_failures_is_judged_by_their_number(
+    failed: int, kind: str, says: str
+) -> None:
+    clock = counted_suspension([Attempts(failed, 28_000, 6_000)], DAY, NOON)
+    one = found(suspension=clock)[kind]
+    assert says in one.evidence
+    assert "accepted delivery stops" not in one.cure
 
 
 def test_before_half_the_time_no_suspension_is_announced() -> None:

@@ -7,10 +7,13 @@ from hypothesis import given, strategies as some
 
 from shared.retries import (
     Attempt,
+    Attempts,
     Chain,
+    Count,
     Schedule,
     State,
     chain,
+    counted_suspension,
     forecast,
     silence,
     suspension,
@@ -148,6 +151,28 @@ def test_the_suspension_clock_runs_while_every_delivery_fails(hours: float, shar
     found = suspension(NOON, timedelta(hours=24), after(60 * hours))
     assert found is not None
     assert (found.at, found.share) == (after(24 * 60), share)
+
+
+DAY = timedelta(hours=24)
+
+
+def test_a_vendor_that_counts_failures_suspends_when_the_first_limit_is_reached() -> None:
+    kinds = [Attempts(14_000, 28_000, 28_000), Attempts(9_000, 9_500, 2_000)]
+    found = counted_suspension(kinds, DAY, NOON)
+    assert found is not None
+    assert (found.at, found.counted) == (after(15), Count(9_000, 9_500, DAY))
+    assert found.share == pytest.approx(9_000 / 9_500)
+
+
+@pytest.mark.parametrize(
+    ("failed", "hourly", "share"), [(28_000, 0, 1.0), (42_000, 10, 1.5), (27_999, 0, None),
+                                    (100, 1_000, None), (0, 0, None)]
+)  # fmt: skip
+def test_it_suspends_only_at_a_rate_that_reaches_the_limit_within_its_time(
+    failed: int, hourly: float, share: float | None
+) -> None:
+    found = counted_suspension([Attempts(failed, 28_000, hourly)], DAY, NOON)
+    assert (found and (found.share, found.at)) == (share and (share, NOON))
 
 
 def test_there_is_no_suspension_clock_while_deliveries_are_accepted() -> None:

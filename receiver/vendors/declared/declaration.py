@@ -128,7 +128,13 @@ class Declaration(Table):
     retry_delays: Annotated[tuple[Delay, ...], Field(min_length=1)]
     retry_reading: Literal["gaps", "offsets"] = "gaps"
     suspend_after: Annotated[int, Field(ge=60, le=TEN_YEARS_SEC)] | None = None
-    """Seconds in which every delivery fails until the vendor stops."""
+    """Seconds in which every delivery fails until the vendor stops, or in which it counts
+    failures."""
+    suspend_failures: Annotated[int, Field(ge=1)] | None = None
+    """The vendor counts: so many attempts within `suspend_after` that are answered with another
+    status than 2xx, whatever passes between them."""
+    suspend_timeouts: Annotated[int, Field(ge=1)] | None = None
+    """So many without an answer."""
     where: Line | None = None
     """Where to enter the address, a sentence that ends with a colon."""
     reactivate: Line | None = None
@@ -158,6 +164,9 @@ class Declaration(Table):
         types = [one.type for one in self.events]
         if twice := {one for one in types if types.count(one) > 1}:
             raise ValueError(f"events: {min(twice)} is there twice")
+        counts = (self.suspend_failures, self.suspend_timeouts)
+        if counts != (None, None) and (None in counts or self.suspend_after is None):
+            raise ValueError("suspend_failures, suspend_timeouts and suspend_after belong together")
         for problem in (*_unsigned(self), *_ambiguous(self), *_shown(self), *_joined(self)):
             raise ValueError(problem)
         return self

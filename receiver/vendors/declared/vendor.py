@@ -40,7 +40,7 @@ from shared.outcomes import Outcome
 from shared.retries import Schedule
 from shared.setting_types import Base64Keys, HexKeys, Networks, Secrets, SigningKeys
 from shared.settings import SHORT, SettingsError, guessable
-from shared.vendors import ProgressFields, SetUp, VendorFacts
+from shared.vendors import ProgressFields, SetUp, Tolerated, VendorFacts
 
 
 class DeclaredVendor:
@@ -242,6 +242,9 @@ def _facts(reader: Reader) -> VendorFacts:
         name=one.name,
         schedule=Schedule.of(one.retry_delays, one.retry_reading),
         suspend_after=timedelta(seconds=one.suspend_after) if one.suspend_after else None,
+        tolerated=Tolerated(one.suspend_failures, one.suspend_timeouts)
+        if one.suspend_failures and one.suspend_timeouts
+        else None,
         reactivate=one.reactivate
         or f"See at {one.name} whether the webhook is still on, and turn it on again.",
         cures=_cures(one),

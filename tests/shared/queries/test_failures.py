@@ -8,11 +8,12 @@ from sqlalchemy import Connection, Engine
 
 from receiver.vendors import vendor_facts
 from shared.diagnosis import diagnose
-from shared.models import Heartbeat
+from shared.models import DeliveryHourly, Heartbeat
 from shared.queries import evidence, failures
 from shared.queries.deliveries import Search, search
 from shared.retries import State
 from shared.settings import ReceiverSettings
+from shared.verdict import Clock, Traffic, verdict
 from tests.shared import tables
 from tests.shared.tables import NOON, V
 
@@ -211,6 +212,49 @@ def test_an_outage_without_a_success_since_is_a_suspension_once_it_is_as_long_as
     assert gathered.suspension.since == NOON
     assert gathered.suspension.share == pytest.approx(29 / 24)
     assert "suspended" in [finding.kind for finding in diagnose(gathered)]
+
+
+CANVAS = vendor_facts(ReceiverSettings(_env_file=None))["canvas"]
+LONG_AGO = NOON - timedelta(weeks=2)
+
+
+def test_failures_of_canvas_count_to_a_suspension_in_minutes_though_others_pass(
+    store: Engine, connection: Connection
+) -> None:
+    counts = [(1, "bad_signature", 14_000), (0, "bad_signature", 7_000), (0, "accepted", 50_000),
+              (30, "bad_signature", 99_000)]  # fmt: skip
+    tables.add(
+        store,
+        DeliveryHourly,
+        ({"vendor": "canvas", "hour": NOON - back * HOUR, "outcome": outcome, "deliveries": number}
+         for back, outcome, number in counts),
+    )  # fmt: skip
+    now = NOON + 30 * MINUTE
+    gathered = evidence.gather(connection, CANVAS, NOON, now, ReceiverSettings(_env_file=None))
+    assert gathered.suspension is not None
+    assert gathered.suspension.counted == (21_000, 28_000, 24 * HOUR)
+    assert gathered.suspension.at - now == 30 * MINUTE  # 7,000 at 14,000 an hour
+    said = verdict([gathered], Traffic(1, 1, now), [], "24 hours", Clock(now, "UTC"))
+    assert said.countdowns == [("Webhook suspended in 30 min", False)]
+
+
+def test_the_usual_deliveries_of_canvas_count_as_time_outs_while_no_receiver_is_up(
+    store: Engine, connection: Connection
+) -> None:
+    """Each is tried four times: 1,000 an hour reach 9,500 after 2 h 22 min."""
+    weeks = [(LONG_AGO + n * HOUR, 1_000) for n in range(14 * 24)]
+    tables.add(
+        store,
+        DeliveryHourly,
+        ({"vendor": "canvas", "hour": hour, "outcome": "accepted", "deliveries": number}
+         for hour, number in weeks),
+    )  # fmt: skip
+    beat = {"receiver": "a", "started_at": LONG_AGO, "seen_at": NOON - HOUR}
+    tables.add(store, Heartbeat, [beat])
+    gathered = evidence.gather(connection, CANVAS, NOON, NOON, ReceiverSettings(_env_file=None))
+    assert gathered.suspension is not None
+    assert gathered.suspension.counted == (4_000, 9_500, 24 * HOUR)
+    assert (gathered.suspension.at - NOON) / MINUTE == pytest.approx(82.5)
 
 
 def test_after_a_complete_replay_the_next_retry_is_due_though_nothing_is_open(
