@@ -536,6 +536,10 @@ def test_the_check_fetches_the_keys(tmp_path: Path) -> None:
         asked = ["vendors", "check", own_server(tmp_path, server.url), "--sample", str(body)]
         ended = CliRunner().invoke(cli, asked, env={"CANVAS_ACCOUNTS": ACCOUNT})
         assert (ended.exit_code, "✓ Authentic." in ended.stdout) == (0, True), ended.output
+        body.write_bytes(token(DONE | {"iat": 1763800200, "exp": 1763800260}))
+        old = CliRunner().invoke(cli, asked, env={"CANVAS_ACCOUNTS": ACCOUNT})
+        assert "✓ Signed at 2025-11-22T08:30:00+00:00; verified as if it had" in old.stdout
+        assert (old.exit_code, "· Arriving now it would be refused" in old.stdout) == (0, True)
         server.document = b"{}"
         refused = CliRunner().invoke(cli, asked, env={"CANVAS_ACCOUNTS": ACCOUNT})
         assert "Cannot get the keys at" in str(refused.exception)

@@ -114,7 +114,10 @@ class Jwt(Table):
     @model_validator(mode="after")
     def _covers_the_body(self) -> Self:
         if (self.header is None) != (self.body_sha256 is None):
-            raise ValueError("a token in a header needs body_sha256, and one in the body has none")
+            raise ValueError(
+                "a token in a header needs body_sha256, the claim that covers the body; one in the "
+                "body has none"
+            )
         if self.header is None and self.scheme:
             raise ValueError("scheme: is only for a token in a header")
         return self

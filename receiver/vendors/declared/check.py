@@ -76,7 +76,7 @@ def steps(
         vendor.key_ring.hold(keys)
     incoming = Incoming(headers, body, peer, now)
     try:
-        signed_at = vendor.signed_at(incoming)
+        signed_at = vendor.issued_at(incoming)
     except Unreadable as unread:
         yield Step(f"Not understood: {unread.reason}", Mark.FAILS)
         return

@@ -24,6 +24,7 @@ from receiver.vendors.declared.declaration import Declaration
 from receiver.vendors.declared.keys import KeyRing
 from receiver.vendors.declared.places import text_at
 from receiver.vendors.declared.proof import Proof
+from receiver.vendors.fields import signed_time
 from shared.outcomes import Outcome
 
 MAX_HEADER, MAX_SIGNATURE = 4_096, 2_048
@@ -84,10 +85,20 @@ class Token(Proof):
         scheme = self._how.scheme.encode()
         token = sent.removeprefix(scheme)
         if not sent.startswith(scheme) or not _TOKEN.fullmatch(token):
+            form = f"{self._how.scheme}<token>" if scheme else "the token alone"
             raise Rejected(
-                Outcome.BAD_SIGNATURE, f"The {self._how.header} header is no signed token."
+                Outcome.BAD_SIGNATURE,
+                f"The {self._how.header} header is no signed token: it should be {form}.",
             )
         return token
+
+    def issued_at(self, incoming: Incoming) -> datetime | None:
+        """When a token says that it was issued; None if it does not say."""
+        try:
+            sent = json_object(_payload(self._sent(incoming))).get("iat")
+        except (Rejected, Unreadable):
+            return None
+        return signed_time(str(sent).encode(), "seconds") if isinstance(sent, int) else None
 
     def _require_signature(self, token: bytes, at: datetime) -> None:
         head, _, _ = token.split(b".")

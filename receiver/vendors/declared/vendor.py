@@ -147,6 +147,12 @@ class DeclaredVendor:
         """The time of the signature, if it has one. Raises Unreadable."""
         return self._proof.signed_at(incoming) if isinstance(self._proof, Signature) else None
 
+    def issued_at(self, incoming: Incoming) -> datetime | None:
+        """When the signature or token of a delivery was made, if it says so. Raises Unreadable."""
+        if isinstance(self._proof, Token):
+            return self._proof.issued_at(incoming)
+        return self.signed_at(incoming)
+
 
 class DeclaredSettings(VendorSettings):
     """The settings of a declared vendor: one variable, with its secrets or addresses."""
