@@ -133,6 +133,8 @@ class Trials:
         own = self._vendors[vendor]
         if isinstance(own, DeclaredVendor) and own.key_ring is not None:
             return "Only the vendor has the key that signs its events. Let it send one."
+        if isinstance(own, DeclaredVendor):
+            return "VENDORS_FILE has no sample of this vendor: add one, and restart the receiver."
         return "Repboard has no sample of this vendor's events."
 
     def _signed(

@@ -1,4 +1,5 @@
-"""How long `repboard import` takes, beside only reading the same CSV, and how much memory."""
+"""How long `repboard import` takes, beside only reading the same CSV, and how much memory and
+processor time. The processor time is without that of Postgres' own processes."""
 
 import csv
 import os
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
+from typing import NamedTuple
 
 from tests.bench import report
 from tests.bench.stores import KINDS, Stores
@@ -31,14 +33,15 @@ def measure(stores: Stores, events: int) -> str:
         export = written(Path(scratch), (_row(n) for n in range(number)))
         (export.parent / "mapping.toml").write_text(MINDTICKLE)
         plain = _read(export)
-        rows = [("reading the CSV, no more", f"{plain:.1f}", "1", "–")]
+        rows = [("reading the CSV, no more", f"{plain:.1f}", "1", "–", "–")]
         for kind, name in KINDS.items():
             with stores.fresh(kind) as store:
                 for words, more in STEPS:
-                    took, peak = _command(store, export, *more)
-                    ratio = f"{took / plain:,.0f}"
-                    rows.append((f"{words}, {name}", f"{took:.1f}", ratio, f"{peak:,.0f}"))
-    head = (f"{number:,} rows", "seconds", "times the reading", "peak MB")
+                    ran = _command(store, export, *more)
+                    ratio, each = ran.seconds / plain, 1e6 * ran.processor / number
+                    rows.append((f"{words}, {name}", f"{ran.seconds:.1f}", f"{ratio:,.0f}",
+                                 f"{each:,.0f}", f"{ran.peak_mb:,.0f}"))  # fmt: skip
+    head = (f"{number:,} rows", "seconds", "times the reading", "µs of processor a row", "peak MB")
     return report.table(head, rows)
 
 
@@ -56,8 +59,15 @@ def _read(export: Path) -> float:
     return perf_counter() - began
 
 
-def _command(store: str, export: Path, *more: str) -> tuple[float, float]:
-    """Seconds that the whole command takes, and its peak memory in megabytes."""
+class Ran(NamedTuple):
+    """What the whole command took: seconds, seconds of processor, and megabytes at its peak."""
+
+    seconds: float
+    processor: float
+    peak_mb: float
+
+
+def _command(store: str, export: Path, *more: str) -> Ran:
     asked = ("import", str(export), "--vendor", "mindtickle", "--mapping", "mapping.toml", *more)
     began = perf_counter()
     process = subprocess.Popen(
@@ -70,4 +80,4 @@ def _command(store: str, export: Path, *more: str) -> tuple[float, float]:
         sys.exit("repboard import failed.")
     took = perf_counter() - began
     report.say(f"import {' '.join(more)} on {store.partition(':')[0]}: {took:.1f} s")
-    return took, used.ru_maxrss / 1024
+    return Ran(took, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)

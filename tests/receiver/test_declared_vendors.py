@@ -878,6 +878,19 @@ def test_a_test_of_each_declared_vendor_is_accepted_and_leaves_no_event(serving:
     assert rows(serving.engine, Event, vendor="inside") == []
 
 
+def test_a_test_of_a_vendor_without_a_sample_says_what_to_add(
+    fresh_store: FreshStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "acme.toml"
+    file.write_text(GOOD)
+    own = {"VENDORS_FILE": str(file), "ACME_SECRET": "a-secret-of-some-length"}
+    with fresh_store("sqlite") as url, Receiver(url, tmp_path, **own) as receiver:
+        with write_transaction(receiver.engine) as connection:
+            ask_for_test(connection, "acme", "dana")
+        until(lambda: row(receiver.engine, Trial).finished_at is not None)
+        assert (row(receiver.engine, Trial).problem or "").startswith("VENDORS_FILE has no sample")
+
+
 def test_each_script_of_the_first_page_is_accepted_and_a_rebuild_reads_its_events(
     serving: Receiver, folder: Path
 ) -> None:
