@@ -1,6 +1,8 @@
 """The directions of imports: receiver → shared ← dashboard, and narrower ones inside."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,3 +98,12 @@ def test_a_subject_has_one_name_for_its_page_its_query_and_its_tests(subject: st
     for path in (f"dashboard/{subject}/page.py", f"shared/queries/{subject}.py",
                  f"tests/dashboard/{subject}/test_page.py"):  # fmt: skip
         assert (ROOT / path).is_file(), path
+
+
+def test_no_process_but_one_that_makes_a_board_loads_numpy() -> None:
+    """It would cost each of them 12 MB."""
+    loads = (
+        "import sys, receiver.__main__, receiver.commands.serve, receiver.notify.notifier;"
+        "sys.exit('numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", loads], cwd=ROOT, check=False).returncode == 0

@@ -89,7 +89,7 @@ def of_people(found: Histories, board: Board, achieved: Achieved) -> Columns:
     asked = found.asked(board.who)
     persons = asked.persons.tolist()
     columns: dict[str, Sequence[Any]] = {
-        name: [values[at] for at in persons] for name, values in found.people.items()
+        name: list(map(values.__getitem__, persons)) for name, values in found.people.items()
     }
     for number, (period, (begin, end)) in enumerate(
         zip(PERIODS, _slots(board.window), strict=True)
@@ -158,9 +158,11 @@ def of_weeks(
     """What the people of a board added in the seven days up to each of `ends`."""
     asked = found.asked(board.who)
     persons = [found.people["person"][at] for at in asked.persons.tolist()] if achieved else []
+    moments = {slot_at(at) for end in ends for at in (end - WEEK, end)}
+    had = {slot: found.had(slot, asked.accounts) for slot in moments}
     weeks = []
     for number, end in enumerate(ends):
-        row = _between(found, asked, slot_at(end - WEEK), slot_at(end))
+        row = _added(had[slot_at(end)], had[slot_at(end - WEEK)], asked.starts)
         _, times = _achieved(achieved, persons, number)
         weeks.append(
             Added(
