@@ -13,7 +13,8 @@ from dashboard.base.store import each
 from dashboard.base.windows import viewer_zone
 from dashboard.coaching import data
 from dashboard.coaching.view import ask, decline, label, open_item, snooze, take
-from shared.queries.coaching import ACTIVE, Item
+from shared.queries.coaching import Item
+from shared.queries.coaching_states import ACTIVE
 
 FACE_PX = 52
 
