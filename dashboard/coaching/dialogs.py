@@ -241,7 +241,7 @@ def _attempts(now: data.Detail) -> None:
     frame = now.attempts.assign(threshold_pct=row.threshold_pct)
     points = charts.on_the_clock(frame)
     st.caption(f"{charts.DRAWN}, {exact(row.threshold_pct)}.")
-    st.altair_chart(
+    st.vega_lite_chart(
         charts.quiz_scores(points, charts.around(points["at"]), palette()),
         alt=f"Scores of {len(frame)} attempts, "
         f"the latest {_score(row)}, threshold {exact(row.threshold_pct)}",

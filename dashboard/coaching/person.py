@@ -30,7 +30,7 @@ def shown(row: Any, quizzes: Any) -> None:
         st.markdown(f"**{plain(found.quiz)}** · {_score(found.row)}")
         frame = found.attempts.assign(threshold_pct=found.row.threshold_pct)
         points = charts.on_the_clock(frame)
-        st.altair_chart(
+        st.vega_lite_chart(
             charts.quiz_scores(points, charts.around(points["at"]), palette()),
             alt=f"Scores of {len(frame)} attempts at {found.quiz}, the latest {_score(found.row)}",
             key="person_scores",
