@@ -207,7 +207,7 @@ def _owner(owner: str | None, manager: str | None) -> str | None:
 
 def _names(rows: Sequence[Item]) -> list[str]:
     """The quizzes of items by name, as all quizzes are distinguished."""
-    names = quiz_names(Who())
+    names = _by_key([mark for mark in marks() if mark.takers])
     return [names.get(quiz_key(row), row.quiz_name) for row in rows]
 
 
@@ -242,7 +242,7 @@ def _shares(frame: pd.DataFrame) -> pd.DataFrame:
     return columns(frame, "share", "all_share", fixed=[100 * quiz_queries.PROBLEM_SHARE])
 
 
-def _unlike(rows: Sequence[QuizFigures]) -> list[str]:
+def _unlike(rows: Sequence[Mark] | Sequence[QuizFigures]) -> list[str]:
     """Quizzes by name; of two with one name, each with its id, or with its vendor too."""
     names = [row.quiz_name for row in rows]
     with_ids = [f"{row.quiz_name} ({row.quiz_id})" for row in rows]
@@ -256,7 +256,10 @@ def _unlike(rows: Sequence[QuizFigures]) -> list[str]:
 
 def quiz_names(who: Who) -> dict[str, str]:
     """Names of graded quizzes by vendor and id."""
-    rows = _figures(who)
+    return _by_key(_figures(who))
+
+
+def _by_key(rows: Sequence[Mark] | Sequence[QuizFigures]) -> dict[str, str]:
     return dict(zip(map(quiz_key, rows), _unlike(rows), strict=True))
 
 

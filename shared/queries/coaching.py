@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    FromClause,
     Integer,
     Select,
     and_,
@@ -33,7 +32,6 @@ from shared.models import (
     AuditLog,
     CoachingCase,
     QuizAttempt,
-    QuizStanding,
 )
 from shared.queries import row_of, rows_of
 from shared.queries.coaching_states import (
@@ -42,7 +40,7 @@ from shared.queries.coaching_states import (
     asked_for,
     is_hidden,
     judged,
-    of_taker,
+    whole,
 )
 from shared.queries.people import known as known_people
 from shared.queries.quiz_standings import (
@@ -74,7 +72,6 @@ TREND = 8
 """How many of the last scores are drawn beside an item."""
 
 attempt = table_of(QuizAttempt).c
-standing = table_of(QuizStanding).c
 coached = table_of(CoachingCase).c
 audit = table_of(AuditLog).c
 
@@ -237,7 +234,7 @@ def items(
     """The items of a view, the most urgent first. `known` are the `marks`, if the caller has
     them."""
     query = _part(filters, connection.dialect.name, view, limit, offset)
-    return _whole(connection, query, _marks(connection, filters, known))
+    return _read(connection, query, _marks(connection, filters, known))
 
 
 @lru_cache(STATEMENTS)
@@ -246,7 +243,7 @@ def _part(filters: Filters, dialect: str, view: str, limit: int | None, offset: 
     in_view = (found.c.state.in_(VIEWS[view]), not_(is_hidden(filters, found.c)))
     some = select(found).where(*in_view).order_by(*_order(view, found.c))
     part = some.limit(limit).offset(offset).subquery()
-    return _with_scores(part).order_by(*_order(view, part.c))
+    return whole(part, filters.manager).order_by(*_order(view, part.c))
 
 
 def _order(view: str, row: Any) -> list[ColumnElement[Any]]:
@@ -259,13 +256,7 @@ def _order(view: str, row: Any) -> list[ColumnElement[Any]]:
     return [row.due.is_(None), row.due, *lowest] if view == "progress" else lowest
 
 
-def _with_scores(some: FromClause) -> Select[Any]:
-    """Some items with what no look at all of them needs."""
-    rest = (standing.practice_runs, standing.best_pct)
-    return select(some, *rest).join(table_of(QuizStanding), of_taker(standing, some.c))
-
-
-def _whole(connection: Connection, query: Select[Any], known: Sequence[Mark]) -> list[Item]:
+def _read(connection: Connection, query: Select[Any], known: Sequence[Mark]) -> list[Item]:
     """Items with what names the person and the quiz. A person who is erased meanwhile has none."""
     rows = connection.execute(query, rows_for(known)).mappings().all()
     people = known_people(connection, [row["person"] for row in rows])
@@ -294,7 +285,9 @@ def counts(
     are the `marks`, if the caller has them."""
     query = _counts(filters, connection.dialect.name, recent, today)
     rows = rows_for(_marks(connection, filters, known))
-    return rows_of(Counts, connection.execute(query, rows))[0]
+    (found,) = rows_of(Counts, connection.execute(query, rows))
+    # The query gives people with any new item, as it would count the listed ones twice.
+    return found._replace(hidden_people=found.hidden_people - found.people)
 
 
 @lru_cache(STATEMENTS)
@@ -320,7 +313,7 @@ def _counts(filters: Filters, dialect: str, recent: datetime, today: date) -> Se
         different(row.vendor + "/" + row.quiz_id).label("quizzes"),
         number(and_(is_new, row.submitted_at >= recent)).label("fresh"),
         number(and_(row.state == "new", hidden)).label("hidden"),
-        (different(row.person, row.state == "new") - different(row.person)).label("hidden_people"),
+        different(row.person, row.state == "new").label("hidden_people"),
         number(is_active).label("progress"),
         number(and_(is_active, row.due < today)).label("overdue"),
         number(row.state == "ready").label("ready"),
@@ -340,7 +333,7 @@ def item(
     if known is None:
         of = (taker.vendor, taker.quiz_id)
         known = marks(connection, filters.default_pct, filters.rule, of)
-    items = _whole(connection, _with_scores(one), known)
+    items = _read(connection, whole(one, filters.manager), known)
     return items[0] if items else None
 
 
@@ -393,7 +386,7 @@ def low_of(
         return []
     found = asked_for(filters, connection.dialect.name).subquery()
     some = select(found).where(found.c.low, found.c.person.in_(persons)).subquery()
-    rows = _whole(connection, _with_scores(some), _marks(connection, filters, known))
+    rows = _read(connection, whole(some, filters.manager), _marks(connection, filters, known))
     return sorted(rows, key=lambda row: (row.person, row.quiz_name, row.vendor, row.quiz_id))
 
 

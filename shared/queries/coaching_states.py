@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
     Select,
     and_,
     case,
@@ -24,17 +25,20 @@ from sqlalchemy import (
 )
 
 from shared.bulk import table_of
-from shared.models import ACTIVE as IS_ACTIVE, CoachingCase
+from shared.models import ACTIVE as IS_ACTIVE, CoachingCase, QuizStanding
 from shared.queries.people import same_account
 from shared.queries.quiz_standings import Filters, Taker, standings
 
 ACTIVE = ("open", "in_progress")
 OTHER_OWNER = "a colleague"
 """What a manager reads in place of an owner other than themselves."""
+JUDGED = ("status", "owner", "due", "closed_at", "snoozed_until")
+"""The columns of a case that limit or order a queue."""
 STATEMENTS = 128
 """How many statements are kept: to write one takes as long as to run it on a small store."""
 
 coached = table_of(CoachingCase).c
+standing = table_of(QuizStanding).c
 
 
 def asked_for(filters: Filters, dialect: str, *, with_case: bool = False) -> Select[Any]:
@@ -77,7 +81,8 @@ def judged(filters: Filters, dialect: str, *, with_case: bool = False) -> Select
         *row,
         state.label("state"),
         and_(state == "new", coached.id.isnot(None)).label("again"),
-        *_case_columns(filters.manager),
+        coached.id.label("case_id"),
+        *(column for column in _case_columns(filters.manager) if column.name in JUDGED),
     ).join_from(stands, table_of(CoachingCase), latest, isouter=not with_case)
 
 
@@ -91,11 +96,21 @@ def _has_later(round_: Any) -> ColumnElement[bool]:
     return select(later.id).where(of_taker(later, round_), later.id > round_.id).exists()
 
 
-def _case_columns(manager: str | None) -> list[ColumnElement[Any]]:
+def whole(some: FromClause, manager: str | None) -> Select[Any]:
+    """Some of these, with what no look at all of them needs."""
+    rest = [column for column in _case_columns(manager) if column.name not in JUDGED]
+    return (
+        select(some, standing.practice_runs, standing.best_pct, *rest)
+        .join(table_of(QuizStanding), of_taker(standing, some.c))
+        .join(table_of(CoachingCase), coached.id == some.c.case_id, isouter=True)
+    )
+
+
+def _case_columns(manager: str | None) -> list[Any]:
+    """The columns of a case but its key, as they are seen by a manager."""
     hidden = {} if manager is None else _as_seen_by(manager)
     apart = ("id", *Taker._fields, *hidden)
-    rest = [column for column in coached if column.name not in apart]
-    return [coached.id.label("case_id"), *rest, *hidden.values()]
+    return [*(column for column in coached if column.name not in apart), *hidden.values()]
 
 
 def _as_seen_by(manager: str) -> Mapping[str, ColumnElement[Any]]:
