@@ -1,7 +1,9 @@
 """DataFrame → chart, where several subjects draw it. Knows no Streamlit."""
 
+from copy import deepcopy
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, TypeAlias
 
 import altair as alt
 import pandas as pd
@@ -22,6 +24,26 @@ DRAWN = (
 RESULTS = {"passed": "✓ Passed", "low": "✕ Low", "practice": "◇ Practice"}
 
 
+Spec: TypeAlias = dict[str, Any]
+"""A chart as Vega-Lite reads it, for `st.vega_lite_chart`."""
+
+
+def rows(name: str = "rows") -> alt.NamedData:
+    """The place of a frame in a chart that is made once: see `filled`."""
+    return alt.NamedData(name=name)
+
+
+def spec_of(chart: alt.LayerChart | alt.FacetChart) -> Spec:
+    """A chart that is made once, as Altair checks each part of one for milliseconds. Without its
+    theme, in whose place Streamlit's comes."""
+    return {name: value for name, value in chart.to_dict().items() if name != "config"}
+
+
+def filled(spec: Spec, **frames: pd.DataFrame) -> Spec:
+    """A chart with the frames for its `rows`, by name."""
+    return deepcopy(spec) | {"datasets": frames}
+
+
 def moment(at: datetime) -> alt.DateTime:
     return alt.DateTime(year=at.year, month=at.month, date=at.day, hours=at.hour)
 
@@ -38,36 +60,37 @@ def around(times: "pd.Series[pd.Timestamp]") -> Span:
     return times.min() - room, times.max() + room
 
 
-def quiz_scores(
-    frame: pd.DataFrame, span: Span, shown_in: Palette
-) -> alt.LayerChart | alt.FacetChart:
+def quiz_scores(frame: pd.DataFrame, span: Span, shown_in: Palette) -> Spec:
     """One quiz of one learner: graded scores as a line, the threshold dashed. A practice run is on
     no line, and without a score it lies on the ground."""
-    shapes = {"Passed": "circle", "Low": "cross", "Practice": "diamond", "Unknown": "diamond"}
-    muted = shown_in.muted
-    colours = {"Passed": shown_in.good, "Low": shown_in.bad, "Practice": muted, "Unknown": muted}
     pairs = list(zip(frame["pct"], frame["threshold_pct"], strict=True))
     words = frame.assign(
         words=frame["result"].str.capitalize().fillna("Unknown"),
         score=[percent(pct, limit) for pct, limit in pairs],
         limit=frame["threshold_pct"].map(exact),
     )[["at", "height", "pct", "threshold_pct", "result", "words", "score", "limit"]]
-    x = alt.X(
-        "at:T",
-        title=None,
-        scale=alt.Scale(domain=[moment(at) for at in span]),
-        axis=alt.Axis(format="%-d %b", tickCount=6),
-    )
-    top = max(100.0, words["height"].max())  # a bonus makes more than 100 %
-    y = alt.Y(
-        "height:Q",
-        title=None,
-        scale=alt.Scale(domain=[0, top]),
-        axis=alt.Axis(values=sorted({0.0, 50.0, 100.0, top})),
-    )
     graded = words[words["result"].isin(["passed", "low"]) & words["pct"].notna()]
-    base = alt.Chart(words)
-    line = alt.Chart(graded).mark_line(strokeWidth=1.5, color=shown_in.quiet).encode(x=x, y=y)
+    drawn = filled(_quiz_scores(shown_in), rows=words, graded=graded)
+    top = max(100.0, float(words["height"].max()))  # a bonus makes more than 100 %
+    for layer in drawn["layer"][1:]:
+        at, height = layer["encoding"]["x"], layer["encoding"]["y"]
+        at["scale"] = {"domain": [moment(one).to_dict() for one in span]}
+        height["scale"] = {"domain": [0, top]}
+        height["axis"] = {"values": sorted({0.0, 50.0, 100.0, top})}
+    return drawn
+
+
+@cache
+def _quiz_scores(shown_in: Palette) -> Spec:
+    shapes = {"Passed": "circle", "Low": "cross", "Practice": "diamond", "Unknown": "diamond"}
+    muted = shown_in.muted
+    colours = {"Passed": shown_in.good, "Low": shown_in.bad, "Practice": muted, "Unknown": muted}
+    x = alt.X("at:T", title=None, axis=alt.Axis(format="%-d %b", tickCount=6))
+    y = alt.Y("height:Q", title=None)
+    base = alt.Chart(rows())
+    line = (
+        alt.Chart(rows("graded")).mark_line(strokeWidth=1.5, color=shown_in.quiet).encode(x=x, y=y)
+    )
     limit = base.mark_rule(strokeDash=[4, 3], color=muted).encode(y="max(threshold_pct):Q")
     points = base.mark_point(filled=True, size=70, opacity=1).encode(
         x=x,
@@ -81,7 +104,7 @@ def quiz_scores(
             alt.Tooltip("words:N", title="Result"),
         ],
     )
-    return alt.layer(limit, line, points).properties(height=150)
+    return spec_of(alt.layer(limit, line, points).properties(height=150))
 
 
 def _scaled(channel: Any, looks: dict[str, str]) -> Any:

@@ -22,7 +22,7 @@ def quizzes(frame: pd.DataFrame, *, all_teams: bool) -> None:
         heading("Quiz or person?")
         most = frame.sort_values("share", ascending=False, kind="stable").head(SHOWN)
         worst = worst_quiz(frame)
-        st.altair_chart(
+        st.vega_lite_chart(
             charts.quizzes(most, palette()),
             height=ROW_PX * len(most) + FRAME_PX,
             alt="Share of takers who fail, by quiz. "
@@ -61,7 +61,7 @@ def achieved(frame: pd.DataFrame) -> None:
             for row in each(rows)
         )
         st.markdown(f"{said}.")
-        st.altair_chart(
+        st.vega_lite_chart(
             charts.retakes(rows, palette()),
             height=ROW_PX * len(rows) + FRAME_PX,
             alt="Share of retakes passed: " + said.replace("**", ""),

@@ -1,23 +1,29 @@
 """DataFrame → chart, for coaching. Knows no Streamlit."""
 
+from functools import cache
+
 import altair as alt
 import pandas as pd
 
+from dashboard.base.charts import Spec, filled, rows, spec_of
 from dashboard.base.colours import Palette
 from dashboard.base.percent import percent
 from dashboard.base.store import each
 
-Layers = alt.LayerChart | alt.FacetChart
 
-
-def quizzes(frame: pd.DataFrame, colours: Palette) -> Layers:
+def quizzes(frame: pd.DataFrame, colours: Palette) -> Spec:
     """Bars: the share of each quiz's takers who fail at their latest try. Those that most people
     fail are in orange, beyond the dashed line of a half."""
     shown = frame[["quiz", "low", "takers", "share", "problem"]].assign(
         words=[f"{row.low:,} of {row.takers:,}" for row in each(frame)]
     )
+    return filled(_quizzes(colours), rows=shown)
+
+
+@cache
+def _quizzes(colours: Palette) -> Spec:
     bars = (
-        _bars(shown, "quiz", "share")
+        _bars("quiz", "share")
         .mark_bar(height=12, cornerRadiusEnd=3)
         .encode(
             color=alt.condition(
@@ -27,20 +33,25 @@ def quizzes(frame: pd.DataFrame, colours: Palette) -> Layers:
         )
     )
     half = (
-        alt.Chart(pd.DataFrame({"half": [50]}))
+        alt.Chart(alt.InlineData(values=[{"half": 50}]))
         .mark_rule(strokeDash=[4, 3], color=colours.muted)
         .encode(x="half:Q")
     )
-    return alt.layer(bars, _values(shown, "quiz", "share", colours), half)
+    return spec_of(alt.layer(bars, _values("quiz", "share", colours), half))
 
 
-def retakes(frame: pd.DataFrame, colours: Palette) -> Layers:
+def retakes(frame: pd.DataFrame, colours: Palette) -> Spec:
     """Bars: the share of retakes that were passed, with coaching and without."""
     shown = frame[["kind", "share", "retakes"]].assign(
         words=[f"{percent(row.share)} of {row.retakes:,}" for row in each(frame)]
     )
+    return filled(_retakes(colours), rows=shown)
+
+
+@cache
+def _retakes(colours: Palette) -> Spec:
     bars = (
-        _bars(shown, "kind", "share")
+        _bars("kind", "share")
         .mark_bar(height=14, cornerRadiusEnd=3)
         .encode(
             color=alt.condition(
@@ -48,11 +59,11 @@ def retakes(frame: pd.DataFrame, colours: Palette) -> Layers:
             )
         )
     )
-    return alt.layer(bars, _values(shown, "kind", "share", colours))
+    return spec_of(alt.layer(bars, _values("kind", "share", colours)))
 
 
-def _bars(frame: pd.DataFrame, name: str, value: str) -> alt.Chart:
-    return alt.Chart(frame).encode(
+def _bars(name: str, value: str) -> alt.Chart:
+    return alt.Chart(rows()).encode(
         x=alt.X(
             f"{value}:Q",
             title=None,
@@ -68,10 +79,10 @@ def _bars(frame: pd.DataFrame, name: str, value: str) -> alt.Chart:
     )
 
 
-def _values(frame: pd.DataFrame, name: str, value: str, colours: Palette) -> alt.Chart:
+def _values(name: str, value: str, colours: Palette) -> alt.Chart:
     """Words at the end of each bar, so that none has to be read off the axis."""
     values: alt.Chart = (
-        _bars(frame, name, value)
+        _bars(name, value)
         .mark_text(align="left", dx=6, fontSize=12, color=colours.ink)
         .encode(text="words:N")
     )

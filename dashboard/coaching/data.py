@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 
 from dashboard import access
 from dashboard.base import windows
-from dashboard.base.attempts import differs, verdict
 from dashboard.base.filters import calendar
 from dashboard.base.paging import WHOLE, Part
 from dashboard.base.people import (
@@ -23,7 +22,7 @@ from dashboard.base.people import (
     unnamed_log,
     with_people,
 )
-from dashboard.base.percent import bare, columns, exact, percent, rounded
+from dashboard.base.percent import columns, rounded
 from dashboard.base.sent import to
 from dashboard.base.store import (
     actor,
@@ -37,12 +36,14 @@ from dashboard.base.store import (
     settings,
     write,
 )
+from dashboard.coaching import words
 from shared import coaching as cases
 from shared.coaching import Changed, Conflict, Flagged, Impossible, Taken
 from shared.queries import coaching, quizzes as quiz_queries, retakes, sent
-from shared.queries.coaching import OTHER_OWNER, Case, Counts, Item, Scores
+from shared.queries.coaching import Case, Counts, Failing, Item, Scores
+from shared.queries.coaching_states import OTHER_OWNER
 from shared.queries.people import Who
-from shared.queries.quiz_standings import Filters, Taker
+from shared.queries.quiz_standings import Filters, Mark, Taker
 from shared.queries.quizzes import Preview, QuizFigures
 from shared.queries.windows import days_of, midnight
 from shared.wording import number_of
@@ -138,20 +139,40 @@ def queue(asked: Asked, view: str, part: Part) -> pd.DataFrame:
     """A part of the items of a view: the columns of `shared.queries.coaching.Item`, and learner,
     quiz, why (it is in the queue), course (how its scores went), stands (its state in words), lift
     (in words) and trend (the last scores)."""
-    return _shown(query(_items, asked.filters(), view, part), asked)
+    return _shown(query(_items, asked.filters(), view, part, marks()), asked)
 
 
 def whole_queue(asked: Asked, view: str) -> pd.DataFrame:
     """The same of all items, for a file."""
-    return _shown(query_fresh(_items, asked.filters(), view, WHOLE), asked)
+    return _shown(query_fresh(_items, asked.filters(), view, WHOLE, marks()), asked)
 
 
 Items = tuple[Sequence[Item], Mapping[Taker, Scores]]
 
 
-def _items(connection: Connection, filters: Filters, view: str, part: Part) -> Items:
-    rows = coaching.items(connection, filters, view, part.limit, part.offset)
+def _items(
+    connection: Connection, filters: Filters, view: str, part: Part, known: Sequence[Mark]
+) -> Items:
+    rows = coaching.items(connection, filters, view, part.limit, part.offset, known)
     return rows, coaching.scores(connection, [row.taker for row in rows])
+
+
+class First(NamedTuple):
+    """The most urgent item, in words as in the queue."""
+
+    learner: str
+    quiz: str
+    why: str
+
+
+def first(asked: Asked, part: Part) -> First | None:
+    """The first new item; `part` is what the queue lists of them."""
+    rows, scores = query(_items, asked.filters(), "new", part, marks())
+    if not rows:
+        return None
+    row = rows[0]
+    learner = known_as(row.name, row.email, row.key)
+    return First(learner, _names([row])[0], words.why(row, scores.get(row.taker), asked.today))
 
 
 def _shown(items: Items, asked: Asked) -> pd.DataFrame:
@@ -159,8 +180,8 @@ def _shown(items: Items, asked: Asked) -> pd.DataFrame:
     return framed(
         rows,
         lambda frame: _in_words(frame, rows, asked).assign(
-            why=[why(row, scores.get(row.taker), asked.today) for row in rows],
-            course=[course(row, scores.get(row.taker)) for row in rows],
+            why=[words.why(row, scores.get(row.taker), asked.today) for row in rows],
+            course=[words.course(row, scores.get(row.taker)) for row in rows],
             trend=pd.Series([_trend(row, scores.get(row.taker)) for row in rows]),
         ),
     )
@@ -174,8 +195,8 @@ def _in_words(frame: pd.DataFrame, rows: Sequence[Item], asked: Asked) -> pd.Dat
     named = local(with_people(frame), asked.zone, "submitted_at", "opened_at", "closed_at")
     return columns(named, "latest_pct", "best_pct", "flagged_pct", limits=["threshold_pct"]).assign(
         quiz=_names(rows),
-        stands=[_stands(row, asked.today) for row in rows],
-        lift=pd.Series([_lift(row) for row in rows], dtype=object),
+        stands=[words.stands(row, asked.today) for row in rows],
+        lift=pd.Series([words.lift_of(row) for row in rows], dtype=object),
         owner=pd.Series([_owner(row.owner, asked.manager) for row in rows], dtype=object),
     )
 
@@ -184,113 +205,31 @@ def _owner(owner: str | None, manager: str | None) -> str | None:
     return "you" if owner is not None and owner == manager else owner
 
 
-def why(row: Item, scores: Scores | None, today: date) -> str:
-    """Why an item is in the queue: its due date, the score beside the threshold, and what the
-    vendor says, where that is something else."""
-    parts = [_due(row.due, today)] if row.state in coaching.ACTIVE else []
-    parts.append(_score(row, scores.latest if scores else None))
-    if row.passed is not None and (row.latest_pct is None or vendor_differs(row)):
-        parts.append(f"vendor: {verdict(row.passed)}")
-    return ", ".join(filter(None, parts))
-
-
-def course(row: Item, scores: Scores | None) -> str:
-    """How the scores came to where they are: `First fail`, `Dropped 22` (points)."""
-    marks = [pct < row.threshold_pct for pct in scores.trend] if scores else []
-    if not marks or not marks[-1]:
-        return ""
-    fails = len(marks) - max((place + 1 for place, low in enumerate(marks) if not low), default=0)
-    if fails == 1 and len(marks) > 1 and scores:
-        return f"Dropped {scores.trend[-2] - scores.trend[-1]:.0f}"
-    if fails == 1:
-        return "First fail"
-    if fails == len(marks) < row.tries:
-        return f"Failed {fails} times or more"
-    return "Failed twice" if fails == 2 else f"Failed {fails} times"  # noqa: PLR2004
-
-
-def vendor_differs(row: Item) -> bool:
-    """Whether threshold and vendor say different things of the latest score."""
-    return differs(row.latest_pct, row.threshold_pct, row.passed)
-
-
-def _due(due: date | None, today: date) -> str:
-    if due is None:
-        return "no due date"
-    late = (today - due).days
-    return f"{days(timedelta(late))} overdue" if late > 0 else "due today" if late == 0 else ""
-
-
-def _score(row: Item, latest: float | None) -> str:
-    if row.latest_pct is None:
-        return "no score" if latest is None else f"scored {latest:g}, no maximum"
-    side = "under" if row.latest_pct < row.threshold_pct else "not under"
-    return f"{percent(row.latest_pct, row.threshold_pct)}, {side} {exact(row.threshold_pct)}"
-
-
-def _stands(row: Item, today: date) -> str:
-    if row.state == "closed":
-        until = row.snoozed_until
-        return f"snoozed until {until:%-d %b}" if until else str(row.status)
-    if row.state == "new":
-        return _new(row)
-    is_overdue = row.state in coaching.ACTIVE and row.due is not None and row.due < today
-    stands = {"open": "flagged", "in_progress": "in progress"}.get(row.state or "", "passed")
-    return f"{stands}, overdue" if is_overdue else stands
-
-
-def _new(row: Item) -> str:
-    if row.closed_at and row.snoozed_until and row.submitted_at <= row.closed_at:
-        return "back after a snooze"
-    return "new again" if row.again else "new"
-
-
-def _lift(row: Item) -> str | None:
-    if row.opened_at is None:  # without a case
-        return None
-    if row.state == "ready":
-        limit = row.threshold_pct
-        return lift(row.flagged_pct, row.latest_pct, row.opened_at, row.submitted_at, limit)
-    if row.state == "closed" and row.passed_at is not None:
-        return lift(row.flagged_pct, row.passed_pct, row.opened_at, row.passed_at, None)
-    return None
-
-
-def lift(
-    before: float | None,
-    after: float | None,
-    since: datetime,
-    until: datetime,
-    limit: float | None,
-) -> str:
-    """`62 → 85 % in 9 days`; without a score only how long it took. `limit` is the threshold, if
-    it is known."""
-    took = f"in {days(until - since)}"
-    if before is None or after is None:
-        return took
-    return f"{bare(rounded(before, limit, after))} → {percent(after, limit, before)} {took}"
-
-
-def days(span: timedelta) -> str:
-    return "1 day" if span.days == 1 else f"{span.days} days" if span.days else "less than a day"
-
-
 def _names(rows: Sequence[Item]) -> list[str]:
     """The quizzes of items by name, as all quizzes are distinguished."""
-    names = quiz_names(Who())
+    names = _by_key([mark for mark in marks() if mark.takers])
     return [names.get(quiz_key(row), row.quiz_name) for row in rows]
 
 
 def counts(asked: Asked) -> Counts:
     """How many items there are of each kind; `fresh` is since yesterday began."""
     yesterday = midnight(asked.today - timedelta(days=1), asked.zone)
-    return query(coaching.counts, asked.filters(), yesterday, asked.today)
+    return query(coaching.counts, asked.filters(), yesterday, asked.today, marks())
 
 
 def quizzes(who: Who) -> pd.DataFrame:
     """The columns of `shared.queries.quizzes.QuizFigures`, and quiz (its name) and key; of every
     graded quiz that learners of the teams of `who` have taken."""
-    return _named(query(quiz_queries.quizzes, default_pct(), settings().coaching_rule, who))
+    return _named(_figures(who))
+
+
+def _figures(who: Who) -> Sequence[QuizFigures]:
+    return query(quiz_queries.quizzes, default_pct(), settings().coaching_rule, who, marks())
+
+
+def marks() -> Sequence[Mark]:
+    """Every graded quiz with its pass mark and results."""
+    return query(quiz_queries.marks, default_pct(), settings().coaching_rule)
 
 
 def _named(rows: Sequence[QuizFigures]) -> pd.DataFrame:
@@ -303,7 +242,7 @@ def _shares(frame: pd.DataFrame) -> pd.DataFrame:
     return columns(frame, "share", "all_share", fixed=[100 * quiz_queries.PROBLEM_SHARE])
 
 
-def _unlike(rows: Sequence[QuizFigures]) -> list[str]:
+def _unlike(rows: Sequence[Mark] | Sequence[QuizFigures]) -> list[str]:
     """Quizzes by name; of two with one name, each with its id, or with its vendor too."""
     names = [row.quiz_name for row in rows]
     with_ids = [f"{row.quiz_name} ({row.quiz_id})" for row in rows]
@@ -317,15 +256,17 @@ def _unlike(rows: Sequence[QuizFigures]) -> list[str]:
 
 def quiz_names(who: Who) -> dict[str, str]:
     """Names of graded quizzes by vendor and id."""
-    frame = _named(query(quiz_queries.quizzes, default_pct(), settings().coaching_rule, who))
-    return dict(zip(frame["key"], frame["quiz"], strict=True)) if len(frame) else {}
+    return _by_key(_figures(who))
+
+
+def _by_key(rows: Sequence[Mark] | Sequence[QuizFigures]) -> dict[str, str]:
+    return dict(zip(map(quiz_key, rows), _unlike(rows), strict=True))
 
 
 def people_failing(asked: Asked) -> pd.DataFrame:
     """People who are low at several quizzes: learner, team_id, low, new, lowest_pct, quizzes (their
     names), takers (their items that are not flagged)."""
-    rows = query(coaching.people_failing, asked.filters())
-    items = query(coaching.low_of, asked.filters(), [row.person for row in rows])
+    rows, items = query(_failing, asked.filters(), marks())
     names = {one.taker: name for one, name in zip(items, _names(items), strict=True)}
 
     def of(person: str) -> list[Item]:
@@ -342,10 +283,19 @@ def people_failing(asked: Asked) -> pd.DataFrame:
     )
 
 
+def _failing(
+    connection: Connection, filters: Filters, known: Sequence[Mark]
+) -> tuple[Sequence[Failing], Sequence[Item]]:
+    rows = coaching.people_failing(connection, filters, known=known)
+    return rows, coaching.low_of(connection, filters, [row.person for row in rows], known)
+
+
 def achieved(asked: Asked) -> pd.DataFrame:
     """Results of retakes: the columns of `shared.queries.retakes.Retakes`. Not asked with every
     delivery, as it reads all attempts of learners who tried again."""
-    return framed(query_rarely(retakes.achieved, asked.filters()))
+    # Results move with each attempt; with them an answer would be asked for as often.
+    alone = [one._replace(problem=False, takers=0, low=0, share=None) for one in marks()]
+    return framed(query_rarely(retakes.achieved, asked.filters(), alone))
 
 
 def owners() -> list[str]:
@@ -397,7 +347,7 @@ def item(taker: Taker, zone: str) -> Detail | None:
         manager=manager(),
         today=windows.today(),
     )
-    row = query_fresh(coaching.item, asked, taker)
+    row = query_fresh(coaching.item, asked, taker, marks())
     if row is None:
         return None
     rounds = query_fresh(coaching.rounds, taker) if coaches() else []

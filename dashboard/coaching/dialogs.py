@@ -15,10 +15,11 @@ from dashboard.base.percent import FORMAT, bare, exact, percent, rounded
 from dashboard.base.pieces import plain, table
 from dashboard.base.store import each
 from dashboard.base.windows import ago, viewer_zone
-from dashboard.coaching import data
+from dashboard.coaching import data, words
 from dashboard.coaching.view import dismiss, finish, label, percent_column, take
 from shared.coaching import CLOSED, MOVES
-from shared.queries.coaching import OTHER_OWNER, Case, Item
+from shared.queries.coaching import Case, Item
+from shared.queries.coaching_states import OTHER_OWNER
 from shared.queries.people import Who
 from shared.queries.quizzes import Preview
 
@@ -194,7 +195,7 @@ RULES = {
 
 def _verdicts(row: Item) -> None:
     """Where the vendor and the threshold differ, both of them and which one rules."""
-    if data.vendor_differs(row):
+    if words.vendor_differs(row):
         vendor = verdict(bool(row.passed))
         side = "under" if row.passed else "not under"
         score = percent(row.latest_pct, row.threshold_pct)
@@ -216,7 +217,7 @@ def _propose(row: Item) -> None:
     rise = None if pair[0] is None or pair[1] is None else pair[0] - pair[1]
     st.success(
         (f"Passed with {percent(row.latest_pct, row.threshold_pct)}" if scored else "Passed")
-        + f" on {_day(row.submitted_at)}, {data.days(row.submitted_at - row.opened_at)} after "
+        + f" on {_day(row.submitted_at)}, {words.days(row.submitted_at - row.opened_at)} after "
         + f"{plain(by)} flagged it"
         + (f" ({bare(rise, '+')})" if rise is not None else "")
         + (". Close?" if _may_change(row) else "."),
@@ -240,7 +241,7 @@ def _attempts(now: data.Detail) -> None:
     frame = now.attempts.assign(threshold_pct=row.threshold_pct)
     points = charts.on_the_clock(frame)
     st.caption(f"{charts.DRAWN}, {exact(row.threshold_pct)}.")
-    st.altair_chart(
+    st.vega_lite_chart(
         charts.quiz_scores(points, charts.around(points["at"]), palette()),
         alt=f"Scores of {len(frame)} attempts, "
         f"the latest {_score(row)}, threshold {exact(row.threshold_pct)}",
@@ -365,7 +366,7 @@ def _rounds(now: data.Detail) -> None:
 def _round(case: Case) -> str:
     said = f"{STATUSES[case.status]} on {_day(case.closed_at)}" if case.closed_at else "Open"
     if case.passed_at:
-        lift = data.lift(case.flagged_pct, case.passed_pct, case.opened_at, case.passed_at, None)
+        lift = words.lift(case.flagged_pct, case.passed_pct, case.opened_at, case.passed_at, None)
         said += f", {plain(lift)}"
     said += f"; owner {plain(case.owner or 'none')}"
     return said + (f"; {plain(case.outcome)}" if case.outcome else "")

@@ -57,8 +57,7 @@ def headline() -> None:
     if quizzes.empty:
         pieces.answer("No quiz to coach on yet")
         return
-    new = data.queue(asked(), "new", paging.Part(0, view.ROWS))  # as the queue lists
-    first = None if new.empty else new.iloc[0]
+    first = data.first(asked(), paging.Part(0, view.ROWS))  # as the queue lists
     head.headline(data.counts(asked()), first, quizzes, window, data.achieved(asked()))
 
 

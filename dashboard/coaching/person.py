@@ -13,7 +13,8 @@ from dashboard.base.store import each
 from dashboard.base.windows import viewer_zone
 from dashboard.coaching import data
 from dashboard.coaching.view import ask, decline, label, open_item, snooze, take
-from shared.queries.coaching import ACTIVE, Item
+from shared.queries.coaching import Item
+from shared.queries.coaching_states import ACTIVE
 
 FACE_PX = 52
 
@@ -29,7 +30,7 @@ def shown(row: Any, quizzes: Any) -> None:
         st.markdown(f"**{plain(found.quiz)}** · {_score(found.row)}")
         frame = found.attempts.assign(threshold_pct=found.row.threshold_pct)
         points = charts.on_the_clock(frame)
-        st.altair_chart(
+        st.vega_lite_chart(
             charts.quiz_scores(points, charts.around(points["at"]), palette()),
             alt=f"Scores of {len(frame)} attempts at {found.quiz}, the latest {_score(found.row)}",
             key="person_scores",

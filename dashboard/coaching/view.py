@@ -12,7 +12,8 @@ from dashboard.base.pictures import avatar
 from dashboard.base.pieces import csv_of, cut_off, heading, plain, table
 from dashboard.base.store import each
 from dashboard.coaching import data
-from shared.queries.coaching import ACTIVE, Counts
+from shared.queries.coaching import Counts
+from shared.queries.coaching_states import ACTIVE
 
 VIEWS = {
     "new": "To coach",

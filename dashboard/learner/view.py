@@ -208,7 +208,7 @@ def _draw(frame: pd.DataFrame, quizzes: Sequence[str]) -> None:
         with grid.cell():
             st.markdown(plain(quiz))
             chart = charts.quiz_scores(one, span, palette())
-            st.altair_chart(chart, alt=f"Scores over time: {quiz}", key=f"quiz_{place}")
+            st.vega_lite_chart(chart, alt=f"Scores over time: {quiz}", key=f"quiz_{place}")
 
 
 def completions(person: str) -> None:

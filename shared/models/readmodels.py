@@ -184,7 +184,14 @@ class QuizStanding(Table, table=True):
     __table_args__ = (
         # Covers every query about the results of a quiz.
         Index(
-            "quiz_standing_quiz", "vendor", "quiz_id", "latest_pct", "passed", "tries", "user_id"
+            "quiz_standing_quiz",
+            "vendor",
+            "quiz_id",
+            "latest_pct",
+            "passed",
+            "tries",
+            "user_id",
+            "submitted_at",
         ),
     )
 

@@ -10,49 +10,51 @@ An item is a learner at a quiz; `quiz_standings` says where they stand there. It
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    FromClause,
     Integer,
     Select,
     and_,
     case,
     cast,
-    false,
     func,
     not_,
-    null,
-    or_,
     select,
-    text,
 )
 
 from shared.bulk import encode, given, table_of
 from shared.figures import percent
 from shared.models import (
-    ACTIVE as IS_ACTIVE,
     AuditLog,
     CoachingCase,
     QuizAttempt,
 )
 from shared.queries import row_of, rows_of
-from shared.queries.people import same_account
+from shared.queries.coaching_states import (
+    ACTIVE,
+    STATEMENTS,
+    asked_for,
+    is_hidden,
+    judged,
+    whole,
+)
+from shared.queries.people import known as known_people
 from shared.queries.quiz_standings import (
     Filters,
+    Mark,
     Taker,
     as_pct,
     is_of_taker,
     result_of,
-    same_quiz,
-    standings,
+    rows_for,
 )
-from shared.queries.quizzes import by_quiz
+from shared.queries.quizzes import marks
 from shared.setting_types import CoachingRule
 
-ACTIVE = ("open", "in_progress")
 STATES = ("new", *ACTIVE, "ready", "closed")
 VIEWS: Mapping[str, Sequence[str]] = {
     "new": ("new",),
@@ -62,12 +64,12 @@ VIEWS: Mapping[str, Sequence[str]] = {
     "all": STATES,
 }
 """The states that each view of the queue lists."""
+OF_CASES = ("progress", "ready", "closed")
+"""The views that list nothing without a case."""
 SEVERAL = 3
 """A learner who is low at so many quizzes is looked at as a person."""
 TREND = 8
 """How many of the last scores are drawn beside an item."""
-OTHER_OWNER = "a colleague"
-"""What a manager reads in place of an owner other than themselves."""
 
 attempt = table_of(QuizAttempt).c
 coached = table_of(CoachingCase).c
@@ -79,7 +81,8 @@ class Item(NamedTuple):
 
     Percentages and `passed` (as the vendor says) are of graded attempts, None where nothing tells;
     `submitted_at` is of the latest one, `retake_pct` the vendor's own threshold. `state` is None
-    for an item that needs nothing; `again` is new after an earlier round. From `case_id` on the
+    for an item that needs nothing; `again` is new after an earlier round; `problem` is whether most
+    people fail the quiz. From `case_id` on the
     fields are of the latest case, None without one.
     """
 
@@ -121,8 +124,7 @@ class Item(NamedTuple):
     passed_at: datetime | None
     snoozed_until: date | None
     version: int | None
-    problem: bool = False
-    """Whether most people fail the quiz; left out of a single item."""
+    problem: bool
 
     @property
     def taker(self) -> Taker:
@@ -227,12 +229,21 @@ def items(
     view: str = "all",
     limit: int | None = None,
     offset: int = 0,
+    known: Sequence[Mark] | None = None,
 ) -> Sequence[Item]:
-    """The items of a view, the most urgent first."""
-    found = _with_problem(filters, _listed(filters).subquery()).subquery()
-    in_view = (found.c.state.in_(VIEWS[view]), not_(_hidden(filters, found.c)))
-    query = select(found).where(*in_view).order_by(*_order(view, found.c))
-    return rows_of(Item, connection.execute(query.limit(limit).offset(offset)))
+    """The items of a view, the most urgent first. `known` are the `marks`, if the caller has
+    them."""
+    query = _part(filters, connection.dialect.name, view, limit, offset)
+    return _read(connection, query, _marks(connection, filters, known))
+
+
+@lru_cache(STATEMENTS)
+def _part(filters: Filters, dialect: str, view: str, limit: int | None, offset: int) -> Select[Any]:
+    found = asked_for(filters, dialect, with_case=view in OF_CASES).subquery()
+    in_view = (found.c.state.in_(VIEWS[view]), not_(is_hidden(filters, found.c)))
+    some = select(found).where(*in_view).order_by(*_order(view, found.c))
+    part = some.limit(limit).offset(offset).subquery()
+    return whole(part, filters.manager).order_by(*_order(view, part.c))
 
 
 def _order(view: str, row: Any) -> list[ColumnElement[Any]]:
@@ -245,14 +256,48 @@ def _order(view: str, row: Any) -> list[ColumnElement[Any]]:
     return [row.due.is_(None), row.due, *lowest] if view == "progress" else lowest
 
 
-def counts(connection: Connection, filters: Filters, recent: datetime, today: date) -> Counts:
-    """The figures over all items: `fresh` since `recent`, `overdue` if due before `today`."""
-    names = ("vendor", "quiz_id", "person", "submitted_at", "due", "state")
-    listed = _listed(filters).subquery().c
+def _read(connection: Connection, query: Select[Any], known: Sequence[Mark]) -> list[Item]:
+    """Items with what names the person and the quiz. A person who is erased meanwhile has none."""
+    rows = connection.execute(query, rows_for(known)).mappings().all()
+    people = known_people(connection, [row["person"] for row in rows])
+    named = {(one.vendor, one.quiz_id): one for one in known}
+    return [
+        Item(**row, **person.names(), **named[row["vendor"], row["quiz_id"]].names())
+        for row in rows
+        if (person := people.get(row["person"]))
+    ]
+
+
+def _marks(
+    connection: Connection, filters: Filters, known: Sequence[Mark] | None
+) -> Sequence[Mark]:
+    return marks(connection, filters.default_pct, filters.rule) if known is None else known
+
+
+def counts(
+    connection: Connection,
+    filters: Filters,
+    recent: datetime,
+    today: date,
+    known: Sequence[Mark] | None = None,
+) -> Counts:
+    """The figures over all items: `fresh` since `recent`, `overdue` if due before `today`. `known`
+    are the `marks`, if the caller has them."""
+    query = _counts(filters, connection.dialect.name, recent, today)
+    rows = rows_for(_marks(connection, filters, known))
+    (found,) = rows_of(Counts, connection.execute(query, rows))
+    # The query gives people with any new item, as it would count the listed ones twice.
+    return found._replace(hidden_people=found.hidden_people - found.people)
+
+
+@lru_cache(STATEMENTS)
+def _counts(filters: Filters, dialect: str, recent: datetime, today: date) -> Select[Any]:
+    names = ("vendor", "quiz_id", "person", "submitted_at", "due", "state", "problem")
+    listed = asked_for(filters, dialect).subquery().c
     # Apart: else SQLite works out the state of an item again for each figure.
     some = select(*(listed[name] for name in names)).where(listed.state.isnot(None))
-    row = _with_problem(filters, some.cte("some").prefix_with("MATERIALIZED")).subquery().c
-    hidden = _hidden(filters, row)
+    row = some.cte("some").prefix_with("MATERIALIZED").c
+    hidden = is_hidden(filters, row)
     is_new = and_(row.state == "new", not_(hidden))
     is_active = row.state.in_(ACTIVE)
 
@@ -262,41 +307,60 @@ def counts(connection: Connection, filters: Filters, recent: datetime, today: da
     def different(what: Any, which: ColumnElement[bool] = is_new) -> ColumnElement[Any]:
         return func.count(func.distinct(case((which, what))))
 
-    query = select(
+    return select(
         number(is_new).label("new"),
         different(row.person).label("people"),
         different(row.vendor + "/" + row.quiz_id).label("quizzes"),
         number(and_(is_new, row.submitted_at >= recent)).label("fresh"),
         number(and_(row.state == "new", hidden)).label("hidden"),
-        (different(row.person, row.state == "new") - different(row.person)).label("hidden_people"),
+        different(row.person, row.state == "new").label("hidden_people"),
         number(is_active).label("progress"),
         number(and_(is_active, row.due < today)).label("overdue"),
         number(row.state == "ready").label("ready"),
         number(row.state == "closed").label("closed"),
         number(not_(hidden)).label("all"),
     )
-    return rows_of(Counts, connection.execute(query))[0]
 
 
-def item(connection: Connection, filters: Filters, taker: Taker) -> Item | None:
+def item(
+    connection: Connection, filters: Filters, taker: Taker, known: Sequence[Mark] | None = None
+) -> Item | None:
     """One item of `filters.who`, whatever its state (None if it needs nothing), also of a learner
-    who has left."""
+    who has left. `known` are the `marks`, if the caller has them."""
     with_leavers = filters._replace(who=filters.who._replace(leavers=True))
-    row = _judged(with_leavers).subquery()
-    query = select(row).where(*is_of_taker(row.c, taker))
-    return row_of(Item, connection.execute(query))
+    row = judged(with_leavers, connection.dialect.name).subquery()
+    one = select(row).where(*is_of_taker(row.c, taker)).subquery()
+    if known is None:
+        of = (taker.vendor, taker.quiz_id)
+        known = marks(connection, filters.default_pct, filters.rule, of)
+    items = _read(connection, whole(one, filters.manager), known)
+    return items[0] if items else None
 
 
 def people_failing(
-    connection: Connection, filters: Filters, least: int = SEVERAL, limit: int = 100
+    connection: Connection,
+    filters: Filters,
+    least: int = SEVERAL,
+    limit: int = 100,
+    known: Sequence[Mark] | None = None,
 ) -> Sequence[Failing]:
-    """People who are low at `least` quizzes or more, the most quizzes first."""
-    row = _listed(filters).subquery().c
+    """People who are low at `least` quizzes or more, the most quizzes first. `known` are the
+    `marks`, if the caller has them."""
+    query = _failing(filters, connection.dialect.name, least, limit)
+    rows = connection.execute(query, rows_for(_marks(connection, filters, known))).mappings().all()
+    people = known_people(connection, [one["person"] for one in rows])
+    return [
+        Failing(**one, **person.names()) for one in rows if (person := people.get(one["person"]))
+    ]
+
+
+@lru_cache(STATEMENTS)
+def _failing(filters: Filters, dialect: str, least: int, limit: int) -> Select[Any]:
+    row = asked_for(filters, dialect).subquery().c
     low = func.count()
-    query = (
+    return (
         select(
             row.person,
-            *(func.max(row[name]).label(name) for name in ("name", "email", "team_id", "key")),
             low.label("low"),
             cast(func.sum(case((row.state == "new", 1), else_=0)), Integer).label("new"),
             func.min(row.latest_pct).label("lowest_pct"),
@@ -308,15 +372,22 @@ def people_failing(
         .order_by(low.desc(), row.person)
         .limit(limit)
     )
-    return rows_of(Failing, connection.execute(query))
 
 
-def low_of(connection: Connection, filters: Filters, persons: Sequence[str]) -> Sequence[Item]:
-    """The low items of these people, flagged or not, also at quizzes that most people fail."""
-    found = _listed(filters).subquery()
-    query = select(found).where(found.c.low, found.c.person.in_(persons))
-    query = query.order_by(found.c.person, found.c.quiz_name, found.c.vendor, found.c.quiz_id)
-    return rows_of(Item, connection.execute(query))
+def low_of(
+    connection: Connection,
+    filters: Filters,
+    persons: Sequence[str],
+    known: Sequence[Mark] | None = None,
+) -> Sequence[Item]:
+    """The low items of these people, flagged or not, also at quizzes that most people fail. `known`
+    are the `marks`, if the caller has them."""
+    if not persons:
+        return []
+    found = asked_for(filters, connection.dialect.name).subquery()
+    some = select(found).where(found.c.low, found.c.person.in_(persons)).subquery()
+    rows = _read(connection, whole(some, filters.manager), _marks(connection, filters, known))
+    return sorted(rows, key=lambda row: (row.person, row.quiz_name, row.vendor, row.quiz_id))
 
 
 def scores(connection: Connection, takers: Sequence[Taker]) -> Mapping[Taker, Scores]:
@@ -382,105 +453,3 @@ def owners(connection: Connection) -> Sequence[str]:
     """Everyone who owns or owned a case."""
     query = select(coached.owner).where(coached.owner.isnot(None)).distinct()
     return [owner for owner in connection.scalars(query.order_by(coached.owner)) if owner]
-
-
-# Where coaching stands
-
-
-def _judged(filters: Filters) -> Select[Any]:
-    """Every standing with its latest case, and the state that the two make."""
-    stands = standings(filters).subquery()
-    latest = _latest_cases(filters.manager).subquery()
-    row, state = stands.c, _state(stands.c, latest.c, filters.today)
-    return select(
-        *row,
-        state.label("state"),
-        and_(state == "new", latest.c.case_id.isnot(None)).label("again"),
-        *(column for column in latest.c if column.name not in Taker._fields),
-    ).join_from(
-        stands,
-        latest,
-        and_(same_account(latest.c, row), latest.c.quiz_id == row.quiz_id),
-        isouter=True,
-    )
-
-
-def _latest_cases(manager: str | None) -> Select[Any]:
-    newest = select(func.max(coached.id)).group_by(*(coached[name] for name in Taker._fields))
-    hidden = {} if manager is None else _as_seen_by(manager)
-    rest = [column for column in coached if column.name not in ("id", *hidden)]
-    columns = (coached.id.label("case_id"), *rest, *hidden.values())
-    return select(*columns).where(coached.id.in_(newest))
-
-
-def _as_seen_by(manager: str) -> Mapping[str, ColumnElement[Any]]:
-    """What a manager reads in place of these columns: people who work on a case are known only as
-    colleagues, and leads' own words not at all."""
-
-    def own_or(other: Any, column: Any) -> ColumnElement[Any]:
-        return case((column == manager, column), (column.isnot(None), other)).label(column.name)
-
-    people_of_case = (coached.owner, coached.opened_by, coached.updated_by)
-    reason = case((coached.owner == manager, coached.outcome)).label("outcome")
-    return {
-        **{column.name: own_or(OTHER_OWNER, column) for column in people_of_case},
-        "notes": null().label("notes"),
-        "outcome": reason,
-    }
-
-
-def _state(row: Any, latest: Any, today: date | None) -> ColumnElement[Any]:
-    active = latest.status.in_(ACTIVE)
-    is_back = false() if today is None else latest.snoozed_until <= today
-    unanswered = or_(latest.case_id.is_(None), row.submitted_at > latest.closed_at, is_back)
-    return case(
-        (and_(active, row.passes, row.submitted_at > latest.opened_at), "ready"),
-        (active, latest.status),
-        (and_(row.low, unanswered), "new"),
-        (latest.case_id.isnot(None), "closed"),
-    )
-
-
-def _listed(filters: Filters) -> Select[Any]:
-    found = _judged(filters).subquery()
-    row = found.c
-    query = select(found)
-    if filters.quiz:
-        query = query.where(row.vendor == filters.quiz[0], row.quiz_id == filters.quiz[1])
-    if filters.owner:
-        query = query.where(row.owner == filters.owner)
-    if filters.since:
-        active = and_(row.status.isnot(None), row.status.in_(ACTIVE))
-        kept = or_(active, _snoozed(row, filters.since))
-        query = query.where(or_(kept, row.submitted_at >= filters.since))
-        # The same of a standing alone: what is old and not active needs no more look-ups.
-        query = query.where(or_(row.submitted_at >= filters.since, _has_case(row, filters.since)))
-    return query
-
-
-def _snoozed(row: Any, since: datetime) -> ColumnElement[bool]:
-    """Whether a case was snoozed since then. Else its learner would not be back in the queue if
-    their attempt has left the window meanwhile."""
-    return and_(row.snoozed_until.isnot(None), row.closed_at >= since)
-
-
-def _has_case(row: Any, since: datetime) -> ColumnElement[bool]:
-    of_taker = and_(same_account(coached, row), same_quiz(coached, row))
-    kept = or_(text(IS_ACTIVE), _snoozed(coached, since))
-    return select(coached.id).where(of_taker, kept).exists()
-
-
-def _with_problem(filters: Filters, found: FromClause) -> Select[Any]:
-    """With whether most people, over all teams, fail the quiz."""
-    quizzes = by_quiz(filters.default_pct, filters.rule).subquery()
-    problem = func.coalesce(quizzes.c.problem, false()).label("problem")
-    return select(*found.c, problem).join_from(
-        found, quizzes, same_quiz(quizzes.c, found.c), isouter=True
-    )
-
-
-def _hidden(filters: Filters, row: Any) -> ColumnElement[bool]:
-    """Whether an item is new at a quiz that most people fail, and not asked for."""
-    if filters.problems or filters.quiz:
-        return false()
-    return and_(row.problem, func.coalesce(row.state, "") == "new")

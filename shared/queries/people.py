@@ -1,6 +1,6 @@
 """People: one row for each person, at however many vendors; and the filter that pages ask with."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -9,20 +9,23 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     CTE,
     ColumnElement,
+    Connection,
     FromClause,
     Select,
     and_,
     case,
     false,
     func,
+    not_,
     or_,
     select,
     true,
 )
 from sqlalchemy.sql.functions import current_timestamp
 
-from shared.bulk import table_of
+from shared.bulk import encode, given, table_of
 from shared.models import Learner
+from shared.queries import rows_of
 
 learner = table_of(Learner).c
 
@@ -102,14 +105,17 @@ def with_several_accounts() -> Select[Any]:
 
 def _active() -> ColumnElement[bool]:
     """Whether a person, by all their accounts, is on a roster or on none."""
-    on_roster = or_(learner.provisioned_at.isnot(None), learner.deprovisioned_at.isnot(None))
-    still_there = func.max(case((on_roster, case((is_there(), 1), else_=0))))
+    still_there = func.max(case((_on_roster(learner), case((is_there(), 1), else_=0))))
     return func.coalesce(still_there, 1) != 0
 
 
 @cache
 def _identities() -> CTE:
     """One row for each person there is. One object, as a statement may ask about people twice."""
+    return _identified().cte("identities")
+
+
+def _identified() -> Select[Any]:
     one = table_of(Learner).alias().c
     told_at = func.coalesce(one.provisioned_at, one.identified_at)
     by_roster = (
@@ -121,7 +127,7 @@ def _identities() -> CTE:
     by_email = (one.email.is_(None), func.coalesce(told_at, one.deprovisioned_at).desc())
     active = _active()
     left_at = func.max(func.coalesce(learner.leaves_at, learner.deprovisioned_at))
-    rows = select(
+    return select(
         learner.person,
         _first(one, "name", by_name).label("name"),
         _first(one, "email", by_email).label("email"),
@@ -132,7 +138,6 @@ def _identities() -> CTE:
         func.aggregate_strings(learner.vendor, ",").label("vendors"),
         func.min(learner.vendor + "/" + learner.user_id).label("key"),
     ).group_by(learner.person)
-    return rows.cte("identities")
 
 
 def _first(one: Any, name: str, order: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
@@ -146,6 +151,58 @@ def _first(one: Any, name: str, order: Sequence[ColumnElement[Any]]) -> ColumnEl
         .scalar_subquery()
     )
     return case((func.count() == 1, func.max(learner[name])), else_=of_first)
+
+
+def leavers() -> Select[tuple[str]]:
+    """The persons who have left. They are few, so those who are there are told apart from them
+    quicker than from `people`, which puts all accounts together."""
+    other = table_of(Learner).alias().c
+    stays = select(other.person).where(
+        other.person == learner.person, _on_roster(other), is_there(other)
+    )
+    left = and_(_on_roster(learner), not_(is_there()), not_(stays.exists()))
+    return select(learner.person).where(left)
+
+
+def is_of(account: Any, who: Who) -> ColumnElement[bool]:
+    """Whether an account is one of a person of `who`."""
+    if who.teams is None and who.vendor is None:
+        return true() if who.leavers else account.person.not_in(leavers())
+    found: ColumnElement[bool] = account.person.in_(persons(who))
+    return found
+
+
+class Known(NamedTuple):
+    """What names a person: the columns of `people`."""
+
+    person: str
+    name: str | None
+    email: str | None
+    team_id: str | None
+    key: str
+
+    def names(self) -> dict[str, Any]:
+        """All but `person`, by column."""
+        return {name: getattr(self, name) for name in self._fields if name != "person"}
+
+
+def known(connection: Connection, asked: Iterable[str]) -> Mapping[str, Known]:
+    """The people of these `person`, leavers too."""
+    if not (rows := [[person] for person in set(asked)]):
+        return {}
+    found = connection.execute(_known(connection.dialect.name), {"rows": encode(rows)})
+    return {one.person: one for one in rows_of(Known, found)}
+
+
+@cache
+def _known(dialect: str) -> Select[Any]:
+    asked = given(dialect, [learner.person]).subquery("given").c
+    row = _identified().where(learner.person.in_(select(asked.person))).subquery().c
+    return select(*(row[name] for name in Known._fields))
+
+
+def _on_roster(account: Any) -> ColumnElement[bool]:
+    return or_(account.provisioned_at.isnot(None), account.deprovisioned_at.isnot(None))
 
 
 def is_there(account: Any = learner) -> ColumnElement[bool]:

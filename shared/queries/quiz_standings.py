@@ -7,11 +7,13 @@ Practice runs never count. Whether the latest graded attempt is low is decided b
 - `vendor`: the vendor says "not passed"; where the vendor says nothing, the threshold.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    Boolean,
+    Column,
     ColumnElement,
     Connection,
     Float,
@@ -25,13 +27,14 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    type_coerce,
 )
 
-from shared.bulk import table_of
+from shared.bulk import encode, given, table_of
 from shared.figures import percent
 from shared.models import Learner, Quiz, QuizStanding, QuizThreshold
 from shared.queries import row_of
-from shared.queries.people import Who, people, same_account
+from shared.queries.people import Who, is_of, people, same_account
 from shared.setting_types import CoachingRule
 
 standing = table_of(QuizStanding).c
@@ -84,20 +87,59 @@ class Standing(NamedTuple):
     submitted_at: datetime
 
 
-def standings(filters: Filters) -> Select[Any]:
-    """Where each learner of `filters.who` stands at each quiz with a graded attempt."""
-    row = _judged_scores(filters.default_pct, filters.rule).subquery().c
-    person = people(filters.who).subquery().c
+class Mark(NamedTuple):
+    """A quiz with a graded attempt, its pass mark and its results: over learners of all teams who
+    are there, how many took it, how many of them are low now, and how many percent that is (None
+    without any). `own_pct` is set here, `retake_pct` the vendor's; `problem` is whether most
+    fail."""
+
+    vendor: str
+    quiz_id: str
+    threshold_pct: float
+    problem: bool
+    quiz_name: str
+    own_pct: float | None
+    retake_pct: float | None
+    takers: int
+    low: int
+    share: float | None
+
+    def names(self) -> dict[str, Any]:
+        """What an item shows of its quiz, by column."""
+        return {name: getattr(self, name) for name in ("quiz_name", "own_pct", "retake_pct")}
+
+
+def rows_for(marks: Iterable[Mark]) -> Mapping[str, str]:
+    """The parameter of a statement with `standings`."""
+    return {"rows": encode(mark[:4] for mark in marks)}
+
+
+def standings(filters: Filters, dialect: str) -> Select[Any]:
+    """Where each learner of `filters.who` stands at each quiz of `rows_for`, and whose they are. To
+    look a pass mark up for each learner would take longer than everything else."""
+    # Materialized, as SQLite would take each value out of the JSON again for each standing.
+    mark = _marked(dialect).cte("mark").prefix_with("MATERIALIZED").c
+    low = is_low(standing, mark.threshold_pct, filters.rule)
     vendor = filters.who.vendor
     return (
         select(
-            *row,
-            *(person[name] for name in ("person", "name", "email", "team_id", "key")),
+            *(standing[name] for name in STANDING),
+            mark.threshold_pct,
+            type_coerce(mark.problem, Boolean).label("problem"),
+            low.label("low"),
+            passes(standing, low).label("passes"),
+            learner.person,
         )
-        .join(table_of(Learner), same_account(learner, row))
-        .join(person.person.table, person.person == learner.person)
-        .where(true() if vendor is None else row.vendor == vendor)
+        .join_from(mark.vendor.table, table_of(QuizStanding), same_quiz(standing, mark))
+        .join(table_of(Learner), same_account(learner, standing))
+        .where(standing.tries > 0, is_of(learner, filters.who))
+        .where(true() if vendor is None else standing.vendor == vendor)
     )
+
+
+def _marked(dialect: str) -> Select[Any]:
+    problem: Column[bool] = Column("problem", Boolean)
+    return given(dialect, [quiz.vendor, quiz.quiz_id, threshold.threshold_pct, problem])
 
 
 def standing_of(
@@ -133,9 +175,7 @@ STANDING = (
     "user_id",
     "quiz_id",
     "tries",
-    "practice_runs",
     "latest_pct",
-    "best_pct",
     "passed",
     "submitted_at",
 )

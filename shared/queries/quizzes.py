@@ -1,15 +1,25 @@
 """Graded quizzes: how many of their takers are low, and how many another threshold would flag."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Integer, Select, and_, case, cast, func, not_, select, union_all
+from sqlalchemy import Connection, Integer, Select, and_, case, cast, func, select, union_all
 
 from shared.bulk import table_of
 from shared.models import Learner, Quiz, QuizStanding, QuizThreshold
 from shared.queries import rows_of
-from shared.queries.people import Who, people, same_account
-from shared.queries.quiz_standings import Filters, as_pct, is_low, limit_of, same_quiz, standings
+from shared.queries.people import Who, leavers, same_account
+from shared.queries.quiz_standings import (
+    Filters,
+    Mark,
+    as_pct,
+    is_low,
+    limit_of,
+    rows_for,
+    same_quiz,
+    standings,
+)
 from shared.setting_types import CoachingRule
 
 standing = table_of(QuizStanding).c
@@ -54,31 +64,50 @@ def quizzes(
     default_pct: float,
     rule: CoachingRule = "either",
     who: Who = Who(),  # noqa: B008
+    known: Sequence[Mark] | None = None,
 ) -> Sequence[QuizFigures]:
-    """Every graded quiz that learners of `who` have taken."""
-    found = by_quiz(default_pct, rule).subquery()
-    all_teams = (found.c.takers.label("all_takers"), found.c.share.label("all_share"))
-    query = select(found, *all_teams)
+    """Every graded quiz that learners of `who` have taken, by name. `known` are the `marks`, if the
+    caller has them."""
+    known = marks(connection, default_pct, rule) if known is None else known
+    own = {(one.vendor, one.quiz_id): one for one in known if one.takers}
     if who.teams is not None:
-        own = _by_quiz_of(Filters(who, default_pct=default_pct, rule=rule)).subquery()
-        counted_here = ("takers", "low", "share")
-        rest = (column for column in found.c if column.name not in counted_here)
-        query = select(*rest, *(own.c[name] for name in counted_here), *all_teams)
-        query = query.join_from(found, own, same_quiz(own.c, found.c))
-    query = query.order_by(found.c.quiz_name, found.c.vendor, found.c.quiz_id)
-    return rows_of(QuizFigures, connection.execute(query))
+        own = _of_teams(connection, known, Filters(who, default_pct=default_pct, rule=rule))
+    return [
+        QuizFigures(
+            mark.vendor,
+            mark.quiz_id,
+            mark.quiz_name,
+            here.takers,
+            here.low,
+            here.share or 0.0,
+            mark.threshold_pct,
+            mark.own_pct,
+            mark.retake_pct,
+            mark.problem,
+            mark.takers,
+            mark.share or 0.0,
+        )
+        for mark in known
+        if (here := own.get((mark.vendor, mark.quiz_id)))
+    ]
 
 
-def _by_quiz_of(filters: Filters) -> Select[Any]:
-    row = standings(filters).subquery().c
-    low, takers = func.sum(case((row.low, 1), else_=0)), func.count()
-    return select(
-        row.vendor,
-        row.quiz_id,
-        takers.label("takers"),
-        cast(low, Integer).label("low"),
-        (100.0 * low / takers).label("share"),
-    ).group_by(row.vendor, row.quiz_id)
+def _of_teams(
+    connection: Connection, known: Sequence[Mark], filters: Filters
+) -> dict[tuple[str, str], Mark]:
+    """The same quizzes by vendor and id, with the results of learners of `filters.who`."""
+    row = standings(filters, connection.dialect.name).subquery().c
+    low = cast(func.sum(case((row.low, 1), else_=0)), Integer)
+    query = select(row.vendor, row.quiz_id, func.count(), low).group_by(row.vendor, row.quiz_id)
+    found = {
+        (vendor, quiz_id): {"takers": takers, "low": fails, "share": 100.0 * fails / takers}
+        for vendor, quiz_id, takers, fails in connection.execute(query, rows_for(known))
+    }
+    return {
+        key: mark._replace(**found[key])
+        for mark in known
+        if (key := (mark.vendor, mark.quiz_id)) in found
+    }
 
 
 def preview(
@@ -90,59 +119,77 @@ def preview(
 ) -> Preview:
     """What another threshold of a quiz would flag. `pct` None is without one of its own: the
     vendor's or else the default."""
-    row = standings(Filters(default_pct=default_pct, rule=rule)).subquery().c
-    other = func.coalesce(row.retake_pct, as_pct(default_pct)) if pct is None else as_pct(pct)
-    then = is_low(row, other, rule)
+    known = marks(connection, default_pct, rule, of)
+    if pct is None:
+        pct = next((one.retake_pct for one in known if one.retake_pct is not None), default_pct)
+    filters = Filters(default_pct=default_pct, rule=rule)
+    row = standings(filters, connection.dialect.name).subquery().c
+    then = is_low(row, as_pct(pct), rule)
     query = select(
         func.count().label("takers"),
         func.coalesce(func.sum(case((row.low, 1), else_=0)), 0).label("now"),
         func.coalesce(func.sum(case((then, 1), else_=0)), 0).label("then"),
-    ).where(row.vendor == of[0], row.quiz_id == of[1])
-    return rows_of(Preview, connection.execute(query))[0]
+    )
+    return rows_of(Preview, connection.execute(query, rows_for(known)))[0]
 
 
-def by_quiz(default_pct: float, rule: CoachingRule) -> Select[Any]:
-    """Over learners who are there. Equal results are counted first, by the index that has them in
-    order, and leavers' results subtracted: person by person it took ten times as long."""
-    alike = union_all(_results(), _results_of_leavers()).subquery()
+def marks(
+    connection: Connection,
+    default_pct: float,
+    rule: CoachingRule = "either",
+    of: tuple[str, str] | None = None,
+) -> Sequence[Mark]:
+    """Every graded quiz that a learner has taken, also one who has left, by name; or only the quiz
+    `of`, vendor and id."""
+    return rows_of(Mark, connection.execute(_marks(default_pct, rule, of)))
+
+
+@lru_cache
+def _marks(default_pct: float, rule: CoachingRule, of: tuple[str, str] | None) -> Select[Any]:
+    """Equal results are counted first, by the index that has them in order, and leavers' results
+    subtracted: person by person it took ten times as long.
+    """
+    alike = union_all(_results(of), _results_of_leavers(of)).subquery()
     row, limit = alike.c, limit_of(default_pct)
     takers = cast(func.sum(row.takers), Integer)
     low = cast(func.sum(case((is_low(row, limit, rule), row.takers), else_=0)), Integer)
     problem = and_(takers >= PROBLEM_TAKERS, low > PROBLEM_SHARE * takers)
+    name = func.max(func.coalesce(quiz.quiz_name, row.quiz_id)).label("quiz_name")
     return (
         select(
             row.vendor,
             row.quiz_id,
-            func.max(func.coalesce(quiz.quiz_name, row.quiz_id)).label("quiz_name"),
-            takers.label("takers"),
-            low.label("low"),
-            (100.0 * low / takers).label("share"),
             func.max(limit).label("threshold_pct"),
+            problem.label("problem"),
+            name,
             func.max(threshold.threshold_pct).label("own_pct"),
             func.max(quiz.retake_pct).label("retake_pct"),
-            problem.label("problem"),
+            takers.label("takers"),
+            low.label("low"),
+            (100.0 * low / func.nullif(takers, 0)).label("share"),
         )
         .join_from(alike, table_of(Quiz), same_quiz(quiz, row), isouter=True)
         .join(table_of(QuizThreshold), same_quiz(threshold, row), isouter=True)
         .group_by(row.vendor, row.quiz_id)
-        .having(takers > 0)
+        .order_by(name, row.vendor, row.quiz_id)
     )
 
 
 RESULT = (standing.vendor, standing.quiz_id, standing.latest_pct, standing.passed)
 
 
-def _results() -> Select[Any]:
-    results = select(*RESULT, func.count().label("takers")).where(standing.tries > 0)
-    return results.group_by(*RESULT)
+def _results(of: tuple[str, str] | None) -> Select[Any]:
+    return _at(of, select(*RESULT, func.count().label("takers")))
 
 
-def _results_of_leavers() -> Select[Any]:
-    person = people(Who(leavers=True)).subquery().c
+def _results_of_leavers(of: tuple[str, str] | None) -> Select[Any]:
     return (
-        select(*RESULT, (-func.count()).label("takers"))
+        _at(of, select(*RESULT, (-func.count()).label("takers")))
         .join(table_of(Learner), same_account(learner, standing))
-        .join(person.person.table, person.person == learner.person)
-        .where(standing.tries > 0, not_(person.active))
-        .group_by(*RESULT)
+        .where(learner.person.in_(leavers()))
     )
+
+
+def _at(of: tuple[str, str] | None, results: Select[Any]) -> Select[Any]:
+    graded = results.where(standing.tries > 0).group_by(*RESULT)
+    return graded.where(standing.vendor == of[0], standing.quiz_id == of[1]) if of else graded

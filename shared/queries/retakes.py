@@ -1,6 +1,7 @@
 """Results of retakes, with coaching and without."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -24,7 +25,17 @@ from shared.figures import percent
 from shared.models import CoachingCase, QuizAttempt
 from shared.queries import rows_of
 from shared.queries.people import same_account
-from shared.queries.quiz_standings import Filters, Taker, is_low, passes, same_quiz, standings
+from shared.queries.quiz_standings import (
+    Filters,
+    Mark,
+    Taker,
+    is_low,
+    passes,
+    rows_for,
+    same_quiz,
+    standings,
+)
+from shared.queries.quizzes import marks
 
 DAY_SEC = 86_400
 
@@ -43,18 +54,29 @@ class Retakes(NamedTuple):
     days: float | None
 
 
-def achieved(connection: Connection, filters: Filters) -> Sequence[Retakes]:
+def achieved(
+    connection: Connection, filters: Filters, known: Sequence[Mark] | None = None
+) -> Sequence[Retakes]:
     """Retakes after a fail, coached ones first.
 
     A retake is everything from a first fail to the next pass, or to the latest attempt. It counts
     as coached if a case that was not dismissed was open during it, before its last attempt.
-    `filters` limit by learner, quiz and the time of the last attempt.
+    `filters` limit by learner, quiz and the time of the last attempt. `known` are the `marks`, if
+    the caller has them.
     """
-    retake = _retakes(filters).subquery().c
+    if known is None:
+        known = marks(connection, filters.default_pct, filters.rule)
+    query = _achieved(filters, connection.dialect.name)
+    return rows_of(Retakes, connection.execute(query, rows_for(known)))
+
+
+@lru_cache
+def _achieved(filters: Filters, dialect: str) -> Select[Any]:
+    retake = _retakes(filters, dialect).subquery().c
     lift, lifts = _ordered(retake, retake.lift)
     days, durations = _ordered(retake, retake.days)
     placed = select(*retake, lift, lifts, days, durations).subquery().c
-    query = (
+    return (
         select(
             placed.coached,
             func.count().label("retakes"),
@@ -65,7 +87,6 @@ def achieved(connection: Connection, filters: Filters) -> Sequence[Retakes]:
         .group_by(placed.coached)
         .order_by(placed.coached.desc())
     )
-    return rows_of(Retakes, connection.execute(query))
 
 
 def _ordered(retake: Any, value: ColumnElement[float]) -> tuple[ColumnElement[int], ...]:
@@ -81,8 +102,8 @@ def _median(placed: Any, name: str) -> ColumnElement[float]:
     return func.avg(case((and_(twice >= of, twice <= of + 2), placed[name])))
 
 
-def _retakes(filters: Filters) -> Select[Any]:
-    run = _runs(filters).subquery().c
+def _retakes(filters: Filters, dialect: str) -> Select[Any]:
+    run = _runs(filters, dialect).subquery().c
     meanwhile = (
         select(coached.id)
         .where(same_account(coached, run), coached.quiz_id == run.quiz_id)
@@ -102,9 +123,9 @@ def _epoch(at: Any) -> ColumnElement[float]:
     return cast(extract("epoch", at), Float)
 
 
-def _runs(filters: Filters) -> Select[Any]:
+def _runs(filters: Filters, dialect: str) -> Select[Any]:
     """Each first fail with what followed up to the next pass, if anything did."""
-    tried = _numbered(filters).subquery().c
+    tried = _numbered(filters, dialect).subquery().c
 
     def at(place: Any, value: Any) -> ColumnElement[Any]:
         return func.max(case((place, value)))
@@ -124,10 +145,10 @@ def _runs(filters: Filters) -> Select[Any]:
     )
 
 
-def _numbered(filters: Filters) -> Select[Any]:
+def _numbered(filters: Filters, dialect: str) -> Select[Any]:
     """The graded attempts of learners who tried again, with how many they had passed before each,
     and whether it is the first or last up to a pass. One way of ordering: each more is a sort."""
-    tried = _tried(filters).subquery().c
+    tried = _tried(filters, dialect).subquery().c
     passes = case((tried.passes, 1), else_=0)
     in_order: Any = {
         "partition_by": [tried[name] for name in Taker._fields],
@@ -142,8 +163,8 @@ def _numbered(filters: Filters) -> Select[Any]:
     )
 
 
-def _tried(filters: Filters) -> Select[Any]:
-    row = standings(filters).subquery().c
+def _tried(filters: Filters, dialect: str) -> Select[Any]:
+    row = standings(filters, dialect).subquery().c
     pct = percent(attempt).label("latest_pct")
     scored = (
         select(

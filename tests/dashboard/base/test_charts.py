@@ -33,8 +33,10 @@ def test_practice_is_on_no_line_and_lies_on_the_ground(store: Engine) -> None:
         found = learner.attempts(connection, "dana@acme.example", 70)
     frame = base.local(base.framed(found), "UTC", "submitted_at")
     points = charts.on_the_clock(frame)
-    drawn = charts.quiz_scores(points, charts.around(points["at"]), LIGHT).to_dict()
-    _, line, marks = (drawn["datasets"][layer["data"]["name"]] for layer in drawn["layer"])
+    drawn = charts.quiz_scores(points, charts.around(points["at"]), LIGHT)
+    _, line, marks = (
+        drawn["datasets"][layer["data"]["name"]].to_dict("records") for layer in drawn["layer"]
+    )
     assert [point["result"] for point in line] == ["low"]
     assert {point["result"]: point["height"] for point in marks} == {"low": 50, "practice": 0}
 
@@ -46,7 +48,7 @@ def test_a_score_above_100_percent_is_drawn_on_a_longer_axis(best: float, top: f
          "pct": [50, best], "threshold_pct": 70.0, "result": ["low", "passed"]}
     )  # fmt: skip
     points = charts.on_the_clock(tried)
-    drawn = charts.quiz_scores(points, charts.around(points["at"]), LIGHT).to_dict()
+    drawn = charts.quiz_scores(points, charts.around(points["at"]), LIGHT)
     for layer in drawn["layer"][1:]:
         assert layer["encoding"]["y"]["scale"]["domain"] == [0, top]
         assert layer["encoding"]["y"]["axis"]["values"] == sorted({0, 50, 100, top})

@@ -13,7 +13,7 @@ from dashboard.base.pieces import plain
 from dashboard.coaching import data
 from shared import coaching
 from shared.models import AuditLog, CoachingCase, Notification
-from shared.queries.coaching import OTHER_OWNER
+from shared.queries.coaching_states import OTHER_OWNER
 from shared.queries.quiz_standings import Taker
 from tests import stores
 from tests.dashboard.coaching.test_page import flag, heading, listed, quiz, save

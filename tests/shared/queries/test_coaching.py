@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, text
 
 from shared.facts import Identified
 from shared.models import QuizThreshold
-from shared.queries import coaching, quizzes as quiz_queries, rows_of
+from shared.queries import coaching, coaching_states, quizzes as quiz_queries, rows_of
 from shared.queries.people import Who
 from shared.queries.quiz_standings import Filters, Taker
 from shared.setting_types import CoachingRule
@@ -502,8 +502,8 @@ def test_of_another_owners_case_a_manager_reads_neither_words_nor_names(
     cases(store, ours | {"user_id": "a"}, ours | {"user_id": "b", "owner": "lead"})
     own, other = coaching.items(connection, Filters(manager="mo"))
     assert (own.owner, own.outcome, own.notes) == ("mo", "talked", None)
-    assert (own.opened_by, own.updated_by) == ("mo", coaching.OTHER_OWNER)
-    assert (other.owner, other.outcome, other.notes) == (coaching.OTHER_OWNER, None, None)
+    assert (own.opened_by, own.updated_by) == ("mo", coaching_states.OTHER_OWNER)
+    assert (other.owner, other.outcome, other.notes) == (coaching_states.OTHER_OWNER, None, None)
 
 
 def test_a_result_without_a_column_of_its_type_is_refused(connection: Connection) -> None:

@@ -6,10 +6,13 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
+from shared.bulk import table_of
 from shared.facts import Deprovisioned, Fact, Identified, Provisioned
-from shared.queries.people import Who, people
+from shared.models import Learner
+from shared.queries.catalog import learners
+from shared.queries.people import Known, Who, is_of, known, people
 from tests.shared.tables import V, fold
 
 MAY, JUNE, JULY = (datetime(2025, month, 1, 9, tzinfo=UTC) for month in (5, 6, 7))
@@ -97,3 +100,32 @@ def test_of_two_accounts_of_one_moment_the_first_by_id_wins(
 ) -> None:
     facts = [joined("b", MAY, teams[1]), joined("a", MAY, teams[0])]
     assert person(store, facts).team_id == teams[0]
+
+
+@pytest.mark.parametrize("who", [Who(), Who(leavers=True), Who(teams=("east",)), Who(vendor=V)])
+def test_an_account_is_of_those_that_people_lists(store: Engine, who: Who) -> None:
+    gone = "gone@x.com"
+    facts = [
+        *REHIRED,
+        joined("gone-1", MAY, "east", email=gone),
+        left("gone-1", JUNE),
+        Identified("lessonly", "7", gone, "Gone", JULY),
+        joined("west", MAY, "west", email="west@x.com"),
+        Deprovisioned(V, "leaves", "leaves@x.com", JULY, None, datetime.now(UTC) + timedelta(9)),
+        Identified("lessonly", "8", "guest@x.com", None, JULY),
+    ]
+    fold(store, facts)
+    account = table_of(Learner).c
+    of_them = select(account.person).where(is_of(account, who)).distinct()
+    with store.connect() as connection:
+        listed = {row.person for row in connection.execute(people(who))}
+        assert set(connection.scalars(of_them)) == listed
+        assert learners(connection, who) == len(listed)
+
+
+def test_people_are_known_as_people_lists_them(store: Engine) -> None:
+    fold(store, [*REHIRED, joined("west", MAY, "west", "Wes", email="west@x.com")])
+    with store.connect() as connection:
+        row = connection.execute(people(Who(teams=("east",)))).one()
+        found = known(connection, [DANA, DANA, "no one"])
+    assert found == {DANA: Known(DANA, row.name, row.email, "east", row.key)}
