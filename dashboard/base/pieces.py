@@ -140,6 +140,31 @@ def table(
     )
 
 
+ROW_PX, HEADER_PX = 40, 36
+"""Of a board: each row has room for a face."""
+FACE = st.column_config.ImageColumn("", width=46)
+"""The column `face`: see `with_faces`."""
+
+
+def with_faces(frame: pd.DataFrame) -> pd.DataFrame:
+    """With `face`, the picture of each `learner`."""
+    return frame.assign(face=[pictures.avatar(one) for one in frame["learner"]])
+
+
+def people_table(shown: Any, columns: Mapping[str, Any], rows: int, alt: str, key: str) -> None:
+    """A table of people, a frame or a styled one, as high as its rows."""
+    st.dataframe(
+        shown,
+        row_height=ROW_PX,
+        height=ROW_PX * rows + HEADER_PX,
+        column_config=dict(columns),
+        hide_index=True,
+        placeholder="–",
+        key=key,
+        alt=alt,
+    )
+
+
 class File(NamedTuple):
     """What a CSV holds where a list is shown by the page: all its rows, under these columns."""
 

@@ -11,8 +11,7 @@ from dashboard import access
 from dashboard.base import address, filters, paging, people, store
 from dashboard.base.colours import palette
 from dashboard.base.percent import FORMAT, percent
-from dashboard.base.pictures import avatar
-from dashboard.base.pieces import csv, plain, table
+from dashboard.base.pieces import FACE, csv, people_table, plain, table, with_faces
 from dashboard.base.windows import viewer_zone
 from dashboard.leaderboard import charts, data
 from dashboard.leaderboard.words import METRICS, amount, ordinal
@@ -23,7 +22,6 @@ BOARDS = {"learners": "Learners", "teams": "Teams", "modules": "Modules"}
 UNITS = {"gained": "%,.0f pts", "completed": "%,d", "average": FORMAT, "time": "%,.1f h",
          "score": "%,.0f pts"}  # fmt: skip
 """How a metric is written, in the formats of a column."""
-ROW_PX, HEADER_PX = 40, 36
 ROWS = 12
 """Of learners on a page of the board."""
 
@@ -98,10 +96,8 @@ def learners(frame: pd.DataFrame, metric: str, compared: str) -> None:
     st.session_state["ranked"] = frame["key"].tolist()
     own = data.own()
     mine = frame["key"] == (own.key if own else "")
-    frame = frame.assign(
-        learner=frame["learner"].where(~mine, frame["learner"] + " (you)"),
-        face=[avatar(one) for one in frame["learner"]],
-    )
+    named = frame["learner"].where(~mine, frame["learner"] + " (you)")
+    frame = with_faces(frame).assign(learner=named)
     several = len(store.vendors()) > 1
     rest = {
         "gained": st.column_config.NumberColumn("Gained", format=UNITS["gained"]),
@@ -114,7 +110,7 @@ def learners(frame: pd.DataFrame, metric: str, compared: str) -> None:
     )
     columns = {
         "place": PLACE,
-        "face": st.column_config.ImageColumn("", width=46),
+        "face": FACE,
         "learner": st.column_config.ButtonColumn(
             "Learner", on_click=_explain_clicked, key="explain", type="tertiary", alignment="left",
             width=170, help="Choose a learner to see why they have this rank.",
@@ -129,16 +125,9 @@ def learners(frame: pd.DataFrame, metric: str, compared: str) -> None:
         **rest,
         **({"vendors": counted} if several else {}),
     }  # fmt: skip
-    st.dataframe(
-        _marked(frame[list(columns)], mine, own.team_id if own else None),
-        row_height=ROW_PX,
-        height=ROW_PX * len(frame) + HEADER_PX,
-        column_config=columns,
-        hide_index=True,
-        placeholder="–",
-        key="board_learners",
-        alt=f"Learners by {METRICS[metric]}",
-    )
+    shown = _marked(frame[list(columns)], mine, own.team_id if own else None)
+    alt = f"Learners by {METRICS[metric]}"
+    people_table(shown, columns, len(frame), alt, "board_learners")
 
 
 def _marked(frame: pd.DataFrame, mine: "pd.Series[bool]", team: str | None) -> Any:
