@@ -84,7 +84,7 @@ def _figure(figure: Figure) -> None:
             type="tertiary",
             icon=":material/chevron_right:",
             icon_position="right",
-            on_click=address.write,
+            on_click=address.go,
             args=(figure.leads,),
             key=f"figure_{figure.label}",
         )

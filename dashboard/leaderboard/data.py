@@ -46,6 +46,8 @@ from shared.vendors import VendorFacts
 FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 """Before all that is kept."""
 EVENTS_SHOWN = 50
+NOT_BEFORE = "none before"
+"""In place of places won: nothing was on the board in the period before. "New" reads as hired."""
 
 
 class Day(NamedTuple):
@@ -489,6 +491,6 @@ def _move(rank: int | None, before: int | None) -> str:
     if rank is None:
         return ""
     if before is None:
-        return "new"
+        return NOT_BEFORE
     rise = before - rank
     return "=" if not rise else f"▲ {rise}" if rise > 0 else f"▼ {-rise}"

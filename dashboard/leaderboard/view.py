@@ -12,7 +12,7 @@ from dashboard.base import address, filters, paging, people, store
 from dashboard.base.colours import palette
 from dashboard.base.percent import FORMAT, percent
 from dashboard.base.pieces import FACE, csv, people_table, plain, table, with_faces
-from dashboard.base.windows import viewer_zone
+from dashboard.base.windows import Period, viewer_zone
 from dashboard.leaderboard import charts, data
 from dashboard.leaderboard.words import METRICS, amount, ordinal
 from shared.queries.movement import Board, Credit
@@ -41,8 +41,8 @@ PLACE = st.column_config.TextColumn("#", width=45, help="2= is a second place th
 
 def moved(compared: str) -> Any:
     """The column of places won or lost."""
-    then = f"Places won or lost against {compared}; new: no activity then."
-    return st.column_config.TextColumn("±", width=55, help=then)
+    then = f"Places won or lost against {compared}. {data.NOT_BEFORE}: not on the board then."
+    return st.column_config.TextColumn("±", width=85, help=then)
 
 
 def in_full(metric: str, compared: str) -> Mapping[str, Any]:
@@ -209,10 +209,10 @@ def bar(label: str, unit: str, values: "pd.Series[float]") -> Any:
     )
 
 
-def explain_if_asked(metric: str, board: Board, window: str) -> None:
+def explain_if_asked(metric: str, board: Board, period: Period) -> None:
     """Explain the rank of the learner that the address names."""
     if asked := st.query_params.get("learner", ""):
-        _dialog(metric, board, window, people.key_at(asked))
+        _dialog(metric, board, period, people.key_at(asked))
 
 
 def _close() -> None:
@@ -220,15 +220,16 @@ def _close() -> None:
 
 
 @st.dialog("Why this rank", width="medium", position="right", on_dismiss=_close)
-def _dialog(metric: str, board: Board, window: str, key: str | None) -> None:
+def _dialog(metric: str, board: Board, period: Period, key: str | None) -> None:
     shown = key and data.explained(metric, board, key, viewer_zone())
     if not key or not shown:
         st.info("No learner with this ID here, or not on your teams.")
         return
     if shown.near.empty:
-        st.info(f"{plain(shown.learner)} made no progress {window}, so has no rank.")
+        st.info(f"{plain(shown.learner)} made no progress {period.none}, so has no rank.")
     else:
         st.markdown(_standing(shown, metric, over=board.window.until is not None))
+        st.caption(f"Figures {period.dates or 'of all time'}.")
         _near(shown.near, metric, compared=board.window.before is not None)
         if metric == "score":
             _points(shown.points)
