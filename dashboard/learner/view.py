@@ -126,6 +126,7 @@ def lately() -> None:
     if frame.empty:
         return
     heading("Active in the last 7 days, most progress first")
+    st.caption(f"Figures {windows.dates_of(week, viewer_zone())}.")
     st.session_state["lately_keys"] = frame["key"].tolist()
     most = float(frame["gained"].max())
     columns: dict[str, Any] = {
