@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import access
 from dashboard.base import address, pictures, store
+from dashboard.base.amounts import number
 from dashboard.base.colours import palette
 from dashboard.base.percent import percent
 
@@ -96,7 +97,7 @@ def _figure(figure: Figure) -> None:
             change,
             delta_color="off" if change == UNCHANGED else "normal",
             delta_arrow="off" if change == UNCHANGED else "auto",
-            delta_description=f"from {figure.before:,.0f}" if figure.before else None,
+            delta_description=f"from {number(figure.before)}" if figure.before else None,
             label_visibility="collapsed",
         )
         if len(figure.course) > 1:

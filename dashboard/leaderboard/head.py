@@ -179,7 +179,7 @@ def figures(shown: data.Figures, period: Period) -> None:
         "active": ("Active learners", f"{now['active']:,.0f} of {shown.people:,}", "gained"),
         "gained": ("Progress gained", f"{now['gained']:,.0f} pts", "gained"),
         "completed": ("Modules completed", f"{now['completed']:,.0f}", "completed"),
-        "time": ("Learning time", f"{now['time']:,.0f} h", "time"),
+        "time": ("Learning time", f"{number(now['time'])} h", "time"),
     }
     key_figures(
         [
@@ -196,6 +196,8 @@ def figures(shown: data.Figures, period: Period) -> None:
         ]
     )
     changes = f" Changes are against {period.compared}." if period.compared else ""
+    if period.compared and not before.get("active"):
+        changes = f" No activity on {period.compared} to compare with."
     with row():
         st.caption(f"Figures {period.dates or 'of all time'}.{changes}", width="content")
         if period.has_begun_today:

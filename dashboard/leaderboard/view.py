@@ -13,7 +13,7 @@ from dashboard.base.colours import palette
 from dashboard.base.percent import FORMAT, percent
 from dashboard.base.pieces import FACE, csv, people_table, plain, table, with_faces
 from dashboard.base.windows import Period, viewer_zone
-from dashboard.leaderboard import charts, data
+from dashboard.leaderboard import charts, data, moves
 from dashboard.leaderboard.words import METRICS, amount, ordinal
 from shared.queries.movement import Board, Credit
 from shared.queries.scoring import Points
@@ -41,7 +41,7 @@ PLACE = st.column_config.TextColumn("#", width=45, help="2= is a second place th
 
 def moved(compared: str) -> Any:
     """The column of places won or lost."""
-    then = f"Places won or lost against {compared}. {data.NOT_BEFORE}: not on the board then."
+    then = f"Places won or lost against {compared}. {moves.NOT_BEFORE}: not on the board then."
     return st.column_config.TextColumn("±", width=85, help=then)
 
 
@@ -230,7 +230,8 @@ def _dialog(metric: str, board: Board, period: Period, key: str | None) -> None:
     else:
         st.markdown(_standing(shown, metric, over=board.window.until is not None))
         st.caption(f"Figures {period.dates or 'of all time'}.")
-        _near(shown.near, metric, compared=board.window.before is not None)
+        compared = board.window.before is not None and data.was_any(metric, board)
+        _near(shown.near, metric, compared=compared)
         if metric == "score":
             _points(shown.points)
         else:

@@ -94,7 +94,8 @@ def figures(standing: data.Standing, counts: Summary, period: Period) -> None:
     )
     changes = f", against {period.compared}" if period.compared else ""
     st.caption(
-        f"Points {period.dates or 'of all time'}{changes}. All else on this page is of all time."
+        f"Rank and points {period.dates or 'of all time'}{changes}. "
+        "All else on this page is as of now, whatever the period."
     )
 
 

@@ -247,6 +247,27 @@ def test_a_rank_is_compared_with_the_one_of_the_period_before(open_page: Open, s
 
 
 @pytest.mark.usefixtures("company")
+def test_where_all_had_nothing_before_no_place_was_lost(open_page: Open, send: Send) -> None:
+    for user_id in ("u-1", "u-2", "u-3"):
+        begun = playing.progress(user_id, moduleId="m-2", progressPct=30)
+        send("module.progress", begun, days_ago=9)
+    send("module.progress", playing.progress("u-3", progressPct=100))
+    people = open_page(metric="completed").dataframe[0].value
+    assert people[["place", "move"]].values.tolist() == [
+        ["1", "none before"],
+        ["2=", "none before"],
+        ["2=", "none before"],
+    ]
+    teams = open_page(window="today", board="teams")
+    assert teams.dataframe[0].value[["team_id", "move"]].values.tolist() == [
+        ["west", "none before"],
+        ["east", "none before"],
+    ]
+    against = "the same weekday a week earlier, up to"
+    assert f"No activity on {against}" in " ".join(one.value for one in teams.caption)
+
+
+@pytest.mark.usefixtures("company")
 def test_over_all_time_no_rank_is_compared(open_page: Open) -> None:
     page = open_page(window="all")
     assert "move" not in page.dataframe[0].value

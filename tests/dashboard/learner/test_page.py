@@ -80,9 +80,11 @@ def test_each_figure_of_a_learner_says_of_what_time_it_is(open_page: Open) -> No
         "Certificates to renew in 30 days",
     ]
     first = datetime.now(UTC) - timedelta(days=6)
-    said = [one.value for one in page.caption if one.value.startswith("Points ")]
-    assert said[0].startswith(f"Points since {first:%a %-d %b}, 00:00 UTC, against the same ")
-    assert said[0].endswith("All else on this page is of all time.")
+    said = [one.value for one in page.caption if one.value.startswith("Rank and points ")]
+    assert said[0].startswith(
+        f"Rank and points since {first:%a %-d %b}, 00:00 UTC, against the same "
+    )
+    assert said[0].endswith("All else on this page is as of now, whatever the period.")
 
 
 @pytest.mark.usefixtures("company")
