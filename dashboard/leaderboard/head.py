@@ -51,9 +51,8 @@ def of_teams(frame: pd.DataFrame, shown: data.Headline, period: Period) -> None:
         return
     figure = amount(shown.metric, first.average)
     share = "average progress" if shown.metric == "average" else "a member"
-    active = (
-        f"{_first_words(period)}, {first.moved:,} of {number_of(first.members, 'member')} active."
-    )
+    members = number_of(first.members, "member")
+    active = f"{_first_words(period)}, {first.moved:,} of its {members} active."
     answer(
         f"Team {plain(first.team_id)} leads with {figure} {share}",
         f"{active} {_slipped_or_less(shown, period)}",

@@ -120,7 +120,7 @@ def learners(frame: pd.DataFrame, metric: str, compared: str) -> None:
         "team_id": st.column_config.TextColumn("Team", width=100),
         "weeks": st.column_config.BarChartColumn(
             "8 weeks", width=120, y_min=0, color=palette().quiet,
-            help="Points gained a week, the last eight weeks.",
+            help="Points gained in each of eight weeks; the last bar is seven days up to today.",
         ),
         **rest,
         **({"vendors": counted} if several else {}),

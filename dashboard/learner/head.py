@@ -39,7 +39,8 @@ def _stands(person: Profile, standing: data.Standing, period: Period) -> str:
     if row is None:
         return f"has no activity {period.none}"
     tied = "tied " if row.equals else ""
-    return f"is {tied}{ordinal(row.rank)} of {standing.of:,} {period.said}"
+    active = number_of(standing.of, "active learner")
+    return f"is {tied}{ordinal(row.rank)} of {active} {period.said}"
 
 
 def _changed(standing: data.Standing) -> list[str]:

@@ -115,7 +115,8 @@ def _climbers() -> Shown:
         )
         for place, row in enumerate(rows, start=1)
     ]
-    return Shown("Climbing fastest", f"places gained {_since(WEEK)}", lines, podium=False)
+    about = f"places gained against the {windows.WINDOWS[WEEK].lower()} before"
+    return Shown("Climbing fastest", about, lines, podium=False)
 
 
 def _passed() -> Shown:

@@ -171,7 +171,7 @@ def test_the_heading_names_the_only_team_of_the_board(open_page: Open) -> None:
 def test_the_heading_answers_for_the_board_that_is_chosen(open_page: Open) -> None:
     teams = said(open_page(board="teams"))
     assert teams.startswith("Team west leads with 75 points a member")
-    assert "In the last 7 days, 2 of 2 members active." in teams
+    assert "In the last 7 days, 2 of its 2 members active." in teams
     modules = said(open_page(board="modules"))
     assert modules.startswith("Most was gained in Discovery calls: 210 points")
     assert "In the last 7 days, by 3 learners." in modules

@@ -34,7 +34,10 @@ def test_a_learner_has_an_address_that_says_who_it_is_and_where_they_stand(
             "quiz.submitted", {"userId": "u-1", "quizId": f"q-{n}", "quizName": "Q"} | graded, 2 - n
         )
     page = open_page("learner", id=DANA)
-    assert page.title[0].value == f"{plain('dana@acme.example')} is 1st of 3 in the last 7 days"
+    assert (
+        page.title[0].value
+        == f"{plain('dana@acme.example')} is 1st of 3 active learners in the last 7 days"
+    )
     said = written(page)
     assert ":gray-badge[west] :gray-badge[rep] :gray-badge[since" in said
     assert ":gray-badge[MindTickle]" in said
