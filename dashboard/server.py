@@ -22,6 +22,7 @@ from dashboard import deep_link, doors
 from dashboard.base.screens import SCREEN, new_token
 from dashboard.doors import Message, Receive, Send
 from dashboard.options import options
+from dashboard.scripts import Scripts
 from dashboard.settings import DashboardSettings
 from shared.setting_types import is_loopback
 
@@ -44,6 +45,7 @@ class Dashboard(st.App):
         super().__init__(APP, secrets=_secrets(settings))
         self._settings = settings
         self._files = doors.Files()
+        self._scripts = Scripts()
         self._strangers = doors.Strangers()
         self._url = settings.dashboard_url if settings.has_login else None
         self._headers = tuple(security_headers(_is_tls(settings)))
@@ -95,6 +97,8 @@ class Dashboard(st.App):
             await _send_empty(send_guarded, status)
         elif there := doors.moved_to(scope["path"], scope["query_string"]):
             await _send_empty(send_guarded, 307, (b"location", there))
+        elif self._scripts.has(scope):
+            await self._scripts.send(scope["path"], send_guarded)
         else:
             await super().__call__(scope, receive, send_guarded)
 

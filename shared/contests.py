@@ -169,23 +169,33 @@ def remove(connection: Connection, actor: str, contest_id: int, *, of_all: bool)
     return name is not None
 
 
+def begins(dates: Dates) -> datetime:
+    """The begin of a contest: midnight in its zone, in UTC."""
+    return midnight(dates.first_day, dates.zone)
+
+
+def ends(dates: Dates) -> datetime:
+    """The end of a contest: the midnight after its last day in its zone, in UTC."""
+    return midnight(dates.last_day + DAY, dates.zone)
+
+
 def window(dates: Dates) -> Window:
     """The whole days of a contest in its zone."""
-    return Window(midnight(dates.first_day, dates.zone), midnight(dates.last_day + DAY, dates.zone))
+    return Window(begins(dates), ends(dates))
 
 
 def stored_from(dates: Dates) -> datetime:
     """When the result of a contest can be stored."""
-    return midnight(dates.last_day + DAY, dates.zone) + GRACE
+    return ends(dates) + GRACE
 
 
 def status(dates: Dates, now: datetime) -> Status:
     """Where a contest stands at a moment."""
     if dates.stored_at is not None:
         return Status.FINAL
-    if now < midnight(dates.first_day, dates.zone):
+    if now < begins(dates):
         return Status.COMING
-    return Status.RUNNING if now < midnight(dates.last_day + DAY, dates.zone) else Status.ENDED
+    return Status.RUNNING if now < ends(dates) else Status.ENDED
 
 
 def due(connection: Connection, now: datetime) -> list[int]:

@@ -43,6 +43,7 @@ def begin(page: str) -> None:
     if st.session_state.get("address_of") != page:
         st.session_state["address_of"], st.session_state["address_seen"] = page, {}
     st.session_state["address_unknown"] = {}
+    st.session_state["address_filters"] = {}
 
 
 def settled(field: Field[T]) -> T:
@@ -92,11 +93,33 @@ def unknown() -> list[Unknown]:
     return list(st.session_state["address_unknown"].values())
 
 
+def note_filter(key: str, *, is_set: bool) -> None:
+    """Remember whether one of the page's filters is set."""
+    st.session_state.setdefault("address_filters", {})[key] = is_set
+
+
+def filters_set() -> list[str]:
+    """The keys of the page's filters that are set. A period, a sort order and a view are none."""
+    noted: dict[str, bool] = st.session_state.get("address_filters", {})
+    return [key for key, is_set in noted.items() if is_set]
+
+
+def clear_filters() -> None:
+    """Leave out the filters that are set: `go` without them."""
+    go(dict.fromkeys(filters_set(), ()))
+
+
 def write(changes: Mapping[str, Iterable[str]]) -> None:
     """Put values into the address, as one step of the browser's history."""
     parameters = {name: st.query_params.get_all(name) for name in st.query_params}
     parameters |= {PAGE: []} | {name: list(values) for name, values in changes.items()}
     st.query_params.from_dict({name: values for name, values in parameters.items() if values})
+
+
+def go(changes: Mapping[str, Iterable[str]]) -> None:
+    """The same on a click in a live part, which alone would be drawn again: draws the page."""
+    write(changes)
+    st.rerun()
 
 
 def query() -> str:

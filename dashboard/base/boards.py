@@ -41,8 +41,11 @@ def _standings(connection: Connection, board: Board) -> Standings:
 
 
 def teams(metric: str, board: Board) -> Sequence[TeamRow]:
-    """The board of teams."""
-    return query(_teams, metric, board, smallest_group())
+    """The board of teams. Where all had nothing in the period before they shared the first place,
+    and those with nothing now would have lost places: then none has a rank of before."""
+    rows = query(_teams, metric, board, smallest_group())
+    was_any = any(row.average_before for row in rows)
+    return rows if was_any else [row._replace(rank_before=None) for row in rows]
 
 
 def _teams(connection: Connection, metric: str, board: Board, smallest: int) -> Sequence[TeamRow]:

@@ -10,7 +10,16 @@ from dashboard import access
 from dashboard.base import address, store
 from dashboard.base.address import Field, Read, bound, settled
 from dashboard.base.pieces import plain
-from dashboard.base.windows import WINDOWS, WORDS, now, today, viewer_zone
+from dashboard.base.windows import (
+    INSTEAD,
+    WINDOWS,
+    WORDS,
+    Period,
+    now,
+    period_of,
+    today,
+    viewer_zone,
+)
 from shared.queries.people import Who
 from shared.queries.windows import Calendar, Days, Window, window_of
 
@@ -37,6 +46,8 @@ class Filter(NamedTuple, Generic[T]):
 
 def panel(*offered: Filter[Any]) -> None:
     """Filters behind one button, which names those that are set: one row on a phone too."""
+    for one in offered:
+        address.note_filter(one.field.key, is_set=one.value() != one.field.default)
     chosen = [one.words(value) for one in offered if (value := one.value()) != one.field.default]
     every = [one.field.shown for one in offered if one.field.shown.startswith("All ")]
     label = ", ".join(chosen) or ", ".join([*every[:1], *(one.lower() for one in every[1:2])])
@@ -192,7 +203,9 @@ def words(
         )
 
     field = Field(key, label, "", "all", lambda asked: asked[-1], lambda text: [text])
-    return bound(field, draw).strip()
+    found = bound(field, draw).strip()
+    address.note_filter(key, is_set=bool(found))
+    return found
 
 
 def _one_of(options: Mapping[str, str]) -> Read[str]:
@@ -231,6 +244,22 @@ def window(default: str = "7d") -> Window:
 def in_words() -> str:
     """The chosen period, as it ends a sentence."""
     return WORDS[st.session_state["window"]]
+
+
+def period(chosen: Window) -> Period:
+    """The same with its dates, and with what it is compared with."""
+    return period_of(st.session_state["window"], chosen)
+
+
+def other_period(others: Mapping[str, str] = INSTEAD) -> None:
+    """Where the chosen period is empty: a button that shows the one before it, or a longer one."""
+    if other := others.get(st.session_state["window"]):
+        st.button(
+            f"Show {WINDOWS[other].lower()}",
+            on_click=address.go,
+            args=({"window": [other]},),
+            icon=":material/history:",
+        )
 
 
 def _days() -> Days:

@@ -55,6 +55,15 @@ def shown_as(name: str | None, email: str | None, key: str, how: Names) -> str:
     return _naming(how).known_as(name, email, key)
 
 
+NAMELESS = "A learner without a name"
+
+
+def known_in_a_room(name: str | None, email: str | None, key: str) -> str:
+    """The name of a person on a display that all see: never a user ID."""
+    anonymous = access.names() == "anonymous"
+    return known_as(name, email, key) if name or email or anonymous else NAMELESS
+
+
 def _naming(how: Names = "full") -> Naming:
     return Naming(how, settings().names_key)
 

@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import access
 from dashboard.base import address, pictures, store
+from dashboard.base.amounts import number
 from dashboard.base.colours import palette
 from dashboard.base.percent import percent
 
@@ -84,7 +85,7 @@ def _figure(figure: Figure) -> None:
             type="tertiary",
             icon=":material/chevron_right:",
             icon_position="right",
-            on_click=address.write,
+            on_click=address.go,
             args=(figure.leads,),
             key=f"figure_{figure.label}",
         )
@@ -96,7 +97,7 @@ def _figure(figure: Figure) -> None:
             change,
             delta_color="off" if change == UNCHANGED else "normal",
             delta_arrow="off" if change == UNCHANGED else "auto",
-            delta_description=f"from {figure.before:,.0f}" if figure.before else None,
+            delta_description=f"from {number(figure.before)}" if figure.before else None,
             label_visibility="collapsed",
         )
         if len(figure.course) > 1:
@@ -132,6 +133,31 @@ def table(
     st.dataframe(
         frame[list(columns)],
         height=height,
+        column_config=dict(columns),
+        hide_index=True,
+        placeholder="–",
+        key=key,
+        alt=alt,
+    )
+
+
+ROW_PX, HEADER_PX = 40, 36
+"""Of a board: each row has room for a face."""
+FACE = st.column_config.ImageColumn("", width=46)
+"""The column `face`: see `with_faces`."""
+
+
+def with_faces(frame: pd.DataFrame) -> pd.DataFrame:
+    """With `face`, the picture of each `learner`."""
+    return frame.assign(face=[pictures.avatar(one) for one in frame["learner"]])
+
+
+def people_table(shown: Any, columns: Mapping[str, Any], rows: int, alt: str, key: str) -> None:
+    """A table of people, a frame or a styled one, as high as its rows."""
+    st.dataframe(
+        shown,
+        row_height=ROW_PX,
+        height=ROW_PX * rows + HEADER_PX,
         column_config=dict(columns),
         hide_index=True,
         placeholder="–",

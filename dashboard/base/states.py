@@ -1,11 +1,13 @@
 """The foot of a page, and what is shown in its place: no store, no rows."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import refresh, store
+from dashboard.base import address, refresh, store
 from dashboard.base.behind import behind
-from dashboard.base.pieces import answer
+from dashboard.base.pieces import answer, row
 from dashboard.base.windows import ago, zone_in_words
 from shared.queries import catalog
 from shared.queries.people import Who
@@ -26,20 +28,24 @@ def _problem(problem: str) -> None:
     answer(says, what_to_do, ":material/database_off:")
 
 
-def nothing_here(why: str) -> None:
-    """Why a part is empty, and what to do."""
+def nothing_here(why: str, instead: Callable[[], None] | None = None) -> None:
+    """Why a part is empty, and what to do; `instead` draws a button for it."""
     if not store.has_events():
         says = "The page Deliveries says" if access.may("deliveries") else "An admin can see"
         why = f"Deliveries arrived, but none was accepted. {says} why."
-    no_match(why)
+    no_match(why, instead)
 
 
-def no_match(why: str) -> None:
-    """Why a part is empty, with a button that clears the filters."""
+def no_match(why: str, instead: Callable[[], None] | None = None) -> None:
+    """Why a part is empty, with a button that clears the filters where some are set."""
     st.info(why, icon=":material/info:")
-    if st.query_params and st.button("Clear filters", icon=":material/filter_alt_off:"):
-        st.query_params.clear()
-        st.rerun()
+    with row():
+        if instead is not None:
+            instead()
+        if address.filters_set():
+            st.button(
+                "Clear filters", on_click=address.clear_filters, icon=":material/filter_alt_off:"
+            )
 
 
 @st.fragment(run_every=refresh.EVERY_SEC, key=refresh.FOOT)

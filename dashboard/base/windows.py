@@ -2,11 +2,12 @@
 
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 import streamlit as st
 
-from shared.queries.windows import Window
+from shared.queries.windows import Window, midnight
 
 WINDOWS = {
     "today": "Today",
@@ -35,6 +36,19 @@ WORDS = {
     "custom": "on these days",
 }
 """How each of them ends a sentence."""
+
+WHOLE = {"week": "last_week", "month": "last_month"}
+"""The last whole one of periods that run."""
+INSTEAD = WHOLE | {
+    "today": "7d",
+    "last_week": "30d",
+    "7d": "30d",
+    "last_month": "all",
+    "30d": "all",
+    "quarter": "30d",
+    "custom": "all",
+}
+"""What to look at where a period is empty: the one before it, or a longer one."""
 
 
 def viewer_zone() -> str:
@@ -70,6 +84,57 @@ def now() -> datetime:
 def today() -> date:
     """The day on the viewer's clock."""
     return now().date()
+
+
+class Period(NamedTuple):
+    """A chosen period in words: `said` ends a sentence (`this week`, on its first day `this week so
+    far`), `none` ends one that denies (`this week yet`), `dates` is when it is, and `compared` what
+    its figures are compared with. The last two are empty for all time, see `dates_of` and
+    `compared_with`. `has_begun_today` where no day of it is over."""
+
+    said: str
+    none: str
+    dates: str
+    compared: str
+    has_begun_today: bool
+
+
+def period_of(name: str, window: Window) -> Period:
+    """A window of `WINDOWS` in words, on the viewer's clock."""
+    zone, said = viewer_zone(), WORDS[name]
+    began = window.until is None and window.since == midnight(today(), zone)
+    words = (f"{said} so far", f"{said} yet") if began else (said, said)
+    return Period(*words, dates_of(window, zone), compared_with(window, zone), began)
+
+
+def dates_of(window: Window, zone: str) -> str:
+    """When a period is, as it ends a sentence: `since Sat 21 Nov, 00:00 Berlin`, or once it is over
+    `from Mon 16 Nov to Sun 22 Nov (Berlin)`. Empty for all time."""
+    if window.since is None:
+        return ""
+    first = window.since.astimezone(ZoneInfo(zone))
+    place = place_of(zone)
+    if window.until is None:
+        return f"since {_day(first.date())}, {first:%H:%M} {place}"
+    last = (window.until - timedelta(microseconds=1)).astimezone(ZoneInfo(zone)).date()
+    if last == first.date():
+        return f"on {_day(last)} ({place})"
+    return f"from {_day(first.date())} to {_day(last)} ({place})"
+
+
+def place_of(zone: str) -> str:
+    """A zone as a sentence names it: `New York` of `America/New_York`."""
+    return zone.rpartition("/")[2].replace("_", " ")
+
+
+def first_day(window: Window, zone: str) -> str:
+    """The day with which a period begins: `Sat 21 Nov`. Empty for all time."""
+    return _day(window.since.astimezone(ZoneInfo(zone)).date()) if window.since else ""
+
+
+def _day(day: date) -> str:
+    """`Sat 21 Nov`, with the year if it is another one than today's."""
+    return f"{day:%a %-d %b}" if day.year == today().year else f"{day:%a %-d %b %Y}"
 
 
 def compared_with(window: Window, zone: str) -> str:

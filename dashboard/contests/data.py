@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 from sqlalchemy import Connection
 
 from dashboard import access
+from dashboard.base import filters
 from dashboard.base.people import smallest_group, with_people
 from dashboard.base.store import actor, framed, query, write
 from shared import contests
@@ -15,6 +15,7 @@ from shared.contests import Draft, Status
 from shared.queries import contests as queries
 from shared.queries.contests import ContestRow
 from shared.queries.people import Who
+from shared.queries.windows import WEEK, Days
 
 __all__ = ["ContestRow", "Draft", "Status"]
 
@@ -72,10 +73,12 @@ def _named(frame: pd.DataFrame) -> pd.DataFrame:
     return known.assign(learner=known["learner"].mask(known["key"] == "", ERASED))
 
 
-def this_month(zone: str) -> tuple[date, date]:
-    """The first and the last day of the month in a time zone."""
-    first = datetime.now(ZoneInfo(zone)).date().replace(day=1)
-    return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+def whole_weeks(today: date) -> Days:
+    """The days that a new contest has by default: four of the company's weeks, from the next first
+    day of one, or from today if it is that."""
+    ahead = (filters.calendar().week_begins - today.weekday()) % 7
+    first = today + timedelta(days=ahead)
+    return Days(first, first + 4 * WEEK - timedelta(days=1))
 
 
 def create(draft: Draft) -> int | Mapping[str, str]:

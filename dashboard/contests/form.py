@@ -7,11 +7,12 @@ import streamlit as st
 
 from dashboard.base import store, windows
 from dashboard.base.pieces import plain
-from dashboard.contests import data
+from dashboard.contests import data, words
 from dashboard.contests.words import METRICS
 
 OPEN = "contest_form"
 PROBLEMS = "contest_problems"
+SUGGESTED = "contest_suggested"
 BOARDS = {"learners": "People", "teams": "Teams"}
 
 
@@ -35,9 +36,9 @@ def _close() -> None:
 @st.dialog("New contest", on_dismiss=_close)
 def _form() -> None:
     zone = windows.viewer_zone()
-    first, last = data.this_month(zone)
+    first, last = data.whole_weeks(windows.today())
     problems: Mapping[str, str] = st.session_state.get(PROBLEMS, {})
-    name = st.text_input("Name", f"Contest of {first:%B %Y}", key="contest_name")
+    name = _name(first)
     _problem(problems, "name")
     left, right = st.columns(2)
     with left:
@@ -57,11 +58,27 @@ def _form() -> None:
     teams = _teams()
     _problem(problems, "teams")
     hidden = st.toggle("Hide the places until the result is final", key="contest_hidden")
-    st.caption(f"Whole days in {zone}, first and last included.")
+    st.caption(f"{_counted(_day(begin))} Whole days in {zone}, first and last included.")
     _problem(problems, "zone")
     if st.button("Create", type="primary", key="contest_create"):
         days = _day(begin), _day(end)
         _create(data.Draft(name, *days, zone, metric, board or "", teams, hidden))
+
+
+def _name(first: date) -> str:
+    """Named for its first day until another name is typed."""
+    suggested = f"Contest from {words.day(_day(st.session_state.get('contest_first', first)))}"
+    before = st.session_state.get(SUGGESTED)
+    if st.session_state.get("contest_name", before) == before:
+        st.session_state["contest_name"] = suggested
+    st.session_state[SUGGESTED] = suggested
+    return st.text_input("Name", key="contest_name")
+
+
+def _counted(first: date) -> str:
+    """From when on it counts. One that has begun is no fresh start, which is easily missed."""
+    since = f"Counts from {words.day(first)}, 00:00"
+    return f"{since}." if first > windows.today() else f"{since}: what was gained since counts too."
 
 
 def _teams() -> tuple[str, ...] | None:

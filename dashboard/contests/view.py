@@ -36,12 +36,13 @@ NAMED = 3
 def listed(found: Sequence[ContestRow]) -> None:
     """All contests, each with a button that opens it."""
     st.session_state["contests_listed"] = [row.id for row in found]
+    zone = windows.viewer_zone()
     rows = [
-        {"open": "Open", "name": row.name, "state": words.state(row, data.status(row)),
-         "period": words.period(row), "metric": words.metric(row)}
+        {"open": "Open", "name": row.name, "state": words.state(row, data.status(row), zone),
+         "period": words.period(row, zone), "metric": words.metric(row)}
         for row in found
     ]  # fmt: skip
-    none = "No contest yet. Make one with the button New contest: its dates are this month's."
+    none = "No contest yet. Make one with the button New contest."
     pieces.section("All contests", pd.DataFrame(rows), CONTEST, "contests", none)
 
 
@@ -57,8 +58,10 @@ def list_headline(found: Sequence[ContestRow]) -> None:
     ]
     said = [f"{count:,} {one if count == 1 else many}" for count, one, many in parts if count]
     if not said:
+        first = words.day(data.whole_weeks(windows.today()).first)
         pieces.answer(
-            "No contest yet", "A new one has this month's dates, until you choose others."
+            "No contest yet",
+            f"A new one runs for four weeks from {first}, until you choose others.",
         )
         return
     number, _, rest = said[0].partition(" ")
@@ -85,7 +88,7 @@ def headline(row: ContestRow) -> None:
 def _headline(row: ContestRow, status: Status, found: pd.DataFrame) -> str:
     name = plain(row.name)
     if status is Status.COMING:
-        return f"{name} starts on {words.day(row.first_day)}"
+        return f"{name} starts on {words.first(row, windows.viewer_zone())}"
     if not data.shows_places(row):
         return f"The places of {name} are hidden until its result is final"
     first = found[(found["rank"] == 1) & (found["value"] > 0)] if len(found) else found
@@ -125,7 +128,9 @@ def shown(row: ContestRow) -> None:
     """One contest: its terms, all places, and what came late."""
     status, teams = data.status(row), data.viewer_teams()
     found = data.places(row, teams)
-    st.markdown(f"**{words.state(row, status)}** · {plain(_about(row, teams))}.")
+    st.markdown(
+        f"**{words.state(row, status, windows.viewer_zone())}** · {plain(_about(row, teams))}."
+    )
     if not data.shows_places(row):
         return
     _places(row, found)
@@ -137,7 +142,7 @@ def _about(row: ContestRow, teams: data.Teams) -> str:
     own = data.teams_of(row, teams)
     of = "all teams" if own is None else ", ".join(own)
     board = "teams" if row.board == "teams" else "people"
-    return f"{words.metric(row)} of {board}, {of} · {words.period(row)}"
+    return f"{words.metric(row)} of {board}, {of} · {words.period(row, windows.viewer_zone())}"
 
 
 def _columns(row: ContestRow, value: str = "value", label: str | None = None) -> Mapping[str, Any]:

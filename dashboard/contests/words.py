@@ -1,11 +1,11 @@
 """How contests are put into words."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from dashboard.base.amounts import NOUNS
 from dashboard.contests.data import ContestRow, Status
-from shared.contests import GRACE, METRICS as KEYS, stored_from
+from shared.contests import GRACE, METRICS as KEYS, begins, ends, stored_from
 from shared.wording import number_of
 
 _KNOWN = {
@@ -33,29 +33,44 @@ def metric(row: ContestRow) -> str:
     return METRICS.get(row.metric, row.metric)
 
 
-def period(row: ContestRow) -> str:
-    """`1 Nov 2025 to 30 Nov 2025 in Europe/Berlin`."""
-    return f"{day(row.first_day)} to {day(row.last_day)} in {row.zone}"
+def period(row: ContestRow, zone: str) -> str:
+    """`1 Nov 2025 to 30 Nov 2025 (Europe/Berlin)`, on the viewer's clock."""
+    return f"{first(row, zone)} to {last(row, zone)} ({zone})"
 
 
-def state(row: ContestRow, status: Status) -> str:
+def first(row: ContestRow, zone: str) -> str:
+    """When a contest begins: a day, with the time where that is not midnight on this clock."""
+    begin = begins(row).astimezone(ZoneInfo(zone))
+    return day(begin.date()) if begin.time() == time() else f"{day(begin.date())}, {begin:%H:%M}"
+
+
+def last(row: ContestRow, zone: str) -> str:
+    """The last day of a contest, or its end where that is not midnight on this clock."""
+    end = ends(row).astimezone(ZoneInfo(zone))
+    if end.time() == time():
+        return day(end.date() - timedelta(days=1))
+    return f"{day(end.date())}, {end:%H:%M}"
+
+
+def state(row: ContestRow, status: Status, zone: str) -> str:
     """Where a contest stands, as a cell and a headline say it."""
     if status is Status.FINAL:
         return "✓ Final"
     if status is Status.COMING:
-        return f"○ Starts on {day(row.first_day)}"
+        return f"○ Starts on {first(row, zone)}"
     if status is Status.RUNNING:
-        return f"◑ Running until {day(row.last_day)}"
+        return f"◑ Running until {last(row, zone)}"
     return "◔ Ended, result not final yet"
 
 
 def left(row: ContestRow, status: Status, now: datetime) -> str:
-    """How long a contest still runs, by the days of its own zone, as it ends a headline."""
+    """How long a contest still runs, by the days of the viewer's clock, as it ends a headline."""
     if status is Status.ENDED:
         return ", result not final yet"
     if status is not Status.RUNNING:
         return ""
-    days = (row.last_day - now.astimezone(ZoneInfo(row.zone)).date()).days
+    last_day = (ends(row) - timedelta(microseconds=1)).astimezone(now.tzinfo).date()
+    days = (last_day - now.date()).days
     return f", {number_of(days, 'day')} left" if days else ", last day today"
 
 

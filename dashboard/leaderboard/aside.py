@@ -7,6 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard.base import people
 from dashboard.base.colours import palette
 from dashboard.base.pieces import cut, heading, plain
+from dashboard.base.windows import Period
 from dashboard.leaderboard import charts, data
 from dashboard.leaderboard.view import explain
 from dashboard.leaderboard.words import amount, ordinal
@@ -42,14 +43,16 @@ def close_calls(shown: list[data.Call]) -> None:
                 _at_the_end(f":small[:gray[→ {ahead}]] {amount('gained', one.gap)}")
 
 
-def still(count: int, shown: list[data.Still], window: str) -> None:
+def still(count: int, shown: list[data.Still], period: Period) -> None:
     """Learners with earlier progress and none in the period; a name opens the way to their page."""
     if not shown:
         return
     with st.container(border=True, gap="xxsmall"):
         heading("Not moving")
+        before = f" Before is {period.compared}." if period.compared else ""
         st.markdown(
-            f":small[:gray[{number_of(count, 'learner')} with earlier progress, none {window}.]]"
+            f":small[:gray[{number_of(count, 'learner')} with earlier progress, "
+            f"none {period.none}.{before}]]"
         )
         for one in shown:
             with _line():

@@ -22,11 +22,11 @@ from dashboard.base.store import (
     query_traffic,
     settings,
 )
+from dashboard.leaderboard.moves import move, placed
 from shared.diagnosis import SELDOM
 from shared.imports import IMPORTED_PROGRESS
 from shared.outages import Outage
 from shared.queries import catalog, deliveries, leaderboard, learner, missing, scoring, team_boards
-from shared.queries.leaderboard import ModuleRow
 from shared.queries.missing import Toll
 from shared.queries.movement import Board
 from shared.queries.people import Who
@@ -38,7 +38,6 @@ from shared.queries.ranking import (
     Totals,
 )
 from shared.queries.scoring import Points
-from shared.queries.team_boards import TeamRow
 from shared.queries.vendors import vendor_facts
 from shared.queries.windows import WEEK, Window, week_begins
 from shared.vendors import VendorFacts
@@ -87,16 +86,27 @@ def learner_board(
     people = tuple(row.person for row in rows)
     weeks = boards.weekly(board, tuple(week_begins(*day)), people)
     gains = {row.person: [float(gain) for gain in row.gained] for row in weeks}
-    return framed([_shown(row) | {"weeks": gains.get(row.person)} for row in rows], _floats)
+    compared = was_any(metric, board)
+    shown = [_shown(row, compared=compared) | {"weeks": gains.get(row.person)} for row in rows]
+    return framed(shown, _floats)
 
 
 def whole_board(metric: str, board: Board, find: str) -> pd.DataFrame:
     """The same of all learners on a board, without the weeks."""
     rows = _ranking(metric, board).page(None, find=find)
-    return framed([_shown(row) for row in rows], lambda frame: _floats(frame).round({"time": 2}))
+    compared = was_any(metric, board)
+    shown = [_shown(row, compared=compared) for row in rows]
+    return framed(shown, lambda frame: _floats(frame).round({"time": 2}))
 
 
-def _shown(row: LearnerRow) -> dict[str, Any]:
+def was_any(metric: str, board: Board) -> bool:
+    """Whether there was anything of a metric in the period before. Where all had nothing they
+    shared the first place, and those with nothing now would have lost places."""
+    before = getattr(_standings(metric, board).totals(), f"{metric}_before", None)
+    return before is None or before > 0
+
+
+def _shown(row: LearnerRow, *, compared: bool) -> dict[str, Any]:
     """A row as tables have it. Addresses are only for viewers who see full names."""
     hidden = {} if sees_names() else {"name": None, "email": None}
     return (
@@ -104,8 +114,8 @@ def _shown(row: LearnerRow) -> dict[str, Any]:
         | hidden
         | {
             "learner": known_as(row.name, row.email, row.key),
-            "place": _placed(row),
-            "move": _move(row.rank, row.rank_before),
+            "place": placed(row),
+            "move": move(row.rank, row.rank_before if compared else None),
             "average": None if row.average is None else rounded(row.average),
             "time": row.time / _unit("time"),
             "vendors": len(set(row.vendors.split(","))),
@@ -137,7 +147,7 @@ def team_board(metric: str, board: Board) -> pd.DataFrame:
     rows = [
         row._asdict()
         | {name: _in_unit(getattr(row, name), metric) for name in figures}
-        | {"place": _placed(row), "move": _move(row.rank, row.rank_before)}
+        | {"place": placed(row), "move": move(row.rank, row.rank_before)}
         for row in boards.teams(metric, board)
     ]
     return framed(rows, lambda frame: _floats(frame).astype({"total": float}))
@@ -147,7 +157,7 @@ def module_board(board: Board) -> pd.DataFrame:
     """place, module_name, people, gained, completed, average, time (hours)."""
     rows = [
         row._asdict()
-        | {"place": _placed(row), "average": rounded(row.average), "time": row.time / _unit("time")}
+        | {"place": placed(row), "average": rounded(row.average), "time": row.time / _unit("time")}
         for row in query(leaderboard.modules, board)
     ]
     return framed(rows)
@@ -258,7 +268,7 @@ def _place(
     connection: Connection, metric: str, board: Board, row: LearnerRow, ahead: LearnerRow | None
 ) -> Place:
     figure = getattr(row, metric)
-    rise = row.rank_before - row.rank if row.rank_before else None
+    rise = row.rank_before - row.rank if row.rank_before and was_any(metric, board) else None
     found = Place(
         row.key,
         known_as(row.name, row.email, row.key),
@@ -428,7 +438,8 @@ def _explained(
 
 def _near(connection: Connection, metric: str, board: Board, person: str) -> pd.DataFrame:
     rows = [
-        _shown(row) | {"gap": row.gap / _unit(metric), "own": row.person == person}
+        _shown(row, compared=was_any(metric, board))
+        | {"gap": row.gap / _unit(metric), "own": row.person == person}
         for row in leaderboard.neighbours(connection, metric, board, person)
     ]
     return framed(rows)
@@ -476,19 +487,3 @@ def by_score(board: Board) -> Board:
     now = settings()
     rules = query(scoring.rules, now.coaching_threshold_pct, now.coaching_rule)
     return board._replace(rules=rules)
-
-
-def _placed(row: LearnerRow | TeamRow | ModuleRow) -> str:
-    """`2=` for each of two who share the second place; a team too small to tell has none."""
-    rank = "–" if row.rank is None else f"{row.rank}"
-    return f"{rank}{'=' if row.tied else ''}"
-
-
-def _move(rank: int | None, before: int | None) -> str:
-    """How far they moved."""
-    if rank is None:
-        return ""
-    if before is None:
-        return "new"
-    rise = before - rank
-    return "=" if not rise else f"▲ {rise}" if rise > 0 else f"▼ {-rise}"

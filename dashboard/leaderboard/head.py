@@ -7,12 +7,12 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import windows
+from dashboard.base import filters, states, windows
 from dashboard.base.outages import span
 from dashboard.base.pictures import RINGS, avatar
-from dashboard.base.pieces import Figure, answer, cut, key_figures, plain, trouble
+from dashboard.base.pieces import Figure, answer, cut, key_figures, plain, row, trouble
 from dashboard.base.store import each
-from dashboard.base.windows import viewer_zone
+from dashboard.base.windows import WHOLE, Period, viewer_zone
 from dashboard.leaderboard import data
 from dashboard.leaderboard.words import amount, number
 from shared.queries.missing import Toll
@@ -33,48 +33,47 @@ WITH = {
 """How a figure ends the sentence "… leads with"."""
 
 
-def headline(shown: data.Headline, window: str, compared: str, team: str | None) -> None:
-    """Who leads and why, which team slipped, and who is about to pass the next one. `window` ends a
-    sentence, `compared` says what it is compared with, and `team` is the only team of the board."""
+def headline(shown: data.Headline, period: Period, team: str | None) -> None:
+    """Who leads and why, which team slipped, and who is about to pass the next one. `team` is the
+    only team of the board."""
     if shown.first:
-        answer(_leads(shown, team), _why(shown, window, compared))
+        answer(_leads(shown, team), _why(shown, period))
     else:
         none = "No points" if shown.metric in ("gained", "score") else "Nothing to rank"
-        answer(f"{none} {window}", _slipped_or_less(shown, compared))
+        answer(f"{none} {period.none}")
 
 
-def of_teams(frame: pd.DataFrame, shown: data.Headline, window: str, compared: str) -> None:
+def of_teams(frame: pd.DataFrame, shown: data.Headline, period: Period) -> None:
     """The same over the board of teams, whose rows have the best team first."""
     first = next((row for row in each(frame) if (row.average or 0) > 0), None)
     if first is None:
-        answer(f"No team has figures {window}")
+        answer(f"No team has figures {period.none}")
         return
     figure = amount(shown.metric, first.average)
     share = "average progress" if shown.metric == "average" else "a member"
-    active = (
-        f"{_first_words(window)}, {first.moved:,} of {number_of(first.members, 'member')} active."
-    )
+    members = number_of(first.members, "member")
+    active = f"{_first_words(period)}, {first.moved:,} of its {members} active."
     answer(
         f"Team {plain(first.team_id)} leads with {figure} {share}",
-        f"{active} {_slipped_or_less(shown, compared)}",
+        f"{active} {_slipped_or_less(shown, period)}",
     )
 
 
-def of_modules(frame: pd.DataFrame, window: str) -> None:
+def of_modules(frame: pd.DataFrame, period: Period) -> None:
     """The same over the board of modules, whose rows have the largest gain first."""
     if frame.empty:
-        answer(f"No module has progress {window}")
+        answer(f"No module has progress {period.none}")
         return
     first = each(frame)[0]
     answer(
         f"Most was gained in {plain(first.module_name)}: {amount('gained', first.gained)}",
-        f"{_first_words(window)}, by {number_of(first.people, 'learner')}.",
+        f"{_first_words(period)}, by {number_of(first.people, 'learner')}.",
     )
 
 
-def _first_words(window: str) -> str:
-    """`in the last 7 days` as it begins a sentence."""
-    return window[0].upper() + window[1:]
+def _first_words(period: Period) -> str:
+    """`In the last 7 days`, as a sentence begins."""
+    return period.said[0].upper() + period.said[1:]
 
 
 def _leads(shown: data.Headline, team: str | None) -> str:
@@ -86,10 +85,10 @@ def _leads(shown: data.Headline, team: str | None) -> str:
     return f"{plain(leader.learner)} leads{led} with {figure}"
 
 
-def _why(shown: data.Headline, window: str, compared: str) -> str:
+def _why(shown: data.Headline, period: Period) -> str:
     """`In the last 7 days, 43 points ahead of Ines Ko, up 37 places, all of it from Pricing. …`"""
     leader, *others = shown.first
-    said = [_first_words(window)]
+    said = [_first_words(period)]
     if leader.equals:
         said.append(f"{number_of(leader.equals + 1, 'learner')} share the first place")
     elif others:
@@ -105,17 +104,17 @@ def _why(shown: data.Headline, window: str, compared: str) -> str:
     if call := shown.call:
         sentences.append(f"**{plain(call.learner)}** can pass {plain(call.ahead)} with one module.")
     if shown.slipped:
-        sentences.append(_slipped(shown.metric, shown.slipped, compared))
+        sentences.append(_slipped(shown.metric, shown.slipped, period))
     return " ".join(sentences)
 
 
-def _slipped_or_less(shown: data.Headline, compared: str) -> str:
-    return _slipped(shown.metric, shown.slipped, compared) if shown.slipped else ""
+def _slipped_or_less(shown: data.Headline, period: Period) -> str:
+    return _slipped(shown.metric, shown.slipped, period) if shown.slipped else ""
 
 
-def _slipped(metric: str, team: Slipped, compared: str) -> str:
+def _slipped(metric: str, team: Slipped, period: Period) -> str:
     now, before = amount(metric, team.average), number(team.average_before)
-    return f"Team **{plain(team.team_id)}** slipped: {now} a member, {before} on {compared}."
+    return f"Team **{plain(team.team_id)}** slipped: {now} a member, {before} on {period.compared}."
 
 
 def podium(shown: data.Headline) -> None:
@@ -172,14 +171,14 @@ def _because(place: data.Place, first: Sequence[data.Place]) -> str:
     return " · ".join(one for one in (_short(place.team) if place.team else "", why) if one)
 
 
-def figures(shown: data.Figures, compared: str) -> None:
+def figures(shown: data.Figures, period: Period) -> None:
     """Four figures over all people on the board, each with its change and its last weeks."""
     now, before = shown.now, shown.before or {}
     cards = {
         "active": ("Active learners", f"{now['active']:,.0f} of {shown.people:,}", "gained"),
         "gained": ("Progress gained", f"{now['gained']:,.0f} pts", "gained"),
         "completed": ("Modules completed", f"{now['completed']:,.0f}", "completed"),
-        "time": ("Learning time", f"{now['time']:,.0f} h", "time"),
+        "time": ("Learning time", f"{number(now['time'])} h", "time"),
     }
     key_figures(
         [
@@ -195,8 +194,18 @@ def figures(shown: data.Figures, compared: str) -> None:
             for name, (label, written, metric) in cards.items()
         ]
     )
-    if compared:
-        st.caption(f"Changes are against {compared}.")
+    changes = f" Changes are against {period.compared}." if period.compared else ""
+    if period.compared and not before.get("active"):
+        changes = f" No activity on {period.compared} to compare with."
+    with row():
+        st.caption(f"Figures {period.dates or 'of all time'}.{changes}", width="content")
+        if period.has_begun_today:
+            filters.other_period(WHOLE)
+
+
+def nothing(period: Period) -> None:
+    """In place of the figures and the board: since when there is nothing, and what to look at."""
+    states.nothing_here(f"No activity {period.dates or 'so far'}.", filters.other_period)
 
 
 def missing(lag: data.Lag, window: Window) -> None:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.base import filters, paging, pieces, refresh, states, windows
+from dashboard.base import filters, paging, pieces, refresh, windows
 from dashboard.leaderboard import aside, data, head, view
 from dashboard.leaderboard.words import METRICS
 from shared.queries.team_boards import TEAM_RULES
@@ -20,7 +20,8 @@ with toolbar:
     st.page_link("contests/page.py", label="Contests", icon=":material/emoji_events:")
 who = filters.who(team, vendor, leavers)
 board = data.board_of(who, window, filters.module_of(module.value()))
-compared = windows.compared_with(window, day.zone)
+period = filters.period(window)
+compared = period.compared
 first = st.container()
 
 
@@ -29,11 +30,11 @@ def headline(metric: str) -> None:
     windows.follow(opened)
     shown = data.headline(metric, board)
     if kind == "teams":
-        head.of_teams(data.team_board(metric, board), shown, filters.in_words(), compared)
+        head.of_teams(data.team_board(metric, board), shown, period)
     elif kind == "modules":
-        head.of_modules(data.module_board(board), filters.in_words())
+        head.of_modules(data.module_board(board), period)
     else:
-        head.headline(shown, filters.in_words(), compared, data.only_team(who))
+        head.headline(shown, period, data.only_team(who))
 
 
 @refresh.part
@@ -45,11 +46,11 @@ def missing() -> None:
 def leaders(metric: str) -> None:
     figures = data.figures(board, opened)
     if not figures.now["active"]:
-        states.nothing_here("No activity in this period. Try a longer one, or fewer filters.")
+        head.nothing(period)
         return
     if kind == "learners":
         head.podium(data.headline(metric, board))
-    head.figures(figures, compared)
+    head.figures(figures, period)
 
 
 @refresh.part
@@ -71,7 +72,7 @@ def learners(metric: str, find: str) -> None:
         with below[0]:
             aside.teams(data.team_board("gained", board), compared)
         with below[1]:
-            aside.still(*data.still(metric, board), filters.in_words())
+            aside.still(*data.still(metric, board), period)
     with beside:
         aside.climbers(data.climbers(metric, board))
         aside.close_calls(data.close_calls(board))
@@ -119,4 +120,4 @@ elif kind == "teams":
     teams(by)
 else:
     modules()
-view.explain_if_asked(metric, board, filters.in_words())
+view.explain_if_asked(metric, board, period)

@@ -11,10 +11,9 @@ from dashboard import access
 from dashboard.base import address, filters, paging, people, store
 from dashboard.base.colours import palette
 from dashboard.base.percent import FORMAT, percent
-from dashboard.base.pictures import avatar
-from dashboard.base.pieces import csv, plain, table
-from dashboard.base.windows import viewer_zone
-from dashboard.leaderboard import charts, data
+from dashboard.base.pieces import FACE, csv, people_table, plain, table, with_faces
+from dashboard.base.windows import Period, viewer_zone
+from dashboard.leaderboard import charts, data, moves
 from dashboard.leaderboard.words import METRICS, amount, ordinal
 from shared.queries.movement import Board, Credit
 from shared.queries.scoring import Points
@@ -23,7 +22,6 @@ BOARDS = {"learners": "Learners", "teams": "Teams", "modules": "Modules"}
 UNITS = {"gained": "%,.0f pts", "completed": "%,d", "average": FORMAT, "time": "%,.1f h",
          "score": "%,.0f pts"}  # fmt: skip
 """How a metric is written, in the formats of a column."""
-ROW_PX, HEADER_PX = 40, 36
 ROWS = 12
 """Of learners on a page of the board."""
 
@@ -43,8 +41,8 @@ PLACE = st.column_config.TextColumn("#", width=45, help="2= is a second place th
 
 def moved(compared: str) -> Any:
     """The column of places won or lost."""
-    then = f"Places won or lost against {compared}; new: no activity then."
-    return st.column_config.TextColumn("±", width=55, help=then)
+    then = f"Places won or lost against {compared}. {moves.NOT_BEFORE}: not on the board then."
+    return st.column_config.TextColumn("±", width=85, help=then)
 
 
 def in_full(metric: str, compared: str) -> Mapping[str, Any]:
@@ -98,10 +96,8 @@ def learners(frame: pd.DataFrame, metric: str, compared: str) -> None:
     st.session_state["ranked"] = frame["key"].tolist()
     own = data.own()
     mine = frame["key"] == (own.key if own else "")
-    frame = frame.assign(
-        learner=frame["learner"].where(~mine, frame["learner"] + " (you)"),
-        face=[avatar(one) for one in frame["learner"]],
-    )
+    named = frame["learner"].where(~mine, frame["learner"] + " (you)")
+    frame = with_faces(frame).assign(learner=named)
     several = len(store.vendors()) > 1
     rest = {
         "gained": st.column_config.NumberColumn("Gained", format=UNITS["gained"]),
@@ -114,7 +110,7 @@ def learners(frame: pd.DataFrame, metric: str, compared: str) -> None:
     )
     columns = {
         "place": PLACE,
-        "face": st.column_config.ImageColumn("", width=46),
+        "face": FACE,
         "learner": st.column_config.ButtonColumn(
             "Learner", on_click=_explain_clicked, key="explain", type="tertiary", alignment="left",
             width=170, help="Choose a learner to see why they have this rank.",
@@ -124,21 +120,14 @@ def learners(frame: pd.DataFrame, metric: str, compared: str) -> None:
         "team_id": st.column_config.TextColumn("Team", width=100),
         "weeks": st.column_config.BarChartColumn(
             "8 weeks", width=120, y_min=0, color=palette().quiet,
-            help="Points gained a week, the last eight weeks.",
+            help="Points gained in each of eight weeks; the last bar is seven days up to today.",
         ),
         **rest,
         **({"vendors": counted} if several else {}),
     }  # fmt: skip
-    st.dataframe(
-        _marked(frame[list(columns)], mine, own.team_id if own else None),
-        row_height=ROW_PX,
-        height=ROW_PX * len(frame) + HEADER_PX,
-        column_config=columns,
-        hide_index=True,
-        placeholder="–",
-        key="board_learners",
-        alt=f"Learners by {METRICS[metric]}",
-    )
+    shown = _marked(frame[list(columns)], mine, own.team_id if own else None)
+    alt = f"Learners by {METRICS[metric]}"
+    people_table(shown, columns, len(frame), alt, "board_learners")
 
 
 def _marked(frame: pd.DataFrame, mine: "pd.Series[bool]", team: str | None) -> Any:
@@ -220,10 +209,10 @@ def bar(label: str, unit: str, values: "pd.Series[float]") -> Any:
     )
 
 
-def explain_if_asked(metric: str, board: Board, window: str) -> None:
+def explain_if_asked(metric: str, board: Board, period: Period) -> None:
     """Explain the rank of the learner that the address names."""
     if asked := st.query_params.get("learner", ""):
-        _dialog(metric, board, window, people.key_at(asked))
+        _dialog(metric, board, period, people.key_at(asked))
 
 
 def _close() -> None:
@@ -231,16 +220,18 @@ def _close() -> None:
 
 
 @st.dialog("Why this rank", width="medium", position="right", on_dismiss=_close)
-def _dialog(metric: str, board: Board, window: str, key: str | None) -> None:
+def _dialog(metric: str, board: Board, period: Period, key: str | None) -> None:
     shown = key and data.explained(metric, board, key, viewer_zone())
     if not key or not shown:
         st.info("No learner with this ID here, or not on your teams.")
         return
     if shown.near.empty:
-        st.info(f"{plain(shown.learner)} made no progress {window}, so has no rank.")
+        st.info(f"{plain(shown.learner)} made no progress {period.none}, so has no rank.")
     else:
         st.markdown(_standing(shown, metric, over=board.window.until is not None))
-        _near(shown.near, metric, compared=board.window.before is not None)
+        st.caption(f"Figures {period.dates or 'of all time'}.")
+        compared = board.window.before is not None and data.was_any(metric, board)
+        _near(shown.near, metric, compared=compared)
         if metric == "score":
             _points(shown.points)
         else:

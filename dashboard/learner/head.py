@@ -11,33 +11,36 @@ from dashboard.base.certificates import certificates_expire
 from dashboard.base.percent import percent
 from dashboard.base.pictures import avatar
 from dashboard.base.pieces import Figure, answer, key_figures, plain
-from dashboard.base.windows import viewer_zone
+from dashboard.base.windows import WORDS, Period, viewer_zone
 from dashboard.learner import data
 from shared.queries.learner import Profile, Summary
 from shared.wording import number_of
 
+SO_FAR = WORDS["all"]
 
-def headline(person: Profile, standing: data.Standing, counts: Summary, window: str) -> None:
-    """Where the person stands, why, and who they are. `window` ends a sentence."""
+
+def headline(person: Profile, standing: data.Standing, counts: Summary, period: Period) -> None:
+    """Where the person stands, why, and who they are."""
     name = people.known_as(person.name, person.email, person.key)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.image(avatar(name), width=72, alt="")
         with st.container(width="stretch", gap="xxsmall"):
             answer(
-                f"{plain(name)} {_stands(person, standing, window)}",
+                f"{plain(name)} {_stands(person, standing, period)}",
                 " ".join([*_changed(standing), *_due(counts)]),
             )
             _badges(person)
 
 
-def _stands(person: Profile, standing: data.Standing, window: str) -> str:
+def _stands(person: Profile, standing: data.Standing, period: Period) -> str:
     row = standing.row
     if not person.active:
         return f"left on {_day(person.deprovisioned_at)}"
     if row is None:
-        return f"has no activity {window}"
+        return f"has no activity {period.none}"
     tied = "tied " if row.equals else ""
-    return f"is {tied}{ordinal(row.rank)} of {standing.of:,} {window}"
+    active = number_of(standing.of, "active learner")
+    return f"is {tied}{ordinal(row.rank)} of {active} {period.said}"
 
 
 def _changed(standing: data.Standing) -> list[str]:
@@ -54,7 +57,7 @@ def _due(counts: Summary) -> list[str]:
     """Progress, quizzes, certificates and coaching."""
     parts = ["No module started yet."]
     if counts.modules:
-        done = f"**{counts.completed:,} of {counts.modules:,} modules** completed"
+        done = f"**{counts.completed:,} of {counts.modules:,} modules** completed so far"
         parts = [f"{done}, {percent(counts.average)} on average."]
     if counts.low:
         parts.append(f"**{counts.low:,} of {counts.quizzes:,} quizzes** low at the latest try.")
@@ -68,24 +71,32 @@ def _due(counts: Summary) -> list[str]:
     return parts
 
 
-def figures(standing: data.Standing, counts: Summary, window: str) -> None:
-    """Points of the period, modules, quizzes and certificates."""
+def figures(standing: data.Standing, counts: Summary, period: Period) -> None:
+    """Points of the period, and as things stand now: modules, quizzes and certificates. Each says
+    of what time it is."""
     row = standing.row
     due = counts.overdue + counts.due_soon + counts.expires_soon
     key_figures(
         [
             Figure(
-                f"Points {window}",
+                f"Points {period.said}",
                 number(row.gained if row else 0),
                 row.gained if row else 0,
                 row.gained_before if row else None,
                 course=standing.weeks,
                 steps="in each of the last 8 weeks",
             ),
-            Figure("Modules completed", f"{counts.completed:,} of {counts.modules:,}"),
-            Figure("Quizzes passed", f"{counts.quizzes - counts.low:,} of {counts.quizzes:,}"),
-            Figure("Certificates to renew", f"{due:,}"),
+            Figure(f"Modules completed {SO_FAR}", f"{counts.completed:,} of {counts.modules:,}"),
+            Figure(
+                f"Quizzes passed {SO_FAR}", f"{counts.quizzes - counts.low:,} of {counts.quizzes:,}"
+            ),
+            Figure("Certificates to renew in 30 days", f"{due:,}"),
         ]
+    )
+    changes = f", against {period.compared}" if period.compared else ""
+    st.caption(
+        f"Rank and points {period.dates or 'of all time'}{changes}. "
+        "All else on this page is as of now, whatever the period."
     )
 
 

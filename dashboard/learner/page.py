@@ -18,14 +18,14 @@ def headline() -> None:
     if found is None:
         st.rerun()
     standing = data.standing(found.person, window)
-    head.headline(found, standing, data.summary(found.person), filters.in_words())
+    head.headline(found, standing, data.summary(found.person), filters.period(window))
 
 
 @refresh.part
 def figures() -> None:
     if found := data.profile(key, store.everybody()):
         standing = data.standing(found.person, window)
-        head.figures(standing, data.summary(found.person), filters.in_words())
+        head.figures(standing, data.summary(found.person), filters.period(window))
 
 
 @refresh.part

@@ -15,14 +15,21 @@ from dashboard.base.certificates import (
 )
 from dashboard.base.colours import palette
 from dashboard.base.percent import FORMAT
-from dashboard.base.pictures import avatar
-from dashboard.base.pieces import File, cut_off, heading, plain, section
+from dashboard.base.pieces import (
+    FACE,
+    File,
+    cut_off,
+    heading,
+    people_table,
+    plain,
+    section,
+    with_faces,
+)
 from dashboard.base.windows import viewer_zone
 from dashboard.learner import data
 from shared.queries.windows import window_of
 
 SEARCH = "By a part of a name, an e-mail address or a user ID."
-ROW_PX, HEADER_PX = 40, 36
 CHARTS = 6
 """How many quizzes are drawn at once."""
 STATES = {
@@ -119,10 +126,11 @@ def lately() -> None:
     if frame.empty:
         return
     heading("Active in the last 7 days, most progress first")
+    st.caption(f"Figures {windows.dates_of(week, viewer_zone())}.")
     st.session_state["lately_keys"] = frame["key"].tolist()
     most = float(frame["gained"].max())
     columns: dict[str, Any] = {
-        "face": st.column_config.ImageColumn("", width=46),
+        "face": FACE,
         "learner": st.column_config.ButtonColumn(
             "Learner", on_click=_lately_clicked, key="lately", type="tertiary", alignment="left",
             width=220,
@@ -133,16 +141,8 @@ def lately() -> None:
         "completed": st.column_config.NumberColumn("Modules completed"),
         "team_id": st.column_config.TextColumn("Team"),
     }  # fmt: skip
-    st.dataframe(
-        frame.assign(face=[avatar(one) for one in frame["learner"]])[list(columns)],
-        row_height=ROW_PX,
-        height=ROW_PX * len(frame) + HEADER_PX,
-        column_config=columns,
-        hide_index=True,
-        placeholder="–",
-        key="lately_active",
-        alt="People who made most progress in the last 7 days",
-    )
+    alt = "People who made most progress in the last 7 days"
+    people_table(with_faces(frame)[list(columns)], columns, len(frame), alt, "lately_active")
 
 
 def _lately_clicked() -> None:

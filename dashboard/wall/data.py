@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dashboard import access
 from dashboard.base import boards as made, filters, screens, windows
 from dashboard.base.amounts import number, ordinal
-from dashboard.base.people import known_as
+from dashboard.base.people import known_in_a_room
 from dashboard.base.store import ask_by_token, query, settings, write_by_token
 from shared import screens as pairing
 from shared.queries import catalog, screens as queries, wall
@@ -79,7 +79,7 @@ def _leaders() -> Shown:
     lines = [
         Line(
             row.rank,
-            known_as(row.name, row.email, row.key),
+            known_in_a_room(row.name, row.email, row.key),
             "",
             *_move(row.rank, row.rank_before),
             number(row.gained),
@@ -87,7 +87,7 @@ def _leaders() -> Shown:
         for row in rows
         if row.gained > 0
     ]
-    return Shown("Leaders", f"points gained {windows.WORDS[WEEK]}", lines, podium=True)
+    return Shown("Leaders", f"points gained {_since(WEEK)}", lines, podium=True)
 
 
 def _teams() -> Shown:
@@ -95,14 +95,11 @@ def _teams() -> Shown:
     lines = [
         Line(row.rank, row.team_id, "", *_move(row.rank, row.rank_before), number(row.average))
         for row in rows
-        if row.rank is not None and row.average
+        if row.rank is not None and row.average is not None
     ]
-    return Shown(
-        "Teams",
-        f"points a member {windows.WORDS[WEEK]}",
-        lines[: PODIUM + LINES],
-        podium=True,
-    )
+    moved = any(row.average for row in rows)
+    shown = lines[: PODIUM + LINES] if moved else []
+    return Shown("Teams", f"points a member {_since(WEEK)}", shown, podium=True)
 
 
 def _climbers() -> Shown:
@@ -110,7 +107,7 @@ def _climbers() -> Shown:
     lines = [
         Line(
             place,
-            known_as(row.name, row.email, row.key),
+            known_in_a_room(row.name, row.email, row.key),
             f"now {ordinal(row.rank)}",
             "",
             Trend.UP,
@@ -118,7 +115,8 @@ def _climbers() -> Shown:
         )
         for place, row in enumerate(rows, start=1)
     ]
-    return Shown("Climbing fastest", f"places gained {windows.WORDS[WEEK]}", lines, podium=False)
+    about = f"places gained against the {windows.WINDOWS[WEEK].lower()} before"
+    return Shown("Climbing fastest", about, lines, podium=False)
 
 
 def _passed() -> Shown:
@@ -127,7 +125,7 @@ def _passed() -> Shown:
     lines = [
         Line(
             None,
-            known_as(row.name, row.email, row.key),
+            known_in_a_room(row.name, row.email, row.key),
             row.what,
             windows.ago(row.at),
             Trend.NONE,
@@ -135,14 +133,20 @@ def _passed() -> Shown:
         )
         for row in rows
     ]
-    about = f"courses and certificates {windows.WORDS[MONTH]}"
+    about = f"courses and certificates {_since(MONTH)}"
     return Shown("Just passed", about, lines, podium=False)
 
 
+def _since(period: str) -> str:
+    """`in 7 days, since Sat 21 Nov`: both are known at a glance."""
+    first = windows.first_day(_board(period).window, windows.viewer_zone())
+    return f"in {windows.WINDOWS[period].lower()}, since {first}"
+
+
 def _move(rank: int, before: int | None) -> tuple[str, Trend]:
-    if before is None:
-        return "New", Trend.NONE
-    if rank == before:
+    """Nothing for one without points before: there is no room to say so, and "new" reads as
+    hired."""
+    if before is None or rank == before:
         return "", Trend.NONE
     rise = before - rank
     return (f"▲ {rise:,}", Trend.UP) if rise > 0 else (f"▼ {-rise:,}", Trend.DOWN)

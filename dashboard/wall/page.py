@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from dashboard import access
-from dashboard.base import store
+from dashboard.base import store, windows
 from dashboard.wall import data, view
 
 
@@ -55,7 +55,10 @@ def paired(row: data.ScreenRow, by: str) -> None:
 def boards() -> None:
     shown = data.boards()
     if not shown:
-        view.message("No progress yet", "The boards appear here with the first points.")
+        view.message(
+            f"No progress {windows.WORDS[data.WEEK]}",
+            "The boards appear here with the next points.",
+        )
         return
     number = data.turn(len(shown), datetime.now(UTC))
     view.board(shown[number], data.foot(), number, len(shown))

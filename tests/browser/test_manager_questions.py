@@ -141,7 +141,7 @@ def test_the_first_line_answers_and_a_row_leads_to_the_delivery_behind_it(
 def test_today_begins_at_the_viewers_midnight(dashboard: str, page: Page) -> None:
     page.goto(f"{dashboard}/?window=today")
     expect(heading(page)).to_contain_text(said("ines@acme.example leads with"))
-    expect(page.get_by_text("Today, ")).to_be_visible()
+    expect(page.get_by_text("Today so far, ")).to_be_visible()
     expect(page.locator("[data-testid=stMetric]").filter(has_text="1 of 4")).to_be_visible()
 
 
@@ -183,3 +183,23 @@ def test_a_link_that_asks_for_an_unknown_period_says_so(dashboard: str, page: Pa
     page.goto(f"{dashboard}/?window=90d")
     expect(page.get_by_text("The link asks for period “90d”")).to_be_visible()
     expect(page.get_by_text("In the last 7 days, ")).to_be_visible()
+
+
+def test_a_key_figure_leads_to_the_board_behind_it(dashboard: str, page: Page) -> None:
+    page.goto(f"{dashboard}/?board=teams")
+    expect(heading(page)).to_contain_text("Team west leads with")
+    page.get_by_role("button", name="Modules completed", exact=True).click()
+    expect(page).to_have_url(re.compile(r"\?metric=completed$"))
+    expect(heading(page)).to_contain_text("1 module")
+
+
+def test_a_period_without_points_is_left_with_one_click(dashboard: str, page: Page) -> None:
+    page.goto(f"{dashboard}/?window=today&team=central")
+    expect(heading(page)).to_have_text("No points today yet")
+    page.get_by_role("button", name="Show 7 days").click()
+    expect(page).to_have_url(re.compile(r"window=7d&team=central"))
+    expect(heading(page)).to_have_text(said("omar@acme.example leads central with 6 points"))
+    page.goto(f"{dashboard}/?window=today&team=central")
+    page.get_by_role("button", name="Clear filters").click()
+    expect(heading(page)).to_contain_text(said("ines@acme.example leads with"))
+    expect(page).to_have_url(re.compile(r"\?window=today$"))

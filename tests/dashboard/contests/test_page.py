@@ -57,13 +57,32 @@ def test_a_contest_is_made_in_two_clicks_and_opens(open_page: Open, store: Engin
     page = press(press(open_page("contests"), "New contest"), "Create")
     assert not page.exception
     made = stores.row(store, Contest)
-    first = TODAY.replace(day=1)
-    last = (first + 31 * DAY).replace(day=1) - DAY
+    first = next(TODAY + ahead * DAY for ahead in range(7) if not (TODAY + ahead * DAY).weekday())
+    last = first + 27 * DAY
     assert (made.first_day, made.last_day, made.metric, made.all_teams) == (
         first, last, "gained", True,
     )  # fmt: skip
-    assert f"Contest of {first:%B %Y}" in page.title[0].value
-    assert "Running until" in written(page)
+    assert f"Contest from {first:%-d %b %Y}" in page.title[0].value
+    assert ("Running until" if first == TODAY else "Starts on") in written(page)
+
+
+@pytest.mark.usefixtures("company")
+def test_the_suggested_name_follows_the_first_day_and_a_typed_one_stays(open_page: Open) -> None:
+    page = press(open_page("contests"), "New contest")
+    later = TODAY + 20 * DAY
+    page.date_input[0].set_value(later).run()
+    assert page.text_input[0].value == f"Contest from {later:%-d %b %Y}"
+    page.text_input[0].set_value("Winter sprint").run()
+    page.date_input[0].set_value(later + DAY).run()
+    assert page.text_input[0].value == "Winter sprint"
+
+
+@pytest.mark.usefixtures("company")
+def test_a_start_in_the_past_says_that_earlier_gains_count(open_page: Open) -> None:
+    page = press(open_page("contests"), "New contest")
+    page.date_input[0].set_value(TODAY - 9 * DAY).run()
+    since = f"Counts from {TODAY - 9 * DAY:%-d %b %Y}, 00:00: what was gained since counts too."
+    assert since in written(page)
 
 
 @pytest.mark.usefixtures("company")
@@ -155,7 +174,8 @@ def test_a_manager_makes_one_for_own_teams_and_sees_their_people(
     assert [name for _, name in places(page)] == ["ines@acme.example"]
     for_west = running(store, teams=("west",))
     page = visit("contests", claims("ines"), contest=str(for_west))
-    assert page.title[0].value == "2 contests run"
+    both = "2 contests run" if TODAY.weekday() == 0 else "1 contest runs, 1 is to come"
+    assert page.title[0].value == both
 
 
 @pytest.mark.usefixtures("company")

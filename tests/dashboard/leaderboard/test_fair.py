@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Engine
+from streamlit.testing.v1 import AppTest
 
 from dashboard.base import filters, windows
 from shared.facts import Progressed, Provisioned
@@ -23,15 +24,23 @@ def monday(zone: str) -> datetime:
     return datetime.combine(today - timedelta(days=today.weekday()), time(8, 37), ZoneInfo(zone))
 
 
-def worked(store: Engine, zone: str, *, west_rests_from: date | None = None) -> None:
-    """Both teams keep a steady rhythm; team west stops on a day."""
+def worked(
+    store: Engine,
+    zone: str,
+    *,
+    west_rests_from: date | None = None,
+    rest_from: date | None = None,
+) -> None:
+    """Both teams keep a steady rhythm; team west or both stop on a day."""
     now = monday(zone)
     facts = [Provisioned(V, u, f"{u}@x.com", None, "rep", team, now - timedelta(days=99))
              for u, team in (("ana", "west"), ("bo", "east"))]  # fmt: skip
     fold(store, facts)
     for user in ("ana", "bo"):
         for day in (now.date() - timedelta(days=n) for n in range(DAYS)):
-            if user == "ana" and west_rests_from and day >= west_rests_from:
+            rests = min(filter(None, [rest_from, west_rests_from if user == "ana" else None]),
+                        default=date.max)  # fmt: skip
+            if day >= rests:
                 continue
             for at, pct in POINTS.items():
                 moment = datetime.combine(day, at, now.tzinfo)
@@ -71,12 +80,46 @@ def test_a_fall_is_said_with_what_it_is_measured_against(
     other = before
     assert gained.delta == f"{100 * (west - before) / (before + other):+.0f} %"
     against = "the same weekdays a week earlier, up to 08:30"
-    assert f"Changes are against {against}." in [one.value for one in page.caption]
+    first = monday(zone).date() - timedelta(days=6)
+    place = zone.partition("/")[2].replace("_", " ")
+    said = f"Figures since {first:%a %-d %b}, 00:00 {place}. Changes are against {against}."
+    assert said in [one.value for one in page.caption]
     slipped = f"Team **west** slipped: {west} points a member, {before} on {against}."
     assert slipped in " ".join(one.value for one in page.markdown)
     today = open_page(window="today")
     fell = "slipped: 0 points a member, 20 on the same weekday a week earlier, up to 08:30."
     assert fell in " ".join(one.value for one in today.markdown)
+
+
+def test_a_monday_without_points_offers_last_week_with_a_click(
+    open_page: Open, store: Engine, zone: str
+) -> None:
+    worked(store, zone, rest_from=monday(zone).date())
+    page = open_page(window="week")
+    assert page.title[0].value == "No points this week yet"
+    place = zone.partition("/")[2].replace("_", " ")
+    today = f"{monday(zone):%a %-d %b}, 00:00 {place}"
+    assert [one.value for one in page.info] == [f"No activity since {today}."]
+    assert "slipped" not in " ".join(one.value for one in page.markdown)
+    click(page, "Show last week")
+    assert page.query_params["window"] in ("last_week", ["last_week"])
+    assert page.title[0].value.endswith("lead with 420 points each")
+
+
+def test_a_week_that_has_only_begun_says_so_and_offers_the_last_one(
+    open_page: Open, store: Engine, zone: str
+) -> None:
+    worked(store, zone)
+    page = open_page(window="week")
+    assert "This week so far, 2 learners share the first place." in page.markdown[0].value
+    click(page, "Show last week")
+    assert page.query_params["window"] in ("last_week", ["last_week"])
+    assert "Show last week" not in [one.label for one in page.button]
+
+
+def click(page: AppTest, label: str) -> None:
+    next(one for one in page.button if one.label == label).click().run()
+    assert not page.exception
 
 
 def test_a_period_that_is_over_is_compared_with_whole_days() -> None:

@@ -114,8 +114,33 @@ def test_key_figures_show_the_change_to_the_period_before(open_page: Open, send:
 @pytest.mark.usefixtures("company")
 def test_a_window_without_progress_says_what_to_do(open_page: Open) -> None:
     page = open_page(window="today")
-    assert page.title[0].value == "No points today"
-    assert page.info[0].value == "No activity in this period. Try a longer one, or fewer filters."
+    assert page.title[0].value == "No points today yet"
+    (info,) = [one.value for one in page.info]
+    assert info == f"No activity since {datetime.now(UTC):%a %-d %b}, 00:00 UTC."
+    assert "Show 7 days" in labels(page)
+
+
+def labels(page: AppTest) -> list[str]:
+    return [one.label for one in page.button]
+
+
+@pytest.mark.usefixtures("company")
+@pytest.mark.parametrize(
+    "view", [{}, {"board": "teams"}, {"metric": "time"}, {"leavers": "false"}, {"team": "absent"}]
+)
+def test_where_no_filter_is_set_none_can_be_cleared(open_page: Open, view: dict[str, str]) -> None:
+    assert "Clear filters" not in labels(open_page(window="today", **view))
+
+
+@pytest.mark.usefixtures("company")
+@pytest.mark.parametrize("set_filter", [{"team": "west"}, {"leavers": "true"}, {"find": "dana"}])
+def test_filters_are_cleared_and_the_rest_of_the_view_stays(
+    open_page: Open, set_filter: dict[str, str]
+) -> None:
+    page = open_page(window="today", board="learners", metric="time", **set_filter)
+    next(one for one in page.button if one.label == "Clear filters").click().run()
+    assert set(page.query_params) == {"window", "board", "metric"}
+    assert "Clear filters" not in labels(page)
 
 
 @pytest.mark.usefixtures("company")
@@ -146,7 +171,7 @@ def test_the_heading_names_the_only_team_of_the_board(open_page: Open) -> None:
 def test_the_heading_answers_for_the_board_that_is_chosen(open_page: Open) -> None:
     teams = said(open_page(board="teams"))
     assert teams.startswith("Team west leads with 75 points a member")
-    assert "In the last 7 days, 2 of 2 members active." in teams
+    assert "In the last 7 days, 2 of its 2 members active." in teams
     modules = said(open_page(board="modules"))
     assert modules.startswith("Most was gained in Discovery calls: 210 points")
     assert "In the last 7 days, by 3 learners." in modules
@@ -216,9 +241,30 @@ def test_a_rank_is_compared_with_the_one_of_the_period_before(open_page: Open, s
     assert board[["learner", "move"]].values.tolist() == [
         [DANA, "▲ 1"],
         [INES, "▼ 1"],
-        [PAUL, "new"],
+        [PAUL, "none before"],
     ]
     assert ":green[▲ 1] :small[:gray[now 1st]]" in said(open_page())
+
+
+@pytest.mark.usefixtures("company")
+def test_where_all_had_nothing_before_no_place_was_lost(open_page: Open, send: Send) -> None:
+    for user_id in ("u-1", "u-2", "u-3"):
+        begun = playing.progress(user_id, moduleId="m-2", progressPct=30)
+        send("module.progress", begun, days_ago=9)
+    send("module.progress", playing.progress("u-3", progressPct=100))
+    people = open_page(metric="completed").dataframe[0].value
+    assert people[["place", "move"]].values.tolist() == [
+        ["1", "none before"],
+        ["2=", "none before"],
+        ["2=", "none before"],
+    ]
+    teams = open_page(window="today", board="teams")
+    assert teams.dataframe[0].value[["team_id", "move"]].values.tolist() == [
+        ["west", "none before"],
+        ["east", "none before"],
+    ]
+    against = "the same weekday a week earlier, up to"
+    assert f"No activity on {against}" in " ".join(one.value for one in teams.caption)
 
 
 @pytest.mark.usefixtures("company")

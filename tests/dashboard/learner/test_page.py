@@ -34,11 +34,14 @@ def test_a_learner_has_an_address_that_says_who_it_is_and_where_they_stand(
             "quiz.submitted", {"userId": "u-1", "quizId": f"q-{n}", "quizName": "Q"} | graded, 2 - n
         )
     page = open_page("learner", id=DANA)
-    assert page.title[0].value == f"{plain('dana@acme.example')} is 1st of 3 in the last 7 days"
+    assert (
+        page.title[0].value
+        == f"{plain('dana@acme.example')} is 1st of 3 active learners in the last 7 days"
+    )
     said = written(page)
     assert ":gray-badge[west] :gray-badge[rep] :gray-badge[since" in said
     assert ":gray-badge[MindTickle]" in said
-    assert "**0 of 1 modules** completed, 90 % on average." in said
+    assert "**0 of 1 modules** completed so far, 90 % on average." in said
     assert "**1 of 2 quizzes** low at the latest try." in said
     (module,) = rows(page, "progress_pct")
     assert (module["module_name"], module["progress_pct"]) == ("Discovery calls", 90)
@@ -67,7 +70,24 @@ def test_without_an_id_people_who_were_lately_active_are_offered(open_page: Open
 @pytest.mark.usefixtures("company")
 def test_who_made_no_progress_in_the_period_has_no_rank_there(open_page: Open) -> None:
     page = open_page("learner", id=DANA, window="today")
-    assert page.title[0].value == f"{plain('dana@acme.example')} has no activity today"
+    assert page.title[0].value == f"{plain('dana@acme.example')} has no activity today yet"
+
+
+@pytest.mark.usefixtures("company")
+def test_each_figure_of_a_learner_says_of_what_time_it_is(open_page: Open) -> None:
+    page = open_page("learner", id=DANA)
+    assert [one.label for one in page.metric] == [
+        "Points in the last 7 days",
+        "Modules completed so far",
+        "Quizzes passed so far",
+        "Certificates to renew in 30 days",
+    ]
+    first = datetime.now(UTC) - timedelta(days=6)
+    said = [one.value for one in page.caption if one.value.startswith("Rank and points ")]
+    assert said[0].startswith(
+        f"Rank and points since {first:%a %-d %b}, 00:00 UTC, against the same "
+    )
+    assert said[0].endswith("All else on this page is as of now, whatever the period.")
 
 
 @pytest.mark.usefixtures("company")

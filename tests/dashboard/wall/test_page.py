@@ -17,7 +17,7 @@ from dashboard.wall import data, view
 from dashboard.wall.data import Line, Shown, Trend, turn
 from shared.models import Screen
 from shared.screens import MOST_WAITING, confirm, hash_of, revoke, wait
-from tests import stores
+from tests import playing, stores
 from tests.dashboard.conftest import Open, Send, provision
 from tests.dashboard.test_access import Visit, claims, login, visit
 from tests.hostile import CORPUS
@@ -177,7 +177,39 @@ def test_without_a_login_this_machine_sees_the_wall_without_pairing(open_page: O
 
 def test_a_store_without_progress_says_so(open_page: Open, send: Send) -> None:
     provision(send, "u-1", "dana@acme.example", "west")
-    assert "No progress yet" in shown(open_page("wall"))
+    assert "No progress in the last 7 days" in shown(open_page("wall"))
+
+
+@pytest.mark.usefixtures("company")
+def test_a_learner_without_a_name_is_no_user_id_on_a_wall(
+    open_page: Open, send: Send, one_board: OneBoard
+) -> None:
+    one_board("Leaders")
+    send("module.progress", playing.progress("u-77", progressPct=95))
+    sent = shown(open_page("wall"))
+    assert "u-77" not in sent
+    assert "A learner without a name" in sent
+
+
+@pytest.mark.usefixtures("company")
+def test_a_team_without_points_stands_on_the_wall_with_zero(
+    open_page: Open, send: Send, one_board: OneBoard
+) -> None:
+    one_board("Teams")
+    provision(send, "u-5", "omar@acme.example", "north")
+    sent = shown(open_page("wall"))
+    assert re.search(r">north</div><div class=\"step\"><b>0</b>3rd", sent)
+
+
+@pytest.mark.usefixtures("company")
+def test_a_wall_says_since_when_it_counts_and_calls_no_one_new(
+    open_page: Open, one_board: OneBoard
+) -> None:
+    one_board("Leaders")
+    sent = shown(open_page("wall"))
+    first = datetime.now(UTC) - timedelta(days=6)
+    assert f"points gained in 7 days, since {first:%a %-d %b}" in sent
+    assert "New" not in sent
 
 
 @pytest.mark.parametrize("words", CORPUS.values(), ids=CORPUS)
