@@ -5,8 +5,7 @@ tell (time, size, redirects, status, Retry-After), `receiver.notify.sending` and
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import requests
@@ -15,8 +14,7 @@ from sqlalchemy import Connection, update
 
 from receiver.notify.forwarding import Target, channel_of
 from receiver.notify.notifier import Message
-from receiver.notify.outbox import Failed, Letter, Result
-from receiver.notify.sending import Answer, seconds, send_all
+from receiver.notify.sending import Answer, seconds
 from shared.bulk import insert_into, table_of
 from shared.models import Channel as ChannelRow
 from shared.settings import NotifySettings, SettingsError
@@ -102,33 +100,7 @@ def note_channels(connection: Connection, found: Iterable[Channel]) -> None:
         connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_=values))
 
 
-class Postman:
-    """Sends messages to the channels of the settings."""
-
-    def __init__(self, found: Iterable[Channel], *, private: bool) -> None:
-        self._channels: Mapping[str, Channel] = {one.name: one for one in found}
-        self._private = private
-
-    def __call__(self, letters: Sequence[tuple[Letter, Message]]) -> Sequence[Result]:
-        by_channel: dict[str, list[tuple[Letter, Message]]] = {}
-        for one in letters:
-            if one[0].channel in self._channels:
-                by_channel.setdefault(one[0].channel, []).append(one)
-        jobs = [
-            [partial(_post, self._channels[name], letter.message_id, text) for letter, text in some]
-            for name, some in by_channel.items()
-        ]
-        sent = {name: iter(results) for name, results in zip(
-            by_channel, send_all(jobs, private=self._private), strict=True
-        )}  # fmt: skip
-        absent = Failed("this notifier has no such channel")
-        return [
-            next(sent[letter.channel]) if letter.channel in sent else absent
-            for letter, _ in letters
-        ]
-
-
-def _post(to: Channel, message_id: str, message: Message) -> Answer:
+def send(to: Channel, message_id: str, message: Message) -> Answer:
     """Send one message, in a process of the channel's own."""
     if isinstance(to.service, Target):
         return to.service.send(message_id, message.body)

@@ -1,7 +1,7 @@
 """Channels: real HTTP and SMTP servers of these tests, some of them hostile."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler
@@ -11,10 +11,11 @@ import pytest
 from aiosmtpd.controller import Controller
 from sqlalchemy import Engine
 
-from receiver.notify import sending
-from receiver.notify.channels import ID_HEADER, Postman, channels, note_channels
+from receiver.notify import postman, sending
+from receiver.notify.channels import ID_HEADER, channels, note_channels
 from receiver.notify.notifier import Message
-from receiver.notify.outbox import Cause, Failed, Later, Letter, Result, Sent
+from receiver.notify.outbox import Cause, Failed, Later, Letter, Noted, Result, Sent
+from receiver.notify.postman import Postman
 from shared.models import Channel as ChannelRow
 from shared.settings import NotifySettings, SettingsError
 from tests import stores
@@ -28,6 +29,14 @@ def settings_of(monkeypatch: pytest.MonkeyPatch, *, private: bool, **addresses: 
     for name, address in addresses.items():
         monkeypatch.setenv(f"NOTIFY_{name.upper()}", address)
     return NotifySettings.load(_env_file=None, notify_private_addresses=private)
+
+
+def sent_by(post: Postman, letters: Sequence[Letter], message: Message) -> list[Noted]:
+    """What becomes of these letters, as it becomes known."""
+    found = [one for some in post(letters, lambda _: message) for one in some]
+    while post.is_sending:
+        found += [one for some in post([], lambda _: message) for one in some]
+    return found
 
 
 Send = Callable[..., Result]
@@ -44,7 +53,7 @@ def send(monkeypatch: pytest.MonkeyPatch) -> Send:
         settings = settings_of(monkeypatch, private=True, sales=address)
         letter = Letter(message_id, "low-quiz", 1, "sales", 1, False, [Cause(1, "s", "r")])
         post = Postman(channels(settings), private=private)
-        (result,) = post([(letter, Message("Low score", text, html, stop))])
+        ((_, result),) = sent_by(post, [letter], Message("Low score", text, html, stop))
         return result
 
     return send
@@ -181,22 +190,70 @@ def test_an_answer_without_an_end_is_cut_off(send: Send, monkeypatch: pytest.Mon
         assert send(server.address) == sending.NO_ANSWER
 
 
-def test_a_slow_channel_takes_what_it_can_and_the_rest_waits(
+def letters_to(*names: str) -> list[Letter]:
+    return [
+        Letter(f"m-{n}", "low-quiz", 1, name, 1, False, [Cause(n, "s", "r")])
+        for n, name in enumerate(names)
+    ]
+
+
+def test_a_channel_takes_what_it_can_in_a_claim_and_the_rest_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sending, "BEGIN_SEC", 0.0)
+    monkeypatch.setattr(postman, "BEGIN_SEC", 0.0)
     with serving(status(200)) as slow, serving(status(200)) as quick:
         settings = settings_of(monkeypatch, private=True, slow=slow.address, quick=quick.address)
         post = Postman(channels(settings), private=True)
-        message = Message("title", "body")
-        letters = [
-            (Letter(f"m-{n}", "low-quiz", 1, name, 1, False, [Cause(n, "s", "r")]), message)
-            for n, name in enumerate(("slow", "quick", "slow", "unknown"))
-        ]
-        results = post(letters)
+        letters = letters_to("slow", "quick", "slow", "unknown")
+        sent = sent_by(post, letters, Message("title", "body"))
         assert len(slow.requests) == len(quick.requests) == 1
     absent = Failed("this notifier has no such channel")
-    assert results == [Sent(), Sent(), Later(), absent]
+    found = {letter.message_id: result for letter, result in sent}
+    assert found == {"m-0": Sent(), "m-1": Sent(), "m-2": Later(), "m-3": absent}
+
+
+def test_a_channel_that_does_not_answer_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(endless) as slow, serving(status(200)) as quick:
+        settings = settings_of(monkeypatch, private=True, slow=slow.address, quick=quick.address)
+        post, message = Postman(channels(settings), private=True), Message("title", "body")
+        first, *more = letters_to("slow", "quick", "quick")
+        while not slow.requests:
+            list(post([] if post.is_sending else [first], lambda _: message))
+        found: list[Noted] = []
+        while len(found) < 2:
+            found += [one for some in post(more, lambda _: message) for one in some]
+            more = []
+        assert post.busy == {"slow"}
+        assert [result for _, result in found] == [Sent(), Sent()]
+        post.end()
+
+
+def test_a_channel_gets_its_next_message_once_the_one_before_is_noted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with serving(status(200)) as server:
+        settings = settings_of(monkeypatch, private=True, sales=server.address)
+        post = Postman(channels(settings), private=True)
+        noted = 0
+        letters = letters_to(*3 * ["sales"])
+        while noted < len(letters):
+            for results in post(letters if not noted else [], lambda _: Message("t", "b")):
+                time.sleep(0.1)  # a store that is slow to note it
+                noted += len(results)
+                assert len(server.requests) == noted
+
+
+@pytest.mark.parametrize(("code", "pause"), [(429, {"Retry_After": "600"}), (410, {})])
+def test_a_channel_that_asks_for_a_pause_or_is_closed_gets_nothing_more(
+    monkeypatch: pytest.MonkeyPatch, code: int, pause: dict[str, str]
+) -> None:
+    with serving(status(code, **pause)) as server:
+        settings = settings_of(monkeypatch, private=True, sales=server.address)
+        post = Postman(channels(settings), private=True)
+        sent = sent_by(post, letters_to(*3 * ["sales"]), Message("title", "body"))
+        assert len(server.requests) == 1
+    assert [result for _, result in sent[1:]] == [Later(), Later()]
+    assert post.busy == ({"sales"} if pause else set())
 
 
 def flood(handler: BaseHTTPRequestHandler) -> None:

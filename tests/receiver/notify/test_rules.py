@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from receiver.notify.notifier import Message, Notifier
-from receiver.notify.outbox import SINGLE
+from receiver.notify.outbox import SINGLE, Letter, Result
 from receiver.notify.rules import StoreRules
 from receiver.readmodels.rebuild import rebuild
 from receiver.vendors import note_vendors
@@ -78,9 +78,9 @@ class Kept(Post):
         super().__init__()
         self.messages: list[Message] = []
 
-    def __call__(self, letters):  # type: ignore[no-untyped-def]
-        self.messages += [message for _, message in letters]
-        return super().__call__(letters)
+    def sent(self, letter: Letter, message: Message) -> Result:
+        self.messages.append(message)
+        return super().sent(letter, message)
 
 
 def step(store: Engine, at: datetime = NOW, **more: Any) -> list[Message]:
