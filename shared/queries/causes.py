@@ -4,6 +4,7 @@ leads to. So a message never says other than that page."""
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
+from unicodedata import bidirectional
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -32,6 +33,8 @@ LAST_CHANCE = timedelta(hours=2)
 """An admin needs this long to fix a cause before its first event is lost."""
 WINDOW = "24h"
 LONGEST = 80
+ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
+"""Of Unicode: what is between them has a direction of its own."""
 
 
 class Asked(NamedTuple):
@@ -73,10 +76,13 @@ def causes(connection: Connection, rule: str, asked: Asked) -> list[Cause]:
 
 
 def said(text: str) -> str:
-    """Words of a payload in one line of a sentence, shortened."""
+    """Words of a payload in one line of a sentence, shortened. Those that are written from right to
+    left are isolated: the figures after them would change places with them."""
     shown = "".join(sign if sign.isprintable() else " " for sign in text)
     line = " ".join(shown.split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    short = line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    from_right = any(bidirectional(sign) in ("R", "AL") for sign in short)
+    return f"{ISOLATE}{short}{POP_ISOLATE}" if from_right else short
 
 
 def learner_link(key: str, asked: Asked) -> str:
