@@ -14,22 +14,30 @@ from receiver.notify import outbox
 from receiver.notify.outbox import Letter, Noted, Result
 from shared.clock import now
 from shared.database import write_transaction
+from shared.queries.digest import Board
 
 POLL_SEC = 0.5
 STANDBY_SEC = 1.0
 AFTER_FAILURE_SEC = 2.0
+
+PICTURE = "board.png"
+"""The file name of a picture; `cid:board.png` in HTML."""
+WIDTH = 560
+"""Of a message in HTML and its picture, in pixels."""
 
 log = structlog.get_logger()
 
 
 class Message(NamedTuple):
     """A message as a recipient reads it, plain text; where a channel takes HTML, `html`. `stop` is
-    the address that ends its subscription."""
+    the address that ends its subscription. `board` is to be shown as a picture, which `html` has
+    as `PICTURE`."""
 
     title: str
     body: str
     html: str | None = None
     stop: str | None = None
+    board: Board | None = None
 
 
 class Rules(Protocol):

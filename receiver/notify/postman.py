@@ -7,11 +7,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from select import select
+from typing import Any
 
 from receiver.notify.channels import Channel, send
 from receiver.notify.notifier import Compose, Message
-from receiver.notify.outbox import Failed, Later, Letter, Noted
+from receiver.notify.outbox import Failed, Later, Letter, Noted, Result
 from receiver.notify.sending import Answer, Sender
+from shared.queries.digest import Board, Place
 
 STEP_SEC = 0.5
 """How long a call takes. What a channel has not answered by then is heard in a later one."""
@@ -50,6 +52,8 @@ class Postman:
         until = time.monotonic() + STEP_SEC
         while self._queues and time.monotonic() < until:
             began = self._begin(compose)
+            for queue in self._queues.values():
+                queue.prepare(compose)  # while the channel takes the one before
             if found := began + self._heard(0 if began else until - time.monotonic()):
                 yield found
 
@@ -101,6 +105,7 @@ class _Queue:
 
     def __init__(self, to: Channel, letters: Sequence[Letter], *, private: bool) -> None:
         self.current: Letter | None = None
+        self._next: tuple[Letter, Message | Result] | None = None
         self._later = deque(letters)
         self._send = partial(_send, to)
         self._private = private
@@ -109,20 +114,24 @@ class _Queue:
 
     @property
     def is_over(self) -> bool:
-        return self.current is None and not self._later
+        return self.current is None and self._next is None and not self._later
+
+    def prepare(self, compose: Compose) -> None:
+        """Write the next message, or find that it is not sent, and why."""
+        if self._next is None and self._later:
+            letter = self._later.popleft()
+            self._next = letter, compose(letter)
 
     def begin(self, compose: Compose) -> Sequence[Noted]:
         """Begin the next message. Gives what is not sent, and why."""
         if self._until is None:
             self._until = time.monotonic() + BEGIN_SEC
         elif time.monotonic() > self._until:
-            left = [(letter, Later()) for letter in self._later]
-            self._later.clear()
-            return left
-        if not self._later:
+            return self._put_off()
+        self.prepare(compose)
+        if self._next is None:
             return ()
-        letter = self._later.popleft()
-        composed = compose(letter)
+        (letter, composed), self._next = self._next, None
         if not isinstance(composed, Message):
             return [(letter, composed)]
         self.current = letter
@@ -130,6 +139,12 @@ class _Queue:
             self._sender = Sender(self._send, private=self._private)
         self._sender.begin(json.dumps([letter.message_id, composed]))
         return ()
+
+    def _put_off(self) -> Sequence[Noted]:
+        letters = [*([self._next[0]] if self._next else []), *self._later]
+        self._next = None
+        self._later.clear()
+        return [(letter, Later()) for letter in letters]
 
     def fileno(self) -> int:
         return self._process.fileno()
@@ -160,5 +175,9 @@ class _Queue:
 
 def _send(to: Channel, job: str) -> Answer:
     """In the process of a channel."""
-    message_id, message = json.loads(job)
-    return send(to, message_id, Message(*message))
+    message_id, (title, body, html, stop, board) = json.loads(job)
+    return send(to, message_id, Message(title, body, html, stop, board and _board(*board)))
+
+
+def _board(title: str, period: str, places: Sequence[Any], about: str) -> Board:
+    return Board(title, period, [Place(*one) for one in places], about)

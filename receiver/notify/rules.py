@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, select
 
 from receiver.errors import first_line, is_of_the_store, is_passing
 from receiver.notify.forwarding import SOONEST_SEC, Forwarder, rest
-from receiver.notify.notifier import Message
+from receiver.notify.notifier import PICTURE, WIDTH, Message
 from receiver.notify.outbox import TOO_OLD, Held, Letter, Superseded
 from shared.bulk import insert_into, table_of
 from shared.database import write_transaction
@@ -24,7 +24,7 @@ from shared.models import Checkpoint, Notification
 from shared.naming import Naming
 from shared.queries import preferences as read
 from shared.queries.causes import Asked, Cause, causes
-from shared.queries.digest import digest
+from shared.queries.digest import BAR, Board, digest
 from shared.queries.people import Who
 from shared.queries.preferences import SubscriptionRow
 from shared.queries.windows import Calendar
@@ -55,6 +55,7 @@ class _Said(NamedTuple):
     title: str
     lines: Sequence[str]
     link: str
+    board: Board | None = None
 
 
 class StoreRules:
@@ -210,7 +211,8 @@ class StoreRules:
         stop = f"{url}/preferences?subscription={to.token}"
         parts = ["\n".join(what.lines), opened, f"{reason} {stop}"]
         body = "\n\n".join(part for part in parts if part)
-        return Message(what.title, body, _html(what, opened, f"{reason} {_link(stop)}"), stop)
+        html = _html(what, opened, f"{reason} {_link(stop)}")
+        return Message(what.title, body, html, stop, what.board)
 
     def _asked(self, who: Who, since: datetime, at: datetime, role: str, zone: str) -> Asked:
         return Asked(who, since, at, self._settings, self._naming(role), zone)
@@ -232,15 +234,25 @@ class StoreRules:
 
 
 def _html(what: _Said, opened: str, foot: str) -> str:
-    """What is said, as HTML; Apprise makes a part in plain text of it. `foot` is HTML."""
-    lines = "<br>".join(map(escape, what.lines))
+    """What is said, as HTML; Apprise makes a part in plain text of it. `foot` is HTML. A picture
+    has the bars of a board."""
+    texts = [line.rstrip(f" {BAR}") for line in what.lines] if what.board else what.lines
     parts = [
         f"<b>{escape(what.title)}</b>",
-        lines.replace("\n", "<br>"),
+        _picture(what.board) if what.board else "",
+        "<br>".join(map(escape, texts)).replace("\n", "<br>"),
         _link(opened) if opened else "",
-        f"<small>{foot}</small>",
+        f'<small style="color:#56607A">{foot}</small>',
     ]
-    return "".join(f"<p>{part}</p>" for part in parts if part)
+    said = "".join(f"<p>{part}</p>" for part in parts if part)
+    return f'<div style="font-family:Arial,sans-serif;max-width:{WIDTH}px">{said}</div>'
+
+
+def _picture(board: Board) -> str:
+    return (
+        f'<img src="cid:{PICTURE}" width="{WIDTH}" style="width:100%;max-width:{WIDTH}px;'
+        f'height:auto" alt="{escape(board.about)}">'
+    )
 
 
 def _link(address: str) -> str:

@@ -1,6 +1,7 @@
 """Channels: real HTTP and SMTP servers of these tests, some of them hostile."""
 
 import time
+from base64 import b64decode
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from email import message_from_bytes, policy
@@ -13,10 +14,11 @@ from sqlalchemy import Engine
 
 from receiver.notify import postman, sending
 from receiver.notify.channels import ID_HEADER, channels, note_channels
-from receiver.notify.notifier import Message
+from receiver.notify.notifier import PICTURE, Message
 from receiver.notify.outbox import Cause, Failed, Later, Letter, Noted, Result, Sent
 from receiver.notify.postman import Postman
 from shared.models import Channel as ChannelRow
+from shared.queries.digest import Board, Place
 from shared.settings import NotifySettings, SettingsError
 from tests import stores
 from tests.receiver.notify.hooks import serving, status
@@ -49,11 +51,12 @@ def send(monkeypatch: pytest.MonkeyPatch) -> Send:
     def send(
         address: str, text: str = "Ana needs coaching", message_id: str = "m-1", *,
         private: bool = True, html: str | None = None, stop: str | None = None,
+        board: Board | None = None,
     ) -> Result:  # fmt: skip
         settings = settings_of(monkeypatch, private=True, sales=address)
         letter = Letter(message_id, "low-quiz", 1, "sales", 1, False, [Cause(1, "s", "r")])
         post = Postman(channels(settings), private=private)
-        ((_, result),) = sent_by(post, [letter], Message("Low score", text, html, stop))
+        ((_, result),) = sent_by(post, [letter], Message("Low score", text, html, stop, board))
         return result
 
     return send
@@ -103,6 +106,40 @@ def test_mail_is_html_beside_plain_text_and_has_a_way_to_unsubscribe(send: Send)
     assert "<b>Ana &lt;b&gt;</b>" in mail.get_body(["html"]).get_content()
     assert mail["List-Unsubscribe"] == f"<{stop}>"
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+BOARD = Board(
+    "Points gained last week", "17 Nov – 23 Nov 2025", [Place(1, "Ana", 90, None)], "Ana led."
+)
+WITH_BOARD = f'<p>Ana led</p><img src="cid:{PICTURE}" alt="Ana led.">'
+
+
+def test_mail_has_the_board_as_a_picture_inside(send: Send) -> None:
+    mail = mailed(send, "1. Ana: 90 points", html=WITH_BOARD, board=BOARD)
+    assert mail.get_content_type() == "multipart/related"
+    (image,) = (part for part in mail.walk() if part.get_content_type() == "image/png")
+    assert image["Content-ID"] == f"<{PICTURE}>"
+    assert image.get_content_disposition() == "inline"
+    assert image.get_content().startswith(b"\x89PNG")
+    assert mail.get_body(["html"]).get_content().strip() == WITH_BOARD
+
+
+def test_mail_is_plain_text_where_the_board_cannot_be_drawn(
+    send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("receiver.notify.picture.draw", lambda _: 1 / 0)
+    mail = mailed(send, "1. Ana: 90 points", html=WITH_BOARD, board=BOARD)
+    assert mail.get_content_type() == "text/plain"
+    assert "1. Ana: 90 points" in mail.get_content()
+
+
+def test_json_has_the_board_as_an_attachment(send: Send) -> None:
+    with serving(status(200)) as server:
+        assert send(server.address, board=BOARD) == Sent()
+        ((_, body),) = server.requests
+    (attached,) = body["attachments"]
+    assert attached["filename"] == PICTURE
+    assert b64decode(attached["base64"]).startswith(b"\x89PNG")
 
 
 def test_one_click_is_promised_only_over_https(send: Send) -> None:
@@ -254,6 +291,22 @@ def test_a_channel_that_asks_for_a_pause_or_is_closed_gets_nothing_more(
         assert len(server.requests) == 1
     assert [result for _, result in sent[1:]] == [Later(), Later()]
     assert post.busy == ({"sales"} if pause else set())
+
+
+def test_messages_to_a_server_share_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    connections = set()
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        connections.add(handler.client_address)
+        status(200)(handler)
+
+    with serving(answer) as server:
+        server.RequestHandlerClass.protocol_version = "HTTP/1.1"  # type: ignore[attr-defined]
+        settings = settings_of(monkeypatch, private=True, sales=server.address)
+        post = Postman(channels(settings), private=True)
+        sent = sent_by(post, letters_to(*3 * ["sales"]), Message("title", "body"))
+        assert [result for _, result in sent] == 3 * [Sent()]
+    assert len(connections) == 1
 
 
 def flood(handler: BaseHTTPRequestHandler) -> None:

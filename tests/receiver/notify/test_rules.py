@@ -4,13 +4,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from receiver.notify.notifier import Message, Notifier
 from receiver.notify.outbox import SINGLE, Letter, Result
 from receiver.notify.rules import StoreRules
 from receiver.readmodels.rebuild import rebuild
 from receiver.vendors import note_vendors
+from shared.bulk import table_of
 from shared.clock import under
 from shared.database import write_transaction
 from shared.facts import Expired
@@ -241,6 +242,13 @@ def test_words_of_a_payload_stay_in_their_line(store: Engine) -> None:
     assert len(message.title) < 200
 
 
+def test_a_name_from_right_to_left_keeps_its_place_in_the_sentence(store: Engine) -> None:
+    subscribe(store, INES, "low-quiz")
+    attempts(store, {"quiz_name": "تسعير"})
+    (message,) = step(store)
+    assert message.title == "u-1@x.com scored 50 % at \u2068تسعير\u2069 (pass mark 70 %)"
+
+
 def test_coaching_is_sent_to_its_owner_once_overdue_and_to_leads_without_one(
     store: Engine,
 ) -> None:
@@ -311,6 +319,35 @@ def test_the_weekly_digest_is_sent_once_whatever_is_killed(store: Engine, hour: 
     for later in (timedelta(seconds=1), HOUR, 20 * HOUR, 6 * DAY):
         assert not step(store, due + later)
     assert len(step(store, due + 7 * DAY)) == 1
+
+
+def test_the_digest_has_its_board_as_a_picture_that_names_people_as_pages_do(
+    store: Engine,
+) -> None:
+    subscribe(store, PAUL, "weekly")
+    progress(store, ("u-2", "m-1", NOON.date(), 40, 60), ("u-3", "m-1", NOON.date(), 30, 60))
+    monday = datetime(2025, 11, 24, 9, tzinfo=NOON.tzinfo)
+    (message,) = step(store, monday, names_manager="initials", names_key="k" * 32)
+    board = message.board
+    assert board is not None
+    assert (board.title, board.period) == ("Points gained last week", "17 Nov – 23 Nov 2025")
+    assert [(one.rank, one.name, one.points) for one in board.places] == [
+        (1, "U.", 40), (2, "U.", 30),
+    ]  # fmt: skip
+    assert message.html is not None
+    assert 'alt="U. led last week with 40 points, then U. 30."' in message.html
+    assert "1. U.: 40 points, new on the board<br>" in message.html
+    assert "1. U.: 40 points, new on the board ▇" in message.body
+
+
+def test_a_digest_links_to_the_board_of_a_team_of_any_name(store: Engine) -> None:
+    subscribe(store, PAUL, "weekly")
+    teams = f'{{"{PAUL}": ["a&b #1"]}}'
+    with store.begin() as connection:
+        connection.execute(update(table_of(Subscription)).values(teams='["a&b #1"]'))
+    monday = datetime(2025, 11, 24, 9, tzinfo=NOON.tzinfo)
+    (message,) = step(store, monday, manager_teams=teams)
+    assert "&team=a%26b%20%231\n" in message.body
 
 
 def test_a_digest_that_was_missed_for_a_day_is_not_sent(store: Engine) -> None:
