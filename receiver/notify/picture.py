@@ -54,7 +54,7 @@ def _row(pen: "_Pen", place: Place, top: int, most: float) -> None:
         pen.text(NAME, middle, NO_NAME, 14, REGULAR, MUTED)
     end = BAR + max(3, round((RIGHT - FIGURE - BAR) * place.points / most))
     pen.bar(BAR, end, middle)
-    pen.text(end + 8, middle, f"{place.points:,.0f}", 15, BOLD)
+    pen.text(end + 8, middle, place.gained, 15, BOLD)
 
 
 def _moved(place: Place) -> tuple[str, int, int, str]:

@@ -22,9 +22,10 @@ from shared.bulk import insert_into, table_of
 from shared.database import write_transaction
 from shared.models import Checkpoint, Notification
 from shared.naming import Naming
+from shared.queries import digest as digest_of
 from shared.queries import preferences as read
 from shared.queries.causes import Asked, Cause, causes
-from shared.queries.digest import BAR, Board, digest
+from shared.queries.digest import BAR, Board
 from shared.queries.people import Who
 from shared.queries.preferences import SubscriptionRow
 from shared.queries.windows import Calendar
@@ -32,7 +33,7 @@ from shared.rules import RULES, TEST, Rule
 from shared.setting_types import Names
 from shared.settings import NotifySettings
 from shared.subscriptions import digest_at, held_until, last_digest, scope, to_tell
-from shared.wording import number_of
+from shared.wording import number_of, rewritten
 
 SELDOM_SEC = 15.0
 """Between two looks of rules that the clock changes, or deliveries that are not events."""
@@ -66,7 +67,7 @@ class StoreRules:
         self._forwarder = Forwarder(settings)
         self._known: set[Key] = set()
         self._folds: int | None = None
-        self._rest_sec = SOONEST_SEC
+        self._otherssec = SOONEST_SEC
         self._looked = self._looked_seldom = float("-inf")
 
     # What is due
@@ -76,7 +77,7 @@ class StoreRules:
         self._write_forwards(engine, at)
         began = time.monotonic()
         seldom = began - self._looked_seldom >= SELDOM_SEC
-        if not seldom and began - self._looked < self._rest_sec:
+        if not seldom and began - self._looked < self._otherssec:
             return
         with engine.connect() as connection:
             folds = connection.scalar(select(table_of(Checkpoint).c.folds))
@@ -85,7 +86,7 @@ class StoreRules:
             rows = list(self._found(connection, at, seldom=seldom))
         self._write(engine, rows)
         self._folds, self._looked = folds, time.monotonic()
-        self._rest_sec = rest(self._looked - began)
+        self._otherssec = rest(self._looked - began)
         if seldom:
             self._looked_seldom = self._looked
 
@@ -123,7 +124,7 @@ class StoreRules:
     ) -> Iterable[Mapping[str, Any]]:
         if rule.period is not None:
             return self._digests(rule, listeners, at)
-        asked = self._asked(Who(), at - TOO_OLD, at, "full", "UTC")
+        asked = Asked(Who(), at - TOO_OLD, at, self._settings, Naming("full", None))
         return _to_listeners(rule, causes(connection, rule.key, asked), listeners)
 
     def _digests(
@@ -178,7 +179,8 @@ class StoreRules:
     ) -> _Said | None:
         """None if nothing of it is true any more."""
         since = at - TOO_OLD - timedelta(hours=1)
-        asked = self._asked(who, since, at, to.role, to.zone)
+        naming = self._naming(to.role)
+        asked = Asked(who, since, at, self._settings, naming, to.zone, to.numbers)
         wanted = {(one.subject, one.round) for one in letter.causes}
         found = [
             one
@@ -192,17 +194,18 @@ class StoreRules:
             return _Said(lines[0], [one for one in [found[0].detail] if one], found[0].link)
         more = len(lines) - LISTED
         title = f"{RULES[letter.rule].title}: {number_of(len(lines), 'message')}"
-        listed = lines[:LISTED] + ([f"And {more} more."] if more > 0 else [])
-        return _Said(title, listed, _common(found))
+        others = [rewritten(f"And {more:,} more.", to.numbers)] if more > 0 else []
+        return _Said(rewritten(title, to.numbers), lines[:LISTED] + others, _common(found))
 
     def _of_period(
         self, connection: Connection, rule: Rule, letter: Letter, to: SubscriptionRow, who: Who
     ) -> _Said:
         assert rule.period is not None  # noqa: S101 (asked for before)
         day = datetime.fromisoformat(letter.causes[-1].round).date()
-        naming = self._naming(to.role)
-        moment = digest_at(to, day)
-        return _Said(*digest(connection, rule.period, who, moment, to.zone, self._settings, naming))
+        asked = digest_of.Asked(
+            rule.period, who, digest_at(to, day), to.zone, self._naming(to.role), to.numbers
+        )
+        return _Said(*digest_of.digest(connection, asked, self._settings))
 
     def _message(self, to: SubscriptionRow, what: _Said) -> Message:
         url = self._settings.pages_url
@@ -213,9 +216,6 @@ class StoreRules:
         body = "\n\n".join(part for part in parts if part)
         html = _html(what, opened, f"{reason} {_link(stop)}")
         return Message(what.title, body, html, stop, what.board)
-
-    def _asked(self, who: Who, since: datetime, at: datetime, role: str, zone: str) -> Asked:
-        return Asked(who, since, at, self._settings, self._naming(role), zone)
 
     def _naming(self, role: str) -> Naming:
         """How people are named to a role. Without one it is not sent to anyone."""

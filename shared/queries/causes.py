@@ -26,7 +26,7 @@ from shared.queries.vendors import configured
 from shared.queries.windows import first_hour
 from shared.settings import Settings
 from shared.verdict import Clock, Traffic, is_losing, verdict
-from shared.wording import number_of
+from shared.wording import number_of, rewritten
 
 UNOWNED_WORKING_DAYS = 3
 LAST_CHANCE = timedelta(hours=2)
@@ -39,7 +39,7 @@ ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
 
 class Asked(NamedTuple):
     """What is asked for: since when, for people of `who`, named in this way. `zone` is that of the
-    times in sentences."""
+    times in sentences, `numbers` how their numbers are written."""
 
     who: Who
     since: datetime
@@ -47,6 +47,7 @@ class Asked(NamedTuple):
     settings: Settings
     naming: Naming
     zone: str = "UTC"
+    numbers: str = "comma"
 
 
 class Cause(NamedTuple):
@@ -142,11 +143,12 @@ def _hard_quiz(connection: Connection, asked: Asked) -> Iterator[Cause]:
     for figures in found:
         at = latest.get((figures.vendor, figures.quiz_id))
         if at is not None and figures.problem:
+            takers = rewritten(number_of(figures.all_takers, "taker"), asked.numbers)
             yield Cause(
                 subject=f"{figures.vendor}/{figures.quiz_id}",
                 round=f"{at:%Y-%m}",
                 at=at,
-                line=f"{figures.all_share:.0f} % of {number_of(figures.all_takers, 'taker')} are "
+                line=f"{figures.all_share:.0f} % of {takers} are "
                 f"low at {said(figures.quiz_name)}: look at the quiz",
                 link="/coaching",
                 of_teams=False,
@@ -234,7 +236,7 @@ def _deliveries(connection: Connection, asked: Asked) -> Iterator[Cause]:
     evidence = [gather(connection, one, begin, now, asked.settings) for one in vendors]
     down = failures.outages_since(connection, begin, now)
     found = [*_down(down), *(one for each in evidence for one in _of_vendor(each, now))]
-    yield from _behind(connection, now)
+    yield from _behind(connection, asked)
     if not found:
         return
     totals = deliveries.totals(connection, begin, None)
@@ -246,24 +248,25 @@ def _deliveries(connection: Connection, asked: Asked) -> Iterator[Cause]:
             subject=subject,
             round=round_,
             at=now,
-            line=said(judged.headline),
+            line=rewritten(said(judged.headline), asked.numbers),
             link="/deliveries",
-            detail=f"{judged.why}{counted}",
+            detail=rewritten(f"{judged.why}{counted}", asked.numbers),
             urgent=urgent,
             of_teams=False,
         )
 
 
-def _behind(connection: Connection, now: datetime) -> Iterator[Cause]:
+def _behind(connection: Connection, asked: Asked) -> Iterator[Cause]:
     """What keeps events from the pages, and so from every other message."""
+    now = asked.now
     for one in following.findings(lag(connection), unfoldable(connection)):
         yield Cause(
             subject="store",
             round=f"{one.kind} {now:%Y-%m-%d}",
             at=now,
-            line=one.title,
+            line=rewritten(one.title, asked.numbers),
             link="/deliveries",
-            detail=f"{one.evidence} {one.cure}",
+            detail=rewritten(f"{one.evidence} {one.cure}", asked.numbers),
             of_teams=False,
         )
 

@@ -18,7 +18,7 @@ from shared.queries.ranking import LearnerRow
 from shared.queries.wall import passed
 from shared.queries.windows import Calendar, Days, days_of, window_of
 from shared.settings import Settings
-from shared.wording import number_of
+from shared.wording import number_of, rewritten
 
 PLACES, NAMES = 5, 3
 SHOWN_PASSED = 200
@@ -27,13 +27,36 @@ METRIC = "gained"
 BAR, LONGEST_BAR = "▇", 12
 
 
+class Asked(NamedTuple):
+    """What is asked for: the digest of the week or month before `at`, for people of `who`, named in
+    this way. `zone` is that of days, `numbers` how numbers are written."""
+
+    period: str
+    who: Who
+    at: datetime
+    zone: str
+    naming: Naming
+    numbers: str = "comma"
+
+    @property
+    def day(self) -> date:
+        return self.at.astimezone(ZoneInfo(self.zone)).date()
+
+    def name(self, name: str | None, email: str | None, key: str) -> str:
+        return said(self.naming.known_as(name, email, key))
+
+    def number(self, count: int, noun: str) -> str:
+        return rewritten(number_of(count, noun), self.numbers)
+
+
 class Place(NamedTuple):
-    """A place of a board: what a person gained, and their rank in the period before; None if they
-    were not on the board."""
+    """A place of a board: what a person gained, also in words, and their rank in the period before;
+    None if they were not on the board."""
 
     rank: int
     name: str
     points: float
+    gained: str
     before: int | None
 
 
@@ -57,57 +80,49 @@ class Digest(NamedTuple):
     board: Board | None
 
 
-def digest(
-    connection: Connection,
-    period: str,
-    who: Who,
-    at: datetime,
-    zone: str,
-    settings: Settings,
-    naming: Naming,
-) -> Digest:
-    """The digest of the week or month before `at`, for people of `who`."""
+def digest(connection: Connection, asked: Asked, settings: Settings) -> Digest:
+    """The digest that is asked for."""
     calendar = Calendar.of(settings.week_begins, settings.fiscal_year_begins)
-    window = window_of(LAST[period], at, zone, calendar)
-    over = movement.Board(who, window)
-    rows = leaderboard.learners(connection, METRIC, over, PLACES)
-    places = [_place(row, naming) for row in rows if row.gained > 0]
+    name, who = LAST[asked.period], asked.who
+    board = movement.Board(who, window_of(name, asked.at, asked.zone, calendar))
+    rows = leaderboard.learners(connection, METRIC, board, PLACES)
+    places = [_place(row, asked) for row in rows if row.gained > 0]
     lines = [
         *(_line(place, places[0].points) for place in places),
-        *_risen(connection, over, naming),
-        *_passed(connection, who, at, over, naming),
-        *_to_coach(connection, who, at, settings, naming),
-        *_certificates(connection, who, at),
+        *_risen(connection, asked, board),
+        *_passed(connection, asked, board),
+        *_to_coach(connection, asked, settings),
+        *_certificates(connection, asked),
     ]
     team = f"&team={quote(who.teams[0], safe='')}" if who.teams and len(who.teams) == 1 else ""
-    link = f"/leaderboard?window={LAST[period]}&metric={METRIC}{team}"
-    days = days_of(LAST[period], at.astimezone(ZoneInfo(zone)).date(), calendar)
-    board = _board(places, period, days) if places else None
-    return Digest(_title(places, period), lines or ["Nothing to report."], link, board)
+    link = f"/leaderboard?window={name}&metric={METRIC}{team}"
+    drawn = _board(places, asked.period, days_of(name, asked.day, calendar)) if places else None
+    return Digest(_title(places, asked.period), lines or ["Nothing to report."], link, drawn)
 
 
 def _title(places: Sequence[Place], period: str) -> str:
     if not places:
         return f"No progress last {period}"
-    return f"{places[0].name} led last {period} with {places[0].points:,.0f} points"
+    return f"{places[0].name} led last {period} with {places[0].gained} points"
 
 
 def _board(places: Sequence[Place], period: str, days: Days) -> Board:
-    others = ", ".join(f"{one.name} {one.points:,.0f}" for one in places[1:])
+    others = ", ".join(f"{one.name} {one.gained}" for one in places[1:])
     about = _title(places, period) + (f", then {others}." if others else ".")
     words = f"{days.first:%-d %b} – {days.last:%-d %b %Y}"
     return Board(f"Points gained last {period}", words, places, about)
 
 
-def _place(row: LearnerRow, naming: Naming) -> Place:
-    name = said(naming.known_as(row.name, row.email, row.key))
-    return Place(row.rank, name, row.gained, row.rank_before)
+def _place(row: LearnerRow, asked: Asked) -> Place:
+    name = asked.name(row.name, row.email, row.key)
+    gained = rewritten(f"{row.gained:,.0f}", asked.numbers)
+    return Place(row.rank, name, row.gained, gained, row.rank_before)
 
 
 def _line(place: Place, most: float) -> str:
     """With a bar after the words, as its length is not the same in each font."""
     bar = BAR * max(1, round(place.points / most * LONGEST_BAR))
-    return f"{place.rank}. {place.name}: {place.points:,.0f} points{_moved(place)} {bar}"
+    return f"{place.rank}. {place.name}: {place.gained} points{_moved(place)} {bar}"
 
 
 def _moved(place: Place) -> str:
@@ -117,57 +132,51 @@ def _moved(place: Place) -> str:
     return f", {'up' if rise > 0 else 'down'} {abs(rise)}" if rise else ""
 
 
-def _risen(connection: Connection, board: movement.Board, naming: Naming) -> Iterator[str]:
+def _risen(connection: Connection, asked: Asked, board: movement.Board) -> Iterator[str]:
     rows = leaderboard.climbers(connection, METRIC, board, NAMES)
     if rows:
-        names = (said(naming.known_as(row.name, row.email, row.key)) for row in rows)
+        names = (asked.name(row.name, row.email, row.key) for row in rows)
         yield f"Rose most: {', '.join(names)}."
 
 
-def _passed(
-    connection: Connection, who: Who, at: datetime, board: movement.Board, naming: Naming
-) -> Iterator[str]:
-    rows = passed(connection, who, board.window, at, SHOWN_PASSED)
+def _passed(connection: Connection, asked: Asked, board: movement.Board) -> Iterator[str]:
+    rows = passed(connection, asked.who, board.window, asked.at, SHOWN_PASSED)
     if rows:
-        some = (
-            f"{said(naming.known_as(row.name, row.email, row.key))} ({said(row.what)})"
-            for row in rows[:NAMES]
-        )
-        more = f" and {len(rows) - NAMES} more" if len(rows) > NAMES else ""
-        yield f"Congratulate: {', '.join(some)}{more}."
+        some = [
+            f"{asked.name(row.name, row.email, row.key)} ({said(row.what)})" for row in rows[:NAMES]
+        ]
+        yield f"Congratulate: {_listed(some, len(rows))}."
 
 
-def _to_coach(
-    connection: Connection, who: Who, at: datetime, settings: Settings, naming: Naming
-) -> Iterator[str]:
-    today = _day(at)
+def _to_coach(connection: Connection, asked: Asked, settings: Settings) -> Iterator[str]:
     filters = Filters(
-        who,
+        asked.who,
         default_pct=settings.coaching_threshold_pct,
         rule=settings.coaching_rule,
-        today=today,
+        today=asked.day,
     )
-    found = coaching.counts(connection, filters, at - timedelta(days=7), today)
+    found = coaching.counts(connection, filters, asked.at - timedelta(days=7), asked.day)
     if found.new:
         rows = coaching.items(connection, filters, "new", NAMES)
-        some = (
-            f"{said(naming.known_as(row.name, row.email, row.key))} ({said(row.quiz_name)})"
-            for row in rows
-        )
+        some = [
+            f"{asked.name(row.name, row.email, row.key)} ({said(row.quiz_name)})" for row in rows
+        ]
         verb = "needs" if found.people == 1 else "need"
-        yield f"{number_of(found.people, 'learner')} {verb} coaching: {', '.join(some)}."
+        who = asked.number(found.people, "learner")
+        yield f"{who} {verb} coaching: {_listed(some, found.new)}."
     if found.overdue:
-        yield f"{number_of(found.overdue, 'case')} of coaching overdue."
+        yield f"{asked.number(found.overdue, 'case')} of coaching overdue."
 
 
-def _certificates(connection: Connection, who: Who, at: datetime) -> Iterator[str]:
-    found = totals(connection, who, at)
+def _listed(some: Sequence[str], count: int) -> str:
+    more = f" and {count - len(some)} more" if count > len(some) else ""
+    return ", ".join(some) + more
+
+
+def _certificates(connection: Connection, asked: Asked) -> Iterator[str]:
+    found = totals(connection, asked.who, asked.at)
     if found.overdue or found.due_soon:
         yield (
             f"Certificates: {found.overdue} past the deadline for renewal, {found.due_soon} due "
             "within 30 days."
         )
-
-
-def _day(at: datetime) -> date:
-    return at.date()

@@ -109,7 +109,7 @@ def test_mail_is_html_beside_plain_text_and_has_a_way_to_unsubscribe(send: Send)
 
 
 BOARD = Board(
-    "Points gained last week", "17 Nov – 23 Nov 2025", [Place(1, "Ana", 90, None)], "Ana led."
+    "Points gained last week", "17 Nov – 23 Nov 2025", [Place(1, "Ana", 90, "90", None)], "Ana led."
 )
 WITH_BOARD = f'<p>Ana led</p><img src="cid:{PICTURE}" alt="Ana led.">'
 

@@ -12,7 +12,9 @@ from shared.queries.digest import Board, Place
 
 
 def drawn(*names: str) -> Image.Image:
-    places = [Place(rank, name, 100 / rank, rank + 1) for rank, name in enumerate(names, 1)]
+    places = [
+        Place(rank, name, 100 / rank, "1,200", rank + 1) for rank, name in enumerate(names, 1)
+    ]
     board = Board("Points gained last week", "17 Nov – 23 Nov 2025", places, "About it")
     return Image.open(BytesIO(draw(board)))
 

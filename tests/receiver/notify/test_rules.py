@@ -14,7 +14,7 @@ from receiver.vendors import note_vendors
 from shared.bulk import table_of
 from shared.clock import under
 from shared.database import write_transaction
-from shared.facts import Expired
+from shared.facts import Expired, Provisioned
 from shared.models import Channel, Notification, Subscription, UnfoldableEvent
 from shared.settings import NotifySettings, ReceiverSettings
 from shared.subscriptions import Wanted, save, send_test, stop
@@ -338,6 +338,24 @@ def test_the_digest_has_its_board_as_a_picture_that_names_people_as_pages_do(
     assert 'alt="U. led last week with 40 points, then U. 30."' in message.html
     assert "1. U.: 40 points, new on the board<br>" in message.html
     assert "1. U.: 40 points, new on the board ▇" in message.body
+
+
+def test_a_digest_has_numbers_as_its_person_writes_them(store: Engine) -> None:
+    subscribe(store, PAUL, "weekly", numbers="point")
+    fold(store, [Provisioned(V, "u-4", None, "Team 1,000", None, "west", NOON)])
+    progress(store, *(("u-4", f"m-{number}", NOON.date(), 100, 60) for number in range(12)))
+    (message,) = step(store, datetime(2025, 11, 24, 9, tzinfo=NOON.tzinfo))
+    assert message.title == "Team 1,000 led last week with 1.200 points"
+    assert message.board is not None
+    assert message.board.places[0].gained == "1.200"
+
+
+def test_a_digest_says_how_many_of_those_to_coach_it_leaves_out(store: Engine) -> None:
+    subscribe(store, PAUL, "weekly")
+    attempts(store, *({"user_id": "u-2", "quiz_id": f"q-{number}"} for number in range(5)))
+    (message,) = step(store, datetime(2025, 11, 24, 9, tzinfo=NOON.tzinfo))
+    assert "1 learner needs coaching: u-2@x.com (Pricing)" in message.body
+    assert " and 2 more." in message.body
 
 
 def test_a_digest_links_to_the_board_of_a_team_of_any_name(store: Engine) -> None:
