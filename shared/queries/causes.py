@@ -250,7 +250,7 @@ def _deliveries(connection: Connection, asked: Asked) -> Iterator[Cause]:
             at=now,
             line=rewritten(said(judged.headline), asked.numbers),
             link="/deliveries",
-            detail=rewritten(f"{judged.why}{counted}", asked.numbers),
+            detail=rewritten(f"{judged.why}{counted}", asked.numbers) + f"\n{_as_of(asked)}",
             urgent=urgent,
             of_teams=False,
         )
@@ -266,9 +266,14 @@ def _behind(connection: Connection, asked: Asked) -> Iterator[Cause]:
             at=now,
             line=rewritten(one.title, asked.numbers),
             link="/deliveries",
-            detail=rewritten(f"{one.evidence} {one.cure}", asked.numbers),
+            detail=rewritten(f"{one.evidence} {one.cure}", asked.numbers) + f"\n{_as_of(asked)}",
             of_teams=False,
         )
+
+
+def _as_of(asked: Asked) -> str:
+    """For hours and spans of time in a message that is read later, or by people elsewhere."""
+    return f"As of {asked.now.astimezone(ZoneInfo(asked.zone)):%a %-d %b, %H:%M} {asked.zone}."
 
 
 def _down(outages: list[Outage]) -> Iterator[tuple[str, str, bool]]:

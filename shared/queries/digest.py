@@ -87,7 +87,9 @@ def digest(connection: Connection, asked: Asked, settings: Settings) -> Digest:
     board = movement.Board(who, window_of(name, asked.at, asked.zone, calendar))
     rows = leaderboard.learners(connection, METRIC, board, PLACES)
     places = [_place(row, asked) for row in rows if row.gained > 0]
+    days = days_of(name, asked.day, calendar)
     lines = [
+        f"{_span(days)}, {_of_teams(who)}:",
         *(_line(place, places[0].points) for place in places),
         *_risen(connection, asked, board),
         *_passed(connection, asked, board),
@@ -96,8 +98,23 @@ def digest(connection: Connection, asked: Asked, settings: Settings) -> Digest:
     ]
     team = f"&team={quote(who.teams[0], safe='')}" if who.teams and len(who.teams) == 1 else ""
     link = f"/leaderboard?window={name}&metric={METRIC}{team}"
-    drawn = _board(places, asked.period, days_of(name, asked.day, calendar)) if places else None
-    return Digest(_title(places, asked.period), lines or ["Nothing to report."], link, drawn)
+    drawn = _board(places, asked.period, days) if places else None
+    said_so = lines if len(lines) > 1 else [*lines, "Nothing to report."]
+    return Digest(_title(places, asked.period), said_so, link, drawn)
+
+
+def _span(days: Days) -> str:
+    return f"{days.first:%-d %b} – {days.last:%-d %b %Y}"
+
+
+def _of_teams(who: Who) -> str:
+    """So that who gets it from another does not take it for the board of all."""
+    if who.teams is None:
+        return "all teams"
+    if not who.teams:
+        return "no team"
+    some = [said(team) for team in who.teams[:NAMES]]
+    return f"{'team' if len(who.teams) == 1 else 'teams'} {_listed(some, len(who.teams))}"
 
 
 def _title(places: Sequence[Place], period: str) -> str:
@@ -109,8 +126,7 @@ def _title(places: Sequence[Place], period: str) -> str:
 def _board(places: Sequence[Place], period: str, days: Days) -> Board:
     others = ", ".join(f"{one.name} {one.gained}" for one in places[1:])
     about = _title(places, period) + (f", then {others}." if others else ".")
-    words = f"{days.first:%-d %b} – {days.last:%-d %b %Y}"
-    return Board(f"Points gained last {period}", words, places, about)
+    return Board(f"Points gained last {period}", _span(days), places, about)
 
 
 def _place(row: LearnerRow, asked: Asked) -> Place:

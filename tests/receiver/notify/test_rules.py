@@ -291,6 +291,7 @@ def test_a_failing_vendor_is_sent_to_admins_before_its_first_event_is_lost(store
     (message,) = step(store, NOON + HOUR)
     assert "MindTickle has failed for 1 h" in message.title
     assert "lost in" in message.body
+    assert "\nAs of Sat 22 Nov, 13:00 UTC.\n" in message.body
     assert "https://repboard.acme.example/deliveries" in message.body
     assert len(step(store, NOON + 6 * HOUR)) == 1, "the last chance, and not the failure again"
 
@@ -312,7 +313,9 @@ def test_the_weekly_digest_is_sent_once_whatever_is_killed(store: Engine, hour: 
     assert not step(store, due - timedelta(seconds=1))
     (message,) = step(store, due)
     assert message.title == "u-2@x.com led last week with 40 points"
-    assert "1. u-2@x.com: 40 points, new on the board ▇▇▇▇▇▇▇▇▇▇▇▇" in message.body
+    assert message.body.startswith(
+        "17 Nov – 23 Nov 2025, team west:\n1. u-2@x.com: 40 points, new on the board ▇▇▇▇▇▇▇▇▇▇▇▇\n"
+    )
     assert "u-1" not in message.body
     assert "/leaderboard?window=last_week&metric=gained&team=west" in message.body
     killed(store)
