@@ -9,7 +9,7 @@ is committed. So of each channel one message at most is repeated, and none is lo
 import random
 from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import (
@@ -37,6 +37,8 @@ TOO_OLD = timedelta(hours=24)
 """What could not be sent for so long stands in the digest only."""
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=10), timedelta(hours=1)
 JITTER = 0.2
+BATCH = 500
+"""Rows of one statement."""
 AT_ONCE = 100
 """Messages that are claimed for a channel at once."""
 LOOKED_AT = 500
@@ -155,6 +157,27 @@ def release(connection: Connection, holder: str) -> None:
     """Let another notifier begin at once."""
     mine = update(notifier).where(notifier.c.holder == holder)
     connection.execute(mine.values(lease_until=store_time(connection)))
+
+
+# What is due
+
+
+Key = tuple[str, str, str, str]
+Row = Mapping[str, Any]
+"""A new row of the outbox, by column."""
+
+
+def key_of(new: Row) -> Key:
+    """What a row is about and for, which is unique."""
+    return new["rule"], new["subject"], new["round"], new["recipient"]
+
+
+def add(connection: Connection, rows: Sequence[Row]) -> None:
+    """Write rows, each only once: another notifier may have written some."""
+    for begin in range(0, len(rows), BATCH):
+        insert = insert_into(connection.dialect.name, Notification)
+        new = insert.values(rows[begin : begin + BATCH])
+        connection.execute(new.on_conflict_do_nothing())
 
 
 # What is sent

@@ -9,18 +9,19 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from html import escape
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import Connection, Engine, select
 
 from receiver.errors import first_line, is_of_the_store, is_passing
+from receiver.notify import outbox
 from receiver.notify.forwarding import SOONEST_SEC, Forwarder, rest
 from receiver.notify.notifier import PICTURE, WIDTH, Message
 from receiver.notify.outbox import TOO_OLD, Held, Letter, Superseded
-from shared.bulk import insert_into, table_of
+from shared.bulk import table_of
 from shared.database import write_transaction
-from shared.models import Checkpoint, Notification
+from shared.models import Checkpoint
 from shared.naming import Naming
 from shared.queries import digest as digest_of
 from shared.queries import preferences as read
@@ -40,12 +41,9 @@ SELDOM_SEC = 15.0
 BY_EVENTS = ("low-quiz", "hard-quiz")
 KNOWN = 100_000
 """How many rows of the outbox are remembered, so that they are not written again and again."""
-BATCH = 500
 LISTED = 10
 EARLIER = timedelta(minutes=5)
 """What happened up to so long before a subscription counts: clocks of vendors differ."""
-
-Key = tuple[str, str, str, str]
 
 log = structlog.get_logger()
 
@@ -65,7 +63,7 @@ class StoreRules:
     def __init__(self, settings: NotifySettings) -> None:
         self._settings = settings
         self._forwarder = Forwarder(settings)
-        self._known: set[Key] = set()
+        self._known: set[outbox.Key] = set()
         self._folds: int | None = None
         self._otherssec = SOONEST_SEC
         self._looked = self._looked_seldom = float("-inf")
@@ -98,9 +96,7 @@ class StoreRules:
                 raise
             log.error("forwards_failed", error=first_line(error))
 
-    def _found(
-        self, connection: Connection, at: datetime, *, seldom: bool
-    ) -> Iterable[Mapping[str, Any]]:
+    def _found(self, connection: Connection, at: datetime, *, seldom: bool) -> Iterable[outbox.Row]:
         subscribed: dict[str, list[tuple[SubscriptionRow, Who]]] = {}
         for one in read.every(connection):
             if (allowed := scope(one, self._settings)) is not None:
@@ -121,7 +117,7 @@ class StoreRules:
         rule: Rule,
         listeners: Sequence[tuple[SubscriptionRow, Who]],
         at: datetime,
-    ) -> Iterable[Mapping[str, Any]]:
+    ) -> Iterable[outbox.Row]:
         if rule.period is not None:
             return self._digests(rule, listeners, at)
         asked = Asked(Who(), at - TOO_OLD, at, self._settings, Naming("full", None))
@@ -129,26 +125,21 @@ class StoreRules:
 
     def _digests(
         self, rule: Rule, listeners: Iterable[tuple[SubscriptionRow, Who]], at: datetime
-    ) -> Iterable[Mapping[str, Any]]:
+    ) -> Iterable[outbox.Row]:
         for to, _ in listeners:
             day = last_digest(to, rule, at, self._week_begins)
             due = digest_at(to, day)
             if at - due < TOO_OLD and due >= to.created_at:
                 yield to_tell(to, rule.key, rule.key, day.isoformat(), due)
 
-    def _write(self, engine: Engine, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Each only once: another notifier may have written some."""
-        new = {key: row for row in rows if (key := _key(row)) not in self._known}
+    def _write(self, engine: Engine, rows: Iterable[outbox.Row]) -> None:
+        new = {key: row for row in rows if (key := outbox.key_of(row)) not in self._known}
         if not new:
             return
         if len(self._known) + len(new) > KNOWN:
             self._known.clear()
-        values = list(new.values())
         with write_transaction(engine) as connection:
-            for begin in range(0, len(values), BATCH):
-                statement = insert_into(connection.dialect.name, Notification)
-                statement = statement.values(values[begin : begin + BATCH])
-                connection.execute(statement.on_conflict_do_nothing())
+            outbox.add(connection, list(new.values()))
         self._known.update(new)
 
     # How it is said
@@ -261,7 +252,7 @@ def _link(address: str) -> str:
 
 def _to_listeners(
     rule: Rule, found: Iterable[Cause], listeners: Sequence[tuple[SubscriptionRow, Who]]
-) -> Iterable[Mapping[str, Any]]:
+) -> Iterable[outbox.Row]:
     """A row for each cause and each subscription that it is for."""
     of_team = _by_team(listeners)
     for cause in found:
@@ -307,7 +298,3 @@ def _common(found: Sequence[Cause]) -> str:
     """The link of all, or the page of their rule where each has its own."""
     links = {one.link for one in found}
     return links.pop() if len(links) == 1 else "/coaching"
-
-
-def _key(row: Mapping[str, Any]) -> Key:
-    return row["rule"], row["subject"], row["round"], row["recipient"]
