@@ -23,8 +23,7 @@ from shared.bulk import table_of
 from shared.database import write_transaction
 from shared.models import Checkpoint
 from shared.naming import Naming
-from shared.queries import digest as digest_of
-from shared.queries import preferences as read
+from shared.queries import digest as digest_of, preferences as read
 from shared.queries.causes import Asked, Cause, causes
 from shared.queries.digest import BAR, Board
 from shared.queries.people import Who
