@@ -1,5 +1,6 @@
 """The notifier: writes messages into the outbox, and sends them. One at a time works per store."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import suppress
 from datetime import datetime
@@ -19,6 +20,10 @@ from shared.queries.digest import Board
 POLL_SEC = 0.5
 STANDBY_SEC = 1.0
 AFTER_FAILURE_SEC = 2.0
+CONTENDED_SEC = 0.002
+"""Who waits so long to write is not alone: SQLite has one lock for all writers."""
+REST = 9
+"""How many times as long as it wrote a notifier leaves the store to the others then."""
 
 PICTURE = "board.png"
 """The file name of a picture; `cid:board.png` in HTML."""
@@ -81,7 +86,8 @@ class Post(Protocol):
 
 class Notifier:
     """Sends while it has the lease of the store. `holder` names it, as that of a follower; `beat`
-    is called after each step that went well."""
+    is called after each step that went well, and `rest` with seconds for which to leave the store
+    to the intake."""
 
     def __init__(
         self,
@@ -90,12 +96,14 @@ class Notifier:
         rules: Rules,
         post: Post,
         beat: Callable[[], None] = lambda: None,
+        rest: Callable[[float], None] = time.sleep,
     ) -> None:
         self._engine = engine
         self._holder = holder
         self._rules = rules
         self._post = post
         self._beat = beat
+        self._rest = rest
         self._to_note: list[Noted] = []
 
     def run(self, stopping: Callable[[float], bool]) -> None:
@@ -168,11 +176,15 @@ class Notifier:
         self._to_note += results
         if not self._to_note:
             return True
+        asked = time.monotonic()
         with write_transaction(self._engine) as connection:
+            began = time.monotonic()
             if not outbox.holds(connection, self._holder):
                 return False
             for letter, result in self._to_note:
                 outbox.finish(connection, letter, result, now(connection))
+        if began - asked > CONTENDED_SEC:
+            self._rest(REST * (time.monotonic() - began))
         for letter, result in self._to_note:
             _say(letter, result)
         self._to_note.clear()

@@ -303,3 +303,20 @@ def test_one_whose_lease_was_taken_notes_nothing_and_stops_what_it_sends(store: 
     assert step(store, post) is None
     assert states(store) == ["sending"]
     assert post.ended == 1
+
+
+def test_one_that_waits_for_the_lock_leaves_the_store_to_others_for_longer(
+    store: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+
+    def stepped(contended_sec: float) -> Sequence[float]:
+        rests.clear()
+        monkeypatch.setattr("receiver.notify.notifier.CONTENDED_SEC", contended_sec)
+        waiting(store, {"subject": str(contended_sec)})
+        Notifier(under(store, NOW), "one", Said(), Post(), rest=rests.append).step()
+        return rests
+
+    assert not stepped(3600)
+    assert len(stepped(-1)) == 1
+    assert rests[0] > 0
