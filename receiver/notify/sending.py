@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from receiver.notify.outbox import Failed, Result, Sent
 
@@ -54,19 +54,12 @@ class Sender:
     It ends when this process does, after what it is doing: what comes next is in this process only.
     """
 
-    _open: ClassVar[set[int]] = set()
-    """This process's ends of the pipes of all of them. A pipe ends when no process has its other
-    end, so none of them may have one of another."""
-
     def __init__(self, do: Callable[[str], Answer], *, private: bool) -> None:
         theirs_in, self._jobs = os.pipe()
         self._results, theirs_out = os.pipe()
-        self._open.update((self._jobs, self._results))
         self._deadline = float("inf")
         self._pid = os.fork()
         if self._pid == 0:
-            for one in self._open:
-                os.close(one)
             _work(do, theirs_in, theirs_out, private)
         os.close(theirs_in)
         os.close(theirs_out)
@@ -107,9 +100,8 @@ class Sender:
     def end(self) -> None:
         """Kill it, whatever it does."""
         if self._pid:
-            for one in (self._jobs, self._results):
-                os.close(one)
-                self._open.remove(one)
+            os.close(self._jobs)
+            os.close(self._results)
             os.kill(self._pid, signal.SIGKILL)
             os.waitpid(self._pid, 0)
             self._pid = 0
@@ -120,6 +112,7 @@ def _work(do: Callable[[str], Answer], jobs: int, results: int, private: bool) -
     each job that it has done."""
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _close_all_but(jobs, results)
         _limit_memory()
         if not private:
             sys.addaudithook(_refuse_private)
@@ -141,6 +134,16 @@ def _answer(do: Callable[[str], Answer], job: str) -> Answer:
         return Answer(accepted=False, problem="the answer was too large")
     except Exception as error:
         return Answer(accepted=False, problem=type(error).__name__)
+
+
+def _close_all_but(*kept: int) -> None:
+    """Leave what else the parent has open: its connections to the store, which would outlive it,
+    and pipes of other channels, which end when no process has their other end."""
+    at = 3  # after the standard streams
+    for one in sorted(kept):
+        os.closerange(at, one)
+        at = one + 1
+    os.closerange(at, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def _limit_memory() -> None:
