@@ -115,7 +115,7 @@ def test_facts_are_forwarded_once_though_all_of_serve_is_killed_between(
         assert Webhook(WHSEC).verify(row.payload, by_id[row.message_id][0])["type"] == row.rule
 
 
-KILLS, MESSAGES = 3, 60
+KILLS, MESSAGES = 3, 30
 
 
 def test_each_kill_repeats_at_most_one_message_of_a_channel_and_loses_none(
@@ -136,7 +136,7 @@ def test_each_kill_repeats_at_most_one_message_of_a_channel_and_loses_none(
         add(store, Notification, rows)
         for _ in range(KILLS):
             heard = len(hook.requests)
-            until(lambda: len(hook.requests) > heard + 5)  # noqa: B023 (called at once)
+            until(lambda: len(hook.requests) > heard + 3)  # noqa: B023 (called at once)
             for notifier in receiver.processes("notifier"):
                 notifier.kill()
         until(lambda: {one.state for one in stores.rows(store, Notification)} == {"sent"})
