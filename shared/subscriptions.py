@@ -19,6 +19,7 @@ from shared.queries.people import Who
 from shared.queries.preferences import SubscriptionRow, by_token
 from shared.rules import RULES, TEST, Rule
 from shared.settings import SignIn, spelt
+from shared.wording import NUMBERS
 
 LOCAL = "dashboard"
 """Every person at this machine, while no login is configured."""
@@ -34,7 +35,7 @@ class Impossible(Exception):
 
 
 class Wanted(NamedTuple):
-    """What a person chooses. Hours are on the clock of `zone`."""
+    """What a person chooses. Hours are on the clock of `zone`, `numbers` is one of `NUMBERS`."""
 
     rule: str
     channel: str
@@ -42,6 +43,7 @@ class Wanted(NamedTuple):
     hour: int = 9
     quiet_from: int | None = None
     quiet_until: int | None = None
+    numbers: str = "comma"
 
 
 # Changes
@@ -63,6 +65,8 @@ def save(
     given = (wanted.hour, wanted.quiet_from, wanted.quiet_until)
     if any(hour is not None and hour not in HOURS for hour in given):
         raise Impossible("An hour is between 0 and 23.")
+    if wanted.numbers not in NUMBERS:
+        raise Impossible("Numbers cannot be written in this way.")
     values = wanted._asdict() | {
         "person": person,
         "role": role,

@@ -1,9 +1,16 @@
 """Numbers and durations in sentences."""
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 
 MINUTE, HOUR = 60, 3600
+NUMBERS: Mapping[str, tuple[str, str]] = {
+    "comma": (",", "."),
+    "point": (".", ","),
+    "space": ("\N{NARROW NO-BREAK SPACE}", ","),
+}
+"""What a way of writing numbers puts before thousands and before tenths."""
 LONG_HOURS = 72
 """From here on, days say more than hours."""
 
@@ -41,3 +48,12 @@ def share(part: int, whole: int) -> str:
         return "100 %" if part else "0 %"
     percent = min(max(100 * part / whole, 0.1), 99.9)
     return f"{percent:.0f} %" if 10 <= percent <= 99 else f"{percent:.1f} %"  # noqa: PLR2004
+
+
+def rewritten(text: str, numbers: str) -> str:
+    """A sentence of ours with its numbers in a way of `NUMBERS`: `1,204 events, 0.4 %`. Not for
+    words of a payload, whose figures stay."""
+    thousands, tenths = NUMBERS[numbers]
+    signs = str.maketrans({",": thousands, ".": tenths})
+    written = r"\d{1,3}(,\d{3})+(\.\d(?= %))?|\d+\.\d(?= %)"
+    return re.sub(written, lambda found: found[0].translate(signs), text)

@@ -11,7 +11,7 @@ from dashboard.base.windows import viewer_zone
 from dashboard.preferences import data
 from dashboard.preferences.data import ChannelRow, SubscriptionRow, Wanted
 from shared.rules import RULES
-from shared.wording import number_of
+from shared.wording import NUMBERS, number_of, rewritten
 
 SAID = "preferences_said"
 DOCS = "docs/notifications.md"
@@ -81,8 +81,12 @@ def form(channels: Sequence[ChannelRow]) -> None:
             hour = _hour("At", "hour", 9)
         elif st.toggle("Quiet hours", key="quiet"):
             quiet = (_hour("From", "quiet_from", 20), _hour("Until", "quiet_until", 7))
+        numbers = st.selectbox(
+            "Numbers", list(NUMBERS), format_func=lambda one: rewritten("1,234.5 %", one)[:-2],
+            key="numbers", width=110,
+        )  # fmt: skip
     st.caption(f"{rule.about} {_preview(data.in_last_week(rule))} Times in {viewer_zone()}.")
-    wanted = Wanted(rule.key, channel, viewer_zone(), hour, *quiet)
+    wanted = Wanted(rule.key, channel, viewer_zone(), hour, *quiet, numbers)
     st.button(
         "Subscribe", type="primary", icon=":material/notifications:", on_click=_save, args=(wanted,)
     )

@@ -7,10 +7,11 @@ from sqlalchemy import Engine
 
 from receiver import logs
 from receiver.errors import StartError
-from receiver.notify.channels import Channel, Postman, channels, note_channels, of_targets
+from receiver.notify.channels import Channel, channels, note_channels, of_targets
 from receiver.notify.forwarding import Target, note_targets, targets
 from receiver.notify.heartbeat import Heartbeat
 from receiver.notify.notifier import Notifier
+from receiver.notify.postman import Postman
 from receiver.notify.rules import StoreRules
 from receiver.processes import until_stopped
 from receiver.readmodels.follower import new_holder

@@ -5,20 +5,20 @@ tell (time, size, redirects, status, Retry-After), `receiver.notify.sending` and
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import requests
 from requests import sessions
 from sqlalchemy import Connection, update
+from urllib3 import PoolManager
 
 from receiver.notify.forwarding import Target, channel_of
-from receiver.notify.notifier import Message
-from receiver.notify.outbox import Failed, Letter, Result
-from receiver.notify.sending import Answer, seconds, send_all
+from receiver.notify.notifier import PICTURE, Message
+from receiver.notify.sending import Answer, seconds
 from shared.bulk import insert_into, table_of
 from shared.models import Channel as ChannelRow
+from shared.queries.digest import Board
 from shared.settings import NotifySettings, SettingsError
 
 KINDS = {
@@ -34,6 +34,10 @@ WEBHOOK = "webhook"
 """The kind of a target of forwards."""
 ID_HEADER = "X-Repboard-Message"
 """The same for each attempt of a message, so that a receiver can leave out a repeated one."""
+OURS = frozenset({ID_HEADER, "List-Unsubscribe", "List-Unsubscribe-Post"})
+"""Headers of each message."""
+WITH_PICTURES = ("mail", "JSON")
+"""Kinds of channels that take a picture with a message, in one request."""
 MAX_TITLE, MAX_BODY = 200, 6_000
 
 channel = table_of(ChannelRow)
@@ -102,53 +106,53 @@ def note_channels(connection: Connection, found: Iterable[Channel]) -> None:
         connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_=values))
 
 
-class Postman:
-    """Sends messages to the channels of the settings."""
-
-    def __init__(self, found: Iterable[Channel], *, private: bool) -> None:
-        self._channels: Mapping[str, Channel] = {one.name: one for one in found}
-        self._private = private
-
-    def __call__(self, letters: Sequence[tuple[Letter, Message]]) -> Sequence[Result]:
-        by_channel: dict[str, list[tuple[Letter, Message]]] = {}
-        for one in letters:
-            if one[0].channel in self._channels:
-                by_channel.setdefault(one[0].channel, []).append(one)
-        jobs = [
-            [partial(_post, self._channels[name], letter.message_id, text) for letter, text in some]
-            for name, some in by_channel.items()
-        ]
-        sent = {name: iter(results) for name, results in zip(
-            by_channel, send_all(jobs, private=self._private), strict=True
-        )}  # fmt: skip
-        absent = Failed("this notifier has no such channel")
-        return [
-            next(sent[letter.channel]) if letter.channel in sent else absent
-            for letter, _ in letters
-        ]
-
-
-def _post(to: Channel, message_id: str, message: Message) -> Answer:
+def send(to: Channel, message_id: str, message: Message) -> Answer:
     """Send one message, in a process of the channel's own."""
     if isinstance(to.service, Target):
         return to.service.send(message_id, message.body)
     _Watched.watch()
     _Watched.heard = (None, None)
-    is_mail = to.kind == "mail"
     if hasattr(to.service, "headers"):  # mail, JSON
-        more = {ID_HEADER: message_id} | (_unsubscribe(message) if is_mail else {})
-        to.service.headers = {**to.service.headers, **more}
-    title, body, form = message.title[:MAX_TITLE], message.body, "text"
-    if is_mail and message.html is not None and len(message.html) <= MAX_BODY:
-        body, form = message.html, "html"
-    accepted = bool(to.service.notify(title=title, body=body[:MAX_BODY], body_format=form))
-    return Answer(accepted, *_Watched.heard)
+        kept = {name: text for name, text in to.service.headers.items() if name not in OURS}
+        to.service.headers = kept | {ID_HEADER: message_id} | _unsubscribe(to, message)
+    pictures = _pictures(message.board) if message.board and to.kind in WITH_PICTURES else None
+    html = _html(to, message, has_picture=pictures is not None)
+    body, form = (message.body, "text") if html is None else (html, "html")
+    if html is not None:
+        to.service.inline = True
+    accepted = to.service.notify(
+        title=message.title[:MAX_TITLE], body=body[:MAX_BODY], body_format=form, attach=pictures
+    )
+    return Answer(bool(accepted), *_Watched.heard)
 
 
-def _unsubscribe(message: Message) -> dict[str, str]:
+def _html(to: Channel, message: Message, *, has_picture: bool) -> str | None:
+    """None where plain text is to be sent: it says what a picture does that was not drawn."""
+    if to.kind != "mail" or (message.board is not None and not has_picture):
+        return None
+    return message.html if message.html is not None and len(message.html) <= MAX_BODY else None
+
+
+def _pictures(board: Board) -> Any:
+    """The board as an attachment of Apprise; none if it cannot be drawn, as its text says the
+    same."""
+    from apprise import AppriseAttachment  # noqa: PLC0415 (an optional extra)
+    from apprise.attachment.memory import AttachMemory  # noqa: PLC0415
+
+    from receiver.notify.picture import draw  # noqa: PLC0415
+
+    try:
+        drawn = draw(board)
+    except Exception:
+        return None
+    attached: Any = AttachMemory
+    return AppriseAttachment(attached(content=drawn, name=PICTURE, mimetype="image/png"))
+
+
+def _unsubscribe(to: Channel, message: Message) -> dict[str, str]:
     """Headers by which a mail program offers to end a subscription (RFC 2369). With one click
     (RFC 8058), which needs https: the program posts to the address."""
-    if message.stop is None:
+    if to.kind != "mail" or message.stop is None:
         return {}
     one_click = {"List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
     is_tls = message.stop.startswith("https://")
@@ -156,9 +160,21 @@ def _unsubscribe(message: Message) -> dict[str, str]:
 
 
 class _Watched(requests.adapters.HTTPAdapter):
-    """Remembers what a server answered: Apprise only says whether it was good."""
+    """Remembers what a server answered: Apprise only says whether it was good. Keeps connections,
+    which Apprise would open for each message."""
 
     heard: tuple[int | None, float | None] = (None, None)
+    _kept: PoolManager | None = None
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        if self._kept is not None:
+            self.poolmanager = self._kept
+        else:
+            super().init_poolmanager(*args, **kwargs)
+            type(self)._kept = self.poolmanager
+
+    def close(self) -> None:
+        """Of a session, of which there is one for each message."""
 
     @classmethod
     def watch(cls) -> None:

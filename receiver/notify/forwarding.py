@@ -10,7 +10,7 @@ from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -19,6 +19,7 @@ import structlog
 from sqlalchemy import Connection, Engine, delete, or_, select, update
 
 from receiver.errors import first_line, is_of_the_store, is_passing
+from receiver.notify import outbox
 from receiver.notify.outbox import TOO_OLD
 from receiver.notify.sending import TRIED_AGAIN, Answer, seconds
 from receiver.readmodels.events import StoredEvent, events, facts_of
@@ -194,7 +195,6 @@ def rest(took_sec: float) -> float:
 
 _Wanted = Mapping[tuple[str, str], datetime]
 """Target and type, and since when."""
-_Key = tuple[str, str, str, str]
 
 
 class Forwarder:
@@ -205,7 +205,7 @@ class Forwarder:
         self._naming = Naming(settings.names_admin, settings.names_key)
         self._looked = float("-inf")
         self._rest_sec = SOONEST_SEC
-        self._standing: set[_Key] = set()
+        self._standing: set[outbox.Key] = set()
 
     def write_due(self, engine: Engine, at: datetime) -> None:
         """Write what is due and is not there yet."""
@@ -234,7 +234,7 @@ class Forwarder:
         reached = found[-1].id if len(found) == BATCH else until
         with write_transaction(engine) as connection:
             # Another notifier may have come here first: its rows have the same keys.
-            _insert(connection, rows)
+            outbox.add(connection, rows)
             further = or_(
                 notifier.c.forwarded_event_id.is_(None), notifier.c.forwarded_event_id < reached
             )
@@ -256,12 +256,12 @@ class Forwarder:
             items = coaching.items(connection, filters)
             recent = [one for one in items if one.submitted_at >= at - TOO_OLD]
         rows = self._rows((found for row in recent for found in of_standing(row)), wanted)
-        if new := [row for row in rows if _key(row) not in self._standing]:
+        if new := [row for row in rows if outbox.key_of(row) not in self._standing]:
             with write_transaction(engine) as connection:
-                _insert(connection, new)
-        self._standing = {_key(row) for row in rows}
+                outbox.add(connection, new)
+        self._standing = {outbox.key_of(row) for row in rows}
 
-    def _rows(self, found: Iterable[Happened], wanted: _Wanted) -> list[Mapping[str, Any]]:
+    def _rows(self, found: Iterable[Happened], wanted: _Wanted) -> list[outbox.Row]:
         """A row for each target that gets the type, and had it when it happened."""
         return [
             _row(one, target, one.payload(self._naming))
@@ -313,7 +313,7 @@ def _with_address(of: Learner, known: Mapping[tuple[str, str], str | None]) -> L
     return of._replace(email=of.email or known.get((of.vendor, of.user_id)))
 
 
-def _row(of: Happened, target: str, payload: str) -> Mapping[str, Any]:
+def _row(of: Happened, target: str, payload: str) -> outbox.Row:
     """A row of the outbox."""
     return {
         "rule": of.type,
@@ -332,14 +332,3 @@ def _row(of: Happened, target: str, payload: str) -> Mapping[str, Any]:
         "next_try_at": of.at,
         "payload": payload,
     }
-
-
-def _key(row: Mapping[str, Any]) -> _Key:
-    return row["rule"], row["subject"], row["round"], row["recipient"]
-
-
-def _insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Each only once, by the outbox's key."""
-    if rows:
-        insert = insert_into(connection.dialect.name, Notification).values(rows)
-        connection.execute(insert.on_conflict_do_nothing())

@@ -1,13 +1,14 @@
 """Calls an address while the notifier works: a service elsewhere notices when it does not."""
 
 import time
+from select import select
 
 import requests
 import structlog
 from pydantic import SecretStr
 
 from receiver.notify.outbox import Failed
-from receiver.notify.sending import Answer, send_all
+from receiver.notify.sending import Answer, Sender
 
 EVERY_SEC = 60.0
 
@@ -21,17 +22,28 @@ class Heartbeat:
         self._url = url
         self._private = private
         self._next = float("-inf")
+        self._call_made: Sender | None = None
 
     def beat(self) -> None:
-        """Say that all is well, if it is time for that."""
-        if self._url is None or time.monotonic() < self._next:
+        """Say that all is well, if it is time for that. Waits for no answer: that of a call is
+        looked at when this is called again."""
+        self._look()
+        if self._url is None or self._call_made or time.monotonic() < self._next:
             return
         self._next = time.monotonic() + EVERY_SEC
-        ((result,),) = send_all([[self._call]], private=self._private)
-        if isinstance(result, Failed):
-            log.warning("heartbeat_failed", error=result.error)
+        self._call_made = Sender(self._call, private=self._private)
+        self._call_made.begin("")
 
-    def _call(self) -> Answer:
+    def _look(self) -> None:
+        made = self._call_made
+        if made is None or (made.left_sec and not select([made], [], [], 0)[0]):
+            return
+        if isinstance(result := made.result(), Failed):
+            log.warning("heartbeat_failed", error=result.error)
+        made.end()
+        self._call_made = None
+
+    def _call(self, _: str) -> Answer:
         """In a process of its own, which bounds the time."""
         assert self._url is not None  # noqa: S101 (asked for before)
         answer = requests.get(

@@ -1,41 +1,53 @@
 """The outbox: what waits to be sent, what becomes of it, and which notifier may send.
 
 Each step is a transaction, so a notifier can end between any two of them. A row that is `sending`
-when the lease is taken belongs to a notifier that ended: it may have been sent, and is sent again
-under the same message ID. So a message can repeat once, and none is lost.
+and in no process of this notifier belongs to one that ended: it may have been sent, and is sent
+again under the same message ID. A channel gets its next message once the result of the one before
+is committed. So of each channel one message at most is repeated, and none is lost.
 """
 
 import random
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from shared.bulk import insert_into, table_of
 from shared.database import store_time
-from shared.models import Channel, Notification, Notifier
+from shared.models import UNSENT, Channel, Notification, Notifier
 from shared.queries import row_of, rows_of
 
 LEASE = timedelta(seconds=20)
 RENEW = timedelta(seconds=12)
-"""A lease is extended when it has less than this left: in between, a step takes up to 10 s."""
+"""A lease is extended when it has less than this left: in between, a step takes a few seconds."""
 TOO_OLD = timedelta(hours=24)
 """What could not be sent for so long stands in the digest only."""
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=10), timedelta(hours=1)
 JITTER = 0.2
+BATCH = 500
+"""Rows of one statement."""
 AT_ONCE = 100
-"""Messages of one step …"""
-PER_CHANNEL = 25
-"""… and of these, to one channel: a slow channel leaves room for others."""
+"""Messages that are claimed for a channel at once."""
 LOOKED_AT = 500
-"""Rows of a channel in one step. More rows of one message wait for the next."""
+"""Rows of a channel that are looked at for these. More rows of one message wait for the next."""
 FORWARD_WAITS = tuple(
     timedelta(seconds=wait) for wait in (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 )
 """After each failed attempt of a forward; after the last wait and its attempt it has failed."""
+TO_SEND = ("waiting", "held")
 SINGLE, PACE = 3, timedelta(hours=1)
 """After so many messages of a rule to a recipient within this time, the rest is one message."""
 
@@ -98,6 +110,8 @@ class Later(NamedTuple):
 
 
 Result = Sent | Superseded | Held | Failed | Later
+Noted = tuple[Letter, Result]
+"""A message, and what became of it."""
 
 
 class _Lease(NamedTuple):
@@ -133,43 +147,74 @@ def take_lease(connection: Connection, holder: str) -> bool:
     return bool(connection.execute(taken).rowcount)
 
 
+def holds(connection: Connection, holder: str) -> bool:
+    """Whether this notifier still has the lease. No other takes it before this transaction ends."""
+    query = select(notifier.c.holder).with_for_update()
+    return bool(connection.scalar(query) == holder)
+
+
 def release(connection: Connection, holder: str) -> None:
     """Let another notifier begin at once."""
     mine = update(notifier).where(notifier.c.holder == holder)
     connection.execute(mine.values(lease_until=store_time(connection)))
 
 
+# What is due
+
+
+Key = tuple[str, str, str, str]
+Row = Mapping[str, Any]
+"""A new row of the outbox, by column."""
+
+
+def key_of(new: Row) -> Key:
+    """What a row is about and for, which is unique."""
+    return new["rule"], new["subject"], new["round"], new["recipient"]
+
+
+def add(connection: Connection, rows: Sequence[Row]) -> None:
+    """Write rows, each only once: another notifier may have written some."""
+    for begin in range(0, len(rows), BATCH):
+        insert = insert_into(connection.dialect.name, Notification)
+        new = insert.values(rows[begin : begin + BATCH])
+        connection.execute(new.on_conflict_do_nothing())
+
+
 # What is sent
 
 
-def is_due(connection: Connection, now: datetime) -> bool:
-    """Whether any message is to be sent, or was being sent when its notifier ended."""
-    open_rows = _to_channels(connection)
-    query = select(row.id).where(or_(and_(*open_rows, row.next_try_at <= now), _interrupted()))
+def is_due(connection: Connection, now: datetime, busy: Set[str] = frozenset()) -> bool:
+    """Whether any message is to be sent, or was being sent when its notifier ended, other than by
+    the channels that are `busy`."""
+    due = or_(and_(*_to_channels(), row.next_try_at <= now), row.state == "sending")
+    query = select(row.id).where(_unsent(), row.channel.not_in(busy), due)
     return connection.scalar(query.limit(1)) is not None
 
 
-def claim(connection: Connection, now: datetime) -> list[Letter]:
-    """Messages to send now, in the transaction of the lease. Rows of one rule for one recipient
-    are one message; it keeps its rows and its ID until it is sent."""
-    connection.execute(update(notification).where(_interrupted()).values(state="waiting"))
+def claim(connection: Connection, now: datetime, busy: Set[str] = frozenset()) -> list[Letter]:
+    """Messages to send now, in the transaction of the lease, to channels that are not `busy` with
+    those of an earlier claim. Rows of one rule for one recipient are one message; it keeps its rows
+    and its ID until it is sent."""
+    mine = _unsent(), row.state == "sending", row.channel.not_in(busy)
+    connection.execute(update(notification).where(*mine).values(state="waiting"))
     _give_up_old(connection, now)
+    is_open = select(channel.c.name).where(_is_open(), channel.c.name.not_in(busy))
+    groups = [
+        rows
+        for name in connection.scalars(is_open).all()
+        for rows in _groups(connection, name, now)
+    ]
+    lately = _sent_lately(connection, [rows[0] for rows in groups], now)
     letters = []
-    for rows in _groups(connection, now):
+    for rows in groups:
         letter = _letter(rows)
-        paced = letter.attempt == 1 and letter.payload is None
-        busy = _sent_lately(connection, rows[0], now) if paced else []
-        if len(busy) >= SINGLE and not letter.urgent:
-            _change(connection, letter, next_try_at=min(busy) + PACE)
-            continue
-        _change(
-            connection,
-            letter,
-            state="sending",
-            message_id=letter.message_id,
-            attempts=letter.attempt,
-        )
-        letters.append(letter)
+        paced = letter.attempt == 1 and letter.payload is None and not letter.urgent
+        sent = lately.get((rows[0].recipient, letter.rule), ()) if paced else ()
+        if len(sent) >= SINGLE:
+            _change(connection, letter, next_try_at=min(sent) + PACE)
+        else:
+            letters.append(letter)
+    _begin(connection, letters)
     return letters
 
 
@@ -227,32 +272,20 @@ class _Row(NamedTuple):
     payload: str | None
 
 
-def _groups(connection: Connection, now: datetime) -> list[list[_Row]]:
-    """The rows of each message that is due, the longest due first."""
-    longest_due = (row.next_try_at, row.id)
-    place = func.row_number().over(partition_by=row.channel, order_by=longest_due)
-    due = (
-        select(notification, place.label("place"))
-        .where(*_to_channels(connection), row.next_try_at <= now)
-        .subquery()
-        .c
-    )
+def _groups(connection: Connection, name: str, now: datetime) -> Iterator[list[_Row]]:
+    """The rows of each message to a channel that is due: urgent ones, then the longest due."""
     query = (
-        select(*(due[name] for name in _Row._fields))
-        .where(due.place <= LOOKED_AT)
-        .order_by(due.next_try_at, due.id)
+        select(*(row[name] for name in _Row._fields))
+        .where(_unsent(), row.state.in_(TO_SEND), row.channel == name, row.next_try_at <= now)
+        .order_by(row.next_try_at, row.id)
+        .limit(LOOKED_AT)
     )
     groups: dict[object, list[_Row]] = {}
     for one in rows_of(_Row, connection.execute(query)):
         new = (one.rule, one.recipient, one.urgent)
         groups.setdefault(one.message_id or new, []).append(one)
-    found: list[list[_Row]] = []
-    by_channel: Counter[str] = Counter()
-    for rows in groups.values():
-        by_channel[rows[0].channel] += 1
-        if by_channel[rows[0].channel] <= PER_CHANNEL and len(found) < AT_ONCE:
-            found.append(rows)
-    return found
+    ordered = sorted(groups.values(), key=lambda rows: not rows[0].urgent)
+    yield from ordered[:AT_ONCE]
 
 
 def _letter(rows: Sequence[_Row]) -> Letter:
@@ -269,33 +302,67 @@ def _letter(rows: Sequence[_Row]) -> Letter:
     )
 
 
-def _to_channels(connection: Connection) -> list[ColumnElement[bool]]:
+def _begin(connection: Connection, letters: Sequence[Letter]) -> None:
+    """Note which rows go out as which message."""
+    begun = [
+        {"row_id": cause.id, "message": letter.message_id, "attempt": letter.attempt}
+        for letter in letters
+        for cause in letter.causes
+    ]
+    if begun:
+        one = update(notification).where(row.id == bindparam("row_id"))
+        sending = one.values(
+            state="sending", message_id=bindparam("message"), attempts=bindparam("attempt")
+        )
+        connection.execute(sending, begun)
+
+
+def _unsent() -> ColumnElement[bool]:
+    """In the words of the index, as SQLite uses it for these only."""
+    return text(UNSENT)  # type: ignore[return-value]
+
+
+def _is_open() -> ColumnElement[bool]:
+    """Of a channel: whether it takes messages."""
+    return and_(~channel.c.removed, channel.c.problem.is_(None))
+
+
+def _to_channels() -> list[ColumnElement[bool]]:
     """Conditions of rows that wait for a channel that takes messages."""
-    is_open = select(channel.c.name).where(~channel.c.removed, channel.c.problem.is_(None))
-    return [row.state.in_(("waiting", "held")), row.channel.in_(is_open)]
-
-
-def _interrupted() -> ColumnElement[bool]:
-    is_so: ColumnElement[bool] = row.state == "sending"
-    return is_so
+    return [row.state.in_(TO_SEND), row.channel.in_(select(channel.c.name).where(_is_open()))]
 
 
 def _give_up_old(connection: Connection, now: datetime) -> None:
-    unsent = row.state.in_(("waiting", "held"))
-    old = and_(unsent, row.caused_at < now - TOO_OLD, row.payload.is_(None))
+    # Of a bare column SQLite would use the index, and read all that was sent before.
+    caused_at = case((row.state.in_(TO_SEND), row.caused_at))
+    old = _unsent(), caused_at < now - TOO_OLD, row.payload.is_(None)
     reason = func.coalesce(row.error, "not sent within 24 hours")
-    connection.execute(update(notification).where(old).values(state="failed", error=reason))
+    connection.execute(update(notification).where(*old).values(state="failed", error=reason))
 
 
-def _sent_lately(connection: Connection, first: _Row, now: datetime) -> Sequence[datetime]:
-    """When messages of this rule were sent to the recipient within `PACE`."""
-    sent_at = func.max(row.sent_at)
-    query = (
-        select(sent_at)
-        .where(row.recipient == first.recipient, row.rule == first.rule, row.sent_at > now - PACE)
-        .group_by(row.message_id)
+class _SentOne(NamedTuple):
+    recipient: str
+    rule: str
+    at: datetime
+
+
+def _sent_lately(
+    connection: Connection, like: Sequence[_Row], now: datetime
+) -> Mapping[tuple[str, str], Sequence[datetime]]:
+    """When messages of their rules were sent to their recipients within `PACE`, by both."""
+    of_them = (
+        row.recipient.in_({one.recipient for one in like}),
+        row.rule.in_({one.rule for one in like}),
     )
-    return connection.scalars(query).all()
+    query = (
+        select(row.recipient, row.rule, func.max(row.sent_at).label("at"))
+        .where(*of_them, row.sent_at > now - PACE)
+        .group_by(row.recipient, row.rule, row.message_id)
+    )
+    found: dict[tuple[str, str], list[datetime]] = {}
+    for one in rows_of(_SentOne, connection.execute(query)):
+        found.setdefault((one.recipient, one.rule), []).append(one.at)
+    return found
 
 
 def _close(connection: Connection, name: str, problem: str, now: datetime) -> None:

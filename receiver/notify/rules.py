@@ -9,22 +9,23 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from html import escape
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import Connection, Engine, select
 
 from receiver.errors import first_line, is_of_the_store, is_passing
+from receiver.notify import outbox
 from receiver.notify.forwarding import SOONEST_SEC, Forwarder, rest
-from receiver.notify.notifier import Message
+from receiver.notify.notifier import PICTURE, WIDTH, Message
 from receiver.notify.outbox import TOO_OLD, Held, Letter, Superseded
-from shared.bulk import insert_into, table_of
+from shared.bulk import table_of
 from shared.database import write_transaction
-from shared.models import Checkpoint, Notification
+from shared.models import Checkpoint
 from shared.naming import Naming
-from shared.queries import preferences as read
+from shared.queries import digest as digest_of, preferences as read
 from shared.queries.causes import Asked, Cause, causes
-from shared.queries.digest import digest
+from shared.queries.digest import BAR, Board
 from shared.queries.people import Who
 from shared.queries.preferences import SubscriptionRow
 from shared.queries.windows import Calendar
@@ -32,19 +33,16 @@ from shared.rules import RULES, TEST, Rule
 from shared.setting_types import Names
 from shared.settings import NotifySettings
 from shared.subscriptions import digest_at, held_until, last_digest, scope, to_tell
-from shared.wording import number_of
+from shared.wording import number_of, rewritten
 
 SELDOM_SEC = 15.0
 """Between two looks of rules that the clock changes, or deliveries that are not events."""
 BY_EVENTS = ("low-quiz", "hard-quiz")
 KNOWN = 100_000
 """How many rows of the outbox are remembered, so that they are not written again and again."""
-BATCH = 500
 LISTED = 10
 EARLIER = timedelta(minutes=5)
 """What happened up to so long before a subscription counts: clocks of vendors differ."""
-
-Key = tuple[str, str, str, str]
 
 log = structlog.get_logger()
 
@@ -55,6 +53,7 @@ class _Said(NamedTuple):
     title: str
     lines: Sequence[str]
     link: str
+    board: Board | None = None
 
 
 class StoreRules:
@@ -63,9 +62,9 @@ class StoreRules:
     def __init__(self, settings: NotifySettings) -> None:
         self._settings = settings
         self._forwarder = Forwarder(settings)
-        self._known: set[Key] = set()
+        self._known: set[outbox.Key] = set()
         self._folds: int | None = None
-        self._rest_sec = SOONEST_SEC
+        self._otherssec = SOONEST_SEC
         self._looked = self._looked_seldom = float("-inf")
 
     # What is due
@@ -75,7 +74,7 @@ class StoreRules:
         self._write_forwards(engine, at)
         began = time.monotonic()
         seldom = began - self._looked_seldom >= SELDOM_SEC
-        if not seldom and began - self._looked < self._rest_sec:
+        if not seldom and began - self._looked < self._otherssec:
             return
         with engine.connect() as connection:
             folds = connection.scalar(select(table_of(Checkpoint).c.folds))
@@ -84,7 +83,7 @@ class StoreRules:
             rows = list(self._found(connection, at, seldom=seldom))
         self._write(engine, rows)
         self._folds, self._looked = folds, time.monotonic()
-        self._rest_sec = rest(self._looked - began)
+        self._otherssec = rest(self._looked - began)
         if seldom:
             self._looked_seldom = self._looked
 
@@ -96,9 +95,7 @@ class StoreRules:
                 raise
             log.error("forwards_failed", error=first_line(error))
 
-    def _found(
-        self, connection: Connection, at: datetime, *, seldom: bool
-    ) -> Iterable[Mapping[str, Any]]:
+    def _found(self, connection: Connection, at: datetime, *, seldom: bool) -> Iterable[outbox.Row]:
         subscribed: dict[str, list[tuple[SubscriptionRow, Who]]] = {}
         for one in read.every(connection):
             if (allowed := scope(one, self._settings)) is not None:
@@ -119,34 +116,29 @@ class StoreRules:
         rule: Rule,
         listeners: Sequence[tuple[SubscriptionRow, Who]],
         at: datetime,
-    ) -> Iterable[Mapping[str, Any]]:
+    ) -> Iterable[outbox.Row]:
         if rule.period is not None:
             return self._digests(rule, listeners, at)
-        asked = self._asked(Who(), at - TOO_OLD, at, "full", "UTC")
+        asked = Asked(Who(), at - TOO_OLD, at, self._settings, Naming("full", None))
         return _to_listeners(rule, causes(connection, rule.key, asked), listeners)
 
     def _digests(
         self, rule: Rule, listeners: Iterable[tuple[SubscriptionRow, Who]], at: datetime
-    ) -> Iterable[Mapping[str, Any]]:
+    ) -> Iterable[outbox.Row]:
         for to, _ in listeners:
             day = last_digest(to, rule, at, self._week_begins)
             due = digest_at(to, day)
             if at - due < TOO_OLD and due >= to.created_at:
                 yield to_tell(to, rule.key, rule.key, day.isoformat(), due)
 
-    def _write(self, engine: Engine, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Each only once: another notifier may have written some."""
-        new = {key: row for row in rows if (key := _key(row)) not in self._known}
+    def _write(self, engine: Engine, rows: Iterable[outbox.Row]) -> None:
+        new = {key: row for row in rows if (key := outbox.key_of(row)) not in self._known}
         if not new:
             return
         if len(self._known) + len(new) > KNOWN:
             self._known.clear()
-        values = list(new.values())
         with write_transaction(engine) as connection:
-            for begin in range(0, len(values), BATCH):
-                statement = insert_into(connection.dialect.name, Notification)
-                statement = statement.values(values[begin : begin + BATCH])
-                connection.execute(statement.on_conflict_do_nothing())
+            outbox.add(connection, list(new.values()))
         self._known.update(new)
 
     # How it is said
@@ -177,7 +169,8 @@ class StoreRules:
     ) -> _Said | None:
         """None if nothing of it is true any more."""
         since = at - TOO_OLD - timedelta(hours=1)
-        asked = self._asked(who, since, at, to.role, to.zone)
+        naming = self._naming(to.role)
+        asked = Asked(who, since, at, self._settings, naming, to.zone, to.numbers)
         wanted = {(one.subject, one.round) for one in letter.causes}
         found = [
             one
@@ -191,17 +184,18 @@ class StoreRules:
             return _Said(lines[0], [one for one in [found[0].detail] if one], found[0].link)
         more = len(lines) - LISTED
         title = f"{RULES[letter.rule].title}: {number_of(len(lines), 'message')}"
-        listed = lines[:LISTED] + ([f"And {more} more."] if more > 0 else [])
-        return _Said(title, listed, _common(found))
+        others = [rewritten(f"And {more:,} more.", to.numbers)] if more > 0 else []
+        return _Said(rewritten(title, to.numbers), lines[:LISTED] + others, _common(found))
 
     def _of_period(
         self, connection: Connection, rule: Rule, letter: Letter, to: SubscriptionRow, who: Who
     ) -> _Said:
         assert rule.period is not None  # noqa: S101 (asked for before)
         day = datetime.fromisoformat(letter.causes[-1].round).date()
-        naming = self._naming(to.role)
-        moment = digest_at(to, day)
-        return _Said(*digest(connection, rule.period, who, moment, to.zone, self._settings, naming))
+        asked = digest_of.Asked(
+            rule.period, who, digest_at(to, day), to.zone, self._naming(to.role), to.numbers
+        )
+        return _Said(*digest_of.digest(connection, asked, self._settings))
 
     def _message(self, to: SubscriptionRow, what: _Said) -> Message:
         url = self._settings.pages_url
@@ -210,10 +204,8 @@ class StoreRules:
         stop = f"{url}/preferences?subscription={to.token}"
         parts = ["\n".join(what.lines), opened, f"{reason} {stop}"]
         body = "\n\n".join(part for part in parts if part)
-        return Message(what.title, body, _html(what, opened, f"{reason} {_link(stop)}"), stop)
-
-    def _asked(self, who: Who, since: datetime, at: datetime, role: str, zone: str) -> Asked:
-        return Asked(who, since, at, self._settings, self._naming(role), zone)
+        html = _html(what, opened, f"{reason} {_link(stop)}")
+        return Message(what.title, body, html, stop, what.board)
 
     def _naming(self, role: str) -> Naming:
         """How people are named to a role. Without one it is not sent to anyone."""
@@ -232,15 +224,25 @@ class StoreRules:
 
 
 def _html(what: _Said, opened: str, foot: str) -> str:
-    """What is said, as HTML; Apprise makes a part in plain text of it. `foot` is HTML."""
-    lines = "<br>".join(map(escape, what.lines))
+    """What is said, as HTML; Apprise makes a part in plain text of it. `foot` is HTML. A picture
+    has the bars of a board."""
+    texts = [line.rstrip(f" {BAR}") for line in what.lines] if what.board else what.lines
     parts = [
         f"<b>{escape(what.title)}</b>",
-        lines.replace("\n", "<br>"),
+        _picture(what.board) if what.board else "",
+        "<br>".join(map(escape, texts)).replace("\n", "<br>"),
         _link(opened) if opened else "",
-        f"<small>{foot}</small>",
+        f'<small style="color:#56607A">{foot}</small>',
     ]
-    return "".join(f"<p>{part}</p>" for part in parts if part)
+    said = "".join(f"<p>{part}</p>" for part in parts if part)
+    return f'<div style="font-family:Arial,sans-serif;max-width:{WIDTH}px">{said}</div>'
+
+
+def _picture(board: Board) -> str:
+    return (
+        f'<img src="cid:{PICTURE}" width="{WIDTH}" style="width:100%;max-width:{WIDTH}px;'
+        f'height:auto" alt="{escape(board.about)}">'
+    )
 
 
 def _link(address: str) -> str:
@@ -249,7 +251,7 @@ def _link(address: str) -> str:
 
 def _to_listeners(
     rule: Rule, found: Iterable[Cause], listeners: Sequence[tuple[SubscriptionRow, Who]]
-) -> Iterable[Mapping[str, Any]]:
+) -> Iterable[outbox.Row]:
     """A row for each cause and each subscription that it is for."""
     of_team = _by_team(listeners)
     for cause in found:
@@ -295,7 +297,3 @@ def _common(found: Sequence[Cause]) -> str:
     """The link of all, or the page of their rule where each has its own."""
     links = {one.link for one in found}
     return links.pop() if len(links) == 1 else "/coaching"
-
-
-def _key(row: Mapping[str, Any]) -> Key:
-    return row["rule"], row["subject"], row["round"], row["recipient"]

@@ -1,35 +1,34 @@
-"""Sends messages, all of a channel in a process of their own that ends within a bound.
+"""Sends messages, those of a channel in a process of their own.
 
 A channel's server can be slow, answer without end or redirect to an address inside. A library that
-talks to it cannot be stopped from outside, a process can: it is killed after `DEADLINE_SEC`, may
-have only so much memory, and may connect to public addresses only.
+talks to it cannot be stopped from outside, a process can: it is killed `DEADLINE_SEC` after it
+began a message, may have only so much memory, and may connect to public addresses only.
 """
 
 import json
 import os
 import resource
-import selectors
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from receiver.notify.outbox import Failed, Later, Result, Sent
+from receiver.notify.outbox import Failed, Result, Sent
 
 DEADLINE_SEC = 8.0
-"""Of all messages of a step, so that the lease lasts."""
-BEGIN_SEC = 3.0
-"""After this no message is begun, so that one that takes 5 s is not cut off at the deadline."""
+"""Of one message."""
 MEMORY_BYTES = 256 * 1024 * 1024
 """On top of what the process has at its start."""
 LONGEST_WAIT = timedelta(hours=1)
 """However much later a server asks for another attempt."""
 MAX_READ = 65_536
+"""Bytes of an answer as `Sender` gets it, which is a line of a few words."""
 
 NO_ANSWER = Failed(f"no complete answer within {DEADLINE_SEC:.0f} s")
 CLOSED = frozenset({401, 403, 404, 410})
@@ -48,69 +47,87 @@ class Answer(NamedTuple):
     problem: str | None = None
 
 
-def send_all(
-    groups: Sequence[Sequence[Callable[[], Answer]]], *, private: bool
-) -> list[list[Result]]:
-    """Do the jobs of each group one after the other, and all groups at the same time. `private`:
-    they may connect to private addresses too."""
-    deadline = time.monotonic() + DEADLINE_SEC
-    running = [_start(jobs, private) for jobs in groups]
-    said = [b""] * len(groups)
-    with selectors.DefaultSelector() as waiting:
-        for place, (_, pipe) in enumerate(running):
-            waiting.register(pipe, selectors.EVENT_READ, place)
-        while waiting.get_map() and (left := deadline - time.monotonic()) > 0:
-            for key, _ in waiting.select(left):
-                read = os.read(key.fd, MAX_READ)
-                said[key.data] += read
-                if not read:
-                    waiting.unregister(key.fd)
-    ended = [_end(pid, pipe) for pid, pipe in running]
-    return [
-        _results(len(jobs), lines.splitlines(), code)
-        for jobs, lines, code in zip(groups, said, ended, strict=True)
-    ]
+class Sender:
+    """A process that does what it is given, one after the other. `do` gets the text of `begin` in
+    that process. `private`: it may connect to private addresses too.
+
+    It ends when this process does, after what it is doing: what comes next is in this process only.
+    """
+
+    def __init__(self, do: Callable[[str], Answer], *, private: bool) -> None:
+        theirs_in, self._jobs = os.pipe()
+        self._results, theirs_out = os.pipe()
+        self._deadline = float("inf")
+        self._pid = os.fork()
+        if self._pid == 0:
+            _work(do, theirs_in, theirs_out, private)
+        os.close(theirs_in)
+        os.close(theirs_out)
+
+    def begin(self, job: str) -> None:
+        """Have it do this. There must be a `result` of the one before."""
+        self._deadline = time.monotonic() + DEADLINE_SEC
+        line = job.encode() + b"\n"
+        with suppress(BrokenPipeError):  # it has ended, as `result` says
+            while line:
+                line = line[os.write(self._jobs, line) :]
+
+    def fileno(self) -> int:
+        """Readable once there is a result."""
+        return self._results
+
+    @property
+    def left_sec(self) -> float:
+        """Until what it does takes too long."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    def result(self) -> Result:
+        """What became of the job, once this is readable or took too long. After a failure this
+        process has ended."""
+        found = self._result() if self.left_sec else NO_ANSWER
+        if not isinstance(found, Sent):
+            self.end()
+        return found
+
+    def _result(self) -> Result:
+        line = os.read(self._results, MAX_READ)
+        return _result(Answer(*json.loads(line))) if line else Failed("the process ended")
+
+    @property
+    def has_ended(self) -> bool:
+        return not self._pid
+
+    def end(self) -> None:
+        """Kill it, whatever it does."""
+        if self._pid:
+            os.close(self._jobs)
+            os.close(self._results)
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+            self._pid = 0
 
 
-def _start(jobs: Sequence[Callable[[], Answer]], private: bool) -> tuple[int, int]:
-    ours, theirs = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(ours)
-        _do(jobs, theirs, private)
-    os.close(theirs)
-    return pid, ours
-
-
-def _end(pid: int, pipe: int) -> int:
-    """The exit code, negative if it had to be killed."""
-    os.close(pipe)
-    os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status)
-
-
-def _do(jobs: Sequence[Callable[[], Answer]], pipe: int, private: bool) -> NoReturn:
+def _work(do: Callable[[str], Answer], jobs: int, results: int, private: bool) -> NoReturn:
     """In a process of its own, which has no other use for what its parent has. Writes a line for
     each job that it has done."""
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.alarm(2 * int(DEADLINE_SEC))  # if its parent ends
+        _close_all_but(jobs, results)
         _limit_memory()
         if not private:
             sys.addaudithook(_refuse_private)
-        begin_by = time.monotonic() + BEGIN_SEC
-        for job in jobs:
-            os.write(pipe, json.dumps(_answer(job)).encode() + b"\n")
-            if time.monotonic() > begin_by:
-                break
+        with os.fdopen(jobs, encoding="utf-8") as lines:
+            for line in lines:
+                signal.alarm(2 * int(DEADLINE_SEC))  # if its parent has ended
+                os.write(results, json.dumps(_answer(do, line)).encode() + b"\n")
+                signal.alarm(0)
     finally:
         os._exit(0)
 
 
-def _answer(job: Callable[[], Answer]) -> Answer:
+def _answer(do: Callable[[str], Answer], job: str) -> Answer:
     try:
-        return job()
+        return do(job)
     except _PrivateAddress as refused:
         return Answer(accepted=False, problem=str(refused))
     except MemoryError:
@@ -119,12 +136,14 @@ def _answer(job: Callable[[], Answer]) -> Answer:
         return Answer(accepted=False, problem=type(error).__name__)
 
 
-def _results(jobs: int, lines: Sequence[bytes], code: int) -> list[Result]:
-    """Of a process that was killed at the deadline, the job after the last line had begun."""
-    results = [_result(Answer(*json.loads(line))) for line in lines]
-    if code and len(results) < jobs:
-        results.append(NO_ANSWER)
-    return results + [Later()] * (jobs - len(results))
+def _close_all_but(*kept: int) -> None:
+    """Leave what else the parent has open: its connections to the store, which would outlive it,
+    and pipes of other channels, which end when no process has their other end."""
+    at = 3  # after the standard streams
+    for one in sorted(kept):
+        os.closerange(at, one)
+        at = one + 1
+    os.closerange(at, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def _limit_memory() -> None:

@@ -30,7 +30,8 @@ class Subscription(Table, table=True):
     are those that the person had when they last saved it; messages are limited to them.
 
     `hour` is on the clock of `zone`, for digests. From `quiet_from` to before `quiet_until`, hours
-    on that clock, messages wait. Who has `token` can end or pause the subscription.
+    on that clock, messages wait. `numbers` is one of `wording.NUMBERS`. Who has `token` can end or
+    pause the subscription.
     """
 
     __table_args__ = (
@@ -49,6 +50,9 @@ class Subscription(Table, table=True):
     hour: int
     quiet_from: int | None = None
     quiet_until: int | None = None
+    numbers: str = Field(
+        default="comma", sa_type=Words, sa_column_kwargs={"server_default": "comma"}
+    )
     snoozed_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     token: str = Field(sa_type=Words)
     created_at: datetime = Field(sa_type=UtcDateTime)

@@ -4,6 +4,7 @@ leads to. So a message never says other than that page."""
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
+from unicodedata import bidirectional
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -25,18 +26,20 @@ from shared.queries.vendors import configured
 from shared.queries.windows import first_hour
 from shared.settings import Settings
 from shared.verdict import Clock, Traffic, is_losing, verdict
-from shared.wording import number_of
+from shared.wording import number_of, rewritten
 
 UNOWNED_WORKING_DAYS = 3
 LAST_CHANCE = timedelta(hours=2)
 """An admin needs this long to fix a cause before its first event is lost."""
 WINDOW = "24h"
 LONGEST = 80
+ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
+"""Of Unicode: what is between them has a direction of its own."""
 
 
 class Asked(NamedTuple):
     """What is asked for: since when, for people of `who`, named in this way. `zone` is that of the
-    times in sentences."""
+    times in sentences, `numbers` how their numbers are written."""
 
     who: Who
     since: datetime
@@ -44,6 +47,7 @@ class Asked(NamedTuple):
     settings: Settings
     naming: Naming
     zone: str = "UTC"
+    numbers: str = "comma"
 
 
 class Cause(NamedTuple):
@@ -73,10 +77,13 @@ def causes(connection: Connection, rule: str, asked: Asked) -> list[Cause]:
 
 
 def said(text: str) -> str:
-    """Words of a payload in one line of a sentence, shortened."""
+    """Words of a payload in one line of a sentence, shortened. Those that are written from right to
+    left are isolated: the figures after them would change places with them."""
     shown = "".join(sign if sign.isprintable() else " " for sign in text)
     line = " ".join(shown.split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    short = line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    from_right = any(bidirectional(sign) in ("R", "AL") for sign in short)
+    return f"{ISOLATE}{short}{POP_ISOLATE}" if from_right else short
 
 
 def learner_link(key: str, asked: Asked) -> str:
@@ -136,11 +143,12 @@ def _hard_quiz(connection: Connection, asked: Asked) -> Iterator[Cause]:
     for figures in found:
         at = latest.get((figures.vendor, figures.quiz_id))
         if at is not None and figures.problem:
+            takers = rewritten(number_of(figures.all_takers, "taker"), asked.numbers)
             yield Cause(
                 subject=f"{figures.vendor}/{figures.quiz_id}",
                 round=f"{at:%Y-%m}",
                 at=at,
-                line=f"{figures.all_share:.0f} % of {number_of(figures.all_takers, 'taker')} are "
+                line=f"{figures.all_share:.0f} % of {takers} are "
                 f"low at {said(figures.quiz_name)}: look at the quiz",
                 link="/coaching",
                 of_teams=False,
@@ -228,7 +236,7 @@ def _deliveries(connection: Connection, asked: Asked) -> Iterator[Cause]:
     evidence = [gather(connection, one, begin, now, asked.settings) for one in vendors]
     down = failures.outages_since(connection, begin, now)
     found = [*_down(down), *(one for each in evidence for one in _of_vendor(each, now))]
-    yield from _behind(connection, now)
+    yield from _behind(connection, asked)
     if not found:
         return
     totals = deliveries.totals(connection, begin, None)
@@ -240,26 +248,32 @@ def _deliveries(connection: Connection, asked: Asked) -> Iterator[Cause]:
             subject=subject,
             round=round_,
             at=now,
-            line=said(judged.headline),
+            line=rewritten(said(judged.headline), asked.numbers),
             link="/deliveries",
-            detail=f"{judged.why}{counted}",
+            detail=rewritten(f"{judged.why}{counted}", asked.numbers) + f"\n{_as_of(asked)}",
             urgent=urgent,
             of_teams=False,
         )
 
 
-def _behind(connection: Connection, now: datetime) -> Iterator[Cause]:
+def _behind(connection: Connection, asked: Asked) -> Iterator[Cause]:
     """What keeps events from the pages, and so from every other message."""
+    now = asked.now
     for one in following.findings(lag(connection), unfoldable(connection)):
         yield Cause(
             subject="store",
             round=f"{one.kind} {now:%Y-%m-%d}",
             at=now,
-            line=one.title,
+            line=rewritten(one.title, asked.numbers),
             link="/deliveries",
-            detail=f"{one.evidence} {one.cure}",
+            detail=rewritten(f"{one.evidence} {one.cure}", asked.numbers) + f"\n{_as_of(asked)}",
             of_teams=False,
         )
+
+
+def _as_of(asked: Asked) -> str:
+    """For hours and spans of time in a message that is read later, or by people elsewhere."""
+    return f"As of {asked.now.astimezone(ZoneInfo(asked.zone)):%a %-d %b, %H:%M} {asked.zone}."
 
 
 def _down(outages: list[Outage]) -> Iterator[tuple[str, str, bool]]:

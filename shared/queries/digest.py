@@ -3,21 +3,22 @@
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
 from shared.naming import Naming
-from shared.queries import coaching, leaderboard
+from shared.queries import coaching, leaderboard, movement
 from shared.queries.causes import said
 from shared.queries.certifications import totals
-from shared.queries.movement import Board
 from shared.queries.people import Who
 from shared.queries.quiz_standings import Filters
 from shared.queries.ranking import LearnerRow
 from shared.queries.wall import passed
-from shared.queries.windows import Calendar, window_of
+from shared.queries.windows import Calendar, Days, days_of, window_of
 from shared.settings import Settings
-from shared.wording import number_of
+from shared.wording import number_of, rewritten
 
 PLACES, NAMES = 5, 3
 SHOWN_PASSED = 200
@@ -26,115 +27,172 @@ METRIC = "gained"
 BAR, LONGEST_BAR = "▇", 12
 
 
+class Asked(NamedTuple):
+    """What is asked for: the digest of the week or month before `at`, for people of `who`, named in
+    this way. `zone` is that of days, `numbers` how numbers are written."""
+
+    period: str
+    who: Who
+    at: datetime
+    zone: str
+    naming: Naming
+    numbers: str = "comma"
+
+    @property
+    def day(self) -> date:
+        return self.at.astimezone(ZoneInfo(self.zone)).date()
+
+    def name(self, name: str | None, email: str | None, key: str) -> str:
+        return said(self.naming.known_as(name, email, key))
+
+    def number(self, count: int, noun: str) -> str:
+        return rewritten(number_of(count, noun), self.numbers)
+
+
+class Place(NamedTuple):
+    """A place of a board: what a person gained, also in words, and their rank in the period before;
+    None if they were not on the board."""
+
+    rank: int
+    name: str
+    points: float
+    gained: str
+    before: int | None
+
+
+class Board(NamedTuple):
+    """The first places of a week or month, as a picture shows them. `about` says the same in a
+    sentence."""
+
+    title: str
+    period: str
+    places: Sequence[Place]
+    about: str
+
+
 class Digest(NamedTuple):
-    """A digest as text: the answer in one sentence, and its lines. `link` is the board."""
+    """A digest as text: the answer in one sentence, and its lines. `link` is the board. Of a period
+    with a board, `board` is what the first lines of `lines` say."""
 
     title: str
     lines: Sequence[str]
     link: str
+    board: Board | None
 
 
-def digest(
-    connection: Connection,
-    period: str,
-    who: Who,
-    at: datetime,
-    zone: str,
-    settings: Settings,
-    naming: Naming,
-) -> Digest:
-    """The digest of the week or month before `at`, for people of `who`."""
+def digest(connection: Connection, asked: Asked, settings: Settings) -> Digest:
+    """The digest that is asked for."""
     calendar = Calendar.of(settings.week_begins, settings.fiscal_year_begins)
-    window = window_of(LAST[period], at, zone, calendar)
-    board = Board(who, window)
+    name, who = LAST[asked.period], asked.who
+    board = movement.Board(who, window_of(name, asked.at, asked.zone, calendar))
     rows = leaderboard.learners(connection, METRIC, board, PLACES)
-    rows = [row for row in rows if row.gained > 0]
+    places = [_place(row, asked) for row in rows if row.gained > 0]
+    days = days_of(name, asked.day, calendar)
     lines = [
-        *(_place(row, rows[0].gained, naming) for row in rows),
-        *_risen(connection, board, naming),
-        *_passed(connection, who, at, board, naming),
-        *_to_coach(connection, who, at, settings, naming),
-        *_certificates(connection, who, at),
+        f"{_span(days)}, {_of_teams(who)}:",
+        *(_line(place, places[0].points) for place in places),
+        *_risen(connection, asked, board),
+        *_passed(connection, asked, board),
+        *_to_coach(connection, asked, settings),
+        *_certificates(connection, asked),
     ]
-    team = f"&team={who.teams[0]}" if who.teams and len(who.teams) == 1 else ""
-    link = f"/leaderboard?window={LAST[period]}&metric={METRIC}{team}"
-    return Digest(_title(rows, naming, period), lines or ["Nothing to report."], link)
+    team = f"&team={quote(who.teams[0], safe='')}" if who.teams and len(who.teams) == 1 else ""
+    link = f"/leaderboard?window={name}&metric={METRIC}{team}"
+    drawn = _board(places, asked.period, days) if places else None
+    said_so = lines if len(lines) > 1 else [*lines, "Nothing to report."]
+    return Digest(_title(places, asked.period), said_so, link, drawn)
 
 
-def _title(rows: Sequence[LearnerRow], naming: Naming, period: str) -> str:
-    if not rows:
+def _span(days: Days) -> str:
+    return f"{days.first:%-d %b} – {days.last:%-d %b %Y}"
+
+
+def _of_teams(who: Who) -> str:
+    """So that who gets it from another does not take it for the board of all."""
+    if who.teams is None:
+        return "all teams"
+    if not who.teams:
+        return "no team"
+    some = [said(team) for team in who.teams[:NAMES]]
+    return f"{'team' if len(who.teams) == 1 else 'teams'} {_listed(some, len(who.teams))}"
+
+
+def _title(places: Sequence[Place], period: str) -> str:
+    if not places:
         return f"No progress last {period}"
-    return f"{_name(rows[0], naming)} led last {period} with {rows[0].gained:,.0f} points"
+    return f"{places[0].name} led last {period} with {places[0].gained} points"
 
 
-def _name(row: LearnerRow, naming: Naming) -> str:
-    return said(naming.known_as(row.name, row.email, row.key))
+def _board(places: Sequence[Place], period: str, days: Days) -> Board:
+    others = ", ".join(f"{one.name} {one.gained}" for one in places[1:])
+    about = _title(places, period) + (f", then {others}." if others else ".")
+    return Board(f"Points gained last {period}", _span(days), places, about)
 
 
-def _place(row: LearnerRow, most: float, naming: Naming) -> str:
+def _place(row: LearnerRow, asked: Asked) -> Place:
+    name = asked.name(row.name, row.email, row.key)
+    gained = rewritten(f"{row.gained:,.0f}", asked.numbers)
+    return Place(row.rank, name, row.gained, gained, row.rank_before)
+
+
+def _line(place: Place, most: float) -> str:
     """With a bar after the words, as its length is not the same in each font."""
-    bar = BAR * max(1, round(row.gained / most * LONGEST_BAR))
-    return f"{row.rank}. {_name(row, naming)}: {row.gained:,.0f} points{_moved(row)} {bar}"
+    bar = BAR * max(1, round(place.points / most * LONGEST_BAR))
+    return f"{place.rank}. {place.name}: {place.gained} points{_moved(place)} {bar}"
 
 
-def _moved(row: LearnerRow) -> str:
-    if row.rank_before is None:
+def _moved(place: Place) -> str:
+    if place.before is None:
         return ", new on the board"
-    rise = row.rank_before - row.rank
+    rise = place.before - place.rank
     return f", {'up' if rise > 0 else 'down'} {abs(rise)}" if rise else ""
 
 
-def _risen(connection: Connection, board: Board, naming: Naming) -> Iterator[str]:
+def _risen(connection: Connection, asked: Asked, board: movement.Board) -> Iterator[str]:
     rows = leaderboard.climbers(connection, METRIC, board, NAMES)
     if rows:
-        names = (said(naming.known_as(row.name, row.email, row.key)) for row in rows)
+        names = (asked.name(row.name, row.email, row.key) for row in rows)
         yield f"Rose most: {', '.join(names)}."
 
 
-def _passed(
-    connection: Connection, who: Who, at: datetime, board: Board, naming: Naming
-) -> Iterator[str]:
-    rows = passed(connection, who, board.window, at, SHOWN_PASSED)
+def _passed(connection: Connection, asked: Asked, board: movement.Board) -> Iterator[str]:
+    rows = passed(connection, asked.who, board.window, asked.at, SHOWN_PASSED)
     if rows:
-        some = (
-            f"{said(naming.known_as(row.name, row.email, row.key))} ({said(row.what)})"
-            for row in rows[:NAMES]
-        )
-        more = f" and {len(rows) - NAMES} more" if len(rows) > NAMES else ""
-        yield f"Congratulate: {', '.join(some)}{more}."
+        some = [
+            f"{asked.name(row.name, row.email, row.key)} ({said(row.what)})" for row in rows[:NAMES]
+        ]
+        yield f"Congratulate: {_listed(some, len(rows))}."
 
 
-def _to_coach(
-    connection: Connection, who: Who, at: datetime, settings: Settings, naming: Naming
-) -> Iterator[str]:
-    today = _day(at)
+def _to_coach(connection: Connection, asked: Asked, settings: Settings) -> Iterator[str]:
     filters = Filters(
-        who,
+        asked.who,
         default_pct=settings.coaching_threshold_pct,
         rule=settings.coaching_rule,
-        today=today,
+        today=asked.day,
     )
-    found = coaching.counts(connection, filters, at - timedelta(days=7), today)
+    found = coaching.counts(connection, filters, asked.at - timedelta(days=7), asked.day)
     if found.new:
         rows = coaching.items(connection, filters, "new", NAMES)
-        some = (
-            f"{said(naming.known_as(row.name, row.email, row.key))} ({said(row.quiz_name)})"
-            for row in rows
-        )
+        some = [
+            f"{asked.name(row.name, row.email, row.key)} ({said(row.quiz_name)})" for row in rows
+        ]
         verb = "needs" if found.people == 1 else "need"
-        yield f"{number_of(found.people, 'learner')} {verb} coaching: {', '.join(some)}."
+        who = asked.number(found.people, "learner")
+        yield f"{who} {verb} coaching: {_listed(some, found.new)}."
     if found.overdue:
-        yield f"{number_of(found.overdue, 'case')} of coaching overdue."
+        yield f"{asked.number(found.overdue, 'case')} of coaching overdue."
 
 
-def _certificates(connection: Connection, who: Who, at: datetime) -> Iterator[str]:
-    found = totals(connection, who, at)
+def _listed(some: Sequence[str], count: int) -> str:
+    more = f" and {count - len(some)} more" if count > len(some) else ""
+    return ", ".join(some) + more
+
+
+def _certificates(connection: Connection, asked: Asked) -> Iterator[str]:
+    found = totals(connection, asked.who, asked.at)
     if found.overdue or found.due_soon:
         yield (
             f"Certificates: {found.overdue} past the deadline for renewal, {found.due_soon} due "
             "within 30 days."
         )
-
-
-def _day(at: datetime) -> date:
-    return at.date()

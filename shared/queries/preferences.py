@@ -30,6 +30,7 @@ class SubscriptionRow(NamedTuple):
     hour: int
     quiet_from: int | None
     quiet_until: int | None
+    numbers: str
     snoozed_until: datetime | None
     token: str
     created_at: datetime

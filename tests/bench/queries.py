@@ -18,7 +18,7 @@ from shared.contests import window as window_of_contest
 from shared.models import Delivery, Learner
 from shared.naming import Naming
 from shared.outcomes import Outcome
-from shared.queries import causes
+from shared.queries import causes, digest
 from shared.queries.audit import Asked
 from shared.queries.contests import contests
 from shared.queries.deliveries import Search
@@ -197,10 +197,8 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
         "number": 1,
         "token": 32 * "x",
         "newest_id": 0,
-        "period": "week",
         "at": now,
         "zone": ZONE,
-        "naming": Naming("full", None),
         "causes": {
             "rule": "low-quiz",
             "asked": causes.Asked(
@@ -209,6 +207,7 @@ def _arguments(connection: Connection, now: datetime, about: str) -> dict[str, A
         },
         "histories": {"since": earliest},
         "spells": {"since": earliest or BEFORE_ALL},
+        "digest": {"asked": digest.Asked("week", Who(), now, ZONE, Naming("full", None))},
         "contests": {"window": window_of_contest(contest)},
         "deliveries": {"vendor": None},
         "imports": {"kind": "missing", "keys": [f"evt-{number}" for number in range(500)]},

@@ -15,7 +15,8 @@ from sqlalchemy.event import listen, remove
 from typer.testing import CliRunner
 
 from receiver.__main__ import cli
-from receiver.erase import AccountRow, _person, clean, erase_person
+from receiver.erase import AccountRow, clean, erase_person
+from receiver.erase.person import person_of
 from receiver.errors import EraseError
 from receiver.readmodels.projections import project
 from receiver.readmodels.rebuild import fold_all, rebuild
@@ -398,7 +399,7 @@ def test_an_address_that_contains_theirs_or_fits_it_as_a_pattern_is_a_neighbours
     before = rows(store, Learner)
     theirs = [one for one in before if one.email == sought]
     with store.connect() as connection:
-        found, _ = _person(connection, sought, None)
+        found, _ = person_of(connection, sought, None)
     assert found == [Account(V, one.user_id) for one in theirs]
     if theirs:
         assert erase_person(store, sought).accounts == 1

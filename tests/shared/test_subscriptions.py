@@ -29,8 +29,8 @@ INES = "ines@acme.example"
 MONDAY, SUNDAY = 0, 6
 ROW = SubscriptionRow(
     id=1, person=INES, rule="weekly", channel="sales", role="manager", teams='["east", "west"]',
-    zone="Europe/Berlin", hour=9, quiet_from=None, quiet_until=None, snoozed_until=None,
-    token="t", created_at=datetime(2025, 1, 1, tzinfo=UTC),
+    zone="Europe/Berlin", hour=9, quiet_from=None, quiet_until=None, numbers="comma",
+    snoozed_until=None, token="t", created_at=datetime(2025, 1, 1, tzinfo=UTC),
 )  # fmt: skip
 
 
@@ -147,6 +147,7 @@ def test_subscribing_again_changes_the_subscription_and_keeps_its_links(store: E
         Wanted("unknown", "sales", "UTC"),
         Wanted("weekly", "sales", "UTC", 24),
         Wanted("weekly", "sales", "UTC", 9, 20, None),
+        Wanted("weekly", "sales", "UTC", numbers="roman"),
     ],
 )
 def test_a_subscription_that_makes_no_sense_is_refused(store: Engine, wanted: Wanted) -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.wording import duration, number_of, remaining, share
+from shared.wording import duration, number_of, remaining, rewritten, share
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,15 @@ def test_time_that_has_run_out_is_less_than_a_minute() -> None:
 )
 def test_a_share_is_100_percent_only_of_all(part: int, whole: int, words: str) -> None:
     assert share(part, whole) == words
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ("comma", "1,234,567 events, 0.4 % by 10.0.0.1, 1,234.5 %"),
+        ("point", "1.234.567 events, 0,4 % by 10.0.0.1, 1.234,5 %"),
+        ("space", "1\u202f234\u202f567 events, 0,4 % by 10.0.0.1, 1\u202f234,5 %"),
+    ],
+)
+def test_numbers_are_written_as_a_person_chooses(numbers: str, expected: str) -> None:
+    assert rewritten("1,234,567 events, 0.4 % by 10.0.0.1, 1,234.5 %", numbers) == expected

@@ -60,10 +60,13 @@ def test_a_manager_subscribes_for_their_teams_and_sees_the_next_run(
     app = visit("preferences", claims("ines"))
     app.selectbox(key="rule").set_value("weekly").run()
     app.selectbox(key="hour").set_value(8).run()
+    assert app.selectbox(key="numbers").options == ["1,234.5", "1.234,5", "1\u202f234,5"]
+    app.selectbox(key="numbers").set_value("point").run()
     app = click(app, "Subscribe")
     assert not app.exception
     row = stores.row(store, Subscription)
     assert (row.person, row.role, row.teams, row.hour) == (INES, "manager", '["east"]', 8)
+    assert row.numbers == "point"
     assert "Mon " in written(app)
     assert "08\\:00 UTC" in written(app)
     assert said(store) == [f"{INES} subscribed to Weekly digest: sales_west, 8:00 UTC"]

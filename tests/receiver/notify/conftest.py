@@ -1,6 +1,6 @@
 """An outbox with a channel, and a notifier whose rules and post are written down by hand."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from receiver.notify import outbox
-from receiver.notify.notifier import Message, Notifier
-from receiver.notify.outbox import Held, Letter, Result, Sent, Superseded
+from receiver.notify.notifier import Compose, Message, Notifier
+from receiver.notify.outbox import Held, Letter, Noted, Result, Sent, Superseded
+from receiver.notify.postman import Postman
 from shared.clock import under
 from shared.database import write_transaction
 from shared.models import Channel, Notification
@@ -37,13 +38,30 @@ class Said:
 class Post:
     """A post that keeps what it was given, and answers with the next of `results`, else `Sent`."""
 
+    busy: Set[str] = frozenset()
+    is_sending = False
+
     def __init__(self, *results: Result) -> None:
         self.results = list(results)
         self.letters: list[Letter] = []
 
-    def __call__(self, letters: Sequence[tuple[Letter, Message]]) -> Sequence[Result]:
-        self.letters += [letter for letter, _ in letters]
-        return [self.results.pop(0) if self.results else Sent() for _ in letters]
+    def __call__(self, letters: Sequence[Letter], compose: Compose) -> Iterator[Sequence[Noted]]:
+        for letter in letters:
+            composed = compose(letter)
+            if isinstance(composed, Message):
+                yield [(letter, self.sent(letter, composed))]
+            else:
+                yield [(letter, composed)]
+
+    def sent(self, letter: Letter, message: Message) -> Result:
+        self.letters.append(letter)
+        return self.results.pop(0) if self.results else Sent()
+
+    def stop(self) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
 
 
 def waiting(store: Engine, *rows: dict[str, Any]) -> None:
@@ -61,6 +79,13 @@ def waiting(store: Engine, *rows: dict[str, Any]) -> None:
 @pytest.fixture
 def channel(store: Engine) -> None:
     add(store, Channel, [{"name": "sales", "kind": "JSON", "removed": False}])
+
+
+def step_until_heard(running: Notifier, post: Postman) -> None:
+    """A step, and what it takes until the channels have answered."""
+    running.step()
+    while post.is_sending:
+        running.step()
 
 
 Step = Callable[..., int | None]

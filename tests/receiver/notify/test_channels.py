@@ -1,7 +1,8 @@
 """Channels: real HTTP and SMTP servers of these tests, some of them hostile."""
 
 import time
-from collections.abc import Callable
+from base64 import b64decode
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler
@@ -11,11 +12,13 @@ import pytest
 from aiosmtpd.controller import Controller
 from sqlalchemy import Engine
 
-from receiver.notify import sending
-from receiver.notify.channels import ID_HEADER, Postman, channels, note_channels
-from receiver.notify.notifier import Message
-from receiver.notify.outbox import Cause, Failed, Later, Letter, Result, Sent
+from receiver.notify import postman, sending
+from receiver.notify.channels import ID_HEADER, channels, note_channels
+from receiver.notify.notifier import PICTURE, Message
+from receiver.notify.outbox import Cause, Failed, Later, Letter, Noted, Result, Sent
+from receiver.notify.postman import Postman
 from shared.models import Channel as ChannelRow
+from shared.queries.digest import Board, Place
 from shared.settings import NotifySettings, SettingsError
 from tests import stores
 from tests.receiver.notify.hooks import serving, status
@@ -30,6 +33,14 @@ def settings_of(monkeypatch: pytest.MonkeyPatch, *, private: bool, **addresses: 
     return NotifySettings.load(_env_file=None, notify_private_addresses=private)
 
 
+def sent_by(post: Postman, letters: Sequence[Letter], message: Message) -> list[Noted]:
+    """What becomes of these letters, as it becomes known."""
+    found = [one for some in post(letters, lambda _: message) for one in some]
+    while post.is_sending:
+        found += [one for some in post([], lambda _: message) for one in some]
+    return found
+
+
 Send = Callable[..., Result]
 
 
@@ -40,11 +51,12 @@ def send(monkeypatch: pytest.MonkeyPatch) -> Send:
     def send(
         address: str, text: str = "Ana needs coaching", message_id: str = "m-1", *,
         private: bool = True, html: str | None = None, stop: str | None = None,
+        board: Board | None = None,
     ) -> Result:  # fmt: skip
         settings = settings_of(monkeypatch, private=True, sales=address)
         letter = Letter(message_id, "low-quiz", 1, "sales", 1, False, [Cause(1, "s", "r")])
         post = Postman(channels(settings), private=private)
-        (result,) = post([(letter, Message("Low score", text, html, stop))])
+        ((_, result),) = sent_by(post, [letter], Message("Low score", text, html, stop, board))
         return result
 
     return send
@@ -94,6 +106,40 @@ def test_mail_is_html_beside_plain_text_and_has_a_way_to_unsubscribe(send: Send)
     assert "<b>Ana &lt;b&gt;</b>" in mail.get_body(["html"]).get_content()
     assert mail["List-Unsubscribe"] == f"<{stop}>"
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+BOARD = Board(
+    "Points gained last week", "17 Nov – 23 Nov 2025", [Place(1, "Ana", 90, "90", None)], "Ana led."
+)
+WITH_BOARD = f'<p>Ana led</p><img src="cid:{PICTURE}" alt="Ana led.">'
+
+
+def test_mail_has_the_board_as_a_picture_inside(send: Send) -> None:
+    mail = mailed(send, "1. Ana: 90 points", html=WITH_BOARD, board=BOARD)
+    assert mail.get_content_type() == "multipart/related"
+    (image,) = (part for part in mail.walk() if part.get_content_type() == "image/png")
+    assert image["Content-ID"] == f"<{PICTURE}>"
+    assert image.get_content_disposition() == "inline"
+    assert image.get_content().startswith(b"\x89PNG")
+    assert mail.get_body(["html"]).get_content().strip() == WITH_BOARD
+
+
+def test_mail_is_plain_text_where_the_board_cannot_be_drawn(
+    send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("receiver.notify.picture.draw", lambda _: 1 / 0)
+    mail = mailed(send, "1. Ana: 90 points", html=WITH_BOARD, board=BOARD)
+    assert mail.get_content_type() == "text/plain"
+    assert "1. Ana: 90 points" in mail.get_content()
+
+
+def test_json_has_the_board_as_an_attachment(send: Send) -> None:
+    with serving(status(200)) as server:
+        assert send(server.address, board=BOARD) == Sent()
+        ((_, body),) = server.requests
+    (attached,) = body["attachments"]
+    assert attached["filename"] == PICTURE
+    assert b64decode(attached["base64"]).startswith(b"\x89PNG")
 
 
 def test_one_click_is_promised_only_over_https(send: Send) -> None:
@@ -181,22 +227,86 @@ def test_an_answer_without_an_end_is_cut_off(send: Send, monkeypatch: pytest.Mon
         assert send(server.address) == sending.NO_ANSWER
 
 
-def test_a_slow_channel_takes_what_it_can_and_the_rest_waits(
+def letters_to(*names: str) -> list[Letter]:
+    return [
+        Letter(f"m-{n}", "low-quiz", 1, name, 1, False, [Cause(n, "s", "r")])
+        for n, name in enumerate(names)
+    ]
+
+
+def test_a_channel_takes_what_it_can_in_a_claim_and_the_rest_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sending, "BEGIN_SEC", 0.0)
+    monkeypatch.setattr(postman, "BEGIN_SEC", 0.0)
     with serving(status(200)) as slow, serving(status(200)) as quick:
         settings = settings_of(monkeypatch, private=True, slow=slow.address, quick=quick.address)
         post = Postman(channels(settings), private=True)
-        message = Message("title", "body")
-        letters = [
-            (Letter(f"m-{n}", "low-quiz", 1, name, 1, False, [Cause(n, "s", "r")]), message)
-            for n, name in enumerate(("slow", "quick", "slow", "unknown"))
-        ]
-        results = post(letters)
+        letters = letters_to("slow", "quick", "slow", "unknown")
+        sent = sent_by(post, letters, Message("title", "body"))
         assert len(slow.requests) == len(quick.requests) == 1
     absent = Failed("this notifier has no such channel")
-    assert results == [Sent(), Sent(), Later(), absent]
+    found = {letter.message_id: result for letter, result in sent}
+    assert found == {"m-0": Sent(), "m-1": Sent(), "m-2": Later(), "m-3": absent}
+
+
+def test_a_channel_that_does_not_answer_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(endless) as slow, serving(status(200)) as quick:
+        settings = settings_of(monkeypatch, private=True, slow=slow.address, quick=quick.address)
+        post, message = Postman(channels(settings), private=True), Message("title", "body")
+        first, *more = letters_to("slow", "quick", "quick")
+        while not slow.requests:
+            list(post([] if post.is_sending else [first], lambda _: message))
+        found: list[Noted] = []
+        while len(found) < 2:
+            found += [one for some in post(more, lambda _: message) for one in some]
+            more = []
+        assert post.busy == {"slow"}
+        assert [result for _, result in found] == [Sent(), Sent()]
+        post.end()
+
+
+def test_a_channel_gets_its_next_message_once_the_one_before_is_noted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with serving(status(200)) as server:
+        settings = settings_of(monkeypatch, private=True, sales=server.address)
+        post = Postman(channels(settings), private=True)
+        noted = 0
+        letters = letters_to(*3 * ["sales"])
+        while noted < len(letters):
+            for results in post(letters if not noted else [], lambda _: Message("t", "b")):
+                time.sleep(0.1)  # a store that is slow to note it
+                noted += len(results)
+                assert len(server.requests) == noted
+
+
+@pytest.mark.parametrize(("code", "pause"), [(429, {"Retry_After": "600"}), (410, {})])
+def test_a_channel_that_asks_for_a_pause_or_is_closed_gets_nothing_more(
+    monkeypatch: pytest.MonkeyPatch, code: int, pause: dict[str, str]
+) -> None:
+    with serving(status(code, **pause)) as server:
+        settings = settings_of(monkeypatch, private=True, sales=server.address)
+        post = Postman(channels(settings), private=True)
+        sent = sent_by(post, letters_to(*3 * ["sales"]), Message("title", "body"))
+        assert len(server.requests) == 1
+    assert [result for _, result in sent[1:]] == [Later(), Later()]
+    assert post.busy == ({"sales"} if pause else set())
+
+
+def test_messages_to_a_server_share_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    connections = set()
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        connections.add(handler.client_address)
+        status(200)(handler)
+
+    with serving(answer) as server:
+        server.RequestHandlerClass.protocol_version = "HTTP/1.1"  # type: ignore[attr-defined]
+        settings = settings_of(monkeypatch, private=True, sales=server.address)
+        post = Postman(channels(settings), private=True)
+        sent = sent_by(post, letters_to(*3 * ["sales"]), Message("title", "body"))
+        assert [result for _, result in sent] == 3 * [Sent()]
+    assert len(connections) == 1
 
 
 def flood(handler: BaseHTTPRequestHandler) -> None:

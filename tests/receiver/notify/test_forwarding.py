@@ -14,10 +14,11 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from receiver.erase import erase_person
 from receiver.notify import forwarding, sending
-from receiver.notify.channels import Postman, note_channels, of_targets
+from receiver.notify.channels import note_channels, of_targets
 from receiver.notify.forwarding import Target, note_targets, targets
 from receiver.notify.notifier import Notifier
 from receiver.notify.outbox import FORWARD_WAITS, SINGLE, Failed
+from receiver.notify.postman import Postman
 from receiver.notify.rules import StoreRules
 from receiver.readmodels.rebuild import rebuild
 from shared.clock import under
@@ -27,7 +28,7 @@ from shared.models import AuditLog, Channel, Event, Forwarding, Learner, Notific
 from shared.settings import NotifySettings, SettingsError
 from tests import stores
 from tests.playing import body_of
-from tests.receiver.notify.conftest import Post, killed
+from tests.receiver.notify.conftest import Post, killed, step_until_heard
 from tests.receiver.notify.hooks import Server, serving, status
 from tests.receiver.readmodels.test_follower import killed_after
 from tests.shared.tables import NOON, V, add, attempts, cases, people
@@ -260,7 +261,7 @@ def deliver(store: Engine) -> Deliver:
             note(store, found)
             append(store, "course.completed", NOON)
         post = Postman(of_targets([found]), private=private)
-        notifier(store, at, post).step()
+        step_until_heard(notifier(store, at, post), post)
         return stores.row(store, Notification)
 
     return deliver
@@ -325,7 +326,8 @@ def test_many_forwards_are_many_requests_and_none_waits_an_hour(
     note(store, found)
     for number in range(SINGLE + 2):
         append(store, "course.completed", NOON, courseId=f"c-{number}")
-        notifier(store, NOW, Postman(of_targets([found]), private=True)).step()
+        post = Postman(of_targets([found]), private=True)
+        step_until_heard(notifier(store, NOW, post), post)
     assert len(server.requests) == SINGLE + 2
 
 

@@ -1,22 +1,27 @@
 """The outbox: what is sent, what waits, and what a notifier that ends leaves."""
 
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 from receiver.notify import outbox
-from receiver.notify.notifier import Notifier
+from receiver.notify.notifier import Compose, Message, Notifier
 from receiver.notify.outbox import (
     AT_ONCE,
     LOOKED_AT,
     PACE,
-    PER_CHANNEL,
     SINGLE,
     Failed,
     Held,
     Later,
+    Letter,
+    Noted,
+    Result,
     Superseded,
 )
 from shared.clock import under
@@ -189,11 +194,11 @@ def test_two_senders_at_once_send_each_message_once(store: Engine) -> None:
 
 def test_a_slow_channel_leaves_room_for_others(store: Engine) -> None:
     add(store, Channel, [{"name": "mail", "kind": "mail", "removed": False}])
-    slow = [{"recipient": f"{n} via sales"} for n in range(AT_ONCE)]
+    slow = [{"recipient": f"{n} via sales"} for n in range(AT_ONCE + 1)]
     waiting(store, *slow, {"recipient": "ines via mail", "channel": "mail"})
     post = Post()
     step(store, post)
-    assert sum(one.channel == "sales" for one in post.letters) == PER_CHANNEL
+    assert sum(one.channel == "sales" for one in post.letters) == AT_ONCE
     assert sum(one.channel == "mail" for one in post.letters) == 1
 
 
@@ -211,29 +216,107 @@ class PowerCut(BaseException):
     """Ends a notifier where it is."""
 
 
+class Cut:
+    """Ends a notifier at the `after`-th place that it comes by."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def here(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise PowerCut
+
+
 class CutPost(Post):
-    """Ends its notifier before or after the message went out."""
+    """Ends its notifier before or after a message went out, or after that was noted."""
 
-    def __init__(self, *, sends: bool) -> None:
+    def __init__(self, cut: Cut) -> None:
         super().__init__()
-        self.sends = sends
+        self.cut = cut
 
-    def __call__(self, letters):  # type: ignore[no-untyped-def]
-        if self.sends:
-            super().__call__(letters)
-        raise PowerCut
+    def __call__(self, letters: Sequence[Letter], compose: Compose) -> Iterator[Sequence[Noted]]:
+        self.cut.here()
+        for results in super().__call__(letters, compose):
+            yield results
+            self.cut.here()
+
+    def sent(self, letter: Letter, message: Message) -> Result:
+        self.cut.here()
+        result = super().sent(letter, message)
+        self.cut.here()
+        return result
 
 
-@pytest.mark.parametrize("sends", [False, True])
-def test_a_notifier_that_ends_loses_no_message_and_repeats_at_most_one_by_its_id(
-    store: Engine, sends: bool
+@pytest.mark.parametrize("after", range(3 * 3 + 1))
+def test_a_notifier_that_ends_anywhere_loses_no_message_and_repeats_at_most_one_by_its_id(
+    store: Engine, after: int
 ) -> None:
-    waiting(store, {})
-    first, second = CutPost(sends=sends), Post()
-    with pytest.raises(PowerCut):
+    waiting(store, *({"recipient": f"{n} via sales"} for n in range(3)))
+    first, second = CutPost(Cut(after)), Post()
+    with suppress(PowerCut):
         step(store, first)
     killed(store)
-    assert step(store, second, holder="two") == 1
-    assert states(store) == ["sent"]
-    ids = {one.message_id for one in [*first.letters, *second.letters]}
-    assert len(ids) == 1
+    step(store, second, holder="two")
+    assert states(store) == 3 * ["sent"]
+    ids = [one.message_id for one in [*first.letters, *second.letters]]
+    assert set(ids) == {row.message_id for row in stores.rows(store, Notification)}
+    assert len(ids) <= 3 + 1
+
+
+def test_a_store_that_fails_after_a_message_went_out_repeats_none(
+    store: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting(store, {}, {"recipient": "paul via sales"})
+    post = Post()
+    notifier = Notifier(under(store, NOW), "one", Said(), post)
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "finish", fail)
+        with pytest.raises(OperationalError):
+            notifier.step()
+    assert states(store) == ["sending", "sending"]
+    notifier.step()
+    assert states(store) == ["sent", "sent"]
+    assert len(post.letters) == 2
+
+
+def fail(*_: object) -> None:
+    raise OperationalError("", None, Exception("the store is away"))
+
+
+def test_one_whose_lease_was_taken_notes_nothing_and_stops_what_it_sends(store: Engine) -> None:
+    waiting(store, {})
+
+    class Taken(Post):
+        ended = 0
+
+        def sent(self, letter: Letter, message: Message) -> Result:
+            killed(store)
+            with write_transaction(store) as connection:
+                assert outbox.take_lease(connection, "two")
+            return super().sent(letter, message)
+
+        def end(self) -> None:
+            self.ended += 1
+
+    post = Taken()
+    assert step(store, post) is None
+    assert states(store) == ["sending"]
+    assert post.ended == 1
+
+
+def test_one_that_waits_for_the_lock_leaves_the_store_to_others_for_longer(
+    store: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+
+    def stepped(contended_sec: float) -> Sequence[float]:
+        rests.clear()
+        monkeypatch.setattr("receiver.notify.notifier.CONTENDED_SEC", contended_sec)
+        waiting(store, {"subject": str(contended_sec)})
+        Notifier(under(store, NOW), "one", Said(), Post(), rest=rests.append).step()
+        return rests
+
+    assert not stepped(3600)
+    assert len(stepped(-1)) == 1
+    assert rests[0] > 0

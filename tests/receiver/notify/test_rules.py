@@ -4,16 +4,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from receiver.notify.notifier import Message, Notifier
-from receiver.notify.outbox import SINGLE
+from receiver.notify.outbox import SINGLE, Letter, Result
 from receiver.notify.rules import StoreRules
 from receiver.readmodels.rebuild import rebuild
 from receiver.vendors import note_vendors
+from shared.bulk import table_of
 from shared.clock import under
 from shared.database import write_transaction
-from shared.facts import Expired
+from shared.facts import Expired, Provisioned
 from shared.models import Channel, Notification, Subscription, UnfoldableEvent
 from shared.settings import NotifySettings, ReceiverSettings
 from shared.subscriptions import Wanted, save, send_test, stop
@@ -78,9 +79,9 @@ class Kept(Post):
         super().__init__()
         self.messages: list[Message] = []
 
-    def __call__(self, letters):  # type: ignore[no-untyped-def]
-        self.messages += [message for _, message in letters]
-        return super().__call__(letters)
+    def sent(self, letter: Letter, message: Message) -> Result:
+        self.messages.append(message)
+        return super().sent(letter, message)
 
 
 def step(store: Engine, at: datetime = NOW, **more: Any) -> list[Message]:
@@ -241,6 +242,13 @@ def test_words_of_a_payload_stay_in_their_line(store: Engine) -> None:
     assert len(message.title) < 200
 
 
+def test_a_name_from_right_to_left_keeps_its_place_in_the_sentence(store: Engine) -> None:
+    subscribe(store, INES, "low-quiz")
+    attempts(store, {"quiz_name": "تسعير"})
+    (message,) = step(store)
+    assert message.title == "u-1@x.com scored 50 % at \u2068تسعير\u2069 (pass mark 70 %)"
+
+
 def test_coaching_is_sent_to_its_owner_once_overdue_and_to_leads_without_one(
     store: Engine,
 ) -> None:
@@ -283,6 +291,7 @@ def test_a_failing_vendor_is_sent_to_admins_before_its_first_event_is_lost(store
     (message,) = step(store, NOON + HOUR)
     assert "MindTickle has failed for 1 h" in message.title
     assert "lost in" in message.body
+    assert "\nAs of Sat 22 Nov, 13:00 UTC.\n" in message.body
     assert "https://repboard.acme.example/deliveries" in message.body
     assert len(step(store, NOON + 6 * HOUR)) == 1, "the last chance, and not the failure again"
 
@@ -304,13 +313,62 @@ def test_the_weekly_digest_is_sent_once_whatever_is_killed(store: Engine, hour: 
     assert not step(store, due - timedelta(seconds=1))
     (message,) = step(store, due)
     assert message.title == "u-2@x.com led last week with 40 points"
-    assert "1. u-2@x.com: 40 points, new on the board ▇▇▇▇▇▇▇▇▇▇▇▇" in message.body
+    assert message.body.startswith(
+        "17 Nov – 23 Nov 2025, team west:\n1. u-2@x.com: 40 points, new on the board ▇▇▇▇▇▇▇▇▇▇▇▇\n"
+    )
     assert "u-1" not in message.body
     assert "/leaderboard?window=last_week&metric=gained&team=west" in message.body
     killed(store)
     for later in (timedelta(seconds=1), HOUR, 20 * HOUR, 6 * DAY):
         assert not step(store, due + later)
     assert len(step(store, due + 7 * DAY)) == 1
+
+
+def test_the_digest_has_its_board_as_a_picture_that_names_people_as_pages_do(
+    store: Engine,
+) -> None:
+    subscribe(store, PAUL, "weekly")
+    progress(store, ("u-2", "m-1", NOON.date(), 40, 60), ("u-3", "m-1", NOON.date(), 30, 60))
+    monday = datetime(2025, 11, 24, 9, tzinfo=NOON.tzinfo)
+    (message,) = step(store, monday, names_manager="initials", names_key="k" * 32)
+    board = message.board
+    assert board is not None
+    assert (board.title, board.period) == ("Points gained last week", "17 Nov – 23 Nov 2025")
+    assert [(one.rank, one.name, one.points) for one in board.places] == [
+        (1, "U.", 40), (2, "U.", 30),
+    ]  # fmt: skip
+    assert message.html is not None
+    assert 'alt="U. led last week with 40 points, then U. 30."' in message.html
+    assert "1. U.: 40 points, new on the board<br>" in message.html
+    assert "1. U.: 40 points, new on the board ▇" in message.body
+
+
+def test_a_digest_has_numbers_as_its_person_writes_them(store: Engine) -> None:
+    subscribe(store, PAUL, "weekly", numbers="point")
+    fold(store, [Provisioned(V, "u-4", None, "Team 1,000", None, "west", NOON)])
+    progress(store, *(("u-4", f"m-{number}", NOON.date(), 100, 60) for number in range(12)))
+    (message,) = step(store, datetime(2025, 11, 24, 9, tzinfo=NOON.tzinfo))
+    assert message.title == "Team 1,000 led last week with 1.200 points"
+    assert message.board is not None
+    assert message.board.places[0].gained == "1.200"
+
+
+def test_a_digest_says_how_many_of_those_to_coach_it_leaves_out(store: Engine) -> None:
+    subscribe(store, PAUL, "weekly")
+    attempts(store, *({"user_id": "u-2", "quiz_id": f"q-{number}"} for number in range(5)))
+    (message,) = step(store, datetime(2025, 11, 24, 9, tzinfo=NOON.tzinfo))
+    assert "1 learner needs coaching: u-2@x.com (Pricing)" in message.body
+    assert " and 2 more." in message.body
+
+
+def test_a_digest_links_to_the_board_of_a_team_of_any_name(store: Engine) -> None:
+    subscribe(store, PAUL, "weekly")
+    teams = f'{{"{PAUL}": ["a&b #1"]}}'
+    with store.begin() as connection:
+        connection.execute(update(table_of(Subscription)).values(teams='["a&b #1"]'))
+    monday = datetime(2025, 11, 24, 9, tzinfo=NOON.tzinfo)
+    (message,) = step(store, monday, manager_teams=teams)
+    assert "&team=a%26b%20%231\n" in message.body
 
 
 def test_a_digest_that_was_missed_for_a_day_is_not_sent(store: Engine) -> None:
