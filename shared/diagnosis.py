@@ -18,7 +18,7 @@ from shared.wording import duration, number_of, share
 
 class Severity(StrEnum):
     LOSING = "losing"
-    """Events are being lost, or will be."""
+    """Events do not reach the boards, and are lost sooner or later without a fix."""
     WARNING = "warning"
     """Something is missing, or will fail soon."""
     NOTE = "note"
@@ -45,7 +45,10 @@ def diagnose(evidence: Evidence) -> list[Finding]:
     return sorted(found, key=lambda finding: list(Severity).index(finding.severity))
 
 
-LOST = "Events whose last retry passes are lost unless you replay them from quarantine."
+KEPT = (
+    "A replay recovers what is in quarantine, where it stays for RETENTION_DAYS (90 by default). "
+    "An event that is not there is lost with its last retry."
+)
 COMPARE = "Compare the receiver's settings with the vendor's, restart it, then replay."
 SET_THE_CLOCK = (
     "Set this machine's clock by NTP; until then raise TIMESTAMP_TOLERANCE_PAST or _FUTURE."
@@ -112,7 +115,7 @@ def _rotated_secret(evidence: Evidence) -> Iterator[Finding]:
             f"{_events_and_attempts(failing.events, failing.attempts)}: all failed, "
             f"{failing.bad_signature:,} of the attempts with a wrong signature.",
             _cure(evidence, Outcome.BAD_SIGNATURE),
-            LOST,
+            KEPT,
             Outcome.BAD_SIGNATURE,
         )
     elif refused:
@@ -238,7 +241,7 @@ def _clock_skew(evidence: Evidence) -> Iterator[Finding]:
             refused,
             "Nothing to do about a few: replay them from quarantine if you need them. If there are "
             "more each day, set this machine's clock by NTP.",
-            LOST,
+            KEPT,
             Outcome.STALE_TIMESTAMP,
         )
         return
@@ -290,7 +293,7 @@ def _not_admitted(evidence: Evidence) -> Iterator[Finding]:
             title,
             f"{_counted(evidence, failures)}, {others}.",
             _cure(evidence, outcome),
-            LOST if all_fail else f"Nothing, if they are not the vendor's. {LOST}",
+            KEPT if all_fail else f"Nothing, if they are not the vendor's. {KEPT}",
             outcome,
         )
 
@@ -309,15 +312,15 @@ _REFUSALS = {
         Severity.LOSING,
         "Deliveries are for another company",
         COMPARE,
-        LOST,
+        KEPT,
     ),
     Outcome.TOO_LARGE: _Refusal(
         "too-large",
         Severity.WARNING,
         "Bodies are larger than MAX_BODY_BYTES",
-        "If they are the vendor's, raise MAX_BODY_BYTES before the last retry: their bodies are "
-        "not stored.",
-        LOST,
+        "If they are the vendor's, raise MAX_BODY_BYTES and restart the receiver before the last "
+        "retry: their bodies are not stored, so no replay recovers them.",
+        "Each is lost with its last retry.",
     ),
 }
 

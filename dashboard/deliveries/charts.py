@@ -60,8 +60,8 @@ def timeline(
     colours: Palette,
 ) -> alt.LayerChart:
     """Deliveries over time, failures at the base. `bars` has at, what, deliveries; `marks` are
-    outages from `at` to `end` and single moments, with label, kind (`down`, `now`, `lost`). A brush
-    over it is the selection `brush`."""
+    outages from `at` to `end` and single moments, with label, kind (`down`, `now`, `lost`,
+    `retry`). A brush over it is the selection `brush`."""
     x = alt.X(
         "begin:T",
         title=None,
@@ -138,8 +138,13 @@ def _rules(marks: pd.DataFrame, span: Span, colours: Palette) -> list[alt.Chart]
     moment, unless the chart begins or ends there. Each kind has a height of its own."""
     if marks.empty:
         return []
-    inks = {"down": colours.muted, "now": colours.muted, "lost": colours.bad_text}
-    heights = {"down": 6, "now": 22, "lost": 38}
+    inks = {
+        "down": colours.muted,
+        "now": colours.muted,
+        "lost": colours.bad_text,
+        "retry": colours.warn_text,
+    }
+    heights = {"down": 6, "now": 22, "lost": 38, "retry": 6}
     drawn = marks.assign(ink=marks["kind"].map(inks), height=marks["kind"].map(heights))
     rules = (
         alt.Chart(drawn[drawn["kind"] != "down"])

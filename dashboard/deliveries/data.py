@@ -102,15 +102,15 @@ FURTHEST = {
     "30d": timedelta(days=4),
     "90d": timedelta(days=10),
 }
-"""… and at most, to show where events expire."""
+"""… and at most, to show where retries end."""
 
 
 def clock_span(
-    window: str, zone: str, first_loss: datetime | None
+    window: str, zone: str, first_ending: datetime | None
 ) -> tuple[pd.Timestamp, pd.Timestamp]:
     """The time that a timeline shows, on the viewer's clock: whole bars, and some future."""
     bar, now = AXES[window].bar, datetime.now(UTC)
-    room = first_loss - now + bar if first_loss else timedelta(0)
+    room = first_ending - now + bar if first_ending else timedelta(0)
     last = now + min(max(FUTURE[window], room), FURTHEST[window])
     return (
         on_clock(first_hour(window, this_hour()), zone).floor(bar),

@@ -54,7 +54,7 @@ def chains(vendors: Sequence[VendorFacts], window: str, zone: str) -> None:
         "attempt": st.column_config.TextColumn("Attempt"),
         "state": st.column_config.TextColumn("State"),
         "next_due": st.column_config.DatetimeColumn("Next due", format="distance"),
-        "last_chance": st.column_config.DatetimeColumn("Last chance", format="D MMM, HH:mm"),
+        "last_chance": st.column_config.DatetimeColumn("Last retry", format="D MMM, HH:mm"),
         "words": st.column_config.TextColumn("Refused as"),
         "first": st.column_config.DatetimeColumn("First seen", format="distance"),
     }

@@ -271,7 +271,7 @@ def _of_vendor(evidence: Evidence, now: datetime) -> Iterator[tuple[str, str, bo
     """Subject, round and whether it is urgent."""
     slug, clock = evidence.vendor.slug, evidence.suspension
     since = evidence.failing.since.isoformat() if evidence.failing else f"{now:%Y-%m-%d}"
-    first_loss = evidence.forecast.first_loss
+    first_loss = evidence.first_loss
     if is_losing(evidence):
         yield slug, f"failing {since}", False
         if first_loss is not None and first_loss - now <= LAST_CHANCE:

@@ -33,9 +33,9 @@ def test_a_rotated_secret_is_seen_fixed_and_replayed_by_clicking(
 
         page.goto(f"{dashboard}/deliveries")
         answer = page.get_by_role("heading", level=1)
-        expect(answer).to_contain_text("Losing data: MindTickle has failed for")
+        expect(answer).to_contain_text("Failing, nothing lost yet: MindTickle has failed for")
         expect(page.get_by_text("the signing secret was probably rotated").first).to_be_visible()
-        expect(page.get_by_text(f"{EVENTS} events lost in")).to_be_visible()
+        expect(page.get_by_text(f"All {EVENTS} are in quarantine")).to_be_visible()
         page.get_by_role("button", name="Fix it: set the new secret").click()
         cure = page.get_by_text("Copy the new secret from Admin > Integrations")
         expect(cure.locator("visible=true").first).to_be_visible()

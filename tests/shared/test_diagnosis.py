@@ -20,7 +20,7 @@ HEALTHY = Evidence(
     vendor=VENDORS["mindtickle"],
     failures={},
     failing=None,
-    forecast=Forecast(0, 0, None, 0),
+    forecast=Forecast(),
     suspension=None,
     silence=None,
     stored=Stored(events=200, provisioned=True, duplicates=0, retakes=0, practice=0),

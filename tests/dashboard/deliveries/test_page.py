@@ -97,16 +97,20 @@ def test_strangers_requests_are_one_line_and_no_alarm(open_page: Open, store: En
 
 
 @pytest.mark.usefixtures("company")
-def test_a_rotated_secret_is_the_verdict_with_what_will_be_lost(
+def test_a_rotated_secret_is_the_verdict_and_what_is_in_quarantine_is_no_loss(
     open_page: Open, send: Send
 ) -> None:
     refuse(send, 6)
     page = open_page("deliveries")
     assert headline(page).startswith(
-        ":red[:material/error:] Losing data: MindTickle has failed for"
+        ":red[:material/error:] Failing, nothing lost yet: MindTickle has failed for"
     )
     assert "(6 events, 6 attempts): the signing secret was probably rotated" in why(page)
-    assert ":red-badge[6 events lost in " in why(page)
+    assert "All 6 are in quarantine, where a replay recovers them once the cause is" in why(page)
+    assert "MindTickle's own retries of all 6 end " in why(page)
+    assert ":orange-badge[6 events in quarantine, for a replay]" in why(page)
+    assert ":red-badge" not in why(page)
+    assert [one["loss"] for one in causes(page)] == ["No: replay"]
     assert ":orange-badge[Webhook suspended in 23 h 59 min]" in why(page)
 
 
@@ -117,7 +121,7 @@ def test_the_diagnosis_names_cure_and_consequence(open_page: Open, send: Send) -
     assert "**The signing secret was probably rotated**" in [one.label for one in page.expander]
     shown = page.table[0].value.to_string()
     assert "MINDTICKLE\\_WEBHOOK\\_SECRET" in shown
-    assert "lost unless you replay" in shown
+    assert "replay recovers what is in quarantine" in shown
     (cause,) = causes(page)
     assert "MINDTICKLE_WEBHOOK_SECRET" in cause["cure"]
 

@@ -282,7 +282,8 @@ def test_a_failing_vendor_is_sent_to_admins_before_its_first_event_is_lost(store
     deliveries(store, *good, *bad)
     (message,) = step(store, NOON + HOUR)
     assert "MindTickle has failed for 1 h" in message.title
-    assert "lost in" in message.body
+    assert message.title.startswith("Data at risk: ")
+    assert "8 events lost between " in message.body
     assert "https://repboard.acme.example/deliveries" in message.body
     assert len(step(store, NOON + 6 * HOUR)) == 1, "the last chance, and not the failure again"
 
