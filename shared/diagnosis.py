@@ -49,9 +49,15 @@ KEPT = (
     "A replay recovers what is in quarantine, where it stays for RETENTION_DAYS (90 by default). "
     "An event that is not there is lost with its last retry."
 )
-COMPARE = "Compare the receiver's settings with the vendor's, restart it, then replay."
+COMPARE = (
+    "Compare the receiver's settings with the vendor's and correct them, restart the receiver, "
+    "then replay."
+)
 SET_THE_CLOCK = (
-    "Set this machine's clock by NTP; until then raise TIMESTAMP_TOLERANCE_PAST or _FUTURE."
+    "First raise TIMESTAMP_TOLERANCE_PAST or _FUTURE (of a declared vendor: timestamp in "
+    "VENDORS_FILE) beyond the difference and restart the receiver: deliveries are accepted again. "
+    "Then set this machine's clock by NTP, and replay. Set the tolerance back only after the "
+    "replay: it judges a delivery as of its arrival."
 )
 NEARLY = 0.25
 """The share of a tolerance that a clock may be off without a finding."""
@@ -239,8 +245,9 @@ def _clock_skew(evidence: Evidence) -> Iterator[Finding]:
             Severity.NOTE,
             "A few deliveries were too old or too early",
             refused,
-            "Nothing to do about a few: replay them from quarantine if you need them. If there are "
-            "more each day, set this machine's clock by NTP.",
+            "Nothing to do about a few. A replay accepts them only while a raised "
+            "TIMESTAMP_TOLERANCE_PAST or _FUTURE covers their age at arrival. If there are more "
+            "each day, set this machine's clock by NTP.",
             KEPT,
             Outcome.STALE_TIMESTAMP,
         )
@@ -355,7 +362,8 @@ def _not_understood(evidence: Evidence) -> Iterator[Finding]:
         _cure(
             evidence,
             Outcome.UNREADABLE,
-            "If the vendor has changed its format, update Repboard, then replay.",
+            "If the vendor has changed its format, update Repboard or the declaration, restart the "
+            "receiver, then replay.",
         ),
         f"{evidence.vendor.name} never sends them again: they stay in quarantine until you replay "
         "them.",
@@ -447,7 +455,7 @@ def _drifted(evidence: Evidence) -> Iterator[Finding]:
             "Fields are missing or have another form",
             _named(read),
             f"Compare a recent delivery with the guide of {name}. If a field has another name or "
-            "form now, declare it, then rebuild.",
+            "form now, declare it, restart the receiver, then rebuild.",
             "Boards lack what these events said before.",
         )
     if others:

@@ -8,19 +8,9 @@ import pandas as pd
 
 from dashboard.base.charts import Span, moment
 from dashboard.base.colours import Palette
+from shared.outcomes import WORDS
 
-OUTCOMES = {
-    "accepted": "Accepted",
-    "duplicate": "Duplicate",
-    "bad_signature": "Wrong signature",
-    "wrong_credentials": "Wrong credentials",
-    "missing_credentials": "No credentials",
-    "ip_not_allowed": "Address not allowed",
-    "stale_timestamp": "Too old or early",
-    "wrong_company": "Other company",
-    "unreadable": "Not understood",
-    "too_large": "Too large",
-}
+OUTCOMES = {outcome.value: words for outcome, words in WORDS.items()}
 """The words for outcomes, in the order that filters offer them."""
 
 MOMENT = "%a %-d %b %H:%M"

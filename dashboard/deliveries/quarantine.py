@@ -4,7 +4,8 @@ import streamlit as st
 
 from dashboard.base.pieces import LIVE, heading, plain
 from dashboard.base.windows import ago
-from dashboard.deliveries import charts, data
+from dashboard.deliveries import charts, data, replay
+from shared.cure import confirmable, in_words
 from shared.queries.quarantine import Request
 from shared.vendors import VendorFacts
 
@@ -37,25 +38,30 @@ def _ask(vendor: VendorFacts, counts: dict[str, int]) -> None:
         format_func=lambda one: f"{charts.OUTCOMES[one]} ({counts[one]:,})",
         width=320,
     )
+    asked = data.asked(vendor.slug, chosen, data.restarted_at())
+    confirmed = confirmable(asked)
     st.write(
-        "A receiver verifies them again with the current secrets. Those that pass are accepted "
-        "once, with their original time."
+        "A receiver verifies these deliveries again with its present settings. A dry run counts "
+        "what would be accepted. A replay accepts it, each event once and with its original time."
     )
+    if confirmed:
+        st.success(f"Dry run: {in_words(confirmed, 'would be accepted')}.", icon=":material/done:")
+    elif asked and asked[0].dry_run and asked[0].state == "done":
+        nothing = in_words(asked[0], "would be accepted")
+        st.warning(f"Dry run: {nothing}. Fix the cause first.", icon=":material/block:")
     with st.container(horizontal=True):
-        if st.button("Dry run", key=f"dry_{vendor.slug}"):
-            data.ask_for_replay(vendor.slug, chosen, dry_run=True)
-        if st.button("Replay", key=f"do_{vendor.slug}"):
-            data.ask_for_replay(vendor.slug, chosen, dry_run=False)
+        kind: replay.Kind = "secondary" if confirmed else "primary"
+        replay.dry_run(vendor.slug, chosen, f"dry_{vendor.slug}", kind)
+        replay.replay(vendor.slug, chosen, asked, f"do_{vendor.slug}", "primary")
 
 
-def _request(asked: Request) -> str:
-    what = "Dry run" if asked.dry_run else "Replay"
-    if asked.state in ("requested", "running"):
-        return f":material/hourglass: {what} {ago(asked.requested_at)}: {asked.state} …"
-    if asked.state == "failed":
-        return f":material/error: {what} failed: {plain(str(asked.problem))}"
-    would = "would pass" if asked.dry_run else "accepted"
-    return (
-        f":material/done: {what} {ago(asked.requested_at)}: {asked.taken:,} {would}, "
-        f"{asked.already_delivered:,} already delivered, {asked.still_refused:,} still refused."
-    )
+def _request(request: Request) -> str:
+    what = "Dry run" if request.dry_run else "Replay"
+    of = f" of {charts.OUTCOMES[request.outcome].lower()}" if request.outcome else ""
+    when = f"{what}{of}, {ago(request.requested_at)}"
+    if request.state in ("requested", "running"):
+        return f":material/hourglass: {when}: {request.state} …"
+    if request.state == "failed":
+        return f":material/error: {when}, failed: {plain(str(request.problem))}"
+    would = "would be accepted" if request.dry_run else "accepted"
+    return f":material/done: {when}: {in_words(data.as_asked(request), would)}."

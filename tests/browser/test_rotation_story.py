@@ -45,8 +45,9 @@ def test_a_rotated_secret_is_seen_fixed_and_replayed_by_clicking(
     both = f"{OLD},{NEW}"
     with Receiver(browsed_store, tmp_path, MINDTICKLE_WEBHOOK_SECRET=both) as receiver:
         expect(page.get_by_text("Restart the receiver: restarted at")).to_be_visible()
+        expect(page.get_by_role("button", name="Replay", exact=True)).to_be_disabled()
         page.get_by_role("button", name="Dry run").click()
-        expect(page.get_by_text(f"Dry run: {EVENTS} deliveries would pass")).to_be_visible()
+        expect(page.get_by_text(f"Dry run: {EVENTS} events would be accepted")).to_be_visible()
         assert stores.count(receiver.engine, Event) == BEFORE
 
         page.get_by_role("button", name=f"Replay {EVENTS} events").click()
@@ -64,10 +65,11 @@ def test_a_rotated_secret_is_seen_fixed_and_replayed_by_clicking(
         expect(answer).to_contain_text("All well: no event is missing")
         page.get_by_test_id("stButtonGroup").get_by_text("Attempts").click()
         expect(page.get_by_text("All refused events are recovered.")).to_be_visible()
-        done = [row.action for row in stores.rows(receiver.engine, AuditLog)]
-        assert done == [
+        done = [(row.action, row.detail) for row in stores.rows(receiver.engine, AuditLog)]
+        assert [action for action, _ in done] == [
             "ask for replay dry run",
             "replay dry run",
             "ask for replay",
             "replay",
         ]
+        assert done[2][1] == f"bad_signature; {EVENTS} confirmed after a dry run"

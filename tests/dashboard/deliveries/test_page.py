@@ -333,7 +333,8 @@ def test_asking_for_a_replay_writes_a_request_for_a_receiver_and_an_entry_in_the
         True,
         "requested",
     )
-    assert any("Dry run" in one.value and "requested" in one.value for one in page.caption)
+    assert any("Dry run of wrong signature" in one.value for one in page.caption)
+    assert page.button(key="do_mindtickle").disabled
     entry = stores.row(store, AuditLog)
     assert (entry.action, entry.subject, entry.detail) == (
         "ask for replay dry run",
@@ -350,12 +351,89 @@ def test_the_cure_is_steps_of_which_a_click_does_the_dry_run(
     page = open_page("deliveries")
     steps = [one.value for one in page.markdown if "Restart the receiver:" in one.value]
     assert "Set the new secret: then restart the receiver" in steps[0]
-    assert "Replay: not yet" in steps[0]
-    assert page.button(key="step_replay_mindtickle_bad_signature").label == "Replay 6 events"
+    assert "Replay: after a dry run" in steps[0]
+    assert page.button(key="step_replay_mindtickle_bad_signature").disabled
     page.button(key="step_dry run_mindtickle_bad_signature").click().run()
     request = stores.row(store, ReplayRequest)
     assert (request.outcome, request.dry_run, request.state) == ("bad_signature", True, "requested")
-    assert any("Dry run: requested: 0 deliveries" in said(one.value) for one in page.markdown)
+    assert any("Dry run: requested: 0 events" in said(one.value) for one in page.markdown)
+
+
+def dry_run(store: Engine, taken: int, refused: int = 0, **more: Any) -> None:
+    """A dry run that a receiver has done."""
+    row = {
+        "vendor": "mindtickle", "outcome": "bad_signature", "dry_run": True, "requested_by": "ada",
+        "requested_at": datetime.now(UTC), "state": "done", "taken": taken, "already_delivered": 0,
+        "still_refused": refused, "refused_as": f'{{"bad_signature": {refused}}}',
+    }  # fmt: skip
+    tables.add(store, ReplayRequest, [row | more])
+
+
+@pytest.mark.usefixtures("company")
+@pytest.mark.parametrize(
+    ("query", "key"),
+    [
+        ({}, "step_replay_mindtickle_bad_signature"),
+        ({"view": "quarantine"}, "do_mindtickle"),
+    ],
+)
+def test_a_replay_is_confirmed_by_the_number_of_its_dry_run_and_the_audit_log_has_it(
+    open_page: Open, store: Engine, send: Send, query: dict[str, str], key: str
+) -> None:
+    refuse(send, 6)
+    dry_run(store, 5, refused=1)
+    page = open_page("deliveries", **query)
+    shown = [said(one.value) for one in (*page.markdown, *page.success)]
+    assert any(
+        "5 events would be accepted, 1 delivery still refused (1 wrong signature)" in one
+        for one in shown
+    )
+    assert page.button(key=key).label == "Replay 5 events"
+    page.button(key=key).click().run()
+    latest = stores.rows(store, ReplayRequest)[-1]
+    assert (latest.dry_run, latest.outcome, latest.state) == (False, "bad_signature", "requested")
+    entry = stores.row(store, AuditLog)
+    assert (entry.action, entry.detail) == (
+        "ask for replay",
+        "bad_signature; 5 confirmed after a dry run",
+    )
+    assert page.button(key=key).disabled
+
+
+@pytest.mark.usefixtures("company")
+def test_a_dry_run_that_accepts_nothing_confirms_no_replay(
+    open_page: Open, store: Engine, send: Send
+) -> None:
+    refuse(send, 6)
+    dry_run(store, 0, refused=6)
+    page = open_page("deliveries", view="quarantine")
+    assert "Fix the cause first" in page.warning[0].value
+    assert page.button(key="do_mindtickle").disabled
+
+
+@pytest.mark.usefixtures("company")
+def test_a_dry_run_from_before_the_receivers_last_start_confirms_no_replay(
+    open_page: Open, store: Engine, send: Send
+) -> None:
+    refuse(send, 6)
+    now = datetime.now(UTC)
+    dry_run(store, 5, requested_at=now - timedelta(minutes=5))
+    run = {"receiver": "b", "started_at": now - timedelta(minutes=1), "seen_at": now}
+    tables.add(store, Heartbeat, [run])
+    assert open_page("deliveries", view="quarantine").button(key="do_mindtickle").disabled
+
+
+@pytest.mark.usefixtures("company")
+def test_a_replay_confirmed_by_an_older_dry_run_is_not_asked_for(
+    open_page: Open, store: Engine, send: Send
+) -> None:
+    refuse(send, 6)
+    dry_run(store, 5)
+    page = open_page("deliveries", view="quarantine")
+    dry_run(store, 4)
+    page.button(key="do_mindtickle").click().run()
+    assert len(stores.rows(store, ReplayRequest)) == 2
+    assert "out of date" in page.toast[0].value
 
 
 @pytest.mark.usefixtures("company")
