@@ -407,7 +407,7 @@ def set_threshold(
     Raises Impossible unless it is between 0 and 100.
     """
     if pct is not None and not 0 <= pct <= 100:  # noqa: PLR2004
-        raise Impossible("A threshold is between 0 and 100 %.")
+        raise Impossible("A pass mark is between 0 and 100 %.")
     hold_write_lock(connection)  # of two at once the second sees what the first has set
     of_quiz = {"vendor": vendor, "quiz_id": quiz_id}
     before = connection.scalar(select(thresholds.c.threshold_pct).filter_by(**of_quiz))

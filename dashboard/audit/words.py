@@ -18,7 +18,7 @@ OF_CASES = {
     "change": "changed the coaching of {}",
 }
 SENTENCES = {
-    "set threshold": "set the threshold of {subject}: {detail}",
+    "set threshold": "set the pass mark of {subject}: {detail}",
     "set_weights": "changed what scores: {detail}",
     "replay": "replayed {deliveries} of {subject}",
     "replay dry run": "tried a replay of {deliveries} of {subject}",

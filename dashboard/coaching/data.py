@@ -439,7 +439,7 @@ def messages(taker: Taker) -> str:
     return f"Sent to {to(latest.recipient)} {windows.ago(latest.sent_at)}{others}"
 
 
-# Thresholds
+# Pass marks
 
 
 def preview(quiz: str, pct: float | None) -> Preview:

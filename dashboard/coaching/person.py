@@ -30,12 +30,15 @@ def shown(row: Any, quizzes: Any) -> None:
         st.markdown(f"**{plain(found.quiz)}** · {_score(found.row)}")
         frame = found.attempts.assign(threshold_pct=found.row.threshold_pct)
         points = charts.on_the_clock(frame)
-        st.vega_lite_chart(
-            charts.quiz_scores(points, charts.around(points["at"]), palette()),
-            alt=f"Scores of {len(frame)} attempts at {found.quiz}, the latest {_score(found.row)}",
-            key="person_scores",
-            height=170,
-        )
+        if len(points):
+            st.vega_lite_chart(
+                charts.quiz_scores(points, charts.around(points["at"]), palette()),
+                alt=f"Scores of {len(points)} attempts at {found.quiz}, the latest "
+                f"{_score(found.row)}",
+                key="person_scores",
+                height=170,
+            )
+        st.markdown(f":small[:gray[{charts.DRAWN}.{charts.not_drawn(frame)}]]")
         st.markdown(f":small[:gray[{_quiz_or_person(found, quizzes)}]]")
         if said := data.messages(taker):
             st.markdown(f":small[:gray[:material/notifications: {plain(said)}]]")
@@ -80,13 +83,13 @@ def _actions(row: Any, taker: data.Taker, item: Item) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         free = item.state == "new" or (item.state in ACTIVE and item.owner is None)
         if item.state == "new" and data.coaches():
-            if st.button("Start coaching", type="primary", shortcut="S", icon=":material/school:"):
+            if st.button("Flag for coaching", type="primary", shortcut="F", icon=":material/flag:"):
                 ask("flag", names)
             if st.button("Snooze", shortcut="Z"):
                 snooze(taker, label(row))
             if st.button("Not needed", shortcut="X"):
                 decline(taker, label(row))
-        elif free and st.button("Take", type="primary", shortcut="S", icon=":material/school:"):
+        elif free and st.button("Take", type="primary", shortcut="T", icon=":material/flag:"):
             take(names)
         if st.button("Open", shortcut="O"):
             open_item(taker)

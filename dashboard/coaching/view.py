@@ -17,7 +17,7 @@ from shared.queries.coaching_states import ACTIVE
 
 VIEWS = {
     "new": "To coach",
-    "progress": "In progress",
+    "progress": "Open cases",
     "ready": "Ready to close",
     "closed": "Closed",
     "all": "All",
@@ -299,6 +299,7 @@ def several(frame: pd.DataFrame) -> None:
         "team_id": COLUMNS["team_id"],
     }
     table(frame.assign(flag=flags), columns, "People who fail several quizzes", "several")
+    st.caption("Quizzes that most people fail are not counted, unless the filters include them.")
     cut_off(len(frame), int(frame["of"].iloc[0]))
 
 

@@ -173,7 +173,7 @@ def _unowned(connection: Connection, asked: Asked) -> Iterator[Cause]:
             subject=f"case {row.case_id}",
             round=row.opened_at.isoformat(),
             at=_working_days_after(row.opened_at, UNOWNED_WORKING_DAYS),
-            line=f"{_name(row, asked)} at {said(row.quiz_name)} has no coach since "
+            line=f"{_name(row, asked)} at {said(row.quiz_name)} has no owner since "
             f"{row.opened_at:%-d %b}",
             link="/coaching",
             team_id=row.team_id,

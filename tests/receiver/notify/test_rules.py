@@ -257,7 +257,7 @@ def test_coaching_is_sent_to_its_owner_once_overdue_and_to_leads_without_one(
     assert sorted(notified(store)) == ["ines", "lea"]
     assert titles == [
         "Your coaching of u-1@x.com at Pricing was due on 21 Nov",
-        "u-2@x.com at Pricing has no coach since 18 Nov",
+        "u-2@x.com at Pricing has no owner since 18 Nov",
     ]
 
 
