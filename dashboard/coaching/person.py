@@ -1,5 +1,6 @@
 """The person of the queue who is looked at: the scores against the pass mark, and what to do."""
 
+from datetime import date
 from typing import Any
 
 import streamlit as st
@@ -10,7 +11,7 @@ from dashboard.base.percent import exact, percent
 from dashboard.base.pictures import avatar
 from dashboard.base.pieces import plain
 from dashboard.base.store import each
-from dashboard.base.windows import viewer_zone
+from dashboard.base.windows import ago, viewer_zone
 from dashboard.coaching import data
 from dashboard.coaching.view import ask, decline, label, open_item, snooze, take
 from shared.queries.coaching import Item
@@ -38,8 +39,8 @@ def shown(row: Any, quizzes: Any) -> None:
                 key="person_scores",
                 height=170,
             )
-        st.markdown(f":small[:gray[{charts.DRAWN}.{charts.not_drawn(frame)}]]")
-        st.markdown(f":small[:gray[{_quiz_or_person(found, quizzes)}]]")
+        about = f"{_quiz_or_person(found, quizzes)}{charts.not_drawn(frame)}"
+        st.markdown(f":small[:gray[{about.strip()}]]")
         if said := data.messages(taker):
             st.markdown(f":small[:gray[:material/notifications: {plain(said)}]]")
         _actions(row, taker, found.row)
@@ -50,11 +51,21 @@ def _who(row: Any, found: data.Detail) -> None:
         st.image(avatar(found.learner), width=FACE_PX, alt="")
         team = f"{plain(found.row.team_id)} · " if found.row.team_id else ""
         tries = f"{found.row.tries} graded {'try' if found.row.tries == 1 else 'tries'}"
-        st.markdown(f"**{plain(found.learner)}**  \n:small[:gray[{team}{tries}]]", width="stretch")
+        about = f"{team}{tries}, latest {ago(found.row.submitted_at)}{_promise(row)}"
+        st.markdown(f"**{plain(found.learner)}**  \n:small[:gray[{about}]]", width="stretch")
         if row.state == "new" and row.course:
             st.badge(plain(str(row.course)), color="red")
         else:
             st.badge(plain(str(row.stands)), color="orange" if "overdue" in row.stands else "gray")
+
+
+def _promise(row: Any) -> str:
+    """Of an open case: who works on it, and until when."""
+    if row.state not in ACTIVE:
+        return ""
+    due = f", due {row.due:%-d %b}" if isinstance(row.due, date) else ""
+    owner = plain(row.owner) if isinstance(row.owner, str) else "no owner"
+    return f" · {owner}{due}"
 
 
 def _score(row: Item) -> str:

@@ -61,35 +61,38 @@ def _moment(label: str) -> Any:
 
 COLUMNS = {
     "face": st.column_config.ImageColumn("", width=46),
-    "learner": st.column_config.TextColumn("Learner", width=125),
-    "quiz": st.column_config.TextColumn("Quiz", width=155),
-    "course": st.column_config.TextColumn("Why now", width=88),
+    "learner": st.column_config.TextColumn("Learner", width=128),
+    "quiz": st.column_config.TextColumn("Quiz", width=150),
+    "course": st.column_config.TextColumn("Why now", width=100),
     "why": st.column_config.TextColumn("Due and score", width=190),
-    "stands": st.column_config.TextColumn("Status"),
+    "stands": st.column_config.TextColumn("Status", width=100),
     "threshold_pct": percent_column("Pass mark"),
     "flagged_pct": percent_column("Flagged at"),
     "best_pct": percent_column("Best"),
     "tries": st.column_config.NumberColumn("Tries", help="Graded attempts."),
     "practice_runs": st.column_config.NumberColumn("Practice", help="Shown, never counted."),
-    "lift": st.column_config.TextColumn("Lift"),
+    "lift": st.column_config.TextColumn("Lift", width=115),
     "submitted_at": _moment("Tried"),
     "opened_at": _moment("Flagged"),
     "closed_at": _moment("Closed"),
-    "owner": st.column_config.TextColumn("Owner"),
-    "due": st.column_config.DateColumn("Due", format="D MMM YYYY"),
+    "owner": st.column_config.TextColumn("Owner", width=100),
+    "due": st.column_config.DateColumn("Due", format="D MMM YYYY", width=100),
     "outcome": st.column_config.TextColumn("Reason"),
     "team_id": st.column_config.TextColumn("Team"),
 }
 SHOWN = {
     "new": "face learner course quiz latest_pct submitted_at why threshold_pct best_pct tries "
     "practice_runs trend team_id stands",
-    "progress": "face learner quiz stands why owner due latest_pct flagged_pct trend "
-    "opened_at team_id",
-    "ready": "face learner quiz lift latest_pct threshold_pct trend submitted_at owner due team_id",
-    "closed": "face learner quiz stands lift outcome latest_pct trend closed_at owner team_id",
-    "all": "face learner quiz stands why latest_pct threshold_pct best_pct tries trend "
+    "progress": "face learner due quiz owner stands why latest_pct flagged_pct trend opened_at "
+    "team_id",
+    "ready": "face learner latest_pct quiz lift threshold_pct trend submitted_at owner due team_id",
+    "closed": "face learner closed_at quiz stands lift outcome latest_pct trend owner team_id",
+    "all": "face learner stands quiz latest_pct why threshold_pct best_pct tries trend "
     "submitted_at owner due team_id",
 }
+FITTING = 5
+"""So many of them stand on the page, the first two also on a phone: the next would be cut off. The
+file has all, and the table's menu shows the others."""
 
 
 def _scales(frame: pd.DataFrame) -> dict[str, Any]:
@@ -148,6 +151,7 @@ def _items(of: Shown, fresh: pd.DataFrame) -> dict[str, Any]:
     st.dataframe(
         frame.assign(open="Open")[["open", *shown]],
         column_config={"open": opener, **shown},
+        column_order=["open", *list(shown)[:FITTING]],
         hide_index=True,
         placeholder="–",
         row_height=ROW_PX,
