@@ -16,6 +16,7 @@ OF_CASES = {
     "snooze": "snoozed the coaching of {}",
     "reopen": "reopened the coaching of {}",
     "change": "changed the coaching of {}",
+    "undo": "undid their last change of the coaching of {}",
 }
 SENTENCES = {
     "set threshold": "set the pass mark of {subject}: {detail}",

@@ -1,6 +1,6 @@
 """The dialogs of the coaching page: one item, several at once, pass marks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,6 +22,7 @@ from shared.queries.coaching import Case, Item
 from shared.queries.coaching_states import OTHER_OWNER
 from shared.queries.people import Who
 from shared.queries.quizzes import Preview
+from shared.wording import number_of
 
 STATUSES = {
     "open": "Flagged",
@@ -87,7 +88,13 @@ def _flag_all(
     flagged = data.flag(list(names), owner, due, notes)
     problems = [f"{names[row.taker]}: {_already(row)}" for row in flagged.already]
     problems += [f"{names[taker]}: is no longer low" for taker in flagged.passed]
-    finish(f"Flagged {len(flagged.new):,}." if flagged.new else "", problems)
+    finish(f"Flagged {_counted(flagged.new, names.values())}." if flagged.new else "", problems)
+
+
+def _counted(done: Sequence[int], names: Iterable[str]) -> str:
+    """The one case by its name, or how many they are."""
+    only = list(names)
+    return plain(only[0]) if len(only) == 1 else number_of(len(done), "case")
 
 
 def _already(case: Case) -> str:
@@ -132,7 +139,7 @@ def _change_all(names: Mapping[int, str], seen: Mapping[int, int], wanted: Any) 
         for row in changed.conflicts
     ]
     problems += [f"{names[case_id]}: {why}" for case_id, why in changed.refused.items()]
-    finish(f"Changed {len(changed.done):,}." if changed.done else "", problems)
+    finish(f"Changed {_counted(changed.done, names.values())}." if changed.done else "", problems)
 
 
 # One item
@@ -344,7 +351,7 @@ def _save(seen: Item, wanted: Mapping[str, Any]) -> None:
     except data.Impossible as problem:
         st.error(str(problem), icon=":material/block:")
     else:
-        finish("Saved.")
+        finish(f"{'Closed' if wanted.get('status') in CLOSED else 'Saved'}: {plain(_who(seen))}.")
 
 
 def _rounds(now: data.Detail) -> None:

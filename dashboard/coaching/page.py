@@ -49,6 +49,7 @@ with pieces.row():
     if access.may("set_threshold") and st.button("Pass marks", icon=":material/tune:"):
         view.ask("thresholds")
     pieces.share()
+view.last_action()
 
 
 @refresh.part

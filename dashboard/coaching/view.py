@@ -11,9 +11,10 @@ from dashboard.base.percent import FORMAT
 from dashboard.base.pictures import avatar
 from dashboard.base.pieces import csv_of, cut_off, heading, plain, table
 from dashboard.base.store import each
-from dashboard.coaching import data
+from dashboard.coaching import data, undo
 from shared.queries.coaching import Counts
 from shared.queries.coaching_states import ACTIVE
+from shared.wording import number_of
 
 VIEWS = {
     "new": "To coach",
@@ -239,6 +240,7 @@ def snooze(taker: data.Taker, name: str) -> None:
 def finish(done: str, problems: Sequence[str] = ()) -> None:
     """Close the dialog, begin a new selection, and have the page say what was done."""
     st.session_state["coaching_result"] = (done, "; ".join(map(plain, problems)))
+    st.session_state["coaching_did"] = done
     st.session_state["coaching_done"] = st.session_state.get("coaching_done", 0) + 1
     dismiss()
     st.rerun()
@@ -324,6 +326,32 @@ def ask(what: str, about: Any = None) -> None:
     """Have the page open a dialog, outside of its live parts."""
     st.session_state["coaching_asked"] = (what, about)
     st.rerun()
+
+
+def last_action() -> None:
+    """The last action of the viewer, with a way to take it back until the next one."""
+    if not undo.last():
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        st.markdown(f":small[{st.session_state.get('coaching_did', '')}]", width="content")
+        st.button(
+            "Undo",
+            key="undo",
+            shortcut="U",
+            icon=":material/undo:",
+            type="tertiary",
+            on_click=_undo,
+        )
+
+
+def _undo() -> None:
+    undone = data.undo_last()
+    problems = [f"{row.updated_by} has changed it since" for row in undone.conflicts]
+    problems += undone.refused.values()
+    number = len(undone.done)
+    said = f"Undone: {number_of(number, 'case')} as before." if number else ""
+    st.session_state["coaching_result"] = (said, "; ".join(map(plain, problems)))
+    st.session_state["coaching_done"] = st.session_state.get("coaching_done", 0) + 1
 
 
 def result() -> None:

@@ -433,10 +433,10 @@ def attempts(
     return rows_of(Attempt, connection.execute(query.order_by(*newest).limit(limit)))
 
 
-def rounds(connection: Connection, taker: Taker) -> Sequence[Case]:
-    """The cases of one taker, newest first."""
+def rounds(connection: Connection, taker: Taker, limit: int | None = None) -> Sequence[Case]:
+    """The cases of one taker, newest first, undone ones too."""
     query = select(*coached).where(*is_of_taker(coached, taker)).order_by(coached.id.desc())
-    return rows_of(Case, connection.execute(query))
+    return rows_of(Case, connection.execute(query.limit(limit)))
 
 
 def case_of(connection: Connection, case_id: int) -> Case | None:

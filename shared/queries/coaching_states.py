@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from shared.bulk import table_of
-from shared.models import ACTIVE as IS_ACTIVE, CoachingCase, QuizStanding
+from shared.models import ACTIVE as IS_ACTIVE, UNDONE, CoachingCase, QuizStanding
 from shared.queries.people import same_account
 from shared.queries.quiz_standings import Filters, Taker, standings
 
@@ -78,7 +78,8 @@ def judged(filters: Filters, dialect: str, *, with_case: bool = False) -> Select
     """Every standing with its latest case, and the state that the two make."""
     stands = standings(filters, dialect).subquery()
     row, state = stands.c, _state(stands.c, filters.today)
-    latest = and_(of_taker(coached, row), not_(_has_later(coached)))
+    counts = and_(coached.status != UNDONE, not_(_has_later(coached)))
+    latest = and_(of_taker(coached, row), counts)
     return select(
         *row,
         state.label("state"),
@@ -95,7 +96,8 @@ def of_taker(one: Any, other: Any) -> ColumnElement[bool]:
 def _has_later(round_: Any) -> ColumnElement[bool]:
     # SQLite would try each of all latest rounds, as a list, for each standing.
     later = table_of(CoachingCase).alias().c
-    return select(later.id).where(of_taker(later, round_), later.id > round_.id).exists()
+    counts = and_(later.id > round_.id, later.status != UNDONE)
+    return select(later.id).where(of_taker(later, round_), counts).exists()
 
 
 def whole(some: FromClause, manager: str | None) -> Select[Any]:

@@ -554,3 +554,63 @@ def test_people_at_a_quiz_that_most_fail_count_in_the_first_line(
     page = open_page("coaching")
     assert heading(page).startswith("Coach 2 people today, ")
     assert "3 more people failed only quizzes that most people fail." in shown(page)
+
+
+# Undo
+
+
+def undo_line(page: AppTest) -> list[str]:
+    """The words beside *Undo*, if there is one."""
+    if not any(one.key == "undo" for one in page.button):
+        return []
+    return [one.value.replace("\u2060", "").replace("\\", "") for one in page.markdown]
+
+
+@pytest.mark.usefixtures("dana")
+@pytest.mark.parametrize("label", ["Not needed", "Snooze"])
+def test_one_key_that_ends_a_case_can_be_undone_by_another(
+    open_page: Open, store: Engine, label: str
+) -> None:
+    page = open_page("coaching")
+    assert not undo_line(page)
+    next(one for one in page.button if one.label == label).click().run()
+    assert not listed(page)
+    assert any("dana@acme.example, Quiz q-1" in one for one in undo_line(page))
+    assert page.button(key="undo").proto.shortcut == "u"
+    page.button(key="undo").click().run()
+    (row,) = listed(page)
+    assert row["stands"] == "new"
+    assert page.toast[0].value == "Undone: 1 case as before."
+    assert not undo_line(page)
+    actions = [row.action for row in stores.rows(store, AuditLog)]
+    assert actions[-1] == "undo"
+    assert actions[0] == "flag"
+
+
+@pytest.mark.usefixtures("dana")
+def test_a_case_that_was_closed_in_its_dialog_can_be_undone(
+    open_page: Open, store: Engine, send: Send
+) -> None:
+    flag(store)
+    send("quiz.submitted", quiz("u-1", 9))
+    backdated = datetime.now(UTC) - timedelta(days=1)
+    with store.begin() as connection:
+        connection.execute(table_of(CoachingCase).update().values(opened_at=backdated))
+    page = open_page("coaching", item=ITEM)
+    page.button(key="close_item").click().run()
+    assert stores.row(store, CoachingCase).status == "resolved"
+    page.button(key="undo").click().run()
+    case = stores.row(store, CoachingCase)
+    assert (case.status, case.closed_at, case.passed_pct) == ("open", None, None)
+
+
+@pytest.mark.usefixtures("dana")
+def test_what_another_person_has_changed_since_is_not_undone(
+    open_page: Open, store: Engine
+) -> None:
+    page = open_page("coaching")
+    next(one for one in page.button if one.label == "Not needed").click().run()
+    change(store, 2, {"status": "in_progress"})
+    page.button(key="undo").click().run()
+    assert "ines has changed it since" in page.warning[0].value
+    assert stores.row(store, CoachingCase).status == "in_progress"
