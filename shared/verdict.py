@@ -228,7 +228,7 @@ def _fate(evidence: Evidence, clock: Clock) -> str:
         them = "it" if known.quarantined == 1 else "them"
         said.append(
             f"{which} {are} in quarantine, where a replay recovers {them} once the cause is fixed"
-            f"{_doubt(evidence)}{_retries(known, name, clock)}."
+            f"{_doubt(evidence)}{_retries(known, name, clock, is_off=_is_suspended(evidence))}."
         )
     if known.at_risk:
         them = number_of(known.at_risk.events, "event")
@@ -244,13 +244,23 @@ def _fate(evidence: Evidence, clock: Clock) -> str:
             f"{number_of(known.lost, 'event')} {is_lost} lost: not in quarantine, and without a "
             "retry."
         )
-    stops = evidence.suspension
-    if evidence.failing and stops and stops.share < 1:
-        said.append(
-            f"Without an accepted delivery {name} suspends the webhook at {clock.shown(stops.at)}: "
-            "what happens after that is never sent."
+    return " ".join([*said, _what_stops(evidence, clock)]).strip()
+
+
+def _what_stops(evidence: Evidence, clock: Clock) -> str:
+    """What the vendor does not send once it has suspended the webhook."""
+    stops, name = evidence.suspension, evidence.vendor.name
+    if not evidence.failing or stops is None:
+        return ""
+    if _is_suspended(evidence):
+        return (
+            f"{name} has probably suspended the webhook: what happens until you re-activate it is "
+            "never sent."
         )
-    return " ".join(said)
+    return (
+        f"Without an accepted delivery {name} suspends the webhook at {clock.shown(stops.at)}: "
+        "what happens after that is never sent."
+    )
 
 
 DOUBTS: Mapping[Outcome, str] = {
@@ -269,10 +279,10 @@ def _doubt(evidence: Evidence) -> str:
     return f" ({'; '.join(found)})" if found else ""
 
 
-def _retries(known: Forecast, name: str, clock: Clock) -> str:
+def _retries(known: Forecast, name: str, clock: Clock, *, is_off: bool) -> str:
     """`; MindTickle's own retries of all 35 end between 10:24 and 11:40`."""
     coming = known.retried
-    if coming is None:
+    if coming is None or is_off:
         return f"; {name} does not send {'it' if known.quarantined == 1 else 'them'} again"
     of = _all(coming.events).lower() if coming.events == known.quarantined else f"{coming.events:,}"
     return f"; {name}'s own {_when(f'retries of {of} end', coming, clock)}"
@@ -283,8 +293,10 @@ def _all(number: int) -> str:
 
 
 def _when(what: str, ending: Ending, clock: Clock) -> str:
-    """`… at 10:24`, `… between 10:24 and 11:40`."""
+    """`… at 10:24`, `… between 10:24 and 11:40`, `… by 11:40` where the first is due."""
     first, last = clock.shown(ending.first), clock.shown(ending.last)
+    if ending.first <= clock.now:
+        return f"{what} by {last}"
     return f"{what} at {first}" if first == last else f"{what} between {first} and {last}"
 
 

@@ -26,7 +26,7 @@ ROW_PX, HEADER_PX = 40, 36
 MOST_ROWS = 8
 COLUMNS: dict[str, Any] = {
     "severity": st.column_config.TextColumn("Severity", width=100),
-    "loss": st.column_config.TextColumn("At risk", width=120),
+    "loss": st.column_config.TextColumn("Loss", width=130),
     "cause": st.column_config.TextColumn("Cause", width=120),
     "vendor": st.column_config.TextColumn("Vendor", width=140),
     "open": st.column_config.NumberColumn("Open", format="%,d", width=55, help="Not recovered."),
@@ -36,7 +36,7 @@ COLUMNS: dict[str, Any] = {
     "reason": st.column_config.TextColumn("Commonest reason", width=150),
     "cure": st.column_config.TextColumn("What to do", width=510),
 }
-REPLAY = "No: replay"
+REPLAY = "None: in quarantine"
 """Of a cause all of whose events are in quarantine."""
 IN_FILE = ("attempts", "reason")
 """No room for these on a page; findings and the list of deliveries have them."""

@@ -1,13 +1,17 @@
 """The quarantine of a vendor, and its replay."""
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from dashboard.base.pieces import LIVE, heading, plain
 from dashboard.base.windows import ago
 from dashboard.deliveries import charts, data, replay
 from shared.cure import confirmable, in_words
-from shared.queries.quarantine import Request
+from shared.outcomes import Kind
+from shared.queries.quarantine import KindTotal, Request
 from shared.vendors import VendorFacts
+from shared.wording import number_of
 
 
 @st.fragment(run_every=LIVE)
@@ -15,19 +19,30 @@ def quarantine(vendor: VendorFacts) -> None:
     """A vendor's quarantine, and its replay."""
     heading(plain(vendor.name))
     kinds, outcomes = data.quarantined(vendor.slug)
-    if not kinds:
+    if not any(row.held or row.dropped for row in kinds):
         st.success("The quarantine is empty.", icon=":material/check_circle:")
         return
     for row in kinds:
-        dropped = f", {row.dropped:,} dropped to stay within the caps" if row.dropped else ""
-        st.caption(
-            f"{row.kind.replace('_', ' ')}: {row.held:,} quarantined, "
-            f"{row.held_bytes / 1_048_576:,.1f} MB{dropped}"
-        )
+        if row.held or row.dropped:
+            st.caption(_kind(row))
     if outcomes:
         _ask(vendor, {row.outcome: row.deliveries for row in outcomes})
     for request in data.requests(vendor.slug):
         st.caption(_request(request))
+
+
+KINDS: Mapping[str, str] = {
+    Kind.AUTHENTIC: "certainly the vendor's, but not understood",
+    Kind.WELL_FORMED: "what the vendor sends, but refused for its signature, credential, address, "
+    "time or company",
+    Kind.JUNK: "nothing that the vendor sends",
+}
+
+
+def _kind(row: KindTotal) -> str:
+    dropped = f"; {row.dropped:,} dropped as there was no room" if row.dropped else ""
+    size = f"{row.held_bytes / 1_048_576:,.1f} MB"
+    return f"{number_of(row.held, 'delivery')} ({size}), {KINDS[row.kind]}{dropped}."
 
 
 def _ask(vendor: VendorFacts, counts: dict[str, int]) -> None:

@@ -269,6 +269,19 @@ def test_a_fixed_vendor_hides_no_silence_of_another() -> None:
     assert standing(silent) is Standing.QUIET
 
 
+def test_of_a_suspended_webhook_no_retry_is_promised_and_the_loss_is_named() -> None:
+    off = failing(events=35, in_quarantine=35, since=NOW - 25 * HOUR)
+    said = judged(off)
+    assert said.headline == "Losing data: MindTickle has failed for 25 h"
+    assert "MindTickle does not send them again" in said.why
+    assert said.why.endswith("what happens until you re-activate it is never sent.")
+
+
+def test_a_last_retry_that_is_due_has_no_time_in_the_past() -> None:
+    late = failing(events=35, in_quarantine=35, first_loss=-MINUTE, spread=76 * MINUTE)
+    assert "MindTickle's own retries of all 35 end by 09:45." in judged(late).why
+
+
 def test_a_replay_after_the_suspension_is_not_yet_the_fix() -> None:
     late = failing(since=NOW - 25 * HOUR, first_loss=None, replayed=Replayed(172, None))
     said = judged(late)

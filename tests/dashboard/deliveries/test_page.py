@@ -110,7 +110,7 @@ def test_a_rotated_secret_is_the_verdict_and_what_is_in_quarantine_is_no_loss(
     assert "MindTickle's own retries of all 6 end " in why(page)
     assert ":orange-badge[6 events in quarantine, for a replay]" in why(page)
     assert ":red-badge" not in why(page)
-    assert [one["loss"] for one in causes(page)] == ["No: replay"]
+    assert [one["loss"] for one in causes(page)] == ["None: in quarantine"]
     assert ":orange-badge[Webhook suspended in 23 h 59 min]" in why(page)
 
 
