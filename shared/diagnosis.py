@@ -199,7 +199,10 @@ def _silence(evidence: Evidence) -> Iterator[Finding]:
     if quiet is None:
         return
     suspended = clock is not None and clock.share >= 1
-    check = "Check that the address is reachable from outside, and that the subscription exists."
+    check = (
+        "Check that the address is reachable from outside, and that the subscription exists and is "
+        "turned on."
+    )
     if _lacks_credential(evidence):
         check = "Requests without a credential arrive instead: see that finding first."
     yield Finding(
@@ -209,7 +212,7 @@ def _silence(evidence: Evidence) -> Iterator[Finding]:
         f"About {quiet.expected:,.0f} deliveries are usual in the time since the last one.",
         evidence.vendor.reactivate
         if suspended
-        else f"Deliveries were accepted before, so this is no suspension. {check}",
+        else f"Deliveries were accepted before, so no failure suspended the webhook. {check}",
         "Events that the vendor cannot deliver are lost after their last retry.",
     )
 

@@ -378,7 +378,8 @@ def _quiet(quiet: Sequence[Evidence], fixed: Sequence[Evidence], clock: Clock) -
         f"Quiet: no delivery from {first.vendor.name} for {duration(clock.now - silence.since)}",
         " ".join(
             [
-                f"About {silence.expected:,.0f} are usual in that time.",
+                f"About {silence.expected:,.0f} are usual in that time. What a vendor cannot "
+                "deliver is lost after its last retry.",
                 *also,
                 *(_replayed(one, clock) for one in fixed),
             ]

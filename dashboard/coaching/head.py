@@ -71,7 +71,7 @@ def _why(counts: Counts, first: Any, quizzes: pd.DataFrame, window: str) -> list
         verb = "is" if counts.progress == 1 else "are"
         said.append(f"{number_of(counts.progress, 'case')} {verb} open{late}.")
     if counts.ready:
-        said.append(f"{_people(counts.ready)} passed since: ready to close.")
+        said.append(f"{number_of(counts.ready, 'case')} passed since the flag: ready to close.")
     worst = worst_quiz(quizzes)
     if worst is not None:
         others = int(quizzes["problem"].sum()) - 1

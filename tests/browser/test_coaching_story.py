@@ -80,7 +80,7 @@ def test_a_lead_takes_an_item_from_flag_to_measured_improvement(
         until(lambda: bool(case(receiver).status == "in_progress"))
 
         submit(receiver, 17, timedelta(minutes=2))
-        expect(page.get_by_text("1 person passed since")).to_be_visible()
+        expect(page.get_by_text("1 case passed since the flag")).to_be_visible()
         page.get_by_text("Ready to close 1", exact=True).click()
         page.goto(f"{dashboard}/coaching?queue=ready&{ITEM}")
         expect(dialog).to_contain_text("Passed with 85 %")

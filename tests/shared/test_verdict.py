@@ -298,7 +298,7 @@ def test_after_a_long_outage_the_first_line_is_the_suspension_and_denies_none() 
     assert headline == "Losing data: MindTickle has probably suspended the webhook"
     assert why.startswith("No receiver was up for 28 h")
     assert "re-activate" in why
-    assert "no suspension" not in why
+    assert "no failure suspended" not in why
 
 
 @pytest.mark.parametrize(
