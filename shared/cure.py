@@ -178,7 +178,8 @@ def in_words(asked: Asked, passed: str) -> str:
     """`35 events would be accepted, 3 deliveries still refused (3 wrong signature)`."""
     said = [f"{number_of(asked.taken, 'event')} {passed}"]
     if asked.already_delivered:
-        said.append(f"{number_of(asked.already_delivered, 'delivery')} of events stored already")
+        repeat = "repeats" if asked.already_delivered == 1 else "repeat"
+        said.append(f"{number_of(asked.already_delivered, 'delivery')} {repeat} an event")
     if asked.still_refused:
         ranked = sorted(asked.reasons.items(), key=lambda one: (-one[1], one[0]))
         why = ", ".join(f"{count:,} {WORDS[Outcome(one)].lower()}" for one, count in ranked)

@@ -58,4 +58,4 @@ def _ask(vendor: str, outcome: str, expected: int) -> None:
 def label(confirmed: Asked) -> str:
     if confirmed.taken:
         return f"Replay {number_of(confirmed.taken, 'event')}"
-    return f"Clear {confirmed.already_delivered:,} stored already"
+    return f"Clear {number_of(confirmed.already_delivered, 'repeat')}"

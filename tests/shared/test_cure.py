@@ -77,7 +77,7 @@ def test_the_steps_say_what_was_done_in_numbers() -> None:
         ("Restart the receiver", "restarted at 09:04"),
         (
             "Dry run",
-            "172 events would be accepted, 5 deliveries of events stored already, 3 deliveries "
+            "172 events would be accepted, 5 deliveries repeat an event, 3 deliveries "
             "still refused (2 wrong signature, 1 too old or early)",
         ),
         ("Replay", "172 events accepted"),
