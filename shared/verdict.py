@@ -249,8 +249,8 @@ def _fate(evidence: Evidence, clock: Clock) -> str:
 
 def _what_stops(evidence: Evidence, clock: Clock) -> str:
     """What the vendor does not send once it has suspended the webhook."""
-    stops, name = evidence.suspension, evidence.vendor.name
-    if not evidence.failing or stops is None:
+    countdown, name = evidence.suspension, evidence.vendor.name
+    if not evidence.failing or countdown is None:
         return ""
     if _is_suspended(evidence):
         return (
@@ -258,7 +258,7 @@ def _what_stops(evidence: Evidence, clock: Clock) -> str:
             "never sent."
         )
     return (
-        f"Without an accepted delivery {name} suspends the webhook at {clock.shown(stops.at)}: "
+        f"If this goes on, {name} suspends the webhook at {clock.shown(countdown.at)}: "
         "what happens after that is never sent."
     )
 

@@ -124,9 +124,9 @@ def test_the_headline_says_who_fails_for_how_long_and_that_nothing_in_quarantine
     assert said.why == (
         "Every delivery since 05:30 failed (35 events, 416 attempts): the signing secret was "
         "probably rotated. All 35 are in quarantine, where a replay recovers them once the cause "
-        "is fixed; MindTickle's own retries of all 35 end between 10:22 and 11:38. Without an "
-        "accepted delivery MindTickle suspends the webhook at Tue 10 Mar, 05:30: what happens "
-        "after that is never sent."
+        "is fixed; MindTickle's own retries of all 35 end between 10:22 and 11:38. If this "
+        "goes on, MindTickle suspends the webhook at Tue 10 Mar, 05:30: what happens after that is "
+        "never sent."
     )
     assert list(said.countdowns) == [
         Countdown("35 events in quarantine, for a replay", loss=False),
