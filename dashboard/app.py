@@ -70,7 +70,7 @@ page = st.navigation(
             title="Audit log",
             url_path="audit",
             visibility=menu("audit"),
-            help="Who replayed, flagged, closed, changed a threshold, exported or erased.",
+            help="Who replayed, flagged, closed, changed a pass mark, exported or erased.",
         ),
         st.Page(
             "scoring/page.py",

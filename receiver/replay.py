@@ -5,6 +5,7 @@ stale.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -52,6 +53,9 @@ class QuarantinedRow(NamedTuple):
     remote_ip: str | None
 
 
+NOTHING: Counter[str] = Counter()
+
+
 class Replayed(NamedTuple):
     """The results of a replay or a dry run: numbers of quarantined deliveries."""
 
@@ -59,14 +63,22 @@ class Replayed(NamedTuple):
     already_delivered: int = 0
     """Their event was stored before, from the vendor's own retry or an earlier attempt."""
     still_refused: int = 0
+    refused_as: Counter[str] = NOTHING
+    """Those still refused, by outcome."""
 
     def plus(self, other: "Replayed") -> "Replayed":
-        return Replayed(*(one + more for one, more in zip(self, other, strict=True)))
+        return Replayed(
+            self.taken + other.taken,
+            self.already_delivered + other.already_delivered,
+            self.still_refused + other.still_refused,
+            self.refused_as + other.refused_as,
+        )
 
     def in_words(self) -> str:
+        reasons = ", ".join(f"{count:,} {one}" for one, count in self.refused_as.most_common())
         return (
             f"{self.taken:,} accepted, {self.already_delivered:,} already delivered, "
-            f"{self.still_refused:,} still refused"
+            f"{self.still_refused:,} still refused" + (f" ({reasons})" if reasons else "")
         )
 
 
@@ -140,10 +152,11 @@ def replay(
     counts, seen, ended = Replayed(), Seen(), "stopped early"
     try:
         for batch in _batches(engine, wanted):
-            passed = [one for one in (_verify(vendor, row, now(engine)) for row in batch) if one]
+            judged = [_verify(vendor, row, now(engine)) for row in batch]
+            passed = [one for one in judged if isinstance(one, Passed)]
             results = _dry_run(engine, passed, seen) if dry_run else _take(engine, passed)
-            refused = Replayed(still_refused=len(batch) - len(passed))
-            counts = counts.plus(results).plus(refused)
+            refused = Counter(one.value for one in judged if isinstance(one, Outcome))
+            counts = counts.plus(results).plus(Replayed(0, 0, refused.total(), refused))
             on_progress(counts)
             if stopping():
                 raise Stopping("The receiver stopped before the replay was complete.")
@@ -216,12 +229,12 @@ def as_it_came(
     return Incoming(headers, body, peer, received_at, digests)
 
 
-def _verify(vendor: Vendor, row: QuarantinedRow, at: datetime) -> Passed | None:
-    """The delivery, judged by today's settings, for a replay at `at`. None if it does not pass."""
+def _verify(vendor: Vendor, row: QuarantinedRow, at: datetime) -> Passed | Outcome:
+    """The delivery, judged by today's settings, for a replay at `at`; or how it is refused."""
     kept = json.loads(row.headers)
     entry = judge(vendor, as_it_came(vendor, kept, row.body, row.remote_ip, row.received_at))
     if entry.event is None:
-        return None
+        return entry.outcome
     at_replay = replace(entry, replay=Replay(row.delivery_id, at))
     return Passed(row.delivery_id, row.kind, row.size, at_replay)
 

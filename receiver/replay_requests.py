@@ -1,5 +1,6 @@
 """Replays requested on the dashboard. It has no vendor secret, so a receiver runs them."""
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -91,7 +92,7 @@ def _claim(engine: Engine) -> Request | None:
     statement = (
         update(request)
         .where(request.c.id == id_, _is_open(now))
-        .values(state="running", seen_at=now, still_refused=0)
+        .values(state="running", seen_at=now, still_refused=0, refused_as=None)
         .returning(*(request.c[name] for name in Request._fields))
     )
     with write_transaction(engine) as connection:
@@ -122,6 +123,8 @@ def _finish(engine: Engine, claimed: Request, counts: Replayed, problem: str | N
 
 
 def _write(engine: Engine, id_: int, counts: Replayed, **more: object) -> None:
-    values = counts._asdict() | {"seen_at": datetime.now(UTC)} | more
+    refused_as = json.dumps(counts.refused_as) if counts.refused_as else None
+    seen = {"refused_as": refused_as, "seen_at": datetime.now(UTC)}
+    values = counts._asdict() | seen | more
     with write_transaction(engine) as connection:
         connection.execute(update(request).where(request.c.id == id_).values(**values))

@@ -44,5 +44,5 @@ def _cause(evidence: Evidence, outcome: Outcome, failures: Failures) -> Cause:
 
 def _order(cause: Cause) -> tuple[datetime, int, int, str, str]:
     severity = list(Severity).index(cause.severity)
-    loss = cause.failures.first_loss or NEVER
+    loss = cause.failures.forecast.first_loss or NEVER
     return (loss, severity, -cause.failures.open, cause.vendor.slug, cause.outcome)

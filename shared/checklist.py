@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from shared.diagnosis import MOST_NAMED, NEARLY, Severity, diagnose
 from shared.evidence import Evidence
-from shared.outcomes import HAS_EVENT
+from shared.outcomes import HAS_EVENT, WORDS
 from shared.wording import duration, number_of
 
 
@@ -83,7 +83,7 @@ def _credential(evidence: Evidence, known: SetUpState) -> Item:
         "Setting",
         State.OPEN,
         f"{name} is not set, so no delivery is accepted.",
-        f"Set {name} and restart the receiver.",
+        f"Set {name} in the receiver's .env, then restart the receiver.",
     )
 
 
@@ -111,12 +111,17 @@ def _delivery(evidence: Evidence, now: datetime) -> Item:
             "Last delivery",
             State.OPEN,
             "None yet.",
-            f"Enter the address at {evidence.vendor.name}, and let it send an event.",
+            f"{evidence.vendor.set_up.where} https://<your host>/webhooks/{evidence.vendor.slug} "
+            "Then have an event sent, or send a test below.",
         )
     when = f"{duration(max(timedelta(0), now - last.at))} ago"
     if last.outcome in HAS_EVENT:
         return Item("Last delivery", State.DONE, f"{when}, accepted.")
-    return Item("Last delivery", State.OPEN, f"{when}, refused as {last.outcome}.")
+    return Item(
+        "Last delivery",
+        State.OPEN,
+        f"{when}, refused: {WORDS[last.outcome].lower()}. See Findings.",
+    )
 
 
 def _types(evidence: Evidence, known: SetUpState) -> Iterator[Item]:
@@ -132,7 +137,7 @@ def _types(evidence: Evidence, known: SetUpState) -> Iterator[Item]:
     missing = [one for one in possible if one not in types]
     others = len(set(types) - set(possible))
     counted = f"{len(possible) - len(missing)} of {number_of(len(possible), 'type')} seen"
-    more = f"; {number_of(others, 'other type')} kept without effect" if others else ""
+    more = f"; {number_of(others, 'other type')} stored, but on no page" if others else ""
     says = f"{counted} in 14 days{more}."
     if not missing:
         yield Item("Event types", State.DONE, says)
@@ -167,13 +172,13 @@ def _clock(evidence: Evidence) -> Iterator[Item]:
         yield Item("Clocks", State.UNKNOWN, "Too few deliveries to compare.")
         return
     seconds = lag.median.total_seconds()
-    ahead = f"signed {abs(seconds):,.0f} s {'before' if seconds >= 0 else 'after'} their arrival"
+    apart = f"{abs(seconds):,.0f} s {'after' if seconds >= 0 else 'before'} they were signed"
     early = -lag.median > NEARLY * evidence.tolerance_future
     late = lag.least > NEARLY * evidence.tolerance_past
     yield Item(
         "Clocks",
         State.OPEN if early or late else State.DONE,
-        f"The latest deliveries were {ahead} (median).",
+        f"The latest deliveries arrived {apart} (median).",
         "Set this machine's clock by NTP." if early or late else "",
     )
 

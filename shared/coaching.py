@@ -14,7 +14,7 @@ from shared.audit import note
 from shared.bulk import insert_into, table_of
 from shared.clock import now
 from shared.database import hold_write_lock
-from shared.models import ACTIVE, CoachingCase, QuizThreshold
+from shared.models import ACTIVE, UNDONE, CoachingCase, QuizThreshold
 from shared.queries import row_of
 from shared.queries.coaching import Case, case_of
 from shared.queries.people import Who
@@ -194,8 +194,8 @@ def _open(
 
 
 def _latest(connection: Connection, taker: Taker) -> Case | None:
-    query = select(cases).filter_by(**taker._asdict()).order_by(cases.c.id.desc())
-    return row_of(Case, connection.execute(query.limit(1)))
+    query = select(cases).filter_by(**taker._asdict()).where(cases.c.status != UNDONE)
+    return row_of(Case, connection.execute(query.order_by(cases.c.id.desc()).limit(1)))
 
 
 # What a manager does for their teams
@@ -369,6 +369,51 @@ def _action(connection: Connection, current: Case, new: Mapping[str, Any]) -> st
     return move
 
 
+class Done(NamedTuple):
+    """What an action did to a case: the version it left, and the case before, None if it opened
+    it."""
+
+    case_id: int
+    version: int
+    before: Case | None
+
+
+def undo(connection: Connection, actor: str, done: Iterable[Done], who: Who) -> Changed:
+    """Take back what the actor did to cases, unless they have changed since. A case that was opened
+    by it counts as never opened."""
+    undone: list[int] = []
+    conflicts: list[Case] = []
+    refused: dict[int, str] = {}
+    hold_write_lock(connection)
+    for one in done:
+        current = case_of(connection, one.case_id)
+        if current is None or not reaches(connection, who, current.taker):
+            refused[one.case_id] = NOT_THERE
+        elif (current.version, current.updated_by) != (one.version, actor):
+            conflicts.append(current)
+        elif _is_in_the_way(_latest(connection, current.taker), current):
+            refused[one.case_id] = "There is a later round."
+        else:
+            _undo(connection, actor, current, one.before)
+            undone.append(one.case_id)
+    return Changed(undone, conflicts, refused)
+
+
+def _is_in_the_way(latest: Case | None, of: Case) -> bool:
+    return latest is not None and latest.id != of.id
+
+
+def _undo(connection: Connection, actor: str, current: Case, before: Case | None) -> None:
+    if before is None:
+        values = {"status": UNDONE, "closed_at": current.closed_at or now(connection)}
+    else:
+        values = {
+            name: getattr(before, name) for name in ("status", "owner", "due", "notes", *ENDS)
+        }
+    _write(connection, actor, current, values)
+    note(connection, actor, "undo", f"case {current.id}", "; ".join(_differences(current, values)))
+
+
 ENDS = ("closed_at", "passed_pct", "passed_at", "outcome", "snoozed_until")
 """What a case has only when it is closed."""
 
@@ -407,7 +452,7 @@ def set_threshold(
     Raises Impossible unless it is between 0 and 100.
     """
     if pct is not None and not 0 <= pct <= 100:  # noqa: PLR2004
-        raise Impossible("A threshold is between 0 and 100 %.")
+        raise Impossible("A pass mark is between 0 and 100 %.")
     hold_write_lock(connection)  # of two at once the second sees what the first has set
     of_quiz = {"vendor": vendor, "quiz_id": quiz_id}
     before = connection.scalar(select(thresholds.c.threshold_pct).filter_by(**of_quiz))

@@ -18,7 +18,7 @@ from shared.wording import duration, number_of, share
 
 class Severity(StrEnum):
     LOSING = "losing"
-    """Events are being lost, or will be."""
+    """Events do not reach the boards, and are lost sooner or later without a fix."""
     WARNING = "warning"
     """Something is missing, or will fail soon."""
     NOTE = "note"
@@ -45,10 +45,19 @@ def diagnose(evidence: Evidence) -> list[Finding]:
     return sorted(found, key=lambda finding: list(Severity).index(finding.severity))
 
 
-LOST = "Events whose last retry passes are lost unless you replay them from quarantine."
-COMPARE = "Compare the receiver's settings with the vendor's, restart it, then replay."
+KEPT = (
+    "A replay recovers what is in quarantine, where it stays for RETENTION_DAYS (90 by default). "
+    "An event that is not there is lost with its last retry."
+)
+COMPARE = (
+    "Compare the receiver's settings with the vendor's and correct them, restart the receiver, "
+    "then replay."
+)
 SET_THE_CLOCK = (
-    "Set this machine's clock by NTP; until then raise TIMESTAMP_TOLERANCE_PAST or _FUTURE."
+    "First raise TIMESTAMP_TOLERANCE_PAST or _FUTURE (of a declared vendor: timestamp in "
+    "VENDORS_FILE) beyond the difference and restart the receiver: deliveries are accepted again. "
+    "Then set this machine's clock by NTP, and replay. Set the tolerance back only after the "
+    "replay: it judges a delivery as of its arrival."
 )
 NEARLY = 0.25
 """The share of a tolerance that a clock may be off without a finding."""
@@ -112,7 +121,7 @@ def _rotated_secret(evidence: Evidence) -> Iterator[Finding]:
             f"{_events_and_attempts(failing.events, failing.attempts)}: all failed, "
             f"{failing.bad_signature:,} of the attempts with a wrong signature.",
             _cure(evidence, Outcome.BAD_SIGNATURE),
-            LOST,
+            KEPT,
             Outcome.BAD_SIGNATURE,
         )
     elif refused:
@@ -190,7 +199,10 @@ def _silence(evidence: Evidence) -> Iterator[Finding]:
     if quiet is None:
         return
     suspended = clock is not None and clock.share >= 1
-    check = "Check that the address is reachable from outside, and that the subscription exists."
+    check = (
+        "Check that the address is reachable from outside, and that the subscription exists and is "
+        "turned on."
+    )
     if _lacks_credential(evidence):
         check = "Requests without a credential arrive instead: see that finding first."
     yield Finding(
@@ -200,7 +212,7 @@ def _silence(evidence: Evidence) -> Iterator[Finding]:
         f"About {quiet.expected:,.0f} deliveries are usual in the time since the last one.",
         evidence.vendor.reactivate
         if suspended
-        else f"Deliveries were accepted before, so this is no suspension. {check}",
+        else f"Deliveries were accepted before, so no failure suspended the webhook. {check}",
         "Events that the vendor cannot deliver are lost after their last retry.",
     )
 
@@ -236,9 +248,10 @@ def _clock_skew(evidence: Evidence) -> Iterator[Finding]:
             Severity.NOTE,
             "A few deliveries were too old or too early",
             refused,
-            "Nothing to do about a few: replay them from quarantine if you need them. If there are "
-            "more each day, set this machine's clock by NTP.",
-            LOST,
+            "Nothing to do about a few. A replay accepts them only while a raised "
+            "TIMESTAMP_TOLERANCE_PAST or _FUTURE covers their age at arrival. If there are more "
+            "each day, set this machine's clock by NTP.",
+            KEPT,
             Outcome.STALE_TIMESTAMP,
         )
         return
@@ -290,7 +303,7 @@ def _not_admitted(evidence: Evidence) -> Iterator[Finding]:
             title,
             f"{_counted(evidence, failures)}, {others}.",
             _cure(evidence, outcome),
-            LOST if all_fail else f"Nothing, if they are not the vendor's. {LOST}",
+            KEPT if all_fail else f"Nothing, if they are not the vendor's. {KEPT}",
             outcome,
         )
 
@@ -309,15 +322,15 @@ _REFUSALS = {
         Severity.LOSING,
         "Deliveries are for another company",
         COMPARE,
-        LOST,
+        KEPT,
     ),
     Outcome.TOO_LARGE: _Refusal(
         "too-large",
         Severity.WARNING,
         "Bodies are larger than MAX_BODY_BYTES",
-        "If they are the vendor's, raise MAX_BODY_BYTES before the last retry: their bodies are "
-        "not stored.",
-        LOST,
+        "If they are the vendor's, raise MAX_BODY_BYTES and restart the receiver before the last "
+        "retry: their bodies are not stored, so no replay recovers them.",
+        "Each is lost with its last retry.",
     ),
 }
 
@@ -352,7 +365,8 @@ def _not_understood(evidence: Evidence) -> Iterator[Finding]:
         _cure(
             evidence,
             Outcome.UNREADABLE,
-            "If the vendor has changed its format, update Repboard, then replay.",
+            "If the vendor has changed its format, update Repboard or the declaration, restart the "
+            "receiver, then replay.",
         ),
         f"{evidence.vendor.name} never sends them again: they stay in quarantine until you replay "
         "them.",
@@ -444,7 +458,7 @@ def _drifted(evidence: Evidence) -> Iterator[Finding]:
             "Fields are missing or have another form",
             _named(read),
             f"Compare a recent delivery with the guide of {name}. If a field has another name or "
-            "form now, declare it, then rebuild.",
+            "form now, declare it, restart the receiver, then rebuild.",
             "Boards lack what these events said before.",
         )
     if others:

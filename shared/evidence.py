@@ -9,6 +9,11 @@ from shared.outcomes import Outcome
 from shared.retries import Forecast, Silence, Suspension
 from shared.vendors import VendorFacts
 
+NO_LOSS = Forecast()
+DOUBTFUL = (Outcome.IP_NOT_ALLOWED, Outcome.STALE_TIMESTAMP)
+"""A replay may not recover these: a proxy's address stays one, and a delivery is judged as of its
+arrival, so that the right clock alone does not help."""
+
 
 class Failures(NamedTuple):
     """Failed deliveries of one outcome in the window. An event may have several attempts."""
@@ -21,8 +26,8 @@ class Failures(NamedTuple):
     """The commonest one."""
     open: int = 0
     """Events that are not stored since."""
-    first_loss: datetime | None = None
-    """When the first of these has its last retry."""
+    forecast: Forecast = NO_LOSS
+    """What becomes of these."""
 
 
 class Failing(NamedTuple):
@@ -120,6 +125,16 @@ class Evidence(NamedTuple):
         return self.accepted + sum(one.attempts for one in self.failures.values())
 
     @property
+    def first_loss(self) -> datetime | None:
+        """When events begin to be lost: with its last retry one that no replay recovers for
+        certain, and all later ones with the suspension, as the vendor does not send them."""
+        stops = self.suspension.at if self.suspension and not self.replayed else None
+        retried = [one.forecast.retried for outcome, one in self.failures.items()
+                   if outcome in DOUBTFUL]  # fmt: skip
+        moments = [self.forecast.first_loss, stops, *(one.first for one in retried if one)]
+        return min(filter(None, moments), default=None)
+
+    @property
     def open(self) -> int:
         """Events that failed in the window and are not stored."""
         return sum(one.open for one in self.failures.values())
@@ -128,7 +143,7 @@ class Evidence(NamedTuple):
 def loss_order(evidence: Evidence) -> tuple[datetime, int, str]:
     """Sorts vendors: first the one whose first loss comes soonest, of equal ones the one with more
     events that failed."""
-    return (evidence.forecast.first_loss or NEVER, -evidence.open, evidence.vendor.slug)
+    return (evidence.first_loss or NEVER, -evidence.open, evidence.vendor.slug)
 
 
 NEVER = datetime.max.replace(tzinfo=UTC)

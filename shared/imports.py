@@ -50,8 +50,9 @@ def statement(counts: Counts) -> str:
 def rest(counts: Counts) -> str:
     """What became of the missing events, which differ, and which rows count as no event."""
     parts = []
-    if counts.missing:
-        parts.append(f"{counts.imported:,} of the missing ones are imported.")
+    if counts.imported:
+        are = "is" if counts.imported == 1 else "are"
+        parts.append(f"{counts.imported:,} of the missing ones {are} imported.")
     if counts.differing:
         parts.append(f"{number_of(counts.differing, 'event')} have other values here.")
     if counts.skipped:

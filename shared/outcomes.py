@@ -1,5 +1,6 @@
 """The outcomes of a delivery, and the status code that the vendor gets for each."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -14,6 +15,21 @@ class Outcome(StrEnum):
     WRONG_COMPANY = "wrong_company"
     UNREADABLE = "unreadable"
     TOO_LARGE = "too_large"
+
+
+WORDS: Mapping[Outcome, str] = {
+    Outcome.ACCEPTED: "Accepted",
+    Outcome.DUPLICATE: "Duplicate",
+    Outcome.BAD_SIGNATURE: "Wrong signature",
+    Outcome.WRONG_CREDENTIALS: "Wrong credentials",
+    Outcome.MISSING_CREDENTIALS: "No credentials",
+    Outcome.IP_NOT_ALLOWED: "Address not allowed",
+    Outcome.STALE_TIMESTAMP: "Too old or early",
+    Outcome.WRONG_COMPANY: "Other company",
+    Outcome.UNREADABLE: "Not understood",
+    Outcome.TOO_LARGE: "Too large",
+}
+"""As pages and messages call them."""
 
 
 class Sender(StrEnum):

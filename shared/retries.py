@@ -136,33 +136,60 @@ def _coming(start: datetime, step: int, schedule: Schedule, now: datetime) -> in
     )
 
 
+class Waiting(NamedTuple):
+    """An event that is not stored: whether a replay can recover it, as its body is in quarantine,
+    and when its last retry is due, if one is to come."""
+
+    quarantined: bool
+    last_retry: datetime | None
+
+
+class Ending(NamedTuple):
+    """Events whose retries end, and when they do for the first and for the last of them."""
+
+    events: int
+    first: datetime
+    last: datetime
+
+
 class Forecast(NamedTuple):
-    """Which events are lost, and when, if the failures go on."""
+    """What becomes of the events that are not stored, if the failures go on."""
 
-    waiting: int
-    """Events that still have a retry coming."""
-    lost: int
-    """Events without a retry left."""
-    first_loss: datetime | None
-    losing: int
-    """How many have their last chance by a quarter of an hour after the first loss."""
+    at_risk: Ending | None = None
+    """Not in quarantine: each is lost with its last retry."""
+    lost: int = 0
+    """Neither in quarantine nor with a retry to come."""
+    quarantined: int = 0
+    """A replay recovers these, whatever the vendor does."""
+    retried: Ending | None = None
+    """Those of them that have a retry to come."""
+
+    @property
+    def first_loss(self) -> datetime | None:
+        return self.at_risk.first if self.at_risk else None
+
+    @property
+    def events(self) -> int:
+        """All that are not stored."""
+        return self.lost + self.quarantined + (self.at_risk.events if self.at_risk else 0)
 
 
-TOGETHER = timedelta(minutes=15)
-
-
-def forecast(chains: Sequence[Chain]) -> Forecast:
-    """How many events the chains lose, and when the first are lost."""
-    chances = sorted(
-        one.last_chance
-        for one in chains
-        if one.state in (State.WAITING, State.OVERDUE) and one.last_chance
+def forecast(events: Sequence[Waiting]) -> Forecast:
+    """Which events a replay recovers, and which are lost and when."""
+    unsafe = [one for one in events if not one.quarantined]
+    at_risk = _ending(unsafe)
+    return Forecast(
+        at_risk,
+        len(unsafe) - (at_risk.events if at_risk else 0),
+        len(events) - len(unsafe),
+        _ending([one for one in events if one.quarantined]),
     )
-    lost = sum(one.state is State.GIVEN_UP for one in chains)
-    if not chances:
-        return Forecast(0, lost, None, 0)
-    losing = sum(chance <= chances[0] + TOGETHER for chance in chances)
-    return Forecast(len(chances), lost, chances[0], losing)
+
+
+def _ending(events: Sequence[Waiting]) -> Ending | None:
+    """Of those that have a retry to come."""
+    due = [one.last_retry for one in events if one.last_retry]
+    return Ending(len(due), min(due), max(due)) if due else None
 
 
 class Count(NamedTuple):

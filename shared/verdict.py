@@ -1,15 +1,16 @@
 """The first lines about deliveries: are we losing anything? Pure functions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from shared.diagnosis import SELDOM, Finding, Severity, diagnose, stops, why_suspended
-from shared.evidence import Evidence, loss_order
+from shared.evidence import DOUBTFUL, Evidence, loss_order
 from shared.outages import Outage
-from shared.retries import Schedule
+from shared.outcomes import Outcome
+from shared.retries import Ending, Forecast, Schedule
 from shared.wording import duration, number_of, remaining, share
 
 
@@ -18,8 +19,9 @@ class Level(StrEnum):
 
     DOWN = "down"
     LOSING = "losing"
+    """Events are lost, or will be without a fix."""
     FAILING = "failing"
-    """Deliveries fail, and no event has its last retry in sight."""
+    """Deliveries fail, and a replay recovers all of them."""
     QUIET = "quiet"
     WARNING = "warning"
     CATCHING_UP = "catching up"
@@ -28,7 +30,7 @@ class Level(StrEnum):
 
 
 class Countdown(NamedTuple):
-    """What happens when, as `12 events lost in 1 h 52 min`; `loss` if events go with it."""
+    """What happens when, as `Webhook suspended in 21 h`; `loss` if events go with it."""
 
     words: str
     loss: bool
@@ -140,10 +142,17 @@ def _warnings(evidence: Evidence) -> list[Finding]:
 
 
 def _down(outage: Outage, evidence: Sequence[Evidence], clock: Clock) -> Verdict:
+    gone = [(outage.begin + one.vendor.schedule.span, one.vendor.name) for one in evidence]
+    until = "for some hours"
+    if gone:
+        at, name = min(gone)
+        passed = at <= clock.now
+        lost = "have been" if passed else "are"
+        until = f"for some time: the first events {lost} lost at {clock.shown(at)} ({name})"
     return Verdict(
         Level.DOWN,
         f"No receiver has been up for {duration(clock.now - outage.begin)}",
-        "Vendors get no answer and try again for some hours. Start it with: repboard serve.",
+        f"Vendors get no answer and try again {until}. Start it with: repboard serve.",
         _countdowns(evidence, clock, named=True),
     )
 
@@ -152,14 +161,27 @@ def _losing(losing: Sequence[Evidence], fixed: Sequence[Evidence], clock: Clock)
     first, *others = losing
     cause = _cause(first)
     also = [f"{one.vendor.name} as well: {_inside(_why(one, clock), one)}" for one in others]
-    lost = any(one.forecast.first_loss or one.forecast.lost or _urgent(one) for one in losing)
+    level, word = _how_bad(losing)
     return Verdict(
-        Level.LOSING if lost else Level.FAILING,
-        f"{'Losing data' if lost else 'Failing'}{_what(first, cause, clock)}",
+        level,
+        f"{word}: {_what(first, cause, clock)}",
         " ".join([_why(first, clock), *also, *(_replayed(one, clock) for one in fixed)]),
         _countdowns(losing, clock, named=bool(others)),
         (first, cause),
     )
+
+
+def _how_bad(losing: Sequence[Evidence]) -> tuple[Level, str]:
+    """What is in quarantine is not lost, whatever the vendor does. What it does not send is."""
+    if any(one.forecast.lost or _is_suspended(one) for one in losing):
+        return Level.LOSING, "Losing data"
+    if any(one.forecast.at_risk for one in losing):
+        return Level.LOSING, "Data at risk"
+    return Level.FAILING, "Failing, nothing lost yet"
+
+
+def _is_suspended(evidence: Evidence) -> bool:
+    return evidence.suspension is not None and evidence.suspension.share >= 1
 
 
 def _cause(evidence: Evidence) -> Finding | None:
@@ -171,12 +193,17 @@ def _cause(evidence: Evidence) -> Finding | None:
 def _what(evidence: Evidence, cause: Finding | None, clock: Clock) -> str:
     name = evidence.vendor.name
     if evidence.failing:
-        return f": {name} has failed for {duration(clock.now - evidence.failing.since)}"
+        return f"{name} has failed for {duration(clock.now - evidence.failing.since)}"
     title = cause.title if cause else ""
-    return f": {title}" if title.startswith(name) else f" from {name}: {_inside(title, evidence)}"
+    return title if title.startswith(name) else f"{name}, {_inside(title, evidence)}"
 
 
 def _why(evidence: Evidence, clock: Clock) -> str:
+    """What fails, and what becomes of it."""
+    return " ".join(filter(None, (_what_fails(evidence, clock), _fate(evidence, clock))))
+
+
+def _what_fails(evidence: Evidence, clock: Clock) -> str:
     failing, cause = evidence.failing, _cause(evidence)
     if failing:
         because = f": {_inside(cause.title, evidence)}" if cause and cause.outcome else ""
@@ -187,7 +214,90 @@ def _why(evidence: Evidence, clock: Clock) -> str:
         )
     if cause and cause.kind == "suspended" and evidence.suspension:
         return f"{why_suspended(evidence.suspension)}. {evidence.vendor.reactivate}."
-    return f"{cause.evidence} {cause.otherwise}" if cause else ""
+    return cause.evidence if cause else ""
+
+
+def _fate(evidence: Evidence, clock: Clock) -> str:
+    """What a replay recovers, what only a retry can, and what is lost."""
+    known, name = evidence.forecast, evidence.vendor.name
+    said = []
+    if known.quarantined:
+        all_of_them = known.quarantined == known.events
+        which = _all(known.quarantined) if all_of_them else f"{known.quarantined:,} of them"
+        are = "is" if known.quarantined == 1 else "are"
+        them = "it" if known.quarantined == 1 else "them"
+        said.append(
+            f"{which} {are} in quarantine, where a replay recovers {them} once the cause is fixed"
+            f"{_doubt(evidence)}{_retries(known, name, clock, is_off=_is_suspended(evidence))}."
+        )
+    if known.at_risk:
+        them = number_of(known.at_risk.events, "event")
+        is_not = "is" if known.at_risk.events == 1 else "are"
+        said.append(
+            f"{them} {is_not} not in quarantine: only a retry recovers "
+            f"{'it' if known.at_risk.events == 1 else 'these'}, "
+            f"{_when('the last one', known.at_risk, clock)}."
+        )
+    if known.lost:
+        is_lost = "is" if known.lost == 1 else "are"
+        said.append(
+            f"{number_of(known.lost, 'event')} {is_lost} lost: not in quarantine, and without a "
+            "retry."
+        )
+    return " ".join([*said, _what_stops(evidence, clock)]).strip()
+
+
+def _what_stops(evidence: Evidence, clock: Clock) -> str:
+    """What the vendor does not send once it has suspended the webhook."""
+    countdown, name = evidence.suspension, evidence.vendor.name
+    if not evidence.failing or countdown is None:
+        return ""
+    if _is_suspended(evidence):
+        return (
+            f"{name} has probably suspended the webhook: what happens until you re-activate it is "
+            "never sent."
+        )
+    return (
+        f"If this goes on, {name} suspends the webhook at {clock.shown(countdown.at)}: "
+        "what happens after that is never sent."
+    )
+
+
+DOUBTS: Mapping[Outcome, str] = {
+    Outcome.IP_NOT_ALLOWED: "not if the address was your proxy's",
+    Outcome.STALE_TIMESTAMP: "only within a tolerance that covers their age at arrival",
+}
+
+
+def _doubt(evidence: Evidence) -> str:
+    """What has to be true for a replay to recover all."""
+    found = [
+        DOUBTS[outcome]
+        for outcome in DOUBTFUL
+        if outcome in evidence.failures and evidence.failures[outcome].forecast.quarantined
+    ]
+    return f" ({'; '.join(found)})" if found else ""
+
+
+def _retries(known: Forecast, name: str, clock: Clock, *, is_off: bool) -> str:
+    """`; MindTickle's own retries of all 35 end between 10:24 and 11:40`."""
+    coming = known.retried
+    if coming is None or is_off:
+        return f"; {name} does not send {'it' if known.quarantined == 1 else 'them'} again"
+    of = _all(coming.events).lower() if coming.events == known.quarantined else f"{coming.events:,}"
+    return f"; {name}'s own {_when(f'retries of {of} end', coming, clock)}"
+
+
+def _all(number: int) -> str:
+    return "The event" if number == 1 else f"All {number:,}"
+
+
+def _when(what: str, ending: Ending, clock: Clock) -> str:
+    """`… at 10:24`, `… between 10:24 and 11:40`, `… by 11:40` where the first is due."""
+    first, last = clock.shown(ending.first), clock.shown(ending.last)
+    if ending.first <= clock.now:
+        return f"{what} by {last}"
+    return f"{what} at {first}" if first == last else f"{what} between {first} and {last}"
 
 
 def _inside(words: str, evidence: Evidence) -> str:
@@ -207,16 +317,19 @@ def _countdowns(evidence: Sequence[Evidence], clock: Clock, *, named: bool) -> l
 
 
 def _losses(evidence: Evidence, clock: Clock, *, named: bool) -> list[Countdown]:
-    forecast, whose = evidence.forecast, f"{evidence.vendor.name}: " if named else ""
+    known, whose = evidence.forecast, f"{evidence.vendor.name}: " if named else ""
     found = []
-    if forecast.first_loss:
-        part = f"{forecast.losing:,} of " if forecast.losing < forecast.waiting else ""
-        events = number_of(forecast.waiting, "waiting event" if part else "event")
-        words = f"{whose}{part}{events} lost in {clock.left(forecast.first_loss)}"
-        found.append(Countdown(words, loss=True))
-    if forecast.lost:
-        words = f"{whose}{number_of(forecast.lost, 'event')} without a retry left"
-        found.append(Countdown(words, loss=True))
+    if known.at_risk:
+        events, left = number_of(known.at_risk.events, "event"), clock.left(known.at_risk.first)
+        first, last = clock.shown(known.at_risk.first), clock.shown(known.at_risk.last)
+        span = f"between {first} and {last}, the first "
+        words = f"{events} lost {'' if first == last else span}in {left}"
+        found.append(Countdown(f"{whose}{words}", loss=True))
+    if known.lost:
+        found.append(Countdown(f"{whose}{number_of(known.lost, 'event')} lost", loss=True))
+    if known.quarantined:
+        words = f"{number_of(known.quarantined, 'event')} in quarantine, for a replay"
+        found.append(Countdown(f"{whose}{words}", loss=False))
     return found
 
 
@@ -224,7 +337,7 @@ def _suspension(evidence: Evidence, clock: Clock, *, named: bool) -> list[Countd
     countdown, whose = evidence.suspension, f"{evidence.vendor.name}: " if named else ""
     if countdown is None:
         return []
-    if countdown.share >= 1:
+    if _is_suspended(evidence):
         return [Countdown(f"{whose}Webhook probably suspended", loss=True)]
     return [Countdown(f"{whose}Webhook suspended in {clock.left(countdown.at)}", loss=False)]
 
@@ -265,7 +378,8 @@ def _quiet(quiet: Sequence[Evidence], fixed: Sequence[Evidence], clock: Clock) -
         f"Quiet: no delivery from {first.vendor.name} for {duration(clock.now - silence.since)}",
         " ".join(
             [
-                f"About {silence.expected:,.0f} are usual in that time.",
+                f"About {silence.expected:,.0f} are usual in that time. What a vendor cannot "
+                "deliver is lost after its last retry.",
                 *also,
                 *(_replayed(one, clock) for one in fixed),
             ]

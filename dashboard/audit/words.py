@@ -16,9 +16,10 @@ OF_CASES = {
     "snooze": "snoozed the coaching of {}",
     "reopen": "reopened the coaching of {}",
     "change": "changed the coaching of {}",
+    "undo": "undid their last change of the coaching of {}",
 }
 SENTENCES = {
-    "set threshold": "set the threshold of {subject}: {detail}",
+    "set threshold": "set the pass mark of {subject}: {detail}",
     "set_weights": "changed what scores: {detail}",
     "replay": "replayed {deliveries} of {subject}",
     "replay dry run": "tried a replay of {deliveries} of {subject}",

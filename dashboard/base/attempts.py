@@ -14,7 +14,7 @@ AS_SENT = {"score": st.column_config.NumberColumn("As sent", format="%g", help="
 
 
 def differs(pct: float | None, threshold_pct: float, passed: bool | None) -> bool:
-    """Whether threshold and vendor say different things of a score."""
+    """Whether pass mark and vendor say different things of a score."""
     if pct is None or passed is None or pd.isna(pct) or pd.isna(passed):
         return False
     return bool(passed) is not (pct >= threshold_pct)

@@ -10,15 +10,13 @@ import pandas as pd
 
 from dashboard.base.colours import Palette
 from dashboard.base.percent import exact, percent
+from shared.wording import number_of
 
 Span = tuple[datetime, datetime]
 """The first and the last moment that an axis shows, whether or not there is data. Without a
 zone, as all times in charts: a browser would move them to its own."""
 
-DRAWN = (
-    "Score in percent: ● passed, ✚ low, ◆ practice, at the bottom without a score. The dashed line "
-    "is the threshold"
-)
+DRAWN = "Score in percent: ● passed, ✚ low, ◆ practice. The dashed line is the pass mark"
 """How to read a chart of scores."""
 
 RESULTS = {"passed": "✓ Passed", "low": "✕ Low", "practice": "◇ Practice"}
@@ -49,9 +47,23 @@ def moment(at: datetime) -> alt.DateTime:
 
 
 def on_the_clock(frame: pd.DataFrame) -> pd.DataFrame:
-    """Attempts with `at`, the time as charts need it, and `height`: the score, or the ground."""
-    at = frame["submitted_at"].dt.tz_localize(None)
-    return frame.assign(at=at, height=frame["pct"].fillna(0)).drop(columns="submitted_at")
+    """The attempts that have a score in percent, with `at`, the time as charts need it. One without
+    a score is no zero, so it is not drawn: `not_drawn` counts it."""
+    scored = frame[frame["pct"].notna()]
+    return scored.assign(at=scored["submitted_at"].dt.tz_localize(None)).drop(
+        columns="submitted_at"
+    )
+
+
+def not_drawn(frame: pd.DataFrame) -> str:
+    """` Not drawn, as it has no score: 1 practice run.`; empty where all are drawn."""
+    bare = frame[frame["pct"].isna()]
+    practice = int((bare["result"] == "practice").sum())
+    graded = len(bare) - practice
+    parts = [number_of(practice, "practice run")] if practice else []
+    parts += [number_of(graded, "graded attempt")] if graded else []
+    them = "it has" if len(bare) == 1 else "they have"
+    return f" Not drawn, as {them} no score: {' and '.join(parts)}." if parts else ""
 
 
 def around(times: "pd.Series[pd.Timestamp]") -> Span:
@@ -61,17 +73,17 @@ def around(times: "pd.Series[pd.Timestamp]") -> Span:
 
 
 def quiz_scores(frame: pd.DataFrame, span: Span, shown_in: Palette) -> Spec:
-    """One quiz of one learner: graded scores as a line, the threshold dashed. A practice run is on
-    no line, and without a score it lies on the ground."""
+    """One quiz of one learner: graded scores as a line, the pass mark dashed. A practice run is at
+    its score and on no line."""
     pairs = list(zip(frame["pct"], frame["threshold_pct"], strict=True))
     words = frame.assign(
         words=frame["result"].str.capitalize().fillna("Unknown"),
         score=[percent(pct, limit) for pct, limit in pairs],
         limit=frame["threshold_pct"].map(exact),
-    )[["at", "height", "pct", "threshold_pct", "result", "words", "score", "limit"]]
-    graded = words[words["result"].isin(["passed", "low"]) & words["pct"].notna()]
+    )[["at", "pct", "threshold_pct", "result", "words", "score", "limit"]]
+    graded = words[words["result"].isin(["passed", "low"])]
     drawn = filled(_quiz_scores(shown_in), rows=words, graded=graded)
-    top = max(100.0, float(words["height"].max()))  # a bonus makes more than 100 %
+    top = max(100.0, float(words["pct"].max()))  # a bonus makes more than 100 %
     for layer in drawn["layer"][1:]:
         at, height = layer["encoding"]["x"], layer["encoding"]["y"]
         at["scale"] = {"domain": [moment(one).to_dict() for one in span]}
@@ -86,7 +98,7 @@ def _quiz_scores(shown_in: Palette) -> Spec:
     muted = shown_in.muted
     colours = {"Passed": shown_in.good, "Low": shown_in.bad, "Practice": muted, "Unknown": muted}
     x = alt.X("at:T", title=None, axis=alt.Axis(format="%-d %b", tickCount=6))
-    y = alt.Y("height:Q", title=None)
+    y = alt.Y("pct:Q", title=None)
     base = alt.Chart(rows())
     line = (
         alt.Chart(rows("graded")).mark_line(strokeWidth=1.5, color=shown_in.quiet).encode(x=x, y=y)
@@ -100,7 +112,7 @@ def _quiz_scores(shown_in: Palette) -> Spec:
         tooltip=[
             alt.Tooltip("at:T", title="When", format="%a %-d %b %Y %H:%M"),
             alt.Tooltip("score:N", title="Score"),
-            alt.Tooltip("limit:N", title="Threshold"),
+            alt.Tooltip("limit:N", title="Pass mark"),
             alt.Tooltip("words:N", title="Result"),
         ],
     )

@@ -13,7 +13,7 @@ FORMAT = "%g %%"
 
 def rounded(pct: float, *limits: float | None) -> float:
     """A percentage to as few digits as tell it apart from each limit that it is judged by, from
-    nothing and from all: 69.96 beside a threshold of 70, 99.6 of what is not complete. Others are
+    nothing and from all: 69.96 beside a pass mark of 70, 99.6 of what is not complete. Others are
     whole."""
     known = [one for one in (0.0, COMPLETE, *limits) if one is not None and not pd.isna(one)]
     for digits in range(DIGITS):
@@ -28,7 +28,7 @@ def _side(pct: float, limit: float) -> int:
 
 
 def exact(pct: float) -> str:
-    """A threshold, which was set: `72.5 %`."""
+    """A pass mark, which was set: `72.5 %`."""
     return _written(round(pct, DIGITS))
 
 

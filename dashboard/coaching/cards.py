@@ -60,7 +60,10 @@ def achieved(frame: pd.DataFrame) -> None:
             f"**{percent(row.share)} of {row.retakes:,}** {plain(str(row.kind)).lower()} passed"
             for row in each(rows)
         )
-        st.markdown(f"{said}.")
+        st.markdown(
+            f"{said}. :small[:gray[People are picked for coaching, so this shows what followed, "
+            "not the cause.]]"
+        )
         st.vega_lite_chart(
             charts.retakes(rows, palette()),
             height=ROW_PX * len(rows) + FRAME_PX,
@@ -77,6 +80,5 @@ def achieved(frame: pd.DataFrame) -> None:
         table(rows, columns, "Retakes with coaching and without", "achieved")
         st.markdown(
             ":small[:gray[From the first fail to the next pass or the latest try. Coached: flagged "
-            "before the last of these tries. People are picked for coaching, so this shows what "
-            "followed, not the cause.]]"
+            "before the last of these tries.]]"
         )

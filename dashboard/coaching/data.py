@@ -1,7 +1,8 @@
 """What the coaching page shows, and what is done there."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote, unquote
@@ -36,9 +37,11 @@ from dashboard.base.store import (
     settings,
     write,
 )
-from dashboard.coaching import words
+from dashboard.coaching import undo, words
+from dashboard.coaching.undo import remembered
 from shared import coaching as cases
 from shared.coaching import Changed, Conflict, Flagged, Impossible, Taken
+from shared.models import UNDONE
 from shared.queries import coaching, quizzes as quiz_queries, retakes, sent
 from shared.queries.coaching import Case, Counts, Failing, Item, Scores
 from shared.queries.coaching_states import OTHER_OWNER
@@ -363,7 +366,7 @@ def item(taker: Taker, zone: str) -> Detail | None:
                 local(tried, zone, "submitted_at"), "pct", fixed=[row.threshold_pct]
             ),
         ),
-        rounds,
+        [one for one in rounds if one.status != UNDONE],
         framed(history, lambda log: unnamed_log(local(log, zone, "at"))),
     )
 
@@ -372,14 +375,14 @@ def flag(
     takers: Sequence[Taker], owner: str | None, due: date | None, notes: str | None
 ) -> Flagged:
     rule = settings().coaching_rule
-    with write("coach") as connection:
+    with write("coach") as connection, remembered(connection, takers):
         return cases.flag(connection, actor(), takers, default_pct(), owner, due, notes, rule)
 
 
 def decline(taker: Taker) -> bool:
     """Note that a low score needs no coaching; False if there is nothing to decline any more."""
     rule = settings().coaching_rule
-    with write("coach") as connection:
+    with write("coach") as connection, remembered(connection, [taker]):
         return cases.decline(connection, actor(), taker, default_pct(), rule)
 
 
@@ -391,14 +394,14 @@ def snoozed_until() -> date:
 def snooze(taker: Taker) -> bool:
     """Take a low score out of the queue for a week; False if there is none any more."""
     rule, until = settings().coaching_rule, snoozed_until()
-    with write("coach") as connection:
+    with write("coach") as connection, remembered(connection, [taker]):
         return cases.snooze(connection, actor(), taker, until, default_pct(), rule)
 
 
 def take(takers: Sequence[Taker]) -> Taken:
     """Make the viewer the owner of these cases, of learners of their teams."""
     rule, who = settings().coaching_rule, everybody()
-    with write("take_case") as connection:
+    with write("take_case") as connection, remembered(connection, takers):
         return cases.take(connection, actor(), takers, windows.today(), who, default_pct(), rule)
 
 
@@ -410,20 +413,29 @@ def change(case_id: int, version: int, wanted: Mapping[str, Any]) -> None:
 
 def _change(case_id: int, version: int, wanted: Mapping[str, Any]) -> None:
     rule = settings().coaching_rule
-    with write("coach") as connection:
+    with write("coach") as connection, _remembered(connection, [case_id]):
         cases.change(connection, actor(), case_id, version, wanted, default_pct(), rule)
 
 
 def change_own(case_id: int, version: int, wanted: Mapping[str, Any]) -> None:
     rule, who = settings().coaching_rule, everybody()
-    with write("take_case") as connection:
+    with write("take_case") as connection, _remembered(connection, [case_id]):
         cases.change_own(connection, actor(), case_id, version, wanted, who, default_pct(), rule)
 
 
 def change_all(seen: Mapping[int, int], wanted: Mapping[str, Any]) -> Changed:
     rule = settings().coaching_rule
-    with write("coach") as connection:
+    with write("coach") as connection, _remembered(connection, seen):
         return cases.change_all(connection, actor(), seen, wanted, default_pct(), rule)
+
+
+def _remembered(connection: Connection, case_ids: Iterable[int]) -> AbstractContextManager[None]:
+    return remembered(connection, undo.takers_of(connection, case_ids))
+
+
+def undo_last() -> Changed:
+    """Take back the last action of the viewer."""
+    return undo.undo("coach" if coaches() else "take_case")
 
 
 # Messages
@@ -439,7 +451,7 @@ def messages(taker: Taker) -> str:
     return f"Sent to {to(latest.recipient)} {windows.ago(latest.sent_at)}{others}"
 
 
-# Thresholds
+# Pass marks
 
 
 def preview(quiz: str, pct: float | None) -> Preview:

@@ -1,6 +1,6 @@
-"""The dialogs of the coaching page: one item, several at once, thresholds."""
+"""The dialogs of the coaching page: one item, several at once, pass marks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,6 +22,7 @@ from shared.queries.coaching import Case, Item
 from shared.queries.coaching_states import OTHER_OWNER
 from shared.queries.people import Who
 from shared.queries.quizzes import Preview
+from shared.wording import number_of
 
 STATUSES = {
     "open": "Flagged",
@@ -44,7 +45,7 @@ def open_asked() -> None:
     elif what == "change":
         _change(about)
     elif what == "thresholds":
-        _thresholds()
+        _pass_marks()
 
 
 def _owner(key: str, value: str | None = None) -> str | None:
@@ -87,7 +88,13 @@ def _flag_all(
     flagged = data.flag(list(names), owner, due, notes)
     problems = [f"{names[row.taker]}: {_already(row)}" for row in flagged.already]
     problems += [f"{names[taker]}: is no longer low" for taker in flagged.passed]
-    finish(f"Flagged {len(flagged.new):,}." if flagged.new else "", problems)
+    finish(f"Flagged {_counted(flagged.new, names.values())}." if flagged.new else "", problems)
+
+
+def _counted(done: Sequence[int], names: Iterable[str]) -> str:
+    """The one case by its name, or how many they are."""
+    only = list(names)
+    return plain(only[0]) if len(only) == 1 else number_of(len(done), "case")
 
 
 def _already(case: Case) -> str:
@@ -132,7 +139,7 @@ def _change_all(names: Mapping[int, str], seen: Mapping[int, int], wanted: Any) 
         for row in changed.conflicts
     ]
     problems += [f"{names[case_id]}: {why}" for case_id, why in changed.refused.items()]
-    finish(f"Changed {len(changed.done):,}." if changed.done else "", problems)
+    finish(f"Changed {_counted(changed.done, names.values())}." if changed.done else "", problems)
 
 
 # One item
@@ -188,20 +195,20 @@ def _edit_from(taker: data.Taker, row: Item) -> None:
 
 RULES = {
     "either": "Either one makes a score low",
-    "threshold": "The threshold rules",
-    "vendor": "The vendor rules",
+    "threshold": "The pass mark decides",
+    "vendor": "The vendor decides",
 }
 
 
 def _verdicts(row: Item) -> None:
-    """Where the vendor and the threshold differ, both of them and which one rules."""
+    """Where the vendor and the pass mark differ, both of them and which one decides."""
     if words.vendor_differs(row):
         vendor = verdict(bool(row.passed))
         side = "under" if row.passed else "not under"
         score = percent(row.latest_pct, row.threshold_pct)
         rule = store.settings().coaching_rule
         st.caption(
-            f"The vendor says {vendor}; {score} is {side} the threshold of "
+            f"The vendor says {vendor}; {score} is {side} the pass mark of "
             f"{exact(row.threshold_pct)}. {RULES[rule]} (COACHING_RULE)."
         )
 
@@ -240,13 +247,14 @@ def _attempts(now: data.Detail) -> None:
     row = now.row
     frame = now.attempts.assign(threshold_pct=row.threshold_pct)
     points = charts.on_the_clock(frame)
-    st.caption(f"{charts.DRAWN}, {exact(row.threshold_pct)}.")
-    st.vega_lite_chart(
-        charts.quiz_scores(points, charts.around(points["at"]), palette()),
-        alt=f"Scores of {len(frame)} attempts, "
-        f"the latest {_score(row)}, threshold {exact(row.threshold_pct)}",
-        key="item_scores",
-    )
+    st.caption(f"{charts.DRAWN}, {exact(row.threshold_pct)}.{charts.not_drawn(frame)}")
+    if len(points):
+        st.vega_lite_chart(
+            charts.quiz_scores(points, charts.around(points["at"]), palette()),
+            alt=f"Scores of {len(points)} attempts, "
+            f"the latest {_score(row)}, pass mark {exact(row.threshold_pct)}",
+            key="item_scores",
+        )
     columns = {
         "submitted_at": st.column_config.DatetimeColumn("When", format="D MMM YYYY, HH:mm"),
         "pct": percent_column("Score"),
@@ -343,7 +351,7 @@ def _save(seen: Item, wanted: Mapping[str, Any]) -> None:
     except data.Impossible as problem:
         st.error(str(problem), icon=":material/block:")
     else:
-        finish("Saved.")
+        finish(f"{'Closed' if wanted.get('status') in CLOSED else 'Saved'}: {plain(_who(seen))}.")
 
 
 def _rounds(now: data.Detail) -> None:
@@ -372,11 +380,11 @@ def _round(case: Case) -> str:
     return said + (f"; {plain(case.outcome)}" if case.outcome else "")
 
 
-# Thresholds
+# Pass marks
 
 
 @st.dialog("Pass marks", on_dismiss=dismiss)
-def _thresholds() -> None:
+def _pass_marks() -> None:
     frame = data.quizzes(Who())
     if frame.empty:
         st.info("No graded quiz yet.")
@@ -387,19 +395,19 @@ def _thresholds() -> None:
     row = rows[quiz]
     st.caption(_origin(row))
     pct = st.slider(
-        "Low is under", 0.0, 100.0, float(row.threshold_pct), 0.5, format=FORMAT, key=f"pct_{quiz}"
+        "Pass mark", 0.0, 100.0, float(row.threshold_pct), 0.5, format=FORMAT, key=f"pct_{quiz}"
     )
-    st.markdown(_would(exact(pct), data.preview(quiz, pct)))
+    st.markdown(_would(f"a pass mark of {exact(pct)}", data.preview(quiz, pct)))
     own = not pd.isna(row.own_pct)
     if own:
-        st.caption(_would("The default", data.preview(quiz, None)))
+        st.caption(_would("the default", data.preview(quiz, None)))
     with st.container(horizontal=True):
         if st.button("Save", type="primary", key="save_threshold"):
             data.set_threshold(quiz, pct)
             finish(f"Scores under {exact(pct)} are low now.")
         if st.button("Back to the default", disabled=not own, key="no_threshold"):
             data.set_threshold(quiz, None)
-            finish("The default threshold is back.")
+            finish("The default pass mark is back.")
 
 
 def _origin(row: Any) -> str:
@@ -414,4 +422,5 @@ def _would(what: str, preview: Preview) -> str:
         f"{abs(more):,} {'more' if more > 0 else 'fewer'} than now" if more else "as many as now"
     )
     people = "1 person" if preview.then == 1 else f"{preview.then:,} people"
-    return f"{what} would flag **{people}** of {preview.takers:,}, {change}."
+    fail = "fails" if preview.then == 1 else "fail"
+    return f"With {what}, **{people}** of {preview.takers:,} {fail}, {change}."

@@ -26,8 +26,16 @@ def headline(
     for; `retakes` are the results with coaching and without."""
     said = _why(counts, first, quizzes, window)
     if len(retakes):
-        said.append(f"Retakes passed so far: {', '.join(map(_passed, each(retakes)))}.")
+        passed = ", ".join(map(_passed, each(retakes)))
+        said.append(f"Retakes passed so far: {passed}{_caveat(retakes)}.")
     answer(_answer(counts, first), " ".join(said))
+
+
+def _caveat(retakes: pd.DataFrame) -> str:
+    """What the comparison does not say, beside it."""
+    if len(retakes) == 1:
+        return ""
+    return " (people are picked for coaching, so the difference does not show its effect)"
 
 
 def _passed(row: Any) -> str:
@@ -61,9 +69,9 @@ def _why(counts: Counts, first: Any, quizzes: pd.DataFrame, window: str) -> list
     if counts.progress:
         late = f", {counts.overdue:,} overdue" if counts.overdue else ""
         verb = "is" if counts.progress == 1 else "are"
-        said.append(f"{number_of(counts.progress, 'case')} {verb} in progress{late}.")
+        said.append(f"{number_of(counts.progress, 'case')} {verb} open{late}.")
     if counts.ready:
-        said.append(f"{_people(counts.ready)} passed since: ready to close.")
+        said.append(f"{number_of(counts.ready, 'case')} passed since the flag: ready to close.")
     worst = worst_quiz(quizzes)
     if worst is not None:
         others = int(quizzes["problem"].sum()) - 1

@@ -12,7 +12,7 @@ SWITCH_PX = 520  # as wide as the queues' names and numbers
 zone = windows.viewer_zone()
 view.result()
 answer = st.container()
-by_window = filters.option("Latest try within", "since", view.WINDOWS, "30d")
+by_window = filters.option("Tried or closed within", "since", view.WINDOWS, "30d")
 by_quiz = filters.choice("Quiz", "quiz", data.quiz_names(access.who(Who())), "All quizzes")
 by_team, by_vendor = filters.by_team("of"), filters.by_vendor()
 by_owner = filters.choice("Owner", "owner", {one: one for one in data.owners()}, "All owners")
@@ -49,6 +49,7 @@ with pieces.row():
     if access.may("set_threshold") and st.button("Pass marks", icon=":material/tune:"):
         view.ask("thresholds")
     pieces.share()
+view.last_action()
 
 
 @refresh.part

@@ -1,5 +1,6 @@
 """The person of the queue who is looked at: the scores against the pass mark, and what to do."""
 
+from datetime import date
 from typing import Any
 
 import streamlit as st
@@ -10,7 +11,7 @@ from dashboard.base.percent import exact, percent
 from dashboard.base.pictures import avatar
 from dashboard.base.pieces import plain
 from dashboard.base.store import each
-from dashboard.base.windows import viewer_zone
+from dashboard.base.windows import ago, viewer_zone
 from dashboard.coaching import data
 from dashboard.coaching.view import ask, decline, label, open_item, snooze, take
 from shared.queries.coaching import Item
@@ -30,13 +31,16 @@ def shown(row: Any, quizzes: Any) -> None:
         st.markdown(f"**{plain(found.quiz)}** · {_score(found.row)}")
         frame = found.attempts.assign(threshold_pct=found.row.threshold_pct)
         points = charts.on_the_clock(frame)
-        st.vega_lite_chart(
-            charts.quiz_scores(points, charts.around(points["at"]), palette()),
-            alt=f"Scores of {len(frame)} attempts at {found.quiz}, the latest {_score(found.row)}",
-            key="person_scores",
-            height=170,
-        )
-        st.markdown(f":small[:gray[{_quiz_or_person(found, quizzes)}]]")
+        if len(points):
+            st.vega_lite_chart(
+                charts.quiz_scores(points, charts.around(points["at"]), palette()),
+                alt=f"Scores of {len(points)} attempts at {found.quiz}, the latest "
+                f"{_score(found.row)}",
+                key="person_scores",
+                height=170,
+            )
+        about = f"{_quiz_or_person(found, quizzes)}{charts.not_drawn(frame)}"
+        st.markdown(f":small[:gray[{about.strip()}]]")
         if said := data.messages(taker):
             st.markdown(f":small[:gray[:material/notifications: {plain(said)}]]")
         _actions(row, taker, found.row)
@@ -47,11 +51,21 @@ def _who(row: Any, found: data.Detail) -> None:
         st.image(avatar(found.learner), width=FACE_PX, alt="")
         team = f"{plain(found.row.team_id)} · " if found.row.team_id else ""
         tries = f"{found.row.tries} graded {'try' if found.row.tries == 1 else 'tries'}"
-        st.markdown(f"**{plain(found.learner)}**  \n:small[:gray[{team}{tries}]]", width="stretch")
+        about = f"{team}{tries}, latest {ago(found.row.submitted_at)}{_promise(row)}"
+        st.markdown(f"**{plain(found.learner)}**  \n:small[:gray[{about}]]", width="stretch")
         if row.state == "new" and row.course:
             st.badge(plain(str(row.course)), color="red")
         else:
             st.badge(plain(str(row.stands)), color="orange" if "overdue" in row.stands else "gray")
+
+
+def _promise(row: Any) -> str:
+    """Of an open case: who works on it, and until when."""
+    if row.state not in ACTIVE:
+        return ""
+    due = f", due {row.due:%-d %b}" if isinstance(row.due, date) else ""
+    owner = plain(row.owner) if isinstance(row.owner, str) else "no owner"
+    return f" · {owner}{due}"
 
 
 def _score(row: Item) -> str:
@@ -80,13 +94,13 @@ def _actions(row: Any, taker: data.Taker, item: Item) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         free = item.state == "new" or (item.state in ACTIVE and item.owner is None)
         if item.state == "new" and data.coaches():
-            if st.button("Start coaching", type="primary", shortcut="S", icon=":material/school:"):
+            if st.button("Flag for coaching", type="primary", shortcut="F", icon=":material/flag:"):
                 ask("flag", names)
             if st.button("Snooze", shortcut="Z"):
                 snooze(taker, label(row))
             if st.button("Not needed", shortcut="X"):
                 decline(taker, label(row))
-        elif free and st.button("Take", type="primary", shortcut="S", icon=":material/school:"):
+        elif free and st.button("Take", type="primary", shortcut="T", icon=":material/flag:"):
             take(names)
         if st.button("Open", shortcut="O"):
             open_item(taker)

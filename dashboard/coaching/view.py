@@ -11,13 +11,14 @@ from dashboard.base.percent import FORMAT
 from dashboard.base.pictures import avatar
 from dashboard.base.pieces import csv_of, cut_off, heading, plain, table
 from dashboard.base.store import each
-from dashboard.coaching import data
+from dashboard.coaching import data, undo
 from shared.queries.coaching import Counts
 from shared.queries.coaching_states import ACTIVE
+from shared.wording import number_of
 
 VIEWS = {
     "new": "To coach",
-    "progress": "In progress",
+    "progress": "Open cases",
     "ready": "Ready to close",
     "closed": "Closed",
     "all": "All",
@@ -61,35 +62,38 @@ def _moment(label: str) -> Any:
 
 COLUMNS = {
     "face": st.column_config.ImageColumn("", width=46),
-    "learner": st.column_config.TextColumn("Learner", width=125),
-    "quiz": st.column_config.TextColumn("Quiz", width=155),
-    "course": st.column_config.TextColumn("Why now", width=88),
+    "learner": st.column_config.TextColumn("Learner", width=128),
+    "quiz": st.column_config.TextColumn("Quiz", width=150),
+    "course": st.column_config.TextColumn("Why now", width=100),
     "why": st.column_config.TextColumn("Due and score", width=190),
-    "stands": st.column_config.TextColumn("Status"),
+    "stands": st.column_config.TextColumn("Status", width=100),
     "threshold_pct": percent_column("Pass mark"),
     "flagged_pct": percent_column("Flagged at"),
     "best_pct": percent_column("Best"),
     "tries": st.column_config.NumberColumn("Tries", help="Graded attempts."),
     "practice_runs": st.column_config.NumberColumn("Practice", help="Shown, never counted."),
-    "lift": st.column_config.TextColumn("Lift"),
+    "lift": st.column_config.TextColumn("Lift", width=115),
     "submitted_at": _moment("Tried"),
     "opened_at": _moment("Flagged"),
     "closed_at": _moment("Closed"),
-    "owner": st.column_config.TextColumn("Owner"),
-    "due": st.column_config.DateColumn("Due", format="D MMM YYYY"),
+    "owner": st.column_config.TextColumn("Owner", width=100),
+    "due": st.column_config.DateColumn("Due", format="D MMM YYYY", width=100),
     "outcome": st.column_config.TextColumn("Reason"),
     "team_id": st.column_config.TextColumn("Team"),
 }
 SHOWN = {
     "new": "face learner course quiz latest_pct submitted_at why threshold_pct best_pct tries "
     "practice_runs trend team_id stands",
-    "progress": "face learner quiz stands why owner due latest_pct flagged_pct trend "
-    "opened_at team_id",
-    "ready": "face learner quiz lift latest_pct threshold_pct trend submitted_at owner due team_id",
-    "closed": "face learner quiz stands lift outcome latest_pct trend closed_at owner team_id",
-    "all": "face learner quiz stands why latest_pct threshold_pct best_pct tries trend "
+    "progress": "face learner due quiz owner stands why latest_pct flagged_pct trend opened_at "
+    "team_id",
+    "ready": "face learner latest_pct quiz lift threshold_pct trend submitted_at owner due team_id",
+    "closed": "face learner closed_at quiz stands lift outcome latest_pct trend owner team_id",
+    "all": "face learner stands quiz latest_pct why threshold_pct best_pct tries trend "
     "submitted_at owner due team_id",
 }
+FITTING = 5
+"""So many of them stand on the page, the first two also on a phone: the next would be cut off. The
+file has all, and the table's menu shows the others."""
 
 
 def _scales(frame: pd.DataFrame) -> dict[str, Any]:
@@ -148,6 +152,7 @@ def _items(of: Shown, fresh: pd.DataFrame) -> dict[str, Any]:
     st.dataframe(
         frame.assign(open="Open")[["open", *shown]],
         column_config={"open": opener, **shown},
+        column_order=["open", *list(shown)[:FITTING]],
         hide_index=True,
         placeholder="–",
         row_height=ROW_PX,
@@ -235,6 +240,7 @@ def snooze(taker: data.Taker, name: str) -> None:
 def finish(done: str, problems: Sequence[str] = ()) -> None:
     """Close the dialog, begin a new selection, and have the page say what was done."""
     st.session_state["coaching_result"] = (done, "; ".join(map(plain, problems)))
+    st.session_state["coaching_did"] = done
     st.session_state["coaching_done"] = st.session_state.get("coaching_done", 0) + 1
     dismiss()
     st.rerun()
@@ -299,6 +305,7 @@ def several(frame: pd.DataFrame) -> None:
         "team_id": COLUMNS["team_id"],
     }
     table(frame.assign(flag=flags), columns, "People who fail several quizzes", "several")
+    st.caption("Quizzes that most people fail are not counted, unless the filters include them.")
     cut_off(len(frame), int(frame["of"].iloc[0]))
 
 
@@ -319,6 +326,32 @@ def ask(what: str, about: Any = None) -> None:
     """Have the page open a dialog, outside of its live parts."""
     st.session_state["coaching_asked"] = (what, about)
     st.rerun()
+
+
+def last_action() -> None:
+    """The last action of the viewer, with a way to take it back until the next one."""
+    if not undo.last():
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        st.markdown(f":small[{st.session_state.get('coaching_did', '')}]", width="content")
+        st.button(
+            "Undo",
+            key="undo",
+            shortcut="U",
+            icon=":material/undo:",
+            type="tertiary",
+            on_click=_undo,
+        )
+
+
+def _undo() -> None:
+    undone = data.undo_last()
+    problems = [f"{row.updated_by} has changed it since" for row in undone.conflicts]
+    problems += undone.refused.values()
+    number = len(undone.done)
+    said = f"Undone: {number_of(number, 'case')} as before." if number else ""
+    st.session_state["coaching_result"] = (said, "; ".join(map(plain, problems)))
+    st.session_state["coaching_done"] = st.session_state.get("coaching_done", 0) + 1
 
 
 def result() -> None:

@@ -9,7 +9,7 @@ from shared.queries.coaching_states import ACTIVE
 
 
 def why(row: Item, scores: Scores | None, today: date) -> str:
-    """Why an item is in the queue: its due date, the score beside the threshold, and what the
+    """Why an item is in the queue: its due date, the score beside the pass mark, and what the
     vendor says, where that is something else."""
     parts = [_due(row.due, today)] if row.state in ACTIVE else []
     parts.append(_score(row, scores.latest if scores else None))
@@ -34,7 +34,7 @@ def course(row: Item, scores: Scores | None) -> str:
 
 
 def vendor_differs(row: Item) -> bool:
-    """Whether threshold and vendor say different things of the latest score."""
+    """Whether pass mark and vendor say different things of the latest score."""
     return differs(row.latest_pct, row.threshold_pct, row.passed)
 
 
@@ -87,7 +87,7 @@ def lift(
     until: datetime,
     limit: float | None,
 ) -> str:
-    """`62 → 85 % in 9 days`; without a score only how long it took. `limit` is the threshold, if
+    """`62 → 85 % in 9 days`; without a score only how long it took. `limit` is the pass mark, if
     it is known."""
     took = f"in {days(until - since)}"
     if before is None or after is None:

@@ -5,18 +5,16 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from dashboard import access
 from dashboard.base import people, pieces
 from dashboard.base.pieces import plain
 from dashboard.base.windows import viewer_zone
-from dashboard.deliveries import data
-from shared.cure import FIRST_STEPS, Action, Asked, Step, StepState, next_step, steps
+from dashboard.deliveries import data, replay
+from shared.cure import FIRST_STEPS, Action, Incident, Step, StepState, next_step, steps
 from shared.diagnosis import COMPARE, Finding
 from shared.evidence import Evidence
 from shared.outages import Outage
 from shared.outcomes import Outcome
 from shared.verdict import Clock, Level, Traffic, Verdict, verdict as judge
-from shared.wording import number_of
 
 LOOKS = {
     Level.DOWN: ("red", ":material/power_off:"),
@@ -97,48 +95,32 @@ def _what_to_do(label: str, words: str, losing: bool) -> None:
 def _steps(evidence: Evidence, outcome: Outcome, cure: str) -> None:
     """The cure as a strip of steps: those that a click can take are buttons, the others open what
     to do. The step to take now is the filled one."""
-    slug, now = evidence.vendor.slug, clock()
-    requests = [
-        Asked(one.dry_run, one.requested_at, one.state, one.taken, one.still_refused, one.problem)
-        for one in data.requests(slug)
-        if one.outcome in (None, outcome)
-    ]
-    failures = evidence.failures.get(outcome)
+    vendor, now = evidence.vendor, clock()
+    failures, stops = evidence.failures.get(outcome), evidence.suspension
     began = evidence.failing.since if evidence.failing else failures.first if failures else now.now
+    suspended = stops is not None and stops.share >= 1
+    reactivate = vendor.reactivate if suspended else None
+    incident = Incident(outcome, began, evidence.restarted_at, cure, reactivate)
+    asked = data.asked(vendor.slug, outcome, evidence.restarted_at)
     restarted = now.shown(evidence.restarted_at) if evidence.restarted_at else ""
-    found = steps(outcome, began, evidence.restarted_at, requests, restarted)
+    found = steps(incident, asked, restarted)
     turn = next_step(found)
     with pieces.row():
         for step in found:
+            kind: replay.Kind = "primary" if step is turn else "secondary"
+            key = f"step_{step.action}_{vendor.slug}_{outcome}"
             if step.action is None:
-                with _popover(step, step is turn):
-                    st.write(safe(cure))
+                with _popover(step, kind):
+                    st.write(safe(step.cure))
                     st.caption(f"{step.state}: {safe(step.detail)}")
-            elif access.may("replay"):
-                _button(step, step is turn, slug, outcome, failures.open if failures else 0)
+            elif step.action is Action.DRY_RUN:
+                replay.dry_run(vendor.slug, outcome, key, kind, STEP_ICONS[step.state])
+            else:
+                replay.replay(vendor.slug, outcome, asked, key, kind, STEP_ICONS[step.state])
     said = " · ".join(f"{step.name}: {safe(step.detail)}" for step in found)
     st.markdown(f":small[:gray[{said}]]")
 
 
-def _popover(step: Step, turn: bool) -> "st.delta_generator.DeltaGenerator":
-    label = f"Fix it: {step.name[0].lower()}{step.name[1:]}" if turn else step.name
-    return st.popover(
-        label,
-        type="primary" if turn else "secondary",
-        icon=STEP_ICONS[step.state],
-        key=f"step_{step.name}",
-    )
-
-
-def _button(step: Step, turn: bool, slug: str, outcome: Outcome, waiting: int) -> None:
-    replays = step.action is Action.REPLAY and waiting
-    st.button(
-        f"{step.name} {number_of(waiting, 'event')}" if replays else step.name,
-        type="primary" if turn else "secondary",
-        icon=STEP_ICONS[step.state],
-        key=f"step_{step.action}_{slug}_{outcome}",
-        disabled=step.state is StepState.RUNNING,
-        on_click=data.ask_for_replay,
-        args=(slug, outcome),
-        kwargs={"dry_run": step.action is Action.DRY_RUN},
-    )
+def _popover(step: Step, kind: replay.Kind) -> "st.delta_generator.DeltaGenerator":
+    label = f"Fix it: {step.name[0].lower()}{step.name[1:]}" if kind == "primary" else step.name
+    return st.popover(label, type=kind, icon=STEP_ICONS[step.state], key=f"step_{step.name}")

@@ -14,6 +14,7 @@ from dashboard.deliveries.answer import clock
 from shared.causes import Cause, causes as find
 from shared.diagnosis import Severity
 from shared.evidence import Evidence
+from shared.retries import Forecast
 from shared.verdict import Clock
 
 WORDS = {
@@ -25,7 +26,7 @@ ROW_PX, HEADER_PX = 40, 36
 MOST_ROWS = 8
 COLUMNS: dict[str, Any] = {
     "severity": st.column_config.TextColumn("Severity", width=100),
-    "loss": st.column_config.TextColumn("First loss in", width=90),
+    "loss": st.column_config.TextColumn("Loss", width=130),
     "cause": st.column_config.TextColumn("Cause", width=120),
     "vendor": st.column_config.TextColumn("Vendor", width=140),
     "open": st.column_config.NumberColumn("Open", format="%,d", width=55, help="Not recovered."),
@@ -35,6 +36,8 @@ COLUMNS: dict[str, Any] = {
     "reason": st.column_config.TextColumn("Commonest reason", width=150),
     "cure": st.column_config.TextColumn("What to do", width=510),
 }
+REPLAY = "None: in quarantine"
+"""Of a cause all of whose events are in quarantine."""
 IN_FILE = ("attempts", "reason")
 """No room for these on a page; findings and the list of deliveries have them."""
 
@@ -67,7 +70,7 @@ def _row(cause: Cause, now: Clock) -> dict[str, Any]:
     first, last = now.shown(failures.first), now.shown(failures.last)
     return {
         "severity": WORDS[cause.severity],
-        "loss": now.left(failures.first_loss) if failures.first_loss else "–",
+        "loss": _at_risk(failures.forecast, now),
         "cause": charts.OUTCOMES[cause.outcome],
         "vendor": cause.vendor.name,
         "open": failures.open,
@@ -79,6 +82,15 @@ def _row(cause: Cause, now: Clock) -> dict[str, Any]:
     }
 
 
+def _at_risk(known: Forecast, now: Clock) -> str:
+    """What is lost and when, or that a replay recovers all."""
+    if known.at_risk:
+        return f"{known.at_risk.events:,} in {now.left(known.at_risk.first)}"
+    if known.lost:
+        return f"{known.lost:,} lost"
+    return REPLAY if known.quarantined else "–"
+
+
 def _painted(row: "pd.Series[Any]", colours: Palette) -> list[str]:
     """The severity in its colour beside its word and sign, and a loss to come as one."""
     of = {
@@ -88,6 +100,6 @@ def _painted(row: "pd.Series[Any]", colours: Palette) -> list[str]:
     }
     styles = dict.fromkeys(row.index, "")
     styles["severity"] = f"color: {of[row['severity']]}; font-weight: 600"
-    if row["loss"] != "–":
+    if row["loss"] not in ("–", REPLAY):
         styles["loss"] = f"color: {colours.bad_text}; font-weight: 600"
     return list(styles.values())

@@ -8,19 +8,9 @@ import pandas as pd
 
 from dashboard.base.charts import Span, moment
 from dashboard.base.colours import Palette
+from shared.outcomes import WORDS
 
-OUTCOMES = {
-    "accepted": "Accepted",
-    "duplicate": "Duplicate",
-    "bad_signature": "Wrong signature",
-    "wrong_credentials": "Wrong credentials",
-    "missing_credentials": "No credentials",
-    "ip_not_allowed": "Address not allowed",
-    "stale_timestamp": "Too old or early",
-    "wrong_company": "Other company",
-    "unreadable": "Not understood",
-    "too_large": "Too large",
-}
+OUTCOMES = {outcome.value: words for outcome, words in WORDS.items()}
 """The words for outcomes, in the order that filters offer them."""
 
 MOMENT = "%a %-d %b %H:%M"
@@ -60,8 +50,8 @@ def timeline(
     colours: Palette,
 ) -> alt.LayerChart:
     """Deliveries over time, failures at the base. `bars` has at, what, deliveries; `marks` are
-    outages from `at` to `end` and single moments, with label, kind (`down`, `now`, `lost`). A brush
-    over it is the selection `brush`."""
+    outages from `at` to `end` and single moments, with label, kind (`down`, `now`, `lost`,
+    `retry`). A brush over it is the selection `brush`."""
     x = alt.X(
         "begin:T",
         title=None,
@@ -138,8 +128,13 @@ def _rules(marks: pd.DataFrame, span: Span, colours: Palette) -> list[alt.Chart]
     moment, unless the chart begins or ends there. Each kind has a height of its own."""
     if marks.empty:
         return []
-    inks = {"down": colours.muted, "now": colours.muted, "lost": colours.bad_text}
-    heights = {"down": 6, "now": 22, "lost": 38}
+    inks = {
+        "down": colours.muted,
+        "now": colours.muted,
+        "lost": colours.bad_text,
+        "retry": colours.warn_text,
+    }
+    heights = {"down": 6, "now": 22, "lost": 38, "retry": 6}
     drawn = marks.assign(ink=marks["kind"].map(inks), height=marks["kind"].map(heights))
     rules = (
         alt.Chart(drawn[drawn["kind"] != "down"])

@@ -23,6 +23,7 @@ ICONS: Mapping[State, str] = {
 def of_vendors(vendors: Sequence[VendorFacts], chosen: str | None) -> None:
     """The checklists of these vendors, and of the ones that are configured and sent nothing yet."""
     known = {one.slug: one for one in (*vendors, *(store.configured_vendors() or ()))}
+    st.caption("What each vendor needs until its events arrive and count, in this order.")
     shown = [one for one in known.values() if chosen in (None, one.slug)]
     for vendor in sorted(shown, key=lambda one: one.name):
         _of_vendor(vendor)

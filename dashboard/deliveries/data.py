@@ -28,6 +28,7 @@ from dashboard.deliveries.charts import ACCEPTED, AXES, FAILED
 from shared import following
 from shared.audit import note
 from shared.checklist import SetUpState
+from shared.cure import Asked, confirmable
 from shared.diagnosis import Finding
 from shared.evidence import Evidence
 from shared.imports import Cause
@@ -102,15 +103,15 @@ FURTHEST = {
     "30d": timedelta(days=4),
     "90d": timedelta(days=10),
 }
-"""… and at most, to show where events expire."""
+"""… and at most, to show where retries end."""
 
 
 def clock_span(
-    window: str, zone: str, first_loss: datetime | None
+    window: str, zone: str, first_ending: datetime | None
 ) -> tuple[pd.Timestamp, pd.Timestamp]:
     """The time that a timeline shows, on the viewer's clock: whole bars, and some future."""
     bar, now = AXES[window].bar, datetime.now(UTC)
-    room = first_loss - now + bar if first_loss else timedelta(0)
+    room = first_ending - now + bar if first_ending else timedelta(0)
     last = now + min(max(FUTURE[window], room), FURTHEST[window])
     return (
         on_clock(first_hour(window, this_hour()), zone).floor(bar),
@@ -304,10 +305,55 @@ def requests(vendor: str) -> Sequence[Request]:
     return query_fresh(quarantine.requests, vendor)
 
 
-def ask_for_replay(vendor: str, outcome: str | None, *, dry_run: bool) -> None:
-    """Ask for a replay; a receiver, which has the secrets, does it."""
+def asked(vendor: str, outcome: str, restarted: datetime | None) -> list[Asked]:
+    """The same of one outcome as a cure reads them, since the receiver's latest start: earlier ones
+    had other settings."""
+    return _asked(requests(vendor), outcome, restarted)
+
+
+def _asked(found: Sequence[Request], outcome: str, restarted: datetime | None) -> list[Asked]:
+    return [
+        as_asked(one)
+        for one in found
+        if one.outcome == outcome and (restarted is None or one.requested_at >= restarted)
+    ]
+
+
+def as_asked(one: Request) -> Asked:
+    return Asked(
+        one.dry_run, one.requested_at, one.state, one.taken, one.still_refused, one.problem,
+        one.already_delivered, one.reasons,
+    )  # fmt: skip
+
+
+def restarted_at() -> datetime | None:
+    """The latest start of a receiver."""
+    return query_now(_restarted_at)
+
+
+def _restarted_at(connection: Connection) -> datetime | None:
+    runs = failures.runs(connection, datetime.now(UTC) - failures.LOOK_BACK)
+    return max((run.started_at for run in runs), default=None)
+
+
+def ask_for_dry_run(vendor: str, outcome: str | None) -> None:
+    """Ask a receiver, which has the secrets, what a replay would accept."""
     with write("replay") as connection:
-        quarantine.ask_for_replay(connection, vendor, outcome, actor(), dry_run=dry_run)
+        quarantine.ask_for_replay(connection, vendor, outcome, actor(), dry_run=True)
+
+
+def ask_for_replay(vendor: str, outcome: str, expected: int) -> bool:
+    """Ask a receiver to replay what the latest dry run counted. False if that is not the number the
+    viewer has confirmed: since then the receiver was restarted, or another person has asked."""
+    with write("replay") as connection:
+        found = _asked(quarantine.requests(connection, vendor), outcome, _restarted_at(connection))
+        confirmed = confirmable(found)
+        if confirmed is None or confirmed.taken != expected:
+            return False
+        quarantine.ask_for_replay(
+            connection, vendor, outcome, actor(), dry_run=False, expected=expected
+        )
+    return True
 
 
 def window_search(

@@ -17,15 +17,23 @@ from shared.queries.imports import RunRow
 KINDS = {"missing": "Missing", "differing": "Differing"}
 COMMAND = "repboard import export.csv --vendor mindtickle --mapping mapping.toml"
 NO_RUN = (
-    "Which events never arrived? Compare an export of the vendor's own with the stored events. On "
-    "the machine of the receiver, run:"
+    "Which events never arrived? The vendor knows: compare an export of its own with the stored "
+    "events.\n"
+    "1. Download an export at the vendor, as CSV or as JSON with one object a line: one row for "
+    "each event.\n"
+    "2. Write `mapping.toml`, which says what its columns mean. `docs/importing.md` has one to "
+    "begin with.\n"
+    "3. On the machine of the receiver, run the command below. It only compares. The result is "
+    "shown here, with the reason why an event is missing where one is known.\n"
+    "4. To import the missing events, run it again with `--apply`. Each counts once, even if it "
+    "arrives later."
 )
 DAY = {
     "day": st.column_config.DateColumn("Day (UTC)", format="D MMM YYYY"),
     "events": st.column_config.NumberColumn("In the export", format="%,d"),
     "arrived": st.column_config.NumberColumn("Arrived", format="%,d"),
     "missing": st.column_config.NumberColumn("Missing", format="%,d"),
-    "lost_pct": st.column_config.NumberColumn("Loss rate", format="%.2f %%"),
+    "lost_pct": st.column_config.NumberColumn("Missing, share", format="%.2f %%"),
 }
 FOUND = {
     "line": st.column_config.NumberColumn("Line", format="%d"),
@@ -44,12 +52,8 @@ def imports(zone: str) -> None:
     """The latest reconciliations, of which one is shown."""
     runs = {str(one.id): one for one in data.import_runs()}
     if not runs:
-        st.write(NO_RUN)
-        st.code(COMMAND, language="sh")
-        st.caption(
-            "It only reports; with `--apply` it also imports the missing events. "
-            "docs/importing.md has mappings to begin with."
-        )
+        st.markdown(NO_RUN)
+        st.code(COMMAND, language=None)
         return
     labels = {number: _label(one) for number, one in runs.items()}
     with pieces.row():
@@ -84,7 +88,10 @@ def _state(row: RunRow) -> str:
             "command goes on where it ended."
         )
     if row.imported_at is None:
-        return f":material/done: {name}, compared {ago(row.finished_at)}; nothing was imported."
+        to_do = (
+            " To import the missing ones, run the command with `--apply`." if row.missing else ""
+        )
+        return f":material/done: {name}, compared {ago(row.finished_at)}, not imported.{to_do}"
     on = source(people.without_addresses(row.file_name), row.imported_at)
     return f":material/done: Compared {ago(row.finished_at)}; {plain(on)}."
 
@@ -97,7 +104,7 @@ def _days(frame: pd.DataFrame) -> None:
         for cause, words in IN_WORDS.items()
         if cause in frame and frame[cause].any()
     }
-    table(frame, DAY | causes, "Loss by day", "import_days")
+    table(frame, DAY | causes, "Missing events by day", "import_days")
     csv_of(lambda: frame, DAY | causes, "import-days")
 
 
@@ -133,4 +140,6 @@ def _why(row: Mapping[Any, Any]) -> str:
     if not people.sees_names():
         return ", ".join(field for field, _, _ in json.loads(row["detail"]))
     differ = json.loads(row["detail"])
-    return "; ".join(f"{field}: {theirs} there, {ours} here" for field, theirs, ours in differ)
+    return "; ".join(
+        f"{field}: {theirs} in the export, {ours} here" for field, theirs, ours in differ
+    )

@@ -54,7 +54,7 @@ def chains(vendors: Sequence[VendorFacts], window: str, zone: str) -> None:
         "attempt": st.column_config.TextColumn("Attempt"),
         "state": st.column_config.TextColumn("State"),
         "next_due": st.column_config.DatetimeColumn("Next due", format="distance"),
-        "last_chance": st.column_config.DatetimeColumn("Last chance", format="D MMM, HH:mm"),
+        "last_chance": st.column_config.DatetimeColumn("Last retry", format="D MMM, HH:mm"),
         "words": st.column_config.TextColumn("Refused as"),
         "first": st.column_config.DatetimeColumn("First seen", format="distance"),
     }
@@ -80,7 +80,11 @@ def missing(listing: data.Listing, zone: str) -> None:
     events = data.missing_events(listing)
     heading("Missing events")
     if not events:
-        st.success("No missing events in this period.", icon=":material/check_circle:")
+        st.success("No event is known to be missing here.", icon=":material/check_circle:")
+        st.caption(
+            "An event that never reached a receiver leaves no trace: *Imports* compares an export "
+            "of the vendor's own."
+        )
         return
     frame = data.missing_frame(events, zone)
     lost = int((frame["state"] == "lost").sum())
@@ -110,8 +114,8 @@ def _dismiss(events: Sequence[Missing]) -> None:
     these = "this event" if len(events) == 1 else f"these {len(events):,} events"
     with st.popover(f"Dismiss {these}"):
         st.write(
-            "The leaderboard no longer counts them as missing. Nothing is deleted: a replay or a "
-            "retry still stores them. The audit log has your name."
+            "The leaderboard and the first lines here no longer count them as missing. Nothing is "
+            "deleted: a replay or a retry still stores them. The audit log has your name."
         )
         st.button("Dismiss", key="dismiss", type="primary", on_click=data.dismiss, args=(events,))
 

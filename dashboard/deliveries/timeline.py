@@ -1,8 +1,8 @@
-"""Deliveries over time: failures, outages, now, and where events expire."""
+"""Deliveries over time: failures, outages, now, and where retries end."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -41,8 +41,8 @@ def timeline(
         if bars.empty:
             st.caption("No deliveries in this period. Try a longer one.")
         else:
-            losses = [at for one in evidence if (at := one.forecast.first_loss)]
-            span = data.clock_span(window, zone, min(losses, default=None))
+            ends = [ending.at for ending in _endings(evidence)]
+            span = data.clock_span(window, zone, min(ends, default=None))
             marks = _marks(evidence, recoveries, zone, span)
             chart = charts.timeline(bars, marks, span, axis, palette())
             st.altair_chart(
@@ -70,7 +70,7 @@ def brushed() -> tuple[float, float] | None:
 def _marks(
     evidence: Sequence[Evidence], recoveries: Sequence[data.Recovery], zone: str, span: Span
 ) -> pd.DataFrame:
-    """Outages, now, and the first loss of each vendor: at, end, label, kind."""
+    """Outages, now, and the endings of retries: at, end, label, kind."""
     now = clock().now
     longest = sorted((one.outage for one in recoveries), key=lambda one: one.begin - one.end)
     room = APART * (span[1] - span[0])
@@ -88,12 +88,7 @@ def _marks(
         for one in longest
     ]
     moments = [("now", "Now", now.replace(second=0, microsecond=0, minute=now.minute // 5 * 5))]
-    losing = [one for one in evidence if one.forecast.first_loss]
-    moments += [
-        ("lost", _expire(one, named=len(losing) > 1), at)
-        for one in losing
-        if (at := one.forecast.first_loss)
-    ]
+    moments += [(one.kind, one.label, one.at) for one in _endings(evidence)]
     rows += [
         {"at": at, "end": at, "label": label, "kind": kind}
         for kind, label, moment in moments
@@ -102,9 +97,29 @@ def _marks(
     return pd.DataFrame(rows, columns=["at", "end", "label", "kind"])
 
 
-def _expire(evidence: Evidence, *, named: bool) -> str:
-    whose = f" of {evidence.vendor.name}" if named else ""
-    return f"{evidence.forecast.losing:,}{whose} expire"
+class _Ending(NamedTuple):
+    """A moment with which retries of a vendor end."""
+
+    kind: str
+    label: str
+    at: datetime
+
+
+def _endings(evidence: Sequence[Evidence]) -> list[_Ending]:
+    """The first loss of each vendor, and the last retry of what only a replay recovers then."""
+    found = []
+    named = sum(bool(one.forecast.at_risk or one.forecast.retried) for one in evidence) > 1
+    for one in evidence:
+        whose = f" of {one.vendor.name}" if named else ""
+        at_risk, retried = one.forecast.at_risk, one.forecast.retried
+        if at_risk:
+            which = "First" if at_risk.events > 1 else "1"
+            of = f" of {at_risk.events:,}" if at_risk.events > 1 else ""
+            found.append(_Ending("lost", f"{which}{of}{whose} lost", at_risk.first))
+        if retried:
+            label = f"Last retry of {retried.events:,}{whose}"
+            found.append(_Ending("retry", label, retried.last))
+    return found
 
 
 def _takeaway(bars: pd.DataFrame, marks: pd.DataFrame, axis: charts.Axis) -> str:
@@ -118,7 +133,7 @@ def _takeaway(bars: pd.DataFrame, marks: pd.DataFrame, axis: charts.Axis) -> str
     for row in each(marks):
         if row.kind == "down" and row.label:
             said += f" No receiver from {_on_axis(row.at)} to {_on_axis(row.end)}."
-        elif row.kind == "lost":
+        elif row.kind in ("lost", "retry"):
             said += f" {row.label} at {_on_axis(row.at)}."
     return said
 

@@ -165,7 +165,7 @@ def _span(seconds: int) -> str:
 
 
 def quizzes(person: str) -> None:
-    """Scores over time with their thresholds, and the attempts behind them."""
+    """Scores over time with their pass marks, and the attempts behind them."""
     frame = data.attempts(person, viewer_zone())
     if frame.empty:
         section("Quiz scores over time", frame, ATTEMPT, "attempts", "No quiz submitted yet.")
@@ -200,8 +200,10 @@ def _chosen(names: Sequence[str]) -> Sequence[str]:
 
 def _draw(frame: pd.DataFrame, quizzes: Sequence[str]) -> None:
     points = charts.on_the_clock(frame)
+    st.caption(f"{charts.DRAWN}.{charts.not_drawn(frame)}")
+    if points.empty:
+        return
     span = charts.around(points["at"])
-    st.caption(f"{charts.DRAWN}.")
     grid = st.grid(2, min_column_width=280)
     for place, quiz in enumerate(quizzes):
         one = points[points["quiz"] == quiz]

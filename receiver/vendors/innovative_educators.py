@@ -180,10 +180,12 @@ class InnovativeEducatorsSettings(VendorSettings):
             reactivate="Nothing to re-activate: the vendor gives up on an event after the last "
             "retry and goes on with the next.",
             cures={
-                Outcome.IP_NOT_ALLOWED: "If the vendor has a new address, add it to "
-                "INNOVATIVE_EDUCATORS_ALLOWED_IPS, restart the receiver, then replay. If the "
-                "address is that of your proxy, correct TRUSTED_PROXY_HOPS and restart: the "
-                "vendor's next retry passes.",
+                Outcome.IP_NOT_ALLOWED: "See whose address it is. That of your proxy: never list "
+                "it, as then every sender is accepted. Correct TRUSTED_PROXY_HOPS and restart the "
+                "receiver before the last retry: only a retry recovers these, no replay. A new "
+                "address of the vendor, by its own word: add it to "
+                "INNOVATIVE_EDUCATORS_ALLOWED_IPS beside the others, restart the receiver, then "
+                "replay.",
             },
             set_up=SetUp(
                 "INNOVATIVE_EDUCATORS_ALLOWED_IPS",

@@ -271,8 +271,9 @@ class StandardWebhooksSettings(VendorSettings):
             cures={
                 Outcome.BAD_SIGNATURE: "Copy the new secret (whsec_…) from the sender into "
                 "STANDARD_WEBHOOKS_SECRET, beside the old one, restart the receiver, then replay.",
-                Outcome.STALE_TIMESTAMP: "Set this machine's clock by NTP: Standard Webhooks allow "
-                "five minutes either way.",
+                Outcome.STALE_TIMESTAMP: "Set this machine's clock by NTP before the last retry: "
+                "Standard Webhooks allow five minutes either way, which no setting changes, so "
+                "only the sender's retries recover these, no replay.",
             },
             set_up=SetUp(
                 "STANDARD_WEBHOOKS_SECRET",

@@ -9,6 +9,7 @@ from shared.models.columns import (
 from shared.models.decisions import (
     ACTIVE as ACTIVE,
     RENEWED as RENEWED,
+    UNDONE as UNDONE,
     AuditLog as AuditLog,
     CertificateRenewal as CertificateRenewal,
     CoachingCase as CoachingCase,

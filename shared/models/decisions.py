@@ -8,6 +8,8 @@ from sqlmodel import Field, Index
 from shared.models.columns import RowId, Table, UtcDateTime, Words
 
 ACTIVE = "status IN ('open', 'in_progress')"
+UNDONE = "undone"
+"""The status of a case whose opening was taken back: history, of which only the log is read."""
 RENEWED = "undone_at IS NULL"
 """Of a renewal that counts."""
 
@@ -15,10 +17,10 @@ RENEWED = "undone_at IS NULL"
 class CoachingCase(Table, table=True):
     """One round of coaching of a learner for a quiz. A fail after its end opens a new round.
 
-    `status` is `open`, `in_progress`, `resolved` or `dismissed`. `outcome` says how it ended.
-    `flagged_pct` is the first score, `passed_pct` the last. A snooze is a round dismissed until
-    `snoozed_until`, the day on which the learner is in the queue again. `version` increases with
-    every change, so that a lead cannot overwrite a change that they have not seen.
+    `status` is `open`, `in_progress`, `resolved`, `dismissed` or `undone`. `outcome` says how it
+    ended. `flagged_pct` is the first score, `passed_pct` the last. A snooze is a round dismissed
+    until `snoozed_until`, the day on which the learner is in the queue again. `version` increases
+    with every change, so that a lead cannot overwrite a change that they have not seen.
     """
 
     __tablename__ = "coaching_case"

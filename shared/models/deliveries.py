@@ -143,7 +143,8 @@ class ReplayRequest(Table, table=True):
     """An admin's request to replay quarantined deliveries. A receiver runs it.
 
     `state` is `requested`, `running`, `done` or `failed`. The counts are quarantined deliveries and
-    grow while it runs. `seen_at` is the receiver's last sign of progress.
+    grow while it runs; `refused_as` has those still refused by outcome, as JSON. `seen_at` is the
+    receiver's last sign of progress.
     """
 
     __tablename__ = "replay_request"
@@ -162,6 +163,7 @@ class ReplayRequest(Table, table=True):
     already_delivered: int = 0
     still_refused: int = 0
     problem: str | None = Field(default=None, sa_type=Words)
+    refused_as: str | None = Field(default=None, sa_type=Words)
 
 
 class Trial(Table, table=True):

@@ -181,7 +181,7 @@ def _unowned(connection: Connection, asked: Asked) -> Iterator[Cause]:
             subject=f"case {row.case_id}",
             round=row.opened_at.isoformat(),
             at=_working_days_after(row.opened_at, UNOWNED_WORKING_DAYS),
-            line=f"{_name(row, asked)} at {said(row.quiz_name)} has no coach since "
+            line=f"{_name(row, asked)} at {said(row.quiz_name)} has no owner since "
             f"{row.opened_at:%-d %b}",
             link="/coaching",
             team_id=row.team_id,
@@ -285,7 +285,7 @@ def _of_vendor(evidence: Evidence, now: datetime) -> Iterator[tuple[str, str, bo
     """Subject, round and whether it is urgent."""
     slug, clock = evidence.vendor.slug, evidence.suspension
     since = evidence.failing.since.isoformat() if evidence.failing else f"{now:%Y-%m-%d}"
-    first_loss = evidence.forecast.first_loss
+    first_loss = evidence.first_loss
     if is_losing(evidence):
         yield slug, f"failing {since}", False
         if first_loss is not None and first_loss - now <= LAST_CHANCE:

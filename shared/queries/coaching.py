@@ -39,6 +39,7 @@ from shared.queries.coaching_states import (
     STATEMENTS,
     asked_for,
     is_hidden,
+    is_of_people,
     judged,
     whole,
 )
@@ -344,8 +345,8 @@ def people_failing(
     limit: int = 100,
     known: Sequence[Mark] | None = None,
 ) -> Sequence[Failing]:
-    """People who are low at `least` quizzes or more, the most quizzes first. `known` are the
-    `marks`, if the caller has them."""
+    """People who are low at `least` quizzes or more, the most quizzes first. Quizzes that most
+    people fail do not count, as in the queue. `known` are the `marks`, if the caller has them."""
     query = _failing(filters, connection.dialect.name, least, limit)
     rows = connection.execute(query, rows_for(_marks(connection, filters, known))).mappings().all()
     people = known_people(connection, [one["person"] for one in rows])
@@ -366,7 +367,7 @@ def _failing(filters: Filters, dialect: str, least: int, limit: int) -> Select[A
             func.min(row.latest_pct).label("lowest_pct"),
             func.count().over().label("of"),
         )
-        .where(row.low)
+        .where(row.low, is_of_people(filters, row))
         .group_by(row.person)
         .having(low >= least)
         .order_by(low.desc(), row.person)
@@ -380,12 +381,13 @@ def low_of(
     persons: Sequence[str],
     known: Sequence[Mark] | None = None,
 ) -> Sequence[Item]:
-    """The low items of these people, flagged or not, also at quizzes that most people fail. `known`
-    are the `marks`, if the caller has them."""
+    """The low items of these people that `people_failing` counts, flagged or not. `known` are the
+    `marks`, if the caller has them."""
     if not persons:
         return []
     found = asked_for(filters, connection.dialect.name).subquery()
-    some = select(found).where(found.c.low, found.c.person.in_(persons)).subquery()
+    counted = and_(found.c.low, is_of_people(filters, found.c))
+    some = select(found).where(counted, found.c.person.in_(persons)).subquery()
     rows = _read(connection, whole(some, filters.manager), _marks(connection, filters, known))
     return sorted(rows, key=lambda row: (row.person, row.quiz_name, row.vendor, row.quiz_id))
 
@@ -431,10 +433,10 @@ def attempts(
     return rows_of(Attempt, connection.execute(query.order_by(*newest).limit(limit)))
 
 
-def rounds(connection: Connection, taker: Taker) -> Sequence[Case]:
-    """The cases of one taker, newest first."""
+def rounds(connection: Connection, taker: Taker, limit: int | None = None) -> Sequence[Case]:
+    """The cases of one taker, newest first, undone ones too."""
     query = select(*coached).where(*is_of_taker(coached, taker)).order_by(coached.id.desc())
-    return rows_of(Case, connection.execute(query))
+    return rows_of(Case, connection.execute(query.limit(limit)))
 
 
 def case_of(connection: Connection, case_id: int) -> Case | None:

@@ -21,11 +21,12 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    true,
     tuple_,
 )
 
 from shared.bulk import table_of
-from shared.models import ACTIVE as IS_ACTIVE, CoachingCase, QuizStanding
+from shared.models import ACTIVE as IS_ACTIVE, UNDONE, CoachingCase, QuizStanding
 from shared.queries.people import same_account
 from shared.queries.quiz_standings import Filters, Taker, standings
 
@@ -52,10 +53,11 @@ def asked_for(filters: Filters, dialect: str, *, with_case: bool = False) -> Sel
         query = query.where(row.owner == filters.owner)
     if filters.since:
         active = and_(row.status.isnot(None), row.status.in_(ACTIVE))
-        kept = or_(active, _snoozed(row, filters.since))
-        query = query.where(or_(row.submitted_at >= filters.since, kept))
-        # The same of a standing alone: what is old and not active needs no more look-ups.
-        may_be = _has_case(row, or_(text(IS_ACTIVE), _snoozed(coached, filters.since)))
+        is_closed = func.coalesce(row.state, "") == "closed"
+        tried = and_(not_(is_closed), row.submitted_at >= filters.since)
+        query = query.where(or_(tried, active, _was_closed(row, filters.since)))
+        # The same of a standing alone: what is old and has no such case needs no more look-ups.
+        may_be = _has_case(row, or_(text(IS_ACTIVE), _was_closed(coached, filters.since)))
         query = query.where(or_(row.submitted_at >= filters.since, may_be))
     return query
 
@@ -65,10 +67,10 @@ def _has_case(row: Any, *which: ColumnElement[bool]) -> ColumnElement[bool]:
     return tuple_(*(row[name] for name in Taker._fields)).in_(takers)
 
 
-def _snoozed(row: Any, since: datetime) -> ColumnElement[bool]:
-    """Whether a case was snoozed since then. Else its learner would not be back in the queue if
-    their attempt has left the window meanwhile."""
-    return and_(row.snoozed_until.isnot(None), row.closed_at >= since)
+def _was_closed(row: Any, since: datetime) -> ColumnElement[bool]:
+    """Whether a case was closed since then. So a learner whose snooze ends is in the queue again,
+    though their attempt may have left the window meanwhile."""
+    return and_(row.closed_at.isnot(None), row.closed_at >= since)
 
 
 @lru_cache(STATEMENTS)
@@ -76,7 +78,8 @@ def judged(filters: Filters, dialect: str, *, with_case: bool = False) -> Select
     """Every standing with its latest case, and the state that the two make."""
     stands = standings(filters, dialect).subquery()
     row, state = stands.c, _state(stands.c, filters.today)
-    latest = and_(of_taker(coached, row), not_(_has_later(coached)))
+    counts = and_(coached.status != UNDONE, not_(_has_later(coached)))
+    latest = and_(of_taker(coached, row), counts)
     return select(
         *row,
         state.label("state"),
@@ -93,7 +96,8 @@ def of_taker(one: Any, other: Any) -> ColumnElement[bool]:
 def _has_later(round_: Any) -> ColumnElement[bool]:
     # SQLite would try each of all latest rounds, as a list, for each standing.
     later = table_of(CoachingCase).alias().c
-    return select(later.id).where(of_taker(later, round_), later.id > round_.id).exists()
+    counts = and_(later.id > round_.id, later.status != UNDONE)
+    return select(later.id).where(of_taker(later, round_), counts).exists()
 
 
 def whole(some: FromClause, manager: str | None) -> Select[Any]:
@@ -143,6 +147,9 @@ def _state(row: Any, today: date | None) -> ColumnElement[Any]:
 
 def is_hidden(filters: Filters, row: Any) -> ColumnElement[bool]:
     """Whether an item is new at a quiz that most people fail, and not asked for."""
-    if filters.problems or filters.quiz:
-        return false()
-    return and_(row.problem, func.coalesce(row.state, "") == "new")
+    return and_(not_(is_of_people(filters, row)), func.coalesce(row.state, "") == "new")
+
+
+def is_of_people(filters: Filters, row: Any) -> ColumnElement[bool]:
+    """Whether a low score may be the person's, or quizzes that most people fail are asked for."""
+    return true() if filters.problems or filters.quiz else not_(row.problem)

@@ -24,7 +24,7 @@ from shared.outages import Outage, outages
 from shared.outcomes import VERIFIED, Outcome
 from shared.queries import deliveries, failures
 from shared.queries.failures import Refused
-from shared.queries.missing import missing
+from shared.queries.missing import Missing, last_retry, missing
 from shared.retries import (
     Attempt,
     Attempts,
@@ -32,6 +32,7 @@ from shared.retries import (
     Rhythm,
     State,
     Suspension,
+    Waiting,
     chain,
     counted_suspension,
     forecast,
@@ -66,18 +67,19 @@ def gather(
     latest = deliveries.latest(connection, vendor.slug)
     last = latest.at if latest else None
     failing = _failing(connection, vendor.slug, last, rhythm, now)
+    open_events = missing(connection, _whole_span(vendor, since, now), vendor=vendor.slug)
     # While other deliveries are accepted, those that do not verify need not be the vendor's.
-    chains = [
-        (row.outcome, one)
-        for row, one in unrecovered_chains(connection, vendor, since, now)
-        if failing or row.outcome in VERIFIED
+    waiting = [
+        (one.outcome, Waiting(one.quarantined, last_retry(one, vendor, now)))
+        for one in open_events
+        if failing or one.outcome in VERIFIED
     ]
     runs = failures.runs(connection, now - failures.LOOK_BACK)
     return Evidence(
         vendor=vendor,
-        failures=_failures(connection, vendor.slug, since, chains),
+        failures=_failures(connection, vendor.slug, since, open_events, waiting),
         failing=failing,
-        forecast=forecast([one for _, one in chains]),
+        forecast=forecast([one for _, one in waiting]),
         suspension=_suspension(connection, vendor, failing, outages(runs, now), rhythm, now),
         silence=silence(last, rhythm, now),
         stored=_stored(connection, vendor.slug, since),
@@ -128,7 +130,7 @@ def unrecovered_chains(
 ) -> list[tuple[Refused, Chain]]:
     """A vendor's events that are not stored, with the state of their retries; those that are lost
     first come first. Looks back for a whole retry span at least."""
-    begin = min(since, now - vendor.schedule.span - timedelta(hours=1))
+    begin = _whole_span(vendor, since, now)
     found = [
         (
             row,
@@ -137,6 +139,11 @@ def unrecovered_chains(
         for row in failures.unrecovered(connection, vendor.slug, begin)
     ]
     return sorted(found, key=lambda one: (one[1].state is State.GIVEN_UP, one[1].last_chance))
+
+
+def _whole_span(vendor: VendorFacts, since: datetime, now: datetime) -> datetime:
+    """The start of a window, or of the time in which an event can have a retry to come."""
+    return min(since, now - vendor.schedule.span - timedelta(hours=1))
 
 
 def _chain(row: Refused, vendor: VendorFacts, now: datetime) -> Chain:
@@ -196,9 +203,13 @@ def _strangers(connection: Connection, vendor: str, since: datetime) -> Stranger
 
 
 def _failures(
-    connection: Connection, vendor: str, since: datetime, chains: Sequence[tuple[str, Chain]]
+    connection: Connection,
+    vendor: str,
+    since: datetime,
+    open_events: Sequence[Missing],
+    waiting: Sequence[tuple[str, Waiting]],
 ) -> Mapping[Outcome, Failures]:
-    open_events = Counter(one.outcome for one in missing(connection, since, vendor=vendor))
+    open_here = Counter(one.outcome for one in open_events if one.last >= since)
     return {
         Outcome(row.outcome): Failures(
             row.events,
@@ -206,8 +217,8 @@ def _failures(
             row.first,
             row.last,
             row.reason,
-            open_events[row.outcome],
-            forecast([one for outcome, one in chains if outcome == row.outcome]).first_loss,
+            open_here[row.outcome],
+            forecast([one for outcome, one in waiting if outcome == row.outcome]),
         )
         for row in deliveries.causes(connection, since, vendor)
     }

@@ -23,6 +23,7 @@ from shared.bulk import table_of
 from shared.figures import COMPLETE_PCT, percent
 from shared.models import (
     ACTIVE,
+    UNDONE,
     CoachingCase,
     CourseCompletion,
     Delivery,
@@ -418,7 +419,7 @@ def cases(connection: Connection, person: str, *, coaches: bool) -> Sequence[Cas
     query = (
         select(name, *rounds, *((case_.owner, case_.notes) if coaches else ()))
         .join_from(table_of(CoachingCase), table_of(Quiz), same_quiz(quiz, case_), isouter=True)
-        .where(_of(person, case_))
+        .where(_of(person, case_), case_.status != UNDONE)
         .order_by(case_.closed_at.isnot(None), case_.id.desc())
     )
     return rows_of(CaseRow, connection.execute(query))

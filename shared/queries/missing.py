@@ -75,12 +75,22 @@ def is_lost(one: Missing, vendor: VendorFacts | None, now: datetime) -> bool:
     """Whether neither a replay can recover an event, as its body is gone, nor a retry."""
     if one.quarantined:
         return False
-    if STATUS[Outcome(one.outcome)] < 300:  # noqa: PLR2004
+    if _has_its_2xx(one):
         return True
-    if vendor is None:
-        return False
+    return vendor is not None and last_retry(one, vendor, now) is None
+
+
+def last_retry(one: Missing, vendor: VendorFacts, now: datetime) -> datetime | None:
+    """When the vendor's last retry of an event is due; None if none is to come."""
+    if _has_its_2xx(one):
+        return None
     attempts = [Attempt(at, accepted=False) for at in (one.first, one.last)]
-    return chain(attempts, vendor.schedule, now).state is State.GIVEN_UP
+    found = chain(attempts, vendor.schedule, now)
+    return None if found.state is State.GIVEN_UP else found.last_chance
+
+
+def _has_its_2xx(one: Missing) -> bool:
+    return STATUS[Outcome(one.outcome)] < 300  # noqa: PLR2004
 
 
 def identity() -> ColumnElement[str]:

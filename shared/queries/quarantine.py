@@ -1,6 +1,7 @@
 """Quarantined deliveries, and requests to replay them."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -67,6 +68,12 @@ class Request(NamedTuple):
     already_delivered: int
     still_refused: int
     problem: str | None
+    refused_as: str | None
+
+    @property
+    def reasons(self) -> Mapping[str, int]:
+        """Those still refused, by outcome."""
+        return json.loads(self.refused_as) if self.refused_as else {}
 
 
 def requests(connection: Connection, vendor: str, limit: int = 5) -> Sequence[Request]:
@@ -77,10 +84,17 @@ def requests(connection: Connection, vendor: str, limit: int = 5) -> Sequence[Re
 
 
 def ask_for_replay(
-    connection: Connection, vendor: str, outcome: str | None, actor: str, *, dry_run: bool
+    connection: Connection,
+    vendor: str,
+    outcome: str | None,
+    actor: str,
+    *,
+    dry_run: bool,
+    expected: int | None = None,
 ) -> None:
     """Ask a receiver to verify quarantined deliveries again, and note it in the audit log: a
-    request that no receiver takes up has no other entry. The caller commits."""
+    request that no receiver takes up has no other entry. `expected` is how many events the person
+    has confirmed, by a dry run. The caller commits."""
     connection.execute(
         insert(request).values(
             vendor=vendor,
@@ -95,4 +109,5 @@ def ask_for_replay(
         )
     )
     action = "ask for replay dry run" if dry_run else "ask for replay"
-    note(connection, actor, action, vendor, outcome or "all outcomes")
+    confirmed = "" if expected is None else f"; {expected:,} confirmed after a dry run"
+    note(connection, actor, action, vendor, f"{outcome or 'all outcomes'}{confirmed}")

@@ -55,11 +55,11 @@ class Filters(NamedTuple):
     """What the queue is asked for.
 
     `default_pct` is the threshold of a quiz that has none of its own; `quiz` is vendor and id.
-    `since` limits new and closed items by their latest attempt; a case that is active stays
-    whatever the window. With `problems`, new items are listed too where most people fail.
-    `manager` is who asks, unless that is a lead: of a case they read no notes, and owner and reason
-    only where they are the owner. `today` ends snoozes; None ends none, for readers that look at no
-    case.
+    `since` limits new items by their latest attempt and closed ones by the end of their case; a
+    case that is active stays whatever the window. With `problems`, new items are listed too where
+    most people fail. `manager` is who asks, unless that is a lead: of a case they read no notes,
+    and owner and reason only where they are the owner. `today` ends snoozes; None ends none, for
+    readers that look at no case.
     """
 
     who: Who = Who()

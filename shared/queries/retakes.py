@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from shared.bulk import table_of
 from shared.figures import percent
-from shared.models import CoachingCase, QuizAttempt
+from shared.models import UNDONE, CoachingCase, QuizAttempt
 from shared.queries import rows_of
 from shared.queries.people import same_account
 from shared.queries.quiz_standings import (
@@ -107,7 +107,7 @@ def _retakes(filters: Filters, dialect: str) -> Select[Any]:
     meanwhile = (
         select(coached.id)
         .where(same_account(coached, run), coached.quiz_id == run.quiz_id)
-        .where(coached.status != "dismissed", coached.opened_at < run.last_at)
+        .where(coached.status.not_in(("dismissed", UNDONE)), coached.opened_at < run.last_at)
         .where(or_(coached.closed_at.is_(None), coached.closed_at > run.failed_at))
     )
     seconds = _epoch(run.passed_at) - _epoch(run.failed_at)

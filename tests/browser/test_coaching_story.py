@@ -70,7 +70,7 @@ def test_a_lead_takes_an_item_from_flag_to_measured_improvement(
             page.keyboard.type(f"{getattr(due, part):02}")
         dialog.get_by_label("Notes").fill("Listen to two calls")
         dialog.get_by_role("button", name="Flag 1").click()
-        expect(page.get_by_text("1 case is in progress")).to_be_visible()
+        expect(page.get_by_text("1 case is open")).to_be_visible()
         assert (case(receiver).owner, case(receiver).due) == ("Ines", due)
 
         page.goto(f"{dashboard}/coaching?queue=progress&{ITEM}")
@@ -80,7 +80,7 @@ def test_a_lead_takes_an_item_from_flag_to_measured_improvement(
         until(lambda: bool(case(receiver).status == "in_progress"))
 
         submit(receiver, 17, timedelta(minutes=2))
-        expect(page.get_by_text("1 person passed since")).to_be_visible()
+        expect(page.get_by_text("1 case passed since the flag")).to_be_visible()
         page.get_by_text("Ready to close 1", exact=True).click()
         page.goto(f"{dashboard}/coaching?queue=ready&{ITEM}")
         expect(dialog).to_contain_text("Passed with 85 %")
@@ -148,7 +148,7 @@ def test_a_selection_stays_on_its_rows_while_new_ones_come_in(
         page.get_by_role("button", name="Flag 1 selected").click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_role("button", name="Flag 1").click()
-        expect(page.get_by_text("1 case is in progress")).to_be_visible()
+        expect(page.get_by_text("1 case is open")).to_be_visible()
         assert case(receiver).quiz_id == "q-1"
 
 
@@ -181,7 +181,7 @@ def test_a_manager_takes_a_case_of_their_team(
         select_row(page, 0)
         page.get_by_role("button", name="Take 1 selected").click()
         expect(page.get_by_text("1 case is yours.")).to_be_visible()
-        expect(page.get_by_text("1 case is in progress")).to_be_visible()
+        expect(page.get_by_text("1 case is open")).to_be_visible()
         until(lambda: stores.count(receiver.engine, CoachingCase) == 1)
         taken = case(receiver)
         assert (taken.owner, taken.status) == ("mo@acme.example", "open")

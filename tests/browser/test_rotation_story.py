@@ -33,9 +33,9 @@ def test_a_rotated_secret_is_seen_fixed_and_replayed_by_clicking(
 
         page.goto(f"{dashboard}/deliveries")
         answer = page.get_by_role("heading", level=1)
-        expect(answer).to_contain_text("Losing data: MindTickle has failed for")
+        expect(answer).to_contain_text("Failing, nothing lost yet: MindTickle has failed for")
         expect(page.get_by_text("the signing secret was probably rotated").first).to_be_visible()
-        expect(page.get_by_text(f"{EVENTS} events lost in")).to_be_visible()
+        expect(page.get_by_text(f"All {EVENTS} are in quarantine")).to_be_visible()
         page.get_by_role("button", name="Fix it: set the new secret").click()
         cure = page.get_by_text("Copy the new secret from Admin > Integrations")
         expect(cure.locator("visible=true").first).to_be_visible()
@@ -45,8 +45,9 @@ def test_a_rotated_secret_is_seen_fixed_and_replayed_by_clicking(
     both = f"{OLD},{NEW}"
     with Receiver(browsed_store, tmp_path, MINDTICKLE_WEBHOOK_SECRET=both) as receiver:
         expect(page.get_by_text("Restart the receiver: restarted at")).to_be_visible()
+        expect(page.get_by_role("button", name="Replay", exact=True)).to_be_disabled()
         page.get_by_role("button", name="Dry run").click()
-        expect(page.get_by_text(f"Dry run: {EVENTS} deliveries would pass")).to_be_visible()
+        expect(page.get_by_text(f"Dry run: {EVENTS} events would be accepted")).to_be_visible()
         assert stores.count(receiver.engine, Event) == BEFORE
 
         page.get_by_role("button", name=f"Replay {EVENTS} events").click()
@@ -64,10 +65,11 @@ def test_a_rotated_secret_is_seen_fixed_and_replayed_by_clicking(
         expect(answer).to_contain_text("All well: no event is missing")
         page.get_by_test_id("stButtonGroup").get_by_text("Attempts").click()
         expect(page.get_by_text("All refused events are recovered.")).to_be_visible()
-        done = [row.action for row in stores.rows(receiver.engine, AuditLog)]
-        assert done == [
+        done = [(row.action, row.detail) for row in stores.rows(receiver.engine, AuditLog)]
+        assert [action for action, _ in done] == [
             "ask for replay dry run",
             "replay dry run",
             "ask for replay",
             "replay",
         ]
+        assert done[2][1] == f"bad_signature; {EVENTS} confirmed after a dry run"

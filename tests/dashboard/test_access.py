@@ -216,7 +216,7 @@ def test_an_action_is_refused_to_other_roles(ask: Ask, role: Role) -> None:
 MISSING = Missing(V, "e-1", "e-1", "module.progress", "bad_signature", None, 1, NOON, NOON, True, 1)
 
 WRITES: dict[str, Callable[[], None]] = {
-    "replay": lambda: deliveries.ask_for_replay("mindtickle", None, dry_run=False),
+    "replay": lambda: deliveries.ask_for_dry_run("mindtickle", None),
     "test": lambda: trials.ask_for_test("mindtickle"),
     "coach": lambda: coaching.flag([Taker("mindtickle", "u-1", "q-1")], None, None, None),
     "take_case": lambda: coaching.take([Taker("mindtickle", "u-1", "q-1")]),

@@ -64,6 +64,7 @@ def test_a_request_is_carried_out_first_as_a_dry_run_then_for_real(receiver: Rec
     hold(receiver.engine, 3, forged=2)
     dry = finished(receiver.engine, ask(receiver.engine, dry_run=True))
     assert (dry.state, dry.problem, counts(dry)) == ("done", None, (3, 0, 2))
+    assert dry.refused_as == '{"bad_signature": 2}'
     assert count(receiver.engine, Event) == 0
     real = finished(receiver.engine, ask(receiver.engine, outcome="bad_signature", since=ARRIVAL))
     assert (real.state, real.problem, counts(real)) == ("done", None, (3, 0, 2))

@@ -21,6 +21,7 @@ from shared.models import Delivery, DeliveryHourly, Event, Quarantine
 from shared.outcomes import STRANGERS_LISTED, Outcome, Sender
 from shared.queries import deliveries, failures, missing
 from shared.queries.evidence import gather
+from shared.retries import Forecast
 from shared.settings import ReceiverSettings, Settings
 from tests import playing
 from tests.conftest import FreshStore
@@ -173,7 +174,7 @@ def test_strangers_after_the_last_good_delivery_raise_no_alarm(
     take(store, [badly_signed(n, at) for n, at in enumerate(after)], OURS)
     seen = gathered(store)
     assert (seen.failing, seen.suspension, seen.silence, seen.failures) == (None, None, None, {})
-    assert seen.forecast == (0, 0, None, 0)
+    assert seen.forecast == Forecast()
     assert kinds(seen) == {"strangers": Severity.NOTE, "missing-subscription": Severity.WARNING}
     assert seen.strangers.total == 12
     assert missing.missing(connection, None) == []
@@ -222,7 +223,7 @@ def test_forged_posts_while_deliveries_are_accepted_are_no_rotated_secret(store:
     take(store, [forged(n, NOW + n * MINUTE) for n in range(1, 7)], OURS)
     seen = gathered(store, NOW + 10 * MINUTE)
     assert (seen.failing, seen.suspension) == (None, None)
-    assert seen.forecast == (0, 0, None, 0)
+    assert seen.forecast == Forecast()
     assert kinds(seen)["forged"] is Severity.NOTE
     assert "rotated-secret" not in kinds(seen)
 
@@ -237,7 +238,7 @@ def test_a_rotated_secret_is_one_once_the_vendors_deliveries_stay_away(
     assert seen.failing is not None
     assert seen.suspension is not None
     assert kinds(seen)["rotated-secret"] is Severity.LOSING
-    assert seen.forecast.waiting == 6
+    assert seen.forecast.quarantined == 6
 
 
 def test_a_vendor_whose_credential_was_never_entered_gets_a_hint(

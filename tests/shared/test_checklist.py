@@ -36,7 +36,7 @@ def test_of_a_vendor_that_is_set_up_there_is_nothing_to_do() -> None:
         "MINDTICKLE_WEBHOOK_SECRET is set.",
         "5 min ago, accepted.",
         "6 of 6 types seen in 14 days.",
-        "The latest deliveries were signed 2 s before their arrival (median).",
+        "The latest deliveries arrived 2 s after they were signed (median).",
         "Nothing to act on.",
     ]
     assert next_of(list(found.values())) == "Nothing to do."
@@ -45,8 +45,8 @@ def test_of_a_vendor_that_is_set_up_there_is_nothing_to_do() -> None:
 @pytest.mark.parametrize(
     ("known", "evidence", "what", "to_do"),
     [
-        (GOOD._replace(configured=False), {}, "Setting", "Set MINDTICKLE_WEBHOOK_SECRET and"),
-        (GOOD, {"last": None}, "Last delivery", "Enter the address at MindTickle"),
+        (GOOD._replace(configured=False), {}, "Setting", "Set MINDTICKLE_WEBHOOK_SECRET in"),
+        (GOOD, {"last": None}, "Last delivery", "Register this address in MindTickle"),
         (GOOD._replace(seen=Seen(["module.progress"])), {}, "Event types",
          "See at MindTickle whether the subscription has course.completed, quiz.submitted"),
         (GOOD, {"lag": Lag(-timedelta(minutes=4), -timedelta(minutes=4))}, "Clocks", "Set this"),
@@ -68,7 +68,7 @@ def test_a_type_that_is_seldom_sent_is_no_task() -> None:
     found = items(GOOD._replace(seen=Seen([*seen, "badge.earned"])))["Event types"]
     assert (found.state, found.next) == (State.UNKNOWN, "")
     assert found.says == (
-        "5 of 6 types seen in 14 days; 1 other type kept without effect. "
+        "5 of 6 types seen in 14 days; 1 other type stored, but on no page. "
         "Not seen: certification.expired."
     )
 
@@ -93,4 +93,11 @@ def test_keys_that_were_fetched_are_done() -> None:
     down = keys._replace(problem="The key server answered 503.")
     assert items(GOOD._replace(keys=down))["Public keys"].says == (
         "Fetched 9 min ago. The last attempt failed: The key server answered 503."
+    )
+
+
+def test_a_delivery_that_was_refused_is_said_in_words() -> None:
+    refused = Latest(NOON - timedelta(minutes=5), Outcome.BAD_SIGNATURE)
+    assert items(last=refused)["Last delivery"].says == (
+        "5 min ago, refused: wrong signature. See Findings."
     )

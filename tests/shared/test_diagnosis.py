@@ -20,7 +20,7 @@ HEALTHY = Evidence(
     vendor=VENDORS["mindtickle"],
     failures={},
     failing=None,
-    forecast=Forecast(0, 0, None, 0),
+    forecast=Forecast(),
     suspension=None,
     silence=None,
     stored=Stored(events=200, provisioned=True, duplicates=0, retakes=0, practice=0),
@@ -139,13 +139,13 @@ def test_after_an_outage_as_long_as_the_vendor_tolerates_silence_is_a_suspension
     for finding in seen.values():
         assert finding.severity is Severity.LOSING
         assert "re-activate" in finding.cure
-        assert "no suspension" not in finding.cure
+        assert "no failure suspended" not in finding.cure
 
 
 def test_a_silence_while_deliveries_pass_is_no_suspension() -> None:
     finding = found(silence=Silence(NOON, 40.2))["silence"]
     assert finding.severity is Severity.WARNING
-    assert "no suspension" in finding.cure
+    assert "no failure suspended the webhook" in finding.cure
     assert "40 deliveries" in finding.evidence
 
 

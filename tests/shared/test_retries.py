@@ -10,8 +10,10 @@ from shared.retries import (
     Attempts,
     Chain,
     Count,
+    Forecast,
     Schedule,
     State,
+    Waiting,
     chain,
     counted_suspension,
     forecast,
@@ -130,20 +132,30 @@ def test_what_is_due_is_never_past_the_last_chance(
         assert found.next_due <= found.last_chance
 
 
-def test_the_forecast_says_when_the_first_are_lost_and_how_many_with_them() -> None:
-    at = after(100)
-    chains = [
-        chain(refused(0, 5, 20, 80), GAPS, at),
-        chain(refused(10, 15, 30, 90), GAPS, at),
-        chain(refused(95), GAPS, at),
-        chain(refused(-500), GAPS, at),
-        chain([Attempt(after(0), accepted=True)], GAPS, at),
-    ]
-    assert forecast(chains) == (3, 1, after(440), 2)
+def test_the_forecast_tells_what_a_replay_recovers_from_what_is_lost_and_when() -> None:
+    found = forecast(
+        [
+            Waiting(True, after(440)),
+            Waiting(True, after(470)),
+            Waiting(True, None),
+            Waiting(False, after(450)),
+            Waiting(False, after(500)),
+            Waiting(False, None),
+        ]
+    )
+    assert found.retried == (2, after(440), after(470))
+    assert found.at_risk == (2, after(450), after(500))
+    assert (found.quarantined, found.lost, found.events) == (3, 1, 6)
+    assert found.first_loss == after(450)
 
 
-def test_without_unrecovered_chains_nothing_is_lost() -> None:
-    assert forecast([]) == (0, 0, None, 0)
+def test_where_all_events_are_in_quarantine_no_retry_that_ends_is_a_loss() -> None:
+    found = forecast([Waiting(True, after(440)), Waiting(True, None)])
+    assert (found.first_loss, found.lost) == (None, 0)
+
+
+def test_without_unrecovered_events_nothing_is_lost() -> None:
+    assert forecast([]) == Forecast(None, 0, 0, None)
 
 
 @pytest.mark.parametrize(("hours", "share"), [(0, 0), (12, 0.5), (18, 0.75), (24, 1), (30, 1.25)])

@@ -12,7 +12,7 @@ from shared.diagnosis import Severity
 from shared.evidence import Evidence, Failing, Failures, Replayed, Strangers
 from shared.outages import Outage
 from shared.outcomes import Outcome
-from shared.retries import Forecast, Schedule, Silence, suspension
+from shared.retries import Ending, Forecast, Schedule, Silence, suspension
 from shared.verdict import Clock, Countdown, Level, Standing, Traffic, Verdict, standing, verdict
 from tests.shared.test_diagnosis import HEALTHY, VENDORS
 
@@ -42,18 +42,26 @@ def failing(
     base: Evidence = HEALTHY,
     events: int = 172,
     first_loss: timedelta | None = 112 * MINUTE,
+    *,
+    in_quarantine: int = 0,
+    spread: timedelta = 0 * MINUTE,
     since: datetime = NOW - 3 * HOUR,
     now: datetime = NOW,
     **more: Any,
 ) -> Evidence:
-    """Every delivery fails for its signature."""
-    refused = Failures(events, 416, since, now - MINUTE, "wrong signature", events)
-    losing = min(12, events)
-    loss = None if first_loss is None else now + first_loss
+    """Every delivery fails for its signature. The last retries are due from `first_loss` on."""
+    known = Forecast(quarantined=events)
+    if first_loss is not None:
+        first = now + first_loss
+        kept = Ending(in_quarantine, first, first + spread) if in_quarantine else None
+        unsafe = Ending(events - in_quarantine, first, first + spread)
+        at_risk = unsafe if unsafe.events else None
+        known = Forecast(at_risk, 0, in_quarantine, kept)
+    refused = Failures(events, 416, since, now - MINUTE, "wrong signature", events, known)
     return base._replace(
         failures={Outcome.BAD_SIGNATURE: refused},
         failing=Failing(since, events, 416, 416),
-        forecast=Forecast(events, 0, loss, losing),
+        forecast=known,
         suspension=suspension(since, base.vendor.suspend_after, now),
         **more,
     )
@@ -107,29 +115,75 @@ def test_where_a_large_share_failed_it_is_no_longer_all_well_and_the_cure_is_off
     assert [one.severity for one in causes([large])] == [Severity.WARNING]
 
 
-def test_the_headline_says_who_fails_for_how_long_and_the_countdowns_what_is_lost_when() -> None:
-    said = judged(failing())
+def test_the_headline_says_who_fails_for_how_long_and_that_nothing_in_quarantine_is_lost() -> None:
+    said = judged(failing(events=35, in_quarantine=35, spread=76 * MINUTE))
     assert (said.level, said.headline) == (
-        Level.LOSING,
-        "Losing data: MindTickle has failed for 3 h",
+        Level.FAILING,
+        "Failing, nothing lost yet: MindTickle has failed for 3 h",
     )
     assert said.why == (
-        "Every delivery since 05:30 failed (172 events, 416 attempts): the signing secret was "
-        "probably rotated."
+        "Every delivery since 05:30 failed (35 events, 416 attempts): the signing secret was "
+        "probably rotated. All 35 are in quarantine, where a replay recovers them once the cause "
+        "is fixed; MindTickle's own retries of all 35 end between 10:22 and 11:38. If this "
+        "goes on, MindTickle suspends the webhook at Tue 10 Mar, 05:30: what happens after that is "
+        "never sent."
     )
     assert list(said.countdowns) == [
-        Countdown("12 of 172 waiting events lost in 1 h 52 min", loss=True),
+        Countdown("35 events in quarantine, for a replay", loss=False),
         Countdown("Webhook suspended in 21 h", loss=False),
     ]
     assert standing(failing()) is Standing.FAILING
 
 
-def test_without_a_loss_in_sight_it_is_failing_and_no_loss() -> None:
-    odd = failing(first_loss=None)
-    other = {Outcome.TOO_LARGE: odd.failures[Outcome.BAD_SIGNATURE]._replace(open=0)}
-    said = judged(odd._replace(failures=other, suspension=None))
-    assert said.level is Level.FAILING
-    assert said.headline == "Failing: MindTickle has failed for 3 h"
+def test_what_is_not_in_quarantine_is_at_risk_and_all_of_it_is_counted_with_its_span() -> None:
+    said = judged(failing(events=35, in_quarantine=30, spread=76 * MINUTE))
+    assert (said.level, said.headline) == (
+        Level.LOSING,
+        "Data at risk: MindTickle has failed for 3 h",
+    )
+    assert "30 of them are in quarantine, where a replay recovers them" in said.why
+    assert (
+        "5 events are not in quarantine: only a retry recovers these, the last one between 10:22 "
+        "and 11:38." in said.why
+    )
+    assert said.countdowns[0] == Countdown(
+        "5 events lost between 10:22 and 11:38, the first in 1 h 52 min", loss=True
+    )
+
+
+def test_what_has_no_retry_left_is_lost_only_outside_of_quarantine() -> None:
+    rest = Forecast(None, lost=3, quarantined=32)
+    said = judged(failing(events=35)._replace(forecast=rest))
+    assert said.headline == "Losing data: MindTickle has failed for 3 h"
+    assert "32 of them are in quarantine" in said.why
+    assert "MindTickle does not send them again" in said.why
+    assert "3 events are lost: not in quarantine, and without a retry." in said.why
+    assert said.countdowns[0] == Countdown("3 events lost", loss=True)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "doubt"),
+    [
+        (Outcome.IP_NOT_ALLOWED, "(not if the address was your proxy's)"),
+        (Outcome.STALE_TIMESTAMP, "(only within a tolerance that covers their age at arrival)"),
+    ],
+)
+def test_where_a_replay_may_not_recover_an_event_that_is_said_and_its_last_retry_is_a_loss(
+    outcome: Outcome, doubt: str
+) -> None:
+    kept = failing(events=35, in_quarantine=35)
+    odd = kept._replace(failures={outcome: kept.failures[Outcome.BAD_SIGNATURE]})
+    assert doubt in judged(odd).why
+    assert odd.first_loss == NOW + 112 * MINUTE
+    assert kept.first_loss == NOW + 21 * HOUR, "what the vendor does not send after a suspension"
+
+
+def test_while_no_receiver_is_up_the_first_lines_say_when_the_first_event_is_lost() -> None:
+    schedule = Schedule.of((60, 300, 1_800, 7_200, 14_400), "gaps")
+    evidence = HEALTHY._replace(vendor=replace(HEALTHY.vendor, schedule=schedule))
+    outage = Outage(NOW - HOUR, NOW, over=False)
+    said = judged(evidence, outages=(outage,))
+    assert "try again for some time: the first events are lost at 14:06 (MindTickle)" in said.why
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -162,7 +216,7 @@ def test_the_vendor_whose_first_loss_comes_soonest_is_named_first_then_the_one_w
 ) -> None:
     both = [failing(HEALTHY, *mindtickle), failing(LESSONLY, *lessonly)]
     for said in (judged(*both), judged(*reversed(both))):
-        assert said.headline.startswith(f"Losing data: {first}")
+        assert said.headline.startswith(f"Data at risk: {first}")
         assert "as well: every delivery since 05:30 failed" in said.why
         assert said.countdowns[0].words.startswith(first)
 
@@ -170,13 +224,16 @@ def test_the_vendor_whose_first_loss_comes_soonest_is_named_first_then_the_one_w
 def test_many_events_that_are_not_understood_are_in_the_first_line_with_the_field() -> None:
     odd = Failures(57, 57, NOW - HOUR, NOW, "module.progress: progressPct: is missing.", 57)
     level, headline, why, *_ = judged(
-        HEALTHY._replace(failures={Outcome.UNREADABLE: odd}, accepted=300)
+        HEALTHY._replace(
+            failures={Outcome.UNREADABLE: odd}, accepted=300, forecast=Forecast(quarantined=57)
+        )
     )
-    assert level is Level.LOSING
-    assert headline == "Losing data from MindTickle: 57 authentic events not understood"
+    assert level is Level.FAILING
+    assert headline == ("Failing, nothing lost yet: MindTickle, 57 authentic events not understood")
     assert "57 events, 57 attempts: 16 % of all deliveries" in why
     assert "module.progress: progressPct: is missing" in why
-    assert "MindTickle never sends them again" in why
+    assert "All 57 are in quarantine" in why
+    assert "MindTickle does not send them again" in why
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -198,7 +255,7 @@ def test_a_fixed_vendor_is_named_after_one_that_loses_events() -> None:
     fixed = failing(first_loss=None, replayed=Replayed(1, None))
     level, headline, why, *_ = judged(fixed, failing(LESSONLY))
     assert level is Level.LOSING
-    assert headline.startswith("Losing data: Seismic")
+    assert headline.startswith("Data at risk: Seismic")
     assert "MindTickle is fixed: 1 event replayed, waiting for MindTickle's next delivery," in why
 
 
@@ -210,6 +267,19 @@ def test_a_fixed_vendor_hides_no_silence_of_another() -> None:
     assert headline == "Quiet: no delivery from Seismic Learning (Lessonly) for 48 h"
     assert "MindTickle is fixed: 1 event replayed" in why
     assert standing(silent) is Standing.QUIET
+
+
+def test_of_a_suspended_webhook_no_retry_is_promised_and_the_loss_is_named() -> None:
+    off = failing(events=35, in_quarantine=35, since=NOW - 25 * HOUR)
+    said = judged(off)
+    assert said.headline == "Losing data: MindTickle has failed for 25 h"
+    assert "MindTickle does not send them again" in said.why
+    assert said.why.endswith("what happens until you re-activate it is never sent.")
+
+
+def test_a_last_retry_that_is_due_has_no_time_in_the_past() -> None:
+    late = failing(events=35, in_quarantine=35, first_loss=-MINUTE, spread=76 * MINUTE)
+    assert "MindTickle's own retries of all 35 end by 09:45." in judged(late).why
 
 
 def test_a_replay_after_the_suspension_is_not_yet_the_fix() -> None:
@@ -228,7 +298,7 @@ def test_after_a_long_outage_the_first_line_is_the_suspension_and_denies_none() 
     assert headline == "Losing data: MindTickle has probably suspended the webhook"
     assert why.startswith("No receiver was up for 28 h")
     assert "re-activate" in why
-    assert "no suspension" not in why
+    assert "no failure suspended" not in why
 
 
 @pytest.mark.parametrize(
@@ -282,8 +352,10 @@ def test_after_an_outage_it_is_catching_up_until_each_event_had_its_next_retry(
 
 def test_causes_are_in_the_order_of_their_first_loss_then_of_severity_and_of_open_events() -> None:
     def cause(open_events: int, loss: timedelta | None) -> Failures:
-        at = None if loss is None else NOW + loss
-        return Failures(open_events, open_events, NOW, NOW, None, open_events, at)
+        known = Forecast()
+        if loss is not None:
+            known = Forecast(Ending(open_events, NOW + loss, NOW + loss))
+        return Failures(open_events, open_events, NOW, NOW, None, open_events, known)
 
     mindtickle = HEALTHY._replace(
         failures={Outcome.UNREADABLE: cause(500, None), Outcome.TOO_LARGE: cause(2, HOUR)}

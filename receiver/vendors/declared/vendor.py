@@ -272,9 +272,11 @@ def _cures(one: Declaration) -> Mapping[Outcome, str]:
     how = one.authentication
     if isinstance(how, Allowlist):
         return {
-            Outcome.IP_NOT_ALLOWED: f"If {one.name} has a new address, add it to {how.addresses}, "
-            "restart the receiver, then replay. If the address is that of your proxy, correct "
-            "TRUSTED_PROXY_HOPS and restart."
+            Outcome.IP_NOT_ALLOWED: "See whose address it is. That of your proxy: never list it, "
+            "as then every sender is accepted. Correct TRUSTED_PROXY_HOPS and restart the receiver "
+            "before the last retry: only a retry recovers these, no replay. A new address of "
+            f"{one.name}, by its own word: add it to {how.addresses} beside the others, restart "
+            "the receiver, then replay."
         }
     if isinstance(how, Jwt):
         return {

@@ -215,13 +215,15 @@ class MindTickleSettings(VendorSettings, Tolerances):
             name="MindTickle",
             schedule=Schedule.of(self.mindtickle_retry_delays, self.mindtickle_retry_reading),
             suspend_after=timedelta(seconds=self.mindtickle_suspend_after),
-            reactivate="When deliveries would pass again, re-activate the webhook under Admin > "
-            "Integrations, or run: repboard webhooks reactivate <id>",
+            reactivate="Once deliveries would be accepted (a dry run shows it), re-activate the "
+            "webhook under Admin > Integrations, or run: repboard webhooks reactivate <id>",
             cures={
                 Outcome.BAD_SIGNATURE: "Copy the new secret from Admin > Integrations into "
                 "MINDTICKLE_WEBHOOK_SECRET, beside the old one, restart the receiver, then replay.",
-                Outcome.WRONG_COMPANY: "Correct MINDTICKLE_COMPANY_ID, or the companyId of the "
-                "subscription, then replay.",
+                Outcome.WRONG_COMPANY: "If MINDTICKLE_COMPANY_ID is wrong, correct it, restart the "
+                "receiver, then replay. If the companyId of the subscription is wrong, correct it "
+                "at MindTickle first; to accept what came under it, unset MINDTICKLE_COMPANY_ID, "
+                "restart, replay, then set it again and restart.",
             },
             set_up=SetUp(
                 "MINDTICKLE_WEBHOOK_SECRET",

@@ -1,6 +1,7 @@
 """Charts that several subjects draw."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,22 +14,11 @@ from shared.queries import learner
 from tests.shared.tables import V, attempts, fold
 
 
-def test_practice_is_on_no_line_and_lies_on_the_ground(store: Engine) -> None:
-    fold(
-        store,
-        [
-            Provisioned(
-                V,
-                "u-1",
-                "dana@acme.example",
-                None,
-                None,
-                None,
-                datetime.now(UTC) - timedelta(days=1),
-            )
-        ],
-    )
-    attempts(store, {}, {"score": None, "graded": False})
+def drawn_of(store: Engine, *rows: dict[str, Any]) -> tuple[Any, pd.DataFrame]:
+    """The datasets of the line and of the marks, and the attempts."""
+    at = datetime.now(UTC) - timedelta(days=1)
+    fold(store, [Provisioned(V, "u-1", "dana@acme.example", None, None, None, at)])
+    attempts(store, *rows)
     with store.connect() as connection:
         found = learner.attempts(connection, "dana@acme.example", 70)
     frame = base.local(base.framed(found), "UTC", "submitted_at")
@@ -37,8 +27,24 @@ def test_practice_is_on_no_line_and_lies_on_the_ground(store: Engine) -> None:
     _, line, marks = (
         drawn["datasets"][layer["data"]["name"]].to_dict("records") for layer in drawn["layer"]
     )
+    return (line, marks), frame
+
+
+def test_a_practice_run_is_at_its_score_and_on_no_line(store: Engine) -> None:
+    (line, marks), frame = drawn_of(store, {}, {"score": 9, "graded": False})
     assert [point["result"] for point in line] == ["low"]
-    assert {point["result"]: point["height"] for point in marks} == {"low": 50, "practice": 0}
+    assert {point["result"]: point["pct"] for point in marks} == {"low": 50, "practice": 90}
+    assert charts.not_drawn(frame) == ""
+
+
+def test_an_attempt_without_a_score_is_not_drawn_at_zero_and_is_counted(store: Engine) -> None:
+    (_, marks), frame = drawn_of(
+        store, {}, {"score": None, "graded": False}, {"score": None, "passed": False}
+    )
+    assert [point["pct"] for point in marks] == [50]
+    assert charts.not_drawn(frame) == (
+        " Not drawn, as they have no score: 1 practice run and 1 graded attempt."
+    )
 
 
 @pytest.mark.parametrize(("best", "top"), [(60, 100), (100, 100), (130, 130)])

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from streamlit.testing.v1 import AppTest
 
 from shared import coaching
+from shared.bulk import table_of
 from shared.database import write_transaction
 from shared.models import AuditLog, CoachingCase, QuizThreshold
 from shared.queries.quiz_standings import Taker
@@ -106,6 +107,23 @@ def test_the_first_lines_say_how_retakes_went_with_coaching_and_without(
 
 
 @pytest.mark.usefixtures("dana")
+def test_where_coached_and_others_are_compared_the_caveat_stands_beside_the_figures(
+    open_page: Open, send: Send, store: Engine
+) -> None:
+    flag(store)
+    before = datetime.now(UTC) - timedelta(days=2)
+    with store.begin() as connection:
+        connection.execute(table_of(CoachingCase).update().values(opened_at=before))
+    send("quiz.submitted", quiz("u-1", 9), days_ago=1)
+    send("quiz.submitted", quiz("u-2", 3), days_ago=3)
+    send("quiz.submitted", quiz("u-2", 4), days_ago=1)
+    assert (
+        "Retakes passed so far: **100 %** of 1 coached, **0 %** of 1 not coached (people are "
+        "picked for coaching, so the difference does not show its effect)."
+    ) in shown(open_page("coaching"))
+
+
+@pytest.mark.usefixtures("dana")
 def test_a_snoozed_score_leaves_the_queue_and_says_when_it_is_back(open_page: Open) -> None:
     page = open_page("coaching")
     next(one for one in page.button if one.label == "Snooze").click().run()
@@ -169,7 +187,7 @@ def test_a_flagged_learner_moves_from_new_to_in_progress(open_page: Open, store:
     page = open_page("coaching")
     assert not listed(page)
     assert heading(page) == "No new low score: the open cases go on"
-    assert "1 case is in progress, 1 overdue." in markdown(page)
+    assert "1 case is open, 1 overdue." in markdown(page)
     (row,) = listed(open_page("coaching", queue="progress"))
     assert (row["stands"], row["owner"], row["flagged_pct"]) == ("flagged, overdue", "Ines", 40)
 
@@ -223,6 +241,35 @@ def test_a_learner_who_fails_three_quizzes_is_shown_as_a_person(
     (row,) = people.to_dict("records")
     assert (row["learner"], row["low"], row["flag"]) == ("dana@acme.example", 3, "Flag 3")
     assert list(row["quizzes"]) == ["Quiz q-1", "Quiz q-2", "Quiz q-3"]
+
+
+@pytest.mark.usefixtures("company")
+def test_quizzes_that_most_people_fail_are_not_counted_against_a_person(
+    open_page: Open, send: Send
+) -> None:
+    for number in range(1, 6):
+        send("quiz.submitted", quiz(f"u-{number}", 4, "q-hard"))
+    for number in range(1, 3):
+        send("quiz.submitted", quiz("u-1", number, f"q-{number}"))
+
+    def people(**query: str) -> list[str]:
+        page = open_page("coaching", **query)
+        frames = [one.value for one in page.dataframe if "flag" in one.value.columns]
+        return [flag for frame in frames for flag in frame["flag"]]
+
+    assert people() == []
+    assert people(problems="true") == ["Flag 3"]
+
+
+@pytest.mark.usefixtures("dana")
+def test_a_case_that_was_closed_lately_is_listed_however_old_its_try_is(
+    open_page: Open, store: Engine, send: Send
+) -> None:
+    send("quiz.submitted", quiz("u-2", 4), days_ago=60)
+    flag(store, Taker("mindtickle", "u-2", "q-1"))
+    change(store, 1, {"status": "dismissed", "outcome": "on leave"})
+    (row,) = listed(open_page("coaching", queue="closed", since="7d"))
+    assert row["learner"] == "ines@acme.example"
 
 
 @pytest.mark.usefixtures("company")
@@ -344,7 +391,7 @@ def test_names_with_slashes_have_an_address_too(open_page: Open, send: Send) -> 
     assert open_page("coaching", item="mindtickle/u%2F1/q%2F1").text_area
 
 
-# Several at once, and thresholds
+# Several at once, and pass marks
 
 
 def asked(page: AppTest, what: str, about: Any = None) -> AppTest:
@@ -375,12 +422,12 @@ def test_a_threshold_is_previewed_before_it_is_saved(
         send("quiz.submitted", quiz(user_id, score))
     page = asked(open_page("coaching"), "thresholds")
     page.slider[0].set_value(75).run()
-    assert "75 % would flag **2 people** of 3, 1 more than now." in markdown(page)
+    assert "With a pass mark of 75 %, **2 people** of 3 fail, 1 more than now." in markdown(page)
     assert not stores.rows(store, QuizThreshold)
     page.button(key="save_threshold").click().run()
     assert stores.row(store, QuizThreshold).threshold_pct == 75
     page = asked(open_page("coaching"), "thresholds")
-    assert any("The default would flag **1 person** of 3" in c.value for c in page.caption)
+    assert any("With the default, **1 person** of 3 fails" in c.value for c in page.caption)
     page.button(key="no_threshold").click().run()
     assert not stores.rows(store, QuizThreshold)
     assert [row.action for row in stores.rows(store, AuditLog)] == ["set threshold"] * 2
@@ -431,7 +478,7 @@ def test_a_threshold_with_a_fraction_is_shown_and_saved_as_it_was_set(
     )
     page = asked(open_page("coaching"), "thresholds")
     assert page.slider[0].value == 72.5
-    assert "72.5 % would flag" in markdown(page)
+    assert "With a pass mark of 72.5 %, " in markdown(page)
     page.slider[0].set_value(67.5).run()
     page.button(key="save_threshold").click().run()
     assert stores.row(store, QuizThreshold).threshold_pct == 67.5
@@ -468,7 +515,7 @@ def test_where_vendor_and_threshold_differ_both_are_shown_and_a_setting_rules(
     whys = [row["why"] for row in listed(page)]
     assert whys == (["65 %, under 70 %, vendor: passed"] if new else [])
     (said,) = [one.value for one in page.caption if "The vendor says" in one.value]
-    assert said.startswith("The vendor says passed; 65 % is under the threshold of 70 %.")
+    assert said.startswith("The vendor says passed; 65 % is under the pass mark of 70 %.")
     (tried,) = [one.value for one in page.dataframe if "result" in one.value.columns]
     assert list(tried["result"]) == [f"{'✕ Low' if new else '✓ Passed'} (vendor: passed)"]
 
@@ -507,3 +554,63 @@ def test_people_at_a_quiz_that_most_fail_count_in_the_first_line(
     page = open_page("coaching")
     assert heading(page).startswith("Coach 2 people today, ")
     assert "3 more people failed only quizzes that most people fail." in shown(page)
+
+
+# Undo
+
+
+def undo_line(page: AppTest) -> list[str]:
+    """The words beside *Undo*, if there is one."""
+    if not any(one.key == "undo" for one in page.button):
+        return []
+    return [one.value.replace("\u2060", "").replace("\\", "") for one in page.markdown]
+
+
+@pytest.mark.usefixtures("dana")
+@pytest.mark.parametrize("label", ["Not needed", "Snooze"])
+def test_one_key_that_ends_a_case_can_be_undone_by_another(
+    open_page: Open, store: Engine, label: str
+) -> None:
+    page = open_page("coaching")
+    assert not undo_line(page)
+    next(one for one in page.button if one.label == label).click().run()
+    assert not listed(page)
+    assert any("dana@acme.example, Quiz q-1" in one for one in undo_line(page))
+    assert page.button(key="undo").proto.shortcut == "u"
+    page.button(key="undo").click().run()
+    (row,) = listed(page)
+    assert row["stands"] == "new"
+    assert page.toast[0].value == "Undone: 1 case as before."
+    assert not undo_line(page)
+    actions = [row.action for row in stores.rows(store, AuditLog)]
+    assert actions[-1] == "undo"
+    assert actions[0] == "flag"
+
+
+@pytest.mark.usefixtures("dana")
+def test_a_case_that_was_closed_in_its_dialog_can_be_undone(
+    open_page: Open, store: Engine, send: Send
+) -> None:
+    flag(store)
+    send("quiz.submitted", quiz("u-1", 9))
+    backdated = datetime.now(UTC) - timedelta(days=1)
+    with store.begin() as connection:
+        connection.execute(table_of(CoachingCase).update().values(opened_at=backdated))
+    page = open_page("coaching", item=ITEM)
+    page.button(key="close_item").click().run()
+    assert stores.row(store, CoachingCase).status == "resolved"
+    page.button(key="undo").click().run()
+    case = stores.row(store, CoachingCase)
+    assert (case.status, case.closed_at, case.passed_pct) == ("open", None, None)
+
+
+@pytest.mark.usefixtures("dana")
+def test_what_another_person_has_changed_since_is_not_undone(
+    open_page: Open, store: Engine
+) -> None:
+    page = open_page("coaching")
+    next(one for one in page.button if one.label == "Not needed").click().run()
+    change(store, 2, {"status": "in_progress"})
+    page.button(key="undo").click().run()
+    assert "ines has changed it since" in page.warning[0].value
+    assert stores.row(store, CoachingCase).status == "in_progress"

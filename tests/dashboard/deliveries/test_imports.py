@@ -39,6 +39,7 @@ def test_before_the_first_import_the_page_says_how_to_make_one(
 ) -> None:
     page = open_page("deliveries", view="imports")
     assert any(one.value.startswith("repboard import ") for one in page.code)
+    assert any("run it again with `--apply`" in one.value for one in page.markdown)
 
 
 def test_the_page_says_what_arrived_of_an_export_and_lists_the_rest(
@@ -48,6 +49,7 @@ def test_the_page_says_what_arrived_of_an_export_and_lists_the_rest(
     page = open_page("deliveries", view="imports")
     headings = [one.value for one in page.header]
     assert "Of 3 events in the export 1 arrived, 2 did not." in headings
+    assert any("run the command with `--apply`" in one.value for one in page.caption)
     (day,) = shown(page, "lost_pct")
     assert (day["events"], day["arrived"], day["missing"]) == (3, 1, 2)
     assert round(day["lost_pct"]) == 67
@@ -60,7 +62,7 @@ def test_differing_events_are_shown_with_both_values(
 ) -> None:
     reconciled(store, export)
     (row,) = shown(open_page("deliveries", view="imports", events="differing"), "why")
-    assert row["why"] == "progressed.progress_pct: 40.0 there, 30.0 here"
+    assert row["why"] == "progressed.progress_pct: 40.0 in the export, 30.0 here"
 
 
 def test_why_a_learner_has_their_rank_names_the_export_in_place_of_a_delivery(

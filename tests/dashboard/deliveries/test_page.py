@@ -97,16 +97,20 @@ def test_strangers_requests_are_one_line_and_no_alarm(open_page: Open, store: En
 
 
 @pytest.mark.usefixtures("company")
-def test_a_rotated_secret_is_the_verdict_with_what_will_be_lost(
+def test_a_rotated_secret_is_the_verdict_and_what_is_in_quarantine_is_no_loss(
     open_page: Open, send: Send
 ) -> None:
     refuse(send, 6)
     page = open_page("deliveries")
     assert headline(page).startswith(
-        ":red[:material/error:] Losing data: MindTickle has failed for"
+        ":red[:material/error:] Failing, nothing lost yet: MindTickle has failed for"
     )
     assert "(6 events, 6 attempts): the signing secret was probably rotated" in why(page)
-    assert ":red-badge[6 events lost in " in why(page)
+    assert "All 6 are in quarantine, where a replay recovers them once the cause is" in why(page)
+    assert "MindTickle's own retries of all 6 end " in why(page)
+    assert ":orange-badge[6 events in quarantine, for a replay]" in why(page)
+    assert ":red-badge" not in why(page)
+    assert [one["loss"] for one in causes(page)] == ["None: in quarantine"]
     assert ":orange-badge[Webhook suspended in 23 h 59 min]" in why(page)
 
 
@@ -117,7 +121,7 @@ def test_the_diagnosis_names_cure_and_consequence(open_page: Open, send: Send) -
     assert "**The signing secret was probably rotated**" in [one.label for one in page.expander]
     shown = page.table[0].value.to_string()
     assert "MINDTICKLE\\_WEBHOOK\\_SECRET" in shown
-    assert "lost unless you replay" in shown
+    assert "replay recovers what is in quarantine" in shown
     (cause,) = causes(page)
     assert "MINDTICKLE_WEBHOOK_SECRET" in cause["cure"]
 
@@ -175,7 +179,7 @@ def test_after_an_outage_as_long_as_the_vendor_tolerates_all_parts_say_suspended
     labels = [one.label for one in page.expander]
     assert "**MindTickle has probably suspended the webhook**" in labels
     shown = [*page.error, *page.warning, *page.caption, *page.markdown]
-    assert not any("no suspension" in one.value for one in shown)
+    assert not any("no failure suspended" in one.value for one in shown)
 
 
 @pytest.mark.usefixtures("company")
@@ -236,7 +240,8 @@ def test_the_notice_links_to_exactly_the_events_that_it_counts_until_they_are_di
     assert len(shown) == 3
     assert set(shown["words"]) == {"Wrong signature", "Not understood"}
     page.button(key="dismiss").click().run()
-    assert "No missing events" in [one.value for one in page.success][-1]
+    assert page.success[-1].value == "No event is known to be missing here."
+    assert any("leaves no trace" in one.value for one in page.caption)
     log = [(row.action, row.subject, row.detail) for row in stores.rows(store, AuditLog)]
     assert log == [("dismiss", "mindtickle", "3 missing events")]
     assert not [label for label in linked(open_page()) if "missing" in label]
@@ -329,7 +334,8 @@ def test_asking_for_a_replay_writes_a_request_for_a_receiver_and_an_entry_in_the
         True,
         "requested",
     )
-    assert any("Dry run" in one.value and "requested" in one.value for one in page.caption)
+    assert any("Dry run of wrong signature" in one.value for one in page.caption)
+    assert page.button(key="do_mindtickle").disabled
     entry = stores.row(store, AuditLog)
     assert (entry.action, entry.subject, entry.detail) == (
         "ask for replay dry run",
@@ -346,12 +352,89 @@ def test_the_cure_is_steps_of_which_a_click_does_the_dry_run(
     page = open_page("deliveries")
     steps = [one.value for one in page.markdown if "Restart the receiver:" in one.value]
     assert "Set the new secret: then restart the receiver" in steps[0]
-    assert "Replay: not yet" in steps[0]
-    assert page.button(key="step_replay_mindtickle_bad_signature").label == "Replay 6 events"
+    assert "Replay: after a dry run" in steps[0]
+    assert page.button(key="step_replay_mindtickle_bad_signature").disabled
     page.button(key="step_dry run_mindtickle_bad_signature").click().run()
     request = stores.row(store, ReplayRequest)
     assert (request.outcome, request.dry_run, request.state) == ("bad_signature", True, "requested")
-    assert any("Dry run: requested: 0 deliveries" in said(one.value) for one in page.markdown)
+    assert any("Dry run: requested: 0 events" in said(one.value) for one in page.markdown)
+
+
+def dry_run(store: Engine, taken: int, refused: int = 0, **more: Any) -> None:
+    """A dry run that a receiver has done."""
+    row = {
+        "vendor": "mindtickle", "outcome": "bad_signature", "dry_run": True, "requested_by": "ada",
+        "requested_at": datetime.now(UTC), "state": "done", "taken": taken, "already_delivered": 0,
+        "still_refused": refused, "refused_as": f'{{"bad_signature": {refused}}}',
+    }  # fmt: skip
+    tables.add(store, ReplayRequest, [row | more])
+
+
+@pytest.mark.usefixtures("company")
+@pytest.mark.parametrize(
+    ("query", "key"),
+    [
+        ({}, "step_replay_mindtickle_bad_signature"),
+        ({"view": "quarantine"}, "do_mindtickle"),
+    ],
+)
+def test_a_replay_is_confirmed_by_the_number_of_its_dry_run_and_the_audit_log_has_it(
+    open_page: Open, store: Engine, send: Send, query: dict[str, str], key: str
+) -> None:
+    refuse(send, 6)
+    dry_run(store, 5, refused=1)
+    page = open_page("deliveries", **query)
+    shown = [said(one.value) for one in (*page.markdown, *page.success)]
+    assert any(
+        "5 events would be accepted, 1 delivery still refused (1 wrong signature)" in one
+        for one in shown
+    )
+    assert page.button(key=key).label == "Replay 5 events"
+    page.button(key=key).click().run()
+    latest = stores.rows(store, ReplayRequest)[-1]
+    assert (latest.dry_run, latest.outcome, latest.state) == (False, "bad_signature", "requested")
+    entry = stores.row(store, AuditLog)
+    assert (entry.action, entry.detail) == (
+        "ask for replay",
+        "bad_signature; 5 confirmed after a dry run",
+    )
+    assert page.button(key=key).disabled
+
+
+@pytest.mark.usefixtures("company")
+def test_a_dry_run_that_accepts_nothing_confirms_no_replay(
+    open_page: Open, store: Engine, send: Send
+) -> None:
+    refuse(send, 6)
+    dry_run(store, 0, refused=6)
+    page = open_page("deliveries", view="quarantine")
+    assert "Fix the cause first" in page.warning[0].value
+    assert page.button(key="do_mindtickle").disabled
+
+
+@pytest.mark.usefixtures("company")
+def test_a_dry_run_from_before_the_receivers_last_start_confirms_no_replay(
+    open_page: Open, store: Engine, send: Send
+) -> None:
+    refuse(send, 6)
+    now = datetime.now(UTC)
+    dry_run(store, 5, requested_at=now - timedelta(minutes=5))
+    run = {"receiver": "b", "started_at": now - timedelta(minutes=1), "seen_at": now}
+    tables.add(store, Heartbeat, [run])
+    assert open_page("deliveries", view="quarantine").button(key="do_mindtickle").disabled
+
+
+@pytest.mark.usefixtures("company")
+def test_a_replay_confirmed_by_an_older_dry_run_is_not_asked_for(
+    open_page: Open, store: Engine, send: Send
+) -> None:
+    refuse(send, 6)
+    dry_run(store, 5)
+    page = open_page("deliveries", view="quarantine")
+    dry_run(store, 4)
+    page.button(key="do_mindtickle").click().run()
+    assert len(stores.rows(store, ReplayRequest)) == 2
+    assert "out of date" in page.toast[0].value
 
 
 @pytest.mark.usefixtures("company")

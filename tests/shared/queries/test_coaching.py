@@ -309,6 +309,22 @@ def test_an_old_promise_stays_in_the_queue_whatever_the_window(
     assert coaching.owners(connection) == ["Ines"]
 
 
+def test_a_closed_case_is_in_the_window_by_the_time_of_its_end(
+    store: Engine, connection: Connection
+) -> None:
+    attempts(store, {"user_id": "a", "submitted_at": BEFORE}, {"user_id": "b"})
+    ended = {"status": "dismissed", "opened_at": BEFORE}
+    cases(
+        store,
+        ended | {"user_id": "a", "closed_at": AFTER},
+        ended | {"user_id": "b", "closed_at": NOON},
+    )
+    found = coaching.items(connection, Filters(since=AFTER), "closed")
+    assert [row.user_id for row in found] == ["a"]
+    counts = coaching.counts(connection, Filters(since=AFTER), NOON, NOON.date())
+    assert (counts.closed, counts.all) == (1, 1)
+
+
 # Quiz problems and people problems
 
 
@@ -366,6 +382,20 @@ def test_who_is_low_at_three_quizzes_is_a_person_to_look_at(
     assert [(one.quiz_id, one.state) for one in found] == [
         ("q-0", "new"), ("q-1", "open"), ("q-2", "new"),
     ]  # fmt: skip
+
+
+def test_a_quiz_that_most_people_fail_does_not_count_for_the_person(
+    store: Engine, connection: Connection
+) -> None:
+    attempts(store, *takers(5, 0))
+    others = [{"quiz_id": f"r-{n}", "event_key": f"r{n}", "score": n} for n in range(2)]
+    attempts(store, *(row | {"user_id": "q-1-0"} for row in others))
+    assert not coaching.people_failing(connection, Filters())
+    (row,) = coaching.people_failing(connection, Filters(problems=True))
+    assert row.low == 3
+    (row,) = coaching.people_failing(connection, Filters(), least=2)
+    found = coaching.low_of(connection, Filters(), [row.person])
+    assert [one.quiz_id for one in found] == ["r-0", "r-1"]
 
 
 # Thresholds
