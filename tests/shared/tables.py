@@ -10,6 +10,7 @@ from sqlmodel import SQLModel
 
 from receiver.readmodels.projections import project
 from shared.bulk import table_of
+from shared.database import write_transaction
 from shared.facts import Attempted, Deprovisioned, Fact, Progressed, Provisioned
 from shared.models import (
     CoachingCase,
@@ -29,7 +30,7 @@ def add(engine: Engine, model: type[SQLModel], rows: Iterable[dict[str, Any]]) -
 
 
 def fold(engine: Engine, facts: Iterable[Fact]) -> None:
-    with engine.begin() as connection:
+    with write_transaction(engine) as connection:  # a follower may write at the same time
         project(connection, facts)
 
 
