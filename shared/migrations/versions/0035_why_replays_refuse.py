@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0035"
-down_revision = "0031"
+down_revision = "0033"
 
 WORDS = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
