@@ -32,7 +32,7 @@ from shared.bulk import table_of
 from shared.figures import COMPLETE_PCT
 from shared.models import Learner, ModuleStanding, StandingBlock, TeamSpell
 from shared.queries.people import PersonRow, Who, people, same_account
-from shared.queries.spells import FOREVER, moment
+from shared.queries.spells import BEFORE_ALL, FOREVER, moment
 from shared.standing_blocks import LAST, RECORD, SLOT_SEC, Standing, block_of, packed
 
 Numbers: TypeAlias = NDArray[np.int64]
@@ -202,25 +202,27 @@ def _of_module(
         earlier.user_id == learner.user_id,
         earlier.module_id == of_module[1],
     )
-    last = select(func.max(earlier.slot)).where(own, earlier.slot < since if since else own)
+    before = select(func.max(earlier.slot)).where(own, earlier.slot < since if since else own)
+    # As one bound, which the store works out once for each account.
+    first: ColumnElement[datetime]
+    first = func.coalesce(before.scalar_subquery(), moment(since or BEFORE_ALL))
+    if with_teams:
+        first = case((_has_changed(), moment(BEFORE_ALL)), else_=first)
     complete = case((module.progress_pct >= COMPLETE_PCT, 1), else_=0)
+    # An outer join, as SQLite would else begin with every standing there is.
+    own_rows = and_(
+        same_account(module, learner), module.module_id == of_module[1], module.slot >= first
+    )
     query = (
         select(
-            module.vendor, module.user_id, module.progress_pct, module.time_spent_sec,
+            learner.vendor, learner.user_id, module.progress_pct, module.time_spent_sec,
             cast(extract("epoch", module.slot), Integer) // SLOT_SEC, complete,
         )
-        .join_from(table_of(Learner), table_of(ModuleStanding), same_account(learner, module))
-        .where(learner.vendor == of_module[0], module.module_id == of_module[1])
-        .where(
-            or_(
-                module.slot >= since if since else false(),
-                module.slot == last.scalar_subquery(),
-                _has_changed() if with_teams else false(),
-            )
-        )
-        .order_by(module.user_id, module.slot)
+        .outerjoin_from(table_of(Learner), table_of(ModuleStanding), own_rows)
+        .where(learner.vendor == of_module[0])
     )  # fmt: skip
     by_account: defaultdict[tuple[str, str], list[Standing]] = defaultdict(list)
     for vendor, user_id, pct, seconds, slot, done in connection.execute(query):
-        by_account[vendor, user_id].append(Standing(pct, seconds, slot, 1, done))
+        if slot is not None:
+            by_account[vendor, user_id].append(Standing(pct, seconds, slot, 1, done))
     return {account: packed(standings) for account, standings in by_account.items()}
