@@ -10,6 +10,7 @@ from datetime import timedelta
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from select import select
 from typing import Any
 
 import psutil
@@ -336,6 +337,18 @@ def test_a_message_that_was_begun_is_not_sent_once_the_notifier_is_killed(tmp_pa
     os.waitpid(notifier, 0)
     until(lambda: has_ended(int(pid.read_text())))
     assert not sent.exists()
+
+
+def test_an_answer_that_came_in_time_counts_however_late_it_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sending, "DEADLINE_SEC", 0.0)
+    sender = sending.Sender(lambda _: Answer(accepted=True), private=True)
+    sender.begin("a message")
+    select([sender], [], [])
+    assert not sender.left_sec
+    assert sender.result() == Sent()
+    sender.end()
 
 
 def has_ended(pid: int) -> bool:
