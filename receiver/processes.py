@@ -119,11 +119,16 @@ class Processes:
 
 
 def _end_with(parent: int, life: int) -> None:
-    """Have this process killed when its parent ends. The kernel does it on Linux; elsewhere a
-    thread waits for the end of a pipe."""
+    """Have this process end when its parent does. Where the kernel does not, a thread waits for the
+    end of a pipe."""
+    threading.Thread(target=_end_after, args=(life,), name="parent", daemon=True).start()
+    killed_with(parent)
+
+
+def killed_with(parent: int) -> None:
+    """On Linux, have the kernel kill this process when its parent ends."""
     if sys.platform == "linux":
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_end_after, args=(life,), name="parent", daemon=True).start()
     if os.getppid() != parent:  # it ended before the kernel was asked
         os._exit(1)
 

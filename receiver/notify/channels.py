@@ -6,6 +6,7 @@ tell (time, size, redirects, status, Retry-After), `receiver.notify.sending` and
 
 import logging
 from collections.abc import Iterable
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import requests
@@ -112,6 +113,8 @@ def send(to: Channel, message_id: str, message: Message) -> Answer:
         return to.service.send(message_id, message.body)
     _Watched.watch()
     _Watched.heard = (None, None)
+    if to.kind == "mail":
+        _name_mail(message_id)
     if hasattr(to.service, "headers"):  # mail, JSON
         kept = {name: text for name, text in to.service.headers.items() if name not in OURS}
         to.service.headers = kept | {ID_HEADER: message_id} | _unsubscribe(to, message)
@@ -124,6 +127,13 @@ def send(to: Channel, message_id: str, message: Message) -> Answer:
         title=message.title[:MAX_TITLE], body=body[:MAX_BODY], body_format=form, attach=pictures
     )
     return Answer(bool(accepted), *_Watched.heard)
+
+
+def _name_mail(message_id: str) -> None:
+    """Have mail carry the ID of its message: many servers and programs keep one of two mails with
+    the same ID. Apprise makes a new one for each attempt."""
+    mail: Any = import_module("apprise.plugins.email.base")
+    mail.make_msgid = lambda domain: f"<{message_id}@{domain}>"
 
 
 def _html(to: Channel, message: Message, *, has_picture: bool) -> str | None:

@@ -17,9 +17,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from pathlib import Path
+from select import select
 from typing import Any, NamedTuple, NoReturn
 
 from receiver.notify.outbox import Failed, Result, Sent
+from receiver.processes import killed_with
 
 DEADLINE_SEC = 8.0
 """Of one message."""
@@ -51,16 +53,18 @@ class Sender:
     """A process that does what it is given, one after the other. `do` gets the text of `begin` in
     that process. `private`: it may connect to private addresses too.
 
-    It ends when this process does, after what it is doing: what comes next is in this process only.
+    It ends when this process does: at once on Linux, so that it sends nothing of which no process
+    would note the result; elsewhere after what it is doing.
     """
 
     def __init__(self, do: Callable[[str], Answer], *, private: bool) -> None:
         theirs_in, self._jobs = os.pipe()
         self._results, theirs_out = os.pipe()
         self._deadline = float("inf")
+        parent = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:
-            _work(do, theirs_in, theirs_out, private)
+            _work(parent, do, theirs_in, theirs_out, private)
         os.close(theirs_in)
         os.close(theirs_out)
 
@@ -84,7 +88,8 @@ class Sender:
     def result(self) -> Result:
         """What became of the job, once this is readable or took too long. After a failure this
         process has ended."""
-        found = self._result() if self.left_sec else NO_ANSWER
+        is_known, _, _ = select([self], [], [], 0)  # perhaps for long, while this one had to wait
+        found = self._result() if is_known else NO_ANSWER
         if not isinstance(found, Sent):
             self.end()
         return found
@@ -107,11 +112,14 @@ class Sender:
             self._pid = 0
 
 
-def _work(do: Callable[[str], Answer], jobs: int, results: int, private: bool) -> NoReturn:
+def _work(
+    parent: int, do: Callable[[str], Answer], jobs: int, results: int, private: bool
+) -> NoReturn:
     """In a process of its own, which has no other use for what its parent has. Writes a line for
     each job that it has done."""
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        killed_with(parent)
         _close_all_but(jobs, results)
         _limit_memory()
         if not private:

@@ -1,13 +1,19 @@
 """Channels: real HTTP and SMTP servers of these tests, some of them hostile."""
 
+import os
+import signal
+import sys
 import time
 from base64 import b64decode
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from select import select
 from typing import Any
 
+import psutil
 import pytest
 from aiosmtpd.controller import Controller
 from sqlalchemy import Engine
@@ -17,12 +23,14 @@ from receiver.notify.channels import ID_HEADER, channels, note_channels
 from receiver.notify.notifier import PICTURE, Message
 from receiver.notify.outbox import Cause, Failed, Later, Letter, Noted, Result, Sent
 from receiver.notify.postman import Postman
+from receiver.notify.sending import Answer
 from shared.models import Channel as ChannelRow
 from shared.queries.digest import Board, Place
 from shared.settings import NotifySettings, SettingsError
 from tests import stores
 from tests.receiver.notify.hooks import serving, status
 from tests.running import free_port
+from tests.waiting import until
 
 HOSTILE = "*bold* <!channel> <at>all</at> [pay](https://evil.example) <b>x</b>"
 
@@ -93,6 +101,7 @@ def mailed(send: Send, text: str, **more: Any) -> Any:
 def test_mail_without_html_is_plain_text_with_the_id_of_the_message(send: Send) -> None:
     mail = mailed(send, HOSTILE)
     assert mail[ID_HEADER] == "m-1"
+    assert mail["Message-ID"].startswith("<m-1@")
     assert mail["Subject"] == "Low score"
     assert mail.get_content_type() == "text/plain"
     assert HOSTILE in mail.get_content()
@@ -307,6 +316,43 @@ def test_messages_to_a_server_share_a_connection(monkeypatch: pytest.MonkeyPatch
         sent = sent_by(post, letters_to(*3 * ["sales"]), Message("title", "body"))
         assert [result for _, result in sent] == 3 * [Sent()]
     assert len(connections) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only its kernel does this")
+def test_a_message_that_was_begun_is_not_sent_once_the_notifier_is_killed(tmp_path: Path) -> None:
+    pid, sent = tmp_path / "pid", tmp_path / "sent"
+
+    def slow(_: str) -> Answer:
+        pid.write_text(str(os.getpid()))
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(1)
+        sent.touch()
+        return Answer(accepted=True)
+
+    notifier = os.fork()
+    if notifier == 0:
+        sending.Sender(slow, private=True).begin("a message")
+        time.sleep(60)
+        os._exit(1)
+    os.waitpid(notifier, 0)
+    until(lambda: has_ended(int(pid.read_text())))
+    assert not sent.exists()
+
+
+def test_an_answer_that_came_in_time_counts_however_late_it_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sending, "DEADLINE_SEC", 0.0)
+    sender = sending.Sender(lambda _: Answer(accepted=True), private=True)
+    sender.begin("a message")
+    select([sender], [], [])
+    assert not sender.left_sec
+    assert sender.result() == Sent()
+    sender.end()
+
+
+def has_ended(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def flood(handler: BaseHTTPRequestHandler) -> None:
