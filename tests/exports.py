@@ -59,7 +59,8 @@ def written(folder: Path, rows: Iterable[Sequence[object]], separator: str = ","
     """An export with these rows below HEAD."""
     path = folder / "export.csv"
     lines = (separator.join(map(str, row)) for row in (HEAD, *rows))
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)
     return path
 
 

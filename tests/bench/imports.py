@@ -7,10 +7,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import NamedTuple
+
+import psutil
 
 from tests.bench import report
 from tests.bench.stores import KINDS, Stores
@@ -18,6 +21,7 @@ from tests.exports import MINDTICKLE, progress, written
 from tests.running import environment
 
 MILLION = 1_000_000
+EVERY_SEC = 0.2
 STEPS: Sequence[tuple[str, Sequence[str]]] = (
     ("compare", ()),
     ("import", ("--apply",)),
@@ -75,9 +79,16 @@ def _command(store: str, export: Path, *more: str) -> Ran:
         env=environment(DATABASE_URL=store), cwd=export.parent,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    _, status, used = os.wait4(process.pid, 0)
+    watched = psutil.Process(process.pid)
+    peak = ended = status = 0
+    while not ended:
+        # What the kernel says of a process at its end includes that of its parent before `exec`.
+        with suppress(psutil.Error):
+            peak = max(peak, watched.memory_info().rss)
+        sleep(EVERY_SEC)
+        ended, status, used = os.wait4(process.pid, os.WNOHANG)
     if status:
         sys.exit("repboard import failed.")
     took = perf_counter() - began
     report.say(f"import {' '.join(more)} on {store.partition(':')[0]}: {took:.1f} s")
-    return Ran(took, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    return Ran(took, used.ru_utime + used.ru_stime, peak / 1e6)
