@@ -132,6 +132,8 @@ class Follower:
         self._position: Position | None = None
         self._size = FIRST_BATCH
         self._poisoned: dict[int, str] = {}
+        self.works = False
+        """Whether this follower is the one that works."""
 
     def run(self, stopping: Callable[[float], bool]) -> None:
         """Follow until stopped, whatever the store does. Then give the lease away. `stopping` waits
@@ -141,6 +143,7 @@ class Follower:
             began = time.monotonic()
             try:
                 done = self.step()
+                self.works = done.works
             except Exception as error:  # a follower outlives any failure of the store
                 log.error("follower_failed", error=first_line(error))
                 pause = AFTER_FAILURE_SEC
