@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from hmac import compare_digest
 
 from fastapi import FastAPI, Request, Response
@@ -14,6 +15,7 @@ from receiver.errors import StoreUnavailable
 from receiver.key_sets import load_keys
 from receiver.metrics import Metrics
 from receiver.pipeline import RETRY_AFTER_SEC, Answer, Pipeline
+from receiver.protocol import Whole
 from receiver.quarantine import Caps
 from receiver.trials import Trials
 from receiver.unknown_addresses import UnknownAddresses
@@ -58,9 +60,15 @@ class Door:
         self._unknown = unknown
         self._vendors = {f"{ADDRESS}{slug}": vendor for slug, vendor in vendors.items()}
         self._pipeline = pipeline
+        # Some people add a slash when they enter the address at the vendor.
+        self.whole = {
+            f"{path}{end}".encode(): Whole(pipeline.max_body, partial(pipeline.take_whole, vendor))
+            for path, vendor in self._vendors.items()
+            for end in ("", "/")
+        }
+        """By address: how a delivery that arrives in one piece is taken."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Some people add a slash when they enter the address at the vendor.
         path = scope["path"].removesuffix("/") if scope["type"] == "http" else ""
         vendor = self._vendors.get(path)
         if vendor is None:
