@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from hmac import compare_digest
 
 from fastapi import FastAPI, Request, Response
@@ -11,14 +12,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from receiver.chores import Chores
 from receiver.errors import StoreUnavailable
-from receiver.field_counts import FieldCounts
 from receiver.key_sets import load_keys
 from receiver.metrics import Metrics
 from receiver.pipeline import RETRY_AFTER_SEC, Answer, Pipeline
+from receiver.protocol import Whole
 from receiver.quarantine import Caps
 from receiver.trials import Trials
 from receiver.unknown_addresses import UnknownAddresses
-from receiver.vendors import configured, vendor_facts
+from receiver.vendors import configured
 from receiver.vendors.base import Vendor
 from receiver.writer import Writer
 from shared.database import open_engine
@@ -59,9 +60,15 @@ class Door:
         self._unknown = unknown
         self._vendors = {f"{ADDRESS}{slug}": vendor for slug, vendor in vendors.items()}
         self._pipeline = pipeline
+        # Some people add a slash when they enter the address at the vendor.
+        self.whole = {
+            f"{path}{end}".encode(): Whole(pipeline.max_body, partial(pipeline.take_whole, vendor))
+            for path, vendor in self._vendors.items()
+            for end in ("", "/")
+        }
+        """By address: how a delivery that arrives in one piece is taken."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Some people add a slash when they enter the address at the vendor.
         path = scope["path"].removesuffix("/") if scope["type"] == "http" else ""
         vendor = self._vendors.get(path)
         if vendor is None:
@@ -95,9 +102,7 @@ def create_app(settings: ReceiverSettings, trial_pass: str) -> ASGIApp:
     vendors = configured(settings)
     unknown = UnknownAddresses(spare, metrics)
     trials = Trials(spare, vendors, settings, trial_pass)
-    read = {slug: one.fields for slug, one in vendor_facts(settings).items()}
-    fields = FieldCounts(spare, read)
-    chores = Chores(spare, vendors, settings.retention_days, unknown, trials, metrics, fields)
+    chores = Chores(spare, vendors, settings.retention_days, unknown, trials, metrics)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

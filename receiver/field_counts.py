@@ -1,18 +1,23 @@
 """Counts which fields the events of a type have, and in which shape, by the hour of their arrival.
 
-A chore reads the events that the read models have, behind a checkpoint of its own, so it is off the
-path of intake, and a rebuild or a replay counts no event twice. Names of fields are a sender's
-text: their number is bounded, and one that may be a person's address, number or ID counts as `*`.
+A thread beside the follower reads the events that the read models have, behind a checkpoint of its
+own. So it takes no time from intake, and a rebuild or a replay counts no event twice. Names of
+fields are a sender's text: their number is bounded, and one that may be a person's address, number
+or ID counts as `*`.
 """
 
 import json
+import threading
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+import structlog
 from sqlalchemy import Connection, Engine, delete, select, update
 
+from receiver.errors import first_line
 from receiver.readmodels.follower import reached_in
 from shared.bulk import encode, insert_into, insert_rows, table_of
 from shared.database import write_transaction
@@ -20,7 +25,10 @@ from shared.drift import LOOK_BACK
 from shared.models import Event, FieldCheckpoint, FieldHourly
 from shared.queries import rows_of
 
-BATCH = 500
+BATCH = 1_000
+EVERY_SEC = 1.0
+"""Between two batches: after a burst the counts come later, and leave the processor to intake."""
+AFTER_FAILURE_SEC = 5.0
 FIRST = 20_000
 """The latest events of a store in which nothing was counted yet."""
 MAX_TYPES = 100
@@ -40,8 +48,11 @@ COLUMNS = ("vendor", "event_type", "hour", "field", "shape", "events")
 event = table_of(Event).c
 hourly = table_of(FieldHourly)
 checkpoint = table_of(FieldCheckpoint)
+log = structlog.get_logger()
 Type = tuple[str, str]
 """A vendor and an event type."""
+Fields = tuple[tuple[str, str], ...]
+"""The fields of an event with their shapes."""
 
 
 class Arrived(NamedTuple):
@@ -54,8 +65,26 @@ class Arrived(NamedTuple):
     payload: str
 
 
+def start_counting(counts: "FieldCounts", works: Callable[[], bool]) -> None:
+    """Count in a thread for as long as this process runs, whenever `works` says that its follower
+    is the one that works."""
+    # A daemon: a batch that the end of the process interrupts is rolled back.
+    threading.Thread(target=_count, args=(counts, works), name="fields", daemon=True).start()
+
+
+def _count(counts: "FieldCounts", works: Callable[[], bool]) -> None:
+    while True:
+        time.sleep(EVERY_SEC)
+        try:
+            if works():
+                counts.carry_out()
+        except Exception as error:  # the thread survives any failure of the store
+            log.error("fields_not_counted", error=first_line(error))
+            time.sleep(AFTER_FAILURE_SEC)
+
+
 class FieldCounts:
-    """Counts the fields of events, for this receiver. `read` are the fields that the vendors'
+    """Counts the fields of events, for this follower. `read` are the fields that the vendors'
     mappings read, by vendor and event type."""
 
     def __init__(self, engine: Engine, read: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
@@ -86,7 +115,7 @@ class FieldCounts:
         with write_transaction(self._engine) as connection:
             if rows:
                 _add(connection, rows)
-            # Another receiver may have counted them meanwhile.
+            # Another follower may have counted them meanwhile.
             if not connection.execute(moved.values(event_id=batch[-1].id)).rowcount:
                 connection.rollback()
         return len(batch) == BATCH
@@ -99,25 +128,30 @@ class FieldCounts:
             connection.execute(values.on_conflict_do_nothing())
 
     def _rows(self, batch: Sequence[Arrived]) -> list[tuple[str, str, datetime, str, str, int]]:
-        counts: Counter[tuple[str, str, datetime, str, str]] = Counter()
+        # Most events of a type have the same fields, so these are looked at once for all of them.
+        alike: Counter[tuple[str, str, datetime, Fields]] = Counter()
         for one in batch:
-            hour = one.received_at.replace(minute=0, second=0, microsecond=0)
-            for name, shape in self._fields(one):
-                counts[one.vendor, one.type, hour, name, shape] += 1
+            read = self._fields_read(one.vendor, one.type)
+            if (fields := _fields(one.payload, read)) is not None:
+                hour = one.received_at.replace(minute=0, second=0, microsecond=0)
+                alike[one.vendor, one.type, hour, fields] += 1
+        counts: Counter[tuple[str, str, datetime, str, str]] = Counter()
+        for (vendor, event_type, hour, fields), events in alike.items():
+            for name, shape in self._counted((vendor, event_type), fields):
+                counts[vendor, event_type, hour, name, shape] += events
         return [(*key, counts[key]) for key in sorted(counts)]
 
-    def _fields(self, one: Arrived) -> Iterator[tuple[str, str]]:
+    def _fields_read(self, vendor: str, event_type: str) -> Sequence[str]:
+        return self._read.get(vendor, {}).get(event_type, ())
+
+    def _counted(self, of: Type, fields: Fields) -> Iterator[tuple[str, str]]:
         """The fields that count, with their shapes, and the event itself."""
-        try:
-            body = json.loads(one.payload)
-        except (ValueError, RecursionError):
-            return  # erased, or deeper than this version reads
-        read = self._read.get(one.vendor, {}).get(one.type, ())
-        known = self._known_of((one.vendor, one.type))
-        if known is None or not isinstance(body, dict):
+        read = self._fields_read(*of)
+        known = self._known_of(of)
+        if known is None:
             return
         yield "", ""
-        for name, shape in dict(_shapes(body, read)).items():
+        for name, shape in fields:
             if name not in known:
                 if name not in read and len(known) >= MAX_FIELDS:
                     continue
@@ -140,6 +174,15 @@ class FieldCounts:
         self._clean_at = now + CLEAN_EVERY
         with write_transaction(self._engine) as connection:
             connection.execute(delete(hourly).where(hourly.c.hour < now - LOOK_BACK))
+
+
+def _fields(payload: str, read: Sequence[str]) -> Fields | None:
+    """None if the event was erased, or if this version cannot read it."""
+    try:
+        body = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    return tuple(dict(_shapes(body, read)).items()) if isinstance(body, dict) else None
 
 
 def _shapes(
@@ -172,17 +215,19 @@ def is_datum(name: str) -> bool:
     )
 
 
+_SHAPES = {
+    bool: "flag",
+    int: "number",
+    float: "number",
+    str: "text",
+    list: "list",
+    dict: "object",
+}
+
+
 def shape_of(value: object) -> str:
     """What a value in JSON is."""
-    kinds = {
-        bool: "flag",
-        int: "number",
-        float: "number",
-        str: "text",
-        list: "list",
-        dict: "object",
-    }
-    return kinds.get(type(value), "null")
+    return _SHAPES.get(type(value), "null")
 
 
 def _between(connection: Connection, begin: int, last: int) -> Sequence[Arrived]:

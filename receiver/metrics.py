@@ -1,7 +1,10 @@
 """Metrics for Prometheus. Labels come from our own tables, never from a payload."""
 
+import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections import Counter as Counts
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -30,6 +33,14 @@ def share_metrics(folder: str) -> None:
 def forget_process(pid: int) -> None:
     """Let gauges of a process that has ended count no more. Its counters stay."""
     multiprocess.mark_process_dead(pid, os.environ[FOLDER])  # type: ignore[no-untyped-call]
+
+
+def _observe_all(histogram: Histogram, seconds: Sequence[float]) -> None:
+    """Observe many values of a histogram with the bounds DURATIONS. The library has no function for
+    it."""
+    histogram._sum.inc(sum(seconds))
+    for place, number in Counts(bisect_left(DURATIONS, one) for one in seconds).items():
+        histogram._buckets[place].inc(number)
 
 
 class Metrics:
@@ -112,17 +123,23 @@ class Metrics:
 
         self._messages: set[tuple[str, str]] = set()
 
-        # One child for each pair of labels: a look-up by label takes as long as counting.
-        self._delivered: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
+        self._delivered: list[tuple[str, str, float]] = []
 
     def delivered(self, vendor: str, outcome: str, seconds: float) -> None:
-        """Count a request with its outcome, and the seconds to its response."""
-        counts = self._delivered.get((vendor, outcome))
-        if counts is None:
-            counts = self.deliveries.labels(vendor, outcome), self.seconds.labels(vendor)
-            self._delivered[vendor, outcome] = counts
-        counts[0].inc()
-        counts[1].observe(seconds)
+        """Count a request with its outcome, and the seconds to its response. Those of a transaction
+        are counted together: one by one that is an eighth of what the event loop does for each."""
+        if not self._delivered:
+            asyncio.get_running_loop().call_soon(self._count_delivered)
+        self._delivered.append((vendor, outcome, seconds))
+
+    def _count_delivered(self) -> None:
+        delivered, self._delivered = self._delivered, []
+        outcomes = Counts((vendor, outcome) for vendor, outcome, _ in delivered)
+        for labels, number in outcomes.items():
+            self.deliveries.labels(*labels).inc(number)
+        for vendor in {vendor for vendor, _ in outcomes}:
+            seconds = [one[2] for one in delivered if one[0] == vendor]
+            _observe_all(self.seconds.labels(vendor), seconds)
 
     def sent(self, counts: Mapping[tuple[str, str], int]) -> None:
         """How many messages there are by rule and state; others that were counted are 0 now."""
@@ -138,6 +155,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """The metrics in Prometheus' text format."""
+        self._count_delivered()
         if FOLDER not in os.environ:
             return generate_latest(self._registry)
         of_all = CollectorRegistry()

@@ -1,10 +1,10 @@
 """The steps of one delivery: read → authenticate → parse → write → respond."""
 
+import asyncio
 import hashlib
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from receiver.errors import StoreUnavailable
 from receiver.metrics import Metrics
 from receiver.reading import BodyReader, CutOff, TooLarge
-from receiver.store import Entry, Quarantined
+from receiver.store import Entry, Quarantined, Written
 from receiver.vendors.base import (
     Claims,
     Ignored,
@@ -83,6 +83,9 @@ LATER_AND_CLOSE = Answer.of(
 )
 
 
+Respond = Callable[[Answer], object]
+
+
 class Unverified:
     """The share of the writer's queue for unverified deliveries: a flood of them leaves room for
     the vendors. Counts waiting deliveries and bytes."""
@@ -91,22 +94,24 @@ class Unverified:
         self._deliveries = max(1, max_deliveries)
         self._bytes = max_bytes
 
-    @contextmanager
-    def room_for(self, entry: Entry) -> Iterator[None]:
-        """Reserve room while the block runs, if `entry` is unverified. Raises StoreUnavailable."""
+    def take_room(self, entry: Entry) -> Callable[[], None]:
+        """Reserve room for `entry` if it is unverified. Returns what gives the room back. Raises
+        StoreUnavailable."""
         if entry.outcome in (Outcome.ACCEPTED, *AUTHENTIC):
-            yield
-            return
+            return _nothing
         size = entry.body_bytes if entry.quarantined else 0
         if not self._deliveries or size > self._bytes:
             raise StoreUnavailable("too many unverified deliveries are waiting")
-        self._deliveries -= 1
-        self._bytes -= size
-        try:
-            yield
-        finally:
-            self._deliveries += 1
-            self._bytes += size
+        self._change(-1, -size)
+        return lambda: self._change(1, size)
+
+    def _change(self, deliveries: int, size: int) -> None:
+        self._deliveries += deliveries
+        self._bytes += size
+
+
+def _nothing() -> None:
+    """Nothing to give back."""
 
 
 class Pipeline:
@@ -115,7 +120,8 @@ class Pipeline:
     def __init__(
         self, settings: ReceiverSettings, writer: Writer, metrics: Metrics, trial_pass: str
     ) -> None:
-        self._max_body = settings.max_body_bytes
+        self.max_body = settings.max_body_bytes
+        """The most bytes of a body."""
         self._reader = BodyReader(
             settings.max_body_bytes, settings.max_waiting_bytes, metrics.bytes_under_way.set
         )
@@ -132,21 +138,52 @@ class Pipeline:
     async def take(self, vendor: Vendor, scope: Scope, receive: Receive) -> Answer:
         """The response to one request. No bytes of a sender make it raise."""
         started = perf_counter()
-        headers = joined(scope["headers"])
-        client = scope["client"][0] if scope["client"] else None
-        address = peer(client, headers.get("x-forwarded-for", b""), self._hops)
-        incoming = Incoming(headers, b"", address, datetime.now(UTC))
+        incoming = self._incoming(scope["headers"], scope["client"])
         try:
-            body = await self._reader.read(headers, receive, address)
+            body = await self._reader.read(incoming.headers, receive, incoming.peer)
         except CutOff as error:
-            return self._unread(vendor, address, error.reason)
+            return self._unread(vendor, incoming.peer, error.reason)
         except TooLarge as error:
-            entry = _too_large(vendor, incoming, error.size, self._max_body)
+            entry = _too_large(vendor, incoming, error.size, self.max_body)
         else:
             entry = judge(vendor, incoming._replace(body=body))
+        response: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def respond(answer: Answer) -> None:
+            if not response.done():  # its task was cancelled
+                response.set_result(answer)
+
+        self._store(entry, incoming.headers, started, respond)
+        return await response
+
+    def take_whole(
+        self,
+        vendor: Vendor,
+        headers: Iterable[tuple[bytes, bytes]],
+        client: tuple[str, int] | None,
+        body: bytes,
+        respond: Respond,
+    ) -> None:
+        """The same for a request that has arrived, with up to `max_body` bytes: neither a task nor
+        a timer is needed to read it."""
+        started = perf_counter()
+        incoming = self._incoming(headers, client)._replace(body=body)
+        self._store(judge(vendor, incoming), incoming.headers, started, respond)
+
+    def _incoming(
+        self, raw: Iterable[tuple[bytes, bytes]], client: tuple[str, int] | None
+    ) -> Incoming:
+        headers = joined(raw)
+        address = peer(client and client[0], headers.get("x-forwarded-for", b""), self._hops)
+        return Incoming(headers, b"", address, datetime.now(UTC))
+
+    def _store(
+        self, entry: Entry, headers: Mapping[str, bytes], started: float, respond: Respond
+    ) -> None:
         if TRIAL in headers and compare_digest(headers[TRIAL], self._trial_pass):
-            return await self._try_out(replace(entry, trial=True))
-        return await self._write(entry, started)
+            self._try_out(replace(entry, trial=True), respond)
+        else:
+            self._write(entry, started, respond)
 
     def _unread(self, vendor: Vendor, address: str | None, reason: str) -> Answer:
         """Nothing is stored: the vendor must send the delivery again."""
@@ -161,24 +198,42 @@ class Pipeline:
         )
         return LATER_AND_CLOSE
 
-    async def _try_out(self, entry: Entry) -> Answer:
-        """The response to a test of our own: the usual one, with the reason. It is no delivery, so
-        it is neither counted nor logged."""
-        try:
-            written = await self._writer.write(entry)
-        except StoreUnavailable as error:
-            return Answer.of(503, {"outcome": None, "reason": f"Not stored: {error}."})
-        content = {"outcome": written.outcome, "reason": entry.reason}
-        return Answer.of(STATUS[written.outcome], content)
+    def _try_out(self, entry: Entry, respond: Respond) -> None:
+        """Respond to a test of our own: as usual, with the reason. It is no delivery, so it is
+        neither counted nor logged."""
 
-    async def _write(self, entry: Entry, started: float) -> Answer:
+        def answer(written: Written | StoreUnavailable) -> None:
+            if isinstance(written, StoreUnavailable):
+                reason = f"Not stored: {written}."
+                respond(Answer.of(503, {"outcome": None, "reason": reason}))
+                return
+            content = {"outcome": written.outcome, "reason": entry.reason}
+            respond(Answer.of(STATUS[written.outcome], content))
+
+        self._writer.put(entry, answer)
+
+    def _write(self, entry: Entry, started: float, respond: Respond) -> None:
         try:
-            with self._unverified.room_for(entry):
-                written = await self._writer.write(entry)
+            give_back = self._unverified.take_room(entry)
         except StoreUnavailable as error:
-            self._metrics.not_stored.labels(entry.vendor).inc()
-            _log(entry, "not_stored", 503, started, problem=str(error))
-            return LATER
+            respond(self._not_stored(entry, started, error))
+            return
+
+        def answer(written: Written | StoreUnavailable) -> None:
+            give_back()
+            if isinstance(written, StoreUnavailable):
+                respond(self._not_stored(entry, started, written))
+            else:
+                respond(self._stored(entry, started, written))
+
+        self._writer.put(entry, answer)
+
+    def _not_stored(self, entry: Entry, started: float, error: StoreUnavailable) -> Answer:
+        self._metrics.not_stored.labels(entry.vendor).inc()
+        _log(entry, "not_stored", 503, started, problem=str(error))
+        return LATER
+
+    def _stored(self, entry: Entry, started: float, written: Written) -> Answer:
         self._metrics.delivered(entry.vendor, written.outcome, perf_counter() - started)
         if entry.event and entry.event.ignored and written.outcome is Outcome.ACCEPTED:
             fields = {one.field for one in entry.event.ignored}
@@ -326,10 +381,11 @@ def joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, bytes]:
 
     Spaces around a value are not part of it (RFC 9110, 5.5), whether or not the server drops them.
     """
-    values: dict[bytes, list[bytes]] = {}
-    for name, value in raw:
-        values.setdefault(name, []).append(value.strip(b" \t"))
-    return {name.decode("latin-1"): b", ".join(several) for name, several in values.items()}
+    values: dict[str, bytes] = {}
+    for raw_name, raw_value in raw:
+        name, value = raw_name.decode("latin-1"), raw_value.strip(b" \t")
+        values[name] = b"%b, %b" % (values[name], value) if name in values else value
+    return values
 
 
 def peer(client: str | None, forwarded_for: bytes, hops: int) -> str | None:

@@ -18,7 +18,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from receiver.quarantine import Arrival, Caps, keep
 from receiver.vendors.base import Claims, VendorEvent
-from shared.bulk import Upsert, encode, insert_rows, table_of, upsert
+from shared.bulk import Row, Upsert, append, encode, insert_rows, spelled, table_of, upsert
 from shared.models import Delivery, DeliveryHourly, Event, Heartbeat
 from shared.outcomes import STATUS, STRANGERS_LISTED, Kind, Outcome, Sender
 from shared.queries import rows_of
@@ -174,24 +174,28 @@ def _outcome(delivery_id: int, entry: Entry, fresh: set[int]) -> Outcome:
 def _insert_deliveries(connection: Connection, entries: Sequence[Entry]) -> list[int]:
     """The new IDs, in the order of the entries: rows are inserted in order and IDs increase."""
     now = perf_counter()
-    rows = encode(
+    rows = [
         (
             entry.vendor,
-            entry.replay.at if entry.replay else entry.received_at,
+            spelled(entry.replay.at if entry.replay else entry.received_at),
             entry.claims.event_key,
             entry.claims.event_type,
-            entry.outcome,
+            entry.outcome.value,
             entry.reason,
             STATUS[entry.outcome],
             (now - entry.started) * 1000,
             entry.remote_ip,
             entry.body_bytes,
             entry.replay.of if entry.replay else None,
-            entry.sender,
+            entry.sender.value,
         )
         for entry in entries
-    )
-    return sorted(connection.scalars(_new_deliveries(connection.dialect.name), {"rows": rows}))
+    ]
+    if connection.dialect.name == "sqlite":
+        first = append(connection, Delivery, DELIVERY, rows).first_id
+        return list(range(first, first + len(rows)))
+    new = _new_deliveries(connection.dialect.name)
+    return sorted(connection.scalars(new, {"rows": encode(rows)}))
 
 
 @cache
@@ -218,8 +222,8 @@ def _insert_events(connection: Connection, numbered: Iterable[tuple[int, Entry]]
             event.type,
             event.company_id,
             event.user_id,
-            event.occurred_at,
-            entry.received_at,
+            spelled(event.occurred_at),
+            spelled(entry.received_at),
             event.payload,
             delivery_id,
         )
@@ -227,7 +231,18 @@ def _insert_events(connection: Connection, numbered: Iterable[tuple[int, Entry]]
     ]
     if not rows:
         return set()
+    if connection.dialect.name == "sqlite":
+        return _append_events(connection, rows)
     return set(connection.scalars(_new_events(connection.dialect.name), {"rows": encode(rows)}))
+
+
+def _append_events(connection: Connection, rows: Sequence[Row]) -> set[int]:
+    """Insert events into SQLite. Returns the IDs of deliveries whose event is new: usually all."""
+    first_id, stored = append(connection, Event, EVENT, rows)
+    if stored == len(rows):
+        return {row[-1] for row in rows}
+    event = table_of(Event).c
+    return set(connection.scalars(select(event.delivery_id).where(event.id >= first_id)))
 
 
 @cache

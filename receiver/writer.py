@@ -11,12 +11,12 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import compress
+from itertools import compress, repeat
 from operator import not_
-from typing import NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import structlog
 from sqlalchemy import Connection, Engine
@@ -43,17 +43,26 @@ CLOSE_SEC = 10
 log = structlog.get_logger()
 
 
-Result: TypeAlias = Written | Lag | None
+Result: TypeAlias = Written | Lag | StoreUnavailable | None
 
 
-class Waiting(NamedTuple):
-    """An entry and the future of its result. Without an entry: a request for a heartbeat, whose
-    result is how far the read models are behind."""
+class Waiting:
+    """An entry of `size` bytes, and what is called with its result, once. Without an entry: a
+    request for a heartbeat, whose result is how far the read models are behind."""
 
-    entry: Entry | None
-    size: int
-    """Bytes."""
-    result: asyncio.Future[Result]
+    __slots__ = ("_answer", "entry", "is_answered", "size")
+
+    def __init__(self, entry: Entry | None, size: int, answer: Callable[[Any], object]) -> None:
+        self.entry = entry
+        self.size = size
+        self.is_answered = False
+        self._answer = answer
+
+    def answer(self, result: Result) -> None:
+        """Do nothing if the request has its answer already: it waited too long."""
+        if not self.is_answered:
+            self.is_answered = True
+            self._answer(result)
 
 
 class Writer:
@@ -78,9 +87,10 @@ class Writer:
         self._answer_sec = answer_sec
         self._logs_batches = logs_batches
         self._deadlines = Deadlines(self._give_up)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._deliveries = 0
         self._bytes = 0
-        self._check: asyncio.Future[Result] | None = None
+        self._check: asyncio.Future[Lag] | None = None
         self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._part = 1 + secrets.randbelow(PARTS)
         self._name = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
@@ -101,49 +111,47 @@ class Writer:
         self._thread.join(CLOSE_SEC)
 
     async def write(self, entry: Entry) -> Written:
-        """Wait until `entry` is committed. Raises StoreUnavailable, after `answer_sec` at the
-        latest. The entry is then not written, unless its transaction has already begun."""
+        """Wait until `entry` is committed. Raises StoreUnavailable, as `put` answers it."""
+        written: Written = await _result(lambda answer: self.put(entry, answer))
+        return written
+
+    def put(self, entry: Entry, answer: Callable[[Written | StoreUnavailable], object]) -> None:
+        """Have `answer` called in the event loop once `entry` is committed, or with
+        StoreUnavailable: at once, or after `answer_sec` at the latest. The entry is then not
+        written, unless its transaction has already begun."""
         size = entry.body_bytes if entry.quarantined or entry.event else 0
-        self._require_room(size)
+        if lacking := self._lacks_room(size):
+            answer(lacking)
+            return
         self._deliveries += 1
         self._bytes += size
-        written = await self._answer_to(self._queue(entry, size))
-        assert isinstance(written, Written)  # noqa: S101 (each entry has one)
-        return written
+        self._queue(Waiting(entry, size, answer))
 
     async def check(self) -> Lag:
         """Wait until a heartbeat is committed: how far the read models are behind. Raises
         StoreUnavailable. All who ask meanwhile wait for the same one, outside the places of
         deliveries: anyone can ask."""
-        self._require_room(0)
+        if lacking := self._lacks_room(0):
+            raise lacking
         if self._check is None or self._check.done():
-            self._check = self._queue(None, 0)
-        lag = await self._answer_to(asyncio.shield(self._check))
-        assert isinstance(lag, Lag)  # noqa: S101 (each check has one)
-        return lag
+            self._check = _result(lambda answer: self._queue(Waiting(None, 0, answer)))
+        return await asyncio.shield(self._check)
 
-    def _require_room(self, size: int) -> None:
+    def _lacks_room(self, size: int) -> StoreUnavailable | None:
         if self._deliveries >= self._max_deliveries or self._bytes + size > self._max_bytes:
-            raise StoreUnavailable("too many deliveries are waiting")
+            return StoreUnavailable("too many deliveries are waiting")
         if self._hangs():
-            raise StoreUnavailable("the store does not answer")
+            return StoreUnavailable("the store does not answer")
+        return None
 
-    def _queue(self, entry: Entry | None, size: int) -> asyncio.Future[Result]:
-        result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.put(Waiting(entry, size, result))
-        return result
+    def _queue(self, one: Waiting) -> None:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        self._deadlines.set(one, self._answer_sec)
+        self._waiting.put(one)
 
-    async def _answer_to(self, result: asyncio.Future[Result]) -> Result:
-        self._deadlines.set(result, self._answer_sec)
-        try:
-            return await result
-        finally:
-            self._deadlines.clear(result)
-
-    def _give_up(self, result: asyncio.Future[Result]) -> None:
-        if not result.done():
-            words = f"the store took more than {self._answer_sec:g} s"
-            result.set_exception(StoreUnavailable(words))
+    def _give_up(self, one: Waiting) -> None:
+        one.answer(StoreUnavailable(f"the store took more than {self._answer_sec:g} s"))
 
     def _hangs(self) -> bool:
         """Whether the current transaction takes so long that a new entry should not wait."""
@@ -177,9 +185,9 @@ class Writer:
 
     def _write(self, batch: Sequence[Waiting]) -> None:
         """Write the entries whose request still waits. The others were answered 503."""
-        waits = [not one.result.done() for one in batch]
+        waits = [not one.is_answered for one in batch]
         waiting = list(compress(batch, waits))
-        self._answer(list(compress(batch, map(not_, waits))), [None] * waits.count(False))
+        self._answer(list(compress(batch, map(not_, waits))), repeat(None))
         if (error := self._try(waiting)) is None:
             return
         if is_of_the_store(error) or len(waiting) <= 1:
@@ -213,7 +221,7 @@ class Writer:
         return None
 
     def _fail(self, batch: Sequence[Waiting]) -> None:
-        self._answer(batch, [StoreUnavailable("the store cannot be written")] * len(batch))
+        self._answer(batch, repeat(StoreUnavailable("the store cannot be written")))
 
     def _commit(
         self, entries: Sequence[Entry], *, heartbeat: bool
@@ -245,27 +253,37 @@ class Writer:
             for entry in entries
         ]
 
-    def _answer(
-        self, batch: Sequence[Waiting], results: Sequence[Result | StoreUnavailable]
-    ) -> None:
-        if batch:
-            loop = batch[0].result.get_loop()
+    def _answer(self, batch: Sequence[Waiting], results: Iterable[Result]) -> None:
+        if batch and self._loop:
             with suppress(RuntimeError):  # the receiver has stopped meanwhile
-                loop.call_soon_threadsafe(self._settle, batch, results)
+                self._loop.call_soon_threadsafe(self._settle, batch, results)
 
-    def _settle(
-        self, batch: Sequence[Waiting], results: Sequence[Result | StoreUnavailable]
-    ) -> None:
+    def _settle(self, batch: Sequence[Waiting], results: Iterable[Result]) -> None:
         # An entry counts until now, even if its request gave up earlier.
         self._deliveries -= sum(one.entry is not None for one in batch)
         self._bytes -= sum(one.size for one in batch)
-        for one, result in zip(batch, results, strict=True):
-            if one.result.done():  # the request gave up
-                continue
-            if isinstance(result, StoreUnavailable):
-                one.result.set_exception(result)
-            else:
-                one.result.set_result(result)
+        for one, result in zip(batch, results, strict=False):
+            self._deadlines.clear(one)
+            try:
+                one.answer(result)
+            except Exception as error:  # the others are to have their answer too
+                log.error("answer_failed", error=first_line(error))
+
+
+def _result(ask: Callable[[Callable[[Any], object]], object]) -> asyncio.Future[Any]:
+    """The result of something that calls what it is given with a result or a StoreUnavailable."""
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def settle(result: Result) -> None:
+        if future.done():  # its task was cancelled
+            return
+        if isinstance(result, StoreUnavailable):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
+
+    ask(settle)
+    return future
 
 
 def _log_accepted(entries: Sequence[Entry], results: Sequence[Written]) -> None:

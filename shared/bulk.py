@@ -7,8 +7,8 @@ unpacks it quickly.
 import json
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
-from functools import lru_cache
-from typing import Any, TypeAlias
+from functools import cache, lru_cache
+from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Column, Connection, Select, Table as SqlTable, bindparam, cast, func, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -31,13 +31,65 @@ def encode(rows: Iterable[Row]) -> str:
     return json.dumps(list(rows), default=_plain, ensure_ascii=False)
 
 
+def spelled(at: datetime) -> str:
+    """A time in the form that the stores use."""
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
 @lru_cache(maxsize=4096)  # several rows of an event have the same times
 def _plain(value: object) -> str:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+        return spelled(value)
     if isinstance(value, date):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} cannot be stored")
+
+
+MOST_AT_ONCE = 128
+"""Rows of one statement of `append`."""
+
+
+class Appended(NamedTuple):
+    """What `append` did: the ID of the first row, and how many of the rows are stored."""
+
+    first_id: int
+    stored: int
+
+
+def append(
+    connection: Connection, model: type[SQLModel], columns: Sequence[str], rows: Sequence[Row]
+) -> Appended:
+    """Insert rows into SQLite and give them the IDs that follow the largest one, as SQLite would.
+    A row that a unique index refuses is left out, and its ID stays unused. Values are those that
+    the driver knows: text, numbers, bytes, None.
+
+    The transaction must have the write lock. Rows are bound and not sent as JSON, and no row is
+    returned: a step of a statement lets the other threads have the interpreter, and waits for it.
+    """
+    table = table_of(model)
+    first_id: int = connection.execute(_largest_id(model)).scalar_one() + 1
+    stored = begin = 0
+    while begin < len(rows):
+        # The largest power of two that fits: few statements, which the driver keeps prepared.
+        size = min(MOST_AT_ONCE, 1 << ((len(rows) - begin).bit_length() - 1))
+        numbered = enumerate(rows[begin : begin + size], first_id + begin)
+        values = tuple(value for id_, row in numbered for value in (id_, *row))
+        statement = _append(table.name, tuple(columns), size)
+        stored += connection.exec_driver_sql(statement, values).rowcount
+        begin += size
+    return Appended(first_id, stored)
+
+
+@cache
+def _largest_id(model: type[SQLModel]) -> Select[Any]:
+    return select(func.coalesce(func.max(table_of(model).c.id), 0))
+
+
+@cache
+def _append(table: str, columns: tuple[str, ...], size: int) -> str:
+    row = f"(?{', ?' * len(columns)})"
+    head = f"INSERT INTO {table} (id, {', '.join(columns)}) VALUES "  # noqa: S608
+    return f"{head}{', '.join([row] * size)} ON CONFLICT DO NOTHING"
 
 
 def insert_rows(dialect: str, model: type[SQLModel], columns: Sequence[str]) -> Upsert:

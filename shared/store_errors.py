@@ -36,7 +36,8 @@ def _is_of_a_row(error: BaseException) -> bool:
     if isinstance(error, sqlite3.Error):
         # A new connection would wait for the same lock of another process.
         name = getattr(error, "sqlite_errorname", None) or ""
-        return name.startswith((*ROW_NAMES, "SQLITE_BUSY"))
+        is_unbindable = str(error).startswith("Error binding parameter")
+        return is_unbindable or name.startswith((*ROW_NAMES, "SQLITE_BUSY"))
     return isinstance(error, (TypeError, ValueError))  # a value that SQL cannot represent
 
 

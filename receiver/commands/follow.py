@@ -1,9 +1,11 @@
 """`repboard follow`: keep the read models up to date with the events."""
 
 from receiver import logs
+from receiver.field_counts import FieldCounts, start_counting
 from receiver.processes import until_stopped
 from receiver.readmodels.follower import Follower, new_holder, open_follower_engine
 from receiver.schema import current_engine
+from receiver.vendors import vendor_facts
 from shared.settings import ReceiverSettings
 
 
@@ -19,4 +21,8 @@ def follow() -> None:
 def run_follower(settings: ReceiverSettings, holder: str) -> None:
     """Follow under this name until SIGTERM or SIGINT, then end after the current round."""
     stopping = until_stopped()
-    Follower(open_follower_engine(settings.database_url), holder).run(stopping)
+    engine = open_follower_engine(settings.database_url)
+    follower = Follower(engine, holder)
+    read = {slug: one.fields for slug, one in vendor_facts(settings).items()}
+    start_counting(FieldCounts(engine, read), lambda: follower.works)
+    follower.run(stopping)

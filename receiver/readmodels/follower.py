@@ -35,7 +35,13 @@ from receiver.errors import first_line, is_of_the_store, is_passing
 from receiver.readmodels.events import StoredEvent, events, facts_of
 from receiver.readmodels.projections import project
 from shared.bulk import insert_into, table_of
-from shared.database import hold_write_lock, open_engine, store_time, write_transaction
+from shared.database import (
+    hold_write_lock,
+    open_engine,
+    store_time,
+    write_log_back,
+    write_transaction,
+)
 from shared.models import Checkpoint, Event, UnfoldableEvent
 from shared.queries import row_of, rows_of
 
@@ -55,6 +61,9 @@ HOLD_SEC = {"sqlite": 0.03, "postgresql": 0.3}
 ANSWER_SEC = 60
 """The longest statement on Postgres."""
 LONGEST_REASON = 500
+WRITE_BACK_SEC = 1.0
+"""How often SQLite's log is written back while there are events. Intake would do it in the commit
+of deliveries, which then wait."""
 
 checkpoint = table_of(Checkpoint)
 event = table_of(Event).c
@@ -132,6 +141,9 @@ class Follower:
         self._position: Position | None = None
         self._size = FIRST_BATCH
         self._poisoned: dict[int, str] = {}
+        self._write_back_at = 0.0
+        self.works = False
+        """Whether this follower is the one that works."""
 
     def run(self, stopping: Callable[[float], bool]) -> None:
         """Follow until stopped, whatever the store does. Then give the lease away. `stopping` waits
@@ -141,6 +153,10 @@ class Follower:
             began = time.monotonic()
             try:
                 done = self.step()
+                self.works = done.works
+                if done.events and time.monotonic() > self._write_back_at:
+                    write_log_back(self._engine)
+                    self._write_back_at = time.monotonic() + WRITE_BACK_SEC
             except Exception as error:  # a follower outlives any failure of the store
                 log.error("follower_failed", error=first_line(error))
                 pause = AFTER_FAILURE_SEC

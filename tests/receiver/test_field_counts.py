@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,9 @@ from shared.queries.fields import drifted
 from tests import playing
 from tests.conftest import FreshStore
 from tests.receiver.vendor_cases import settings
+from tests.running import Receiver
 from tests.stores import follow, rows
+from tests.waiting import until
 
 pytestmark = pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
@@ -237,7 +240,7 @@ def test_old_counts_are_removed(kind: str, fresh_store: FreshStore) -> None:
         assert counted(engine) == {}
 
 
-def test_of_two_receivers_that_read_the_same_events_one_counts_them(
+def test_of_two_followers_that_read_the_same_events_one_counts_them(
     kind: str, fresh_store: FreshStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with store(fresh_store, kind) as engine:
@@ -253,3 +256,9 @@ def test_of_two_receivers_that_read_the_same_events_one_counts_them(
         monkeypatch.setattr(slow, "_rows", overtaken)
         slow.carry_out()
         assert counted(engine)["", ""] == 3
+
+
+def test_a_running_follower_counts(kind: str, fresh_store: FreshStore, tmp_path: Path) -> None:
+    with fresh_store(kind) as url, Receiver(url, tmp_path) as receiver:
+        receiver.deliver("module.progress", playing.progress())
+        until(lambda: ("data.userId", "text") in counted(receiver.engine))

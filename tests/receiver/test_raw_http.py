@@ -3,9 +3,11 @@ fault, and the next delivery is accepted."""
 
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -306,6 +308,39 @@ def test_a_credential_with_spaces_around_it_is_replayed_once_its_value_is_set(
         right = {"LESSONLY_AUTHORIZATION": "Bearer new", "DATABASE_URL": url}
         ended = command("replay", "--vendor", "lessonly", folder=tmp_path, **right)
     assert ended.stdout == "1 accepted, 0 already delivered, 0 still refused\n"
+
+
+def in_pieces(receiver: Receiver, *pieces: bytes) -> bytes:
+    """The head of the answer to a delivery whose pieces arrive one after another, without what
+    changes from second to second."""
+    with closing(socket.create_connection(("127.0.0.1", receiver.port), ANSWER_SEC)) as raw:
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            raw.sendall(piece)
+            time.sleep(0.05)
+        head, _ = b"".join(iter(lambda: raw.recv(65_536), b"")).split(b"\r\n\r\n")
+    return re.sub(rb"date: .*\r\n", b"", head)
+
+
+def test_a_delivery_has_the_same_answer_in_however_many_pieces_it_arrives(
+    receiver: Receiver,
+) -> None:
+    heads = []
+    for cuts in ((), (0,), (-5, 0), (0, 5), (-20, -10, 5), (0, 5, 10)):
+        request = framed()(good())
+        body = request.index(b"\r\n\r\n") + 4
+        places = [0, *(body + cut for cut in cuts), len(request)]
+        heads.append(in_pieces(receiver, *(request[a:b] for a, b in pairwise(places))))
+    assert heads[0].startswith(b"HTTP/1.1 200 OK\r\n")
+    assert [sorted(one.splitlines()) for one in heads] == [sorted(heads[0].splitlines())] * 6
+
+
+def test_a_sender_that_leaves_after_the_head_is_counted(receiver: Receiver) -> None:
+    name = 'repboard_deliveries_not_stored_total{vendor="mindtickle"}'
+    before = receiver.metric(name)
+    head, _ = framed()(good()).split(b"\r\n\r\n")
+    sent(receiver, head + b"\r\n\r\n").close()
+    until(lambda: receiver.metric(name) == before + 1)
 
 
 def test_deliveries_in_one_piece_are_answered_in_turn(receiver: Receiver) -> None:

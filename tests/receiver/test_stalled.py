@@ -209,10 +209,10 @@ def test_numbers_beyond_all_bounds_are_junk_like_any(number: str) -> None:
 def test_half_of_the_queue_is_left_to_what_is_verified() -> None:
     room = Unverified(2, 10_000)
     stranger, vendor = entry(b"{}"), entry(playing.body_of("badge.earned", {}), "secret-one")
-    with room.room_for(stranger), room.room_for(stranger):
-        with room.room_for(vendor):
-            pass
-        with pytest.raises(StoreUnavailable), room.room_for(stranger):
-            pass
-    with room.room_for(stranger):
-        pass
+    room.take_room(stranger)
+    give_back = room.take_room(stranger)
+    room.take_room(vendor)
+    with pytest.raises(StoreUnavailable):
+        room.take_room(stranger)
+    give_back()
+    room.take_room(stranger)

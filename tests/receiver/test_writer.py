@@ -70,6 +70,16 @@ def keys(engine: Engine) -> list[str]:
     return sorted(one.event_key for one in rows(engine, Event))
 
 
+def test_a_large_batch_finds_duplicates_in_itself(store: Engine) -> None:
+    entries = [entry(f"evt-{n % 290:03}") for n in range(300)]
+    results = written(store, entries, Metrics())
+    found = [one for one in results if isinstance(one, Written)]
+    assert [one.outcome for one in found] == [Outcome.ACCEPTED] * 290 + [Outcome.DUPLICATE] * 10
+    ids = [one.delivery_id for one in found]
+    assert ids == sorted(one.id for one in rows(store, Delivery) if one.id)
+    assert {one.delivery_id for one in rows(store, Event)} == set(ids[:290])
+
+
 def test_deliveries_that_wait_together_share_one_transaction(store: Engine) -> None:
     metrics = Metrics()
     entries = [entry(f"evt-{n:03}", user=f"u-{n % 7}") for n in range(300)]
