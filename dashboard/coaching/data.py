@@ -435,7 +435,17 @@ def _remembered(connection: Connection, case_ids: Iterable[int]) -> AbstractCont
 
 def undo_last() -> Changed:
     """Take back the last action of the viewer."""
-    return undo.undo("coach" if coaches() else "take_case")
+    return _undo_as_lead() if coaches() else _undo_own()
+
+
+def _undo_as_lead() -> Changed:
+    with write("coach") as connection:
+        return undo.undo(connection)
+
+
+def _undo_own() -> Changed:
+    with write("take_case") as connection:
+        return undo.undo(connection)
 
 
 # Messages
