@@ -1,5 +1,6 @@
 """Replay of quarantined deliveries: those that pass are accepted once, the others stay."""
 
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -113,10 +114,12 @@ def test_events_refused_under_a_rotated_secret_are_replayed_and_their_retries_ar
 
     with rotation.receiver(NEW) as receiver:
         said = rotation.replay("--dry-run")
-        assert said == "Dry run: 3 accepted, 0 already delivered, 1 still refused\n"
+        assert (
+            said == "Dry run: 3 accepted, 0 already delivered, 1 still refused (1 bad_signature)\n"
+        )
         assert count(store, Event) == 1
         said = rotation.replay("--since", "1h", "--reason", "bad_signature")
-        assert said == "3 accepted, 0 already delivered, 1 still refused\n"
+        assert said == "3 accepted, 0 already delivered, 1 still refused (1 bad_signature)\n"
 
         receiver.followed()
         with store.connect() as connection:
@@ -129,7 +132,10 @@ def test_events_refused_under_a_rotated_secret_are_replayed_and_their_retries_ar
 
         for user, pct in users.items():
             assert send(receiver, NEW, user, pct, f"evt-{user}") == {"duplicate": True}
-        assert rotation.replay() == "0 accepted, 0 already delivered, 1 still refused\n"
+        assert (
+            rotation.replay()
+            == "0 accepted, 0 already delivered, 1 still refused (1 bad_signature)\n"
+        )
     with store.connect() as connection:
         live = read_models(connection)
     rebuild(store)
@@ -191,7 +197,7 @@ def test_the_first_of_several_refused_attempts_is_accepted_and_the_others_are_di
 def test_a_replay_verifies_a_delivery_as_of_its_arrival(store: Engine) -> None:
     fresh, stale = incoming("fresh", NEW, age=MINUTE), incoming("stale", NEW, age=60 * MINUTE)
     take(store, [fresh, stale], vendor(OLD))
-    assert replay(store, vendors(NEW, past=600), V) == Replayed(1, 0, 1)
+    assert replay(store, vendors(NEW, past=600), V) == Replayed(1, 0, 1, Counter(stale_timestamp=1))
     assert row(store, Event).event_key == "fresh"
     assert replay(store, vendors(NEW, past=3600), V) == Replayed(1, 0, 0)
 
@@ -228,16 +234,21 @@ def test_a_delivery_that_does_not_verify_today_is_not_accepted(store: Engine) ->
         vendor("another", company="acme"),
     )
     before = everything(store, "audit_log")
-    assert replay(store, vendors(NEW), V) == Replayed(still_refused=7)
+    assert replay(store, vendors(NEW), V) == Replayed(
+        still_refused=7,
+        refused_as=Counter(
+            bad_signature=3, wrong_company=1, unreadable=1, stale_timestamp=1, missing_credentials=1
+        ),
+    )
     assert everything(store, "audit_log") == before
     assert count(store, Event) == 0
 
 
 def test_a_second_replay_changes_nothing(store: Engine) -> None:
     take(store, mixed(), vendor(OLD))
-    assert replay(store, vendors(NEW), V) == Replayed(6, 3, 3)
+    assert replay(store, vendors(NEW), V) == Replayed(6, 3, 3, Counter(bad_signature=3))
     before = everything(store, "audit_log")
-    assert replay(store, vendors(NEW), V) == Replayed(still_refused=3)
+    assert replay(store, vendors(NEW), V) == Replayed(0, 0, 3, Counter(bad_signature=3))
     assert everything(store, "audit_log") == before
 
 
@@ -254,7 +265,7 @@ def test_a_dry_run_counts_as_the_replay_will_and_changes_only_the_audit_log(stor
     before = everything(store, "audit_log")
     would = replay(store, vendors(NEW), V, dry_run=True)
     assert everything(store, "audit_log") == before
-    assert replay(store, vendors(NEW), V) == would == Replayed(5, 4, 3)
+    assert replay(store, vendors(NEW), V) == would == Replayed(5, 4, 3, Counter(bad_signature=3))
 
 
 def test_the_totals_of_quarantine_stay_exact(store: Engine) -> None:
@@ -364,7 +375,7 @@ def test_each_replay_and_dry_run_is_in_the_audit_log(store: Engine) -> None:
     replay(store, vendors(NEW), V, actor="dana", dry_run=True)
     replay(store, vendors(NEW), V, since=ARRIVAL, outcome="bad_signature")
     notes = [(one.actor, one.action, one.subject, one.detail) for one in rows(store, AuditLog)]
-    counts = "6 accepted, 3 already delivered, 3 still refused"
+    counts = "6 accepted, 3 already delivered, 3 still refused (3 bad_signature)"
     assert notes == [
         ("dana", "replay dry run", V, counts),
         ("command line", "replay", V,
