@@ -216,6 +216,6 @@ def test_deliveries_refused_by_a_wrong_setting_are_replayed_once_it_is_right(
         for slug in ("lessonly", "innovative-educators")
     ]
     assert said == [
-        "1 accepted, 0 already delivered, 1 still refused (1 bad_signature)\n",
+        "1 accepted, 0 already delivered, 1 still refused (1 wrong_credentials)\n",
         "1 accepted, 0 already delivered, 0 still refused\n",
     ]
