@@ -17,7 +17,7 @@ def quizzes(frame: pd.DataFrame, colours: Palette) -> Spec:
     shown = frame[["quiz", "low", "takers", "share", "problem"]].assign(
         words=[f"{row.low:,} of {row.takers:,}" for row in each(frame)]
     )
-    return filled(_quizzes(colours), rows=shown)
+    return filled(_quizzes(colours), rows=shown, half=pd.DataFrame({"half": [50]}))
 
 
 @cache
@@ -33,9 +33,7 @@ def _quizzes(colours: Palette) -> Spec:
         )
     )
     half = (
-        alt.Chart(alt.InlineData(values=[{"half": 50}]))
-        .mark_rule(strokeDash=[4, 3], color=colours.muted)
-        .encode(x="half:Q")
+        alt.Chart(rows("half")).mark_rule(strokeDash=[4, 3], color=colours.muted).encode(x="half:Q")
     )
     return spec_of(alt.layer(bars, _values("quiz", "share", colours), half))
 
