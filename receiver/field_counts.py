@@ -1,16 +1,13 @@
 """Counts which fields the events of a type have, and in which shape, by the hour of their arrival.
 
-A thread beside the follower reads the events that the read models have, behind a checkpoint of its
-own. So it takes no time from intake, and a rebuild or a replay counts no event twice. Names of
-fields are a sender's text: their number is bounded, and one that may be a person's address, number
-or ID counts as `*`.
+The follower reads the events that the read models have, behind a checkpoint of its own. So it takes
+no time from intake, and a rebuild or a replay counts no event twice. Names of fields are a sender's
+text: their number is bounded, and one that may be a person's address, number or ID counts as `*`.
 """
 
 import json
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -26,9 +23,7 @@ from shared.models import Event, FieldCheckpoint, FieldHourly
 from shared.queries import rows_of
 
 BATCH = 1_000
-EVERY_SEC = 1.0
-"""Between two batches: after a burst the counts come later, and leave the processor to intake."""
-AFTER_FAILURE_SEC = 5.0
+"""A second: after a burst the counts come later, and leave the processor to intake."""
 FIRST = 20_000
 """The latest events of a store in which nothing was counted yet."""
 MAX_TYPES = 100
@@ -65,24 +60,6 @@ class Arrived(NamedTuple):
     payload: str
 
 
-def start_counting(counts: "FieldCounts", works: Callable[[], bool]) -> None:
-    """Count in a thread for as long as this process runs, whenever `works` says that its follower
-    is the one that works."""
-    # A daemon: a batch that the end of the process interrupts is rolled back.
-    threading.Thread(target=_count, args=(counts, works), name="fields", daemon=True).start()
-
-
-def _count(counts: "FieldCounts", works: Callable[[], bool]) -> None:
-    while True:
-        time.sleep(EVERY_SEC)
-        try:
-            if works():
-                counts.carry_out()
-        except Exception as error:  # the thread survives any failure of the store
-            log.error("fields_not_counted", error=first_line(error))
-            time.sleep(AFTER_FAILURE_SEC)
-
-
 class FieldCounts:
     """Counts the fields of events, for this follower. `read` are the fields that the vendors'
     mappings read, by vendor and event type."""
@@ -93,6 +70,13 @@ class FieldCounts:
         self._known: dict[Type, set[str]] = {}
         self._has_read_known = False
         self._clean_at = datetime.min.replace(tzinfo=UTC)
+
+    def count_some(self) -> None:
+        """Count a batch. An error is only logged: read models follow whatever becomes of counts."""
+        try:
+            self.carry_out()
+        except Exception as error:
+            log.error("fields_not_counted", error=first_line(error))
 
     def carry_out(self) -> bool:
         """Count a batch of events. Returns whether there may be more. Raises SQLAlchemyError if the

@@ -1,7 +1,7 @@
 """`repboard follow`: keep the read models up to date with the events."""
 
 from receiver import logs
-from receiver.field_counts import FieldCounts, start_counting
+from receiver.field_counts import FieldCounts
 from receiver.processes import until_stopped
 from receiver.readmodels.follower import Follower, new_holder, open_follower_engine
 from receiver.schema import current_engine
@@ -22,7 +22,5 @@ def run_follower(settings: ReceiverSettings, holder: str) -> None:
     """Follow under this name until SIGTERM or SIGINT, then end after the current round."""
     stopping = until_stopped()
     engine = open_follower_engine(settings.database_url)
-    follower = Follower(engine, holder)
     read = {slug: one.fields for slug, one in vendor_facts(settings).items()}
-    start_counting(FieldCounts(engine, read), lambda: follower.works)
-    follower.run(stopping)
+    Follower(engine, holder).run(stopping, FieldCounts(engine, read).count_some)

@@ -39,7 +39,6 @@ from shared.database import (
     hold_write_lock,
     open_engine,
     store_time,
-    write_log_back,
     write_transaction,
 )
 from shared.models import Checkpoint, Event, UnfoldableEvent
@@ -61,9 +60,8 @@ HOLD_SEC = {"sqlite": 0.03, "postgresql": 0.3}
 ANSWER_SEC = 60
 """The longest statement on Postgres."""
 LONGEST_REASON = 500
-WRITE_BACK_SEC = 1.0
-"""How often SQLite's log is written back while there are events. Intake would do it in the commit
-of deliveries, which then wait."""
+CHORES_SEC = 1.0
+"""How often the chore is called."""
 
 checkpoint = table_of(Checkpoint)
 event = table_of(Event).c
@@ -141,22 +139,23 @@ class Follower:
         self._position: Position | None = None
         self._size = FIRST_BATCH
         self._poisoned: dict[int, str] = {}
-        self._write_back_at = 0.0
-        self.works = False
-        """Whether this follower is the one that works."""
+        self._chores_at = 0.0
 
-    def run(self, stopping: Callable[[float], bool]) -> None:
+    def run(
+        self, stopping: Callable[[float], bool], chore: Callable[[], object] = lambda: None
+    ) -> None:
         """Follow until stopped, whatever the store does. Then give the lease away. `stopping` waits
-        for so many seconds and says whether to stop."""
+        for so many seconds and says whether to stop. `chore` is called every second while this
+        follower works: in the same thread, as a second connection of this process would keep the
+        index of SQLite's log open where an admin has removed it."""
         pause = 0.0
         while not stopping(pause):
             began = time.monotonic()
             try:
                 done = self.step()
-                self.works = done.works
-                if done.events and time.monotonic() > self._write_back_at:
-                    write_log_back(self._engine)
-                    self._write_back_at = time.monotonic() + WRITE_BACK_SEC
+                if done.works and time.monotonic() > self._chores_at:
+                    chore()
+                    self._chores_at = time.monotonic() + CHORES_SEC
             except Exception as error:  # a follower outlives any failure of the store
                 log.error("follower_failed", error=first_line(error))
                 pause = AFTER_FAILURE_SEC

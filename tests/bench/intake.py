@@ -93,12 +93,12 @@ delivery, without that of Postgres' own processes.
 
 
 def _section(stores: Stores, folder: Path, files: tuple[Path, Path], kind: str) -> str:
-    programs = _programs(folder)
+    programs = all_programs(folder)
     found = {(program.name, connections): [] for connections in CONNECTIONS for program in programs}
     for number in range(ROUNDS):
         for connections in CONNECTIONS:
             for program in programs:
-                seen = _round(stores, folder, files, kind, program, connections)
+                seen = one_round(stores, folder, files, kind, program, connections)
                 found[program.name, connections].append(seen)
                 report.say(
                     f"{KINDS[kind]}, round {number + 1}, {connections} connections, "
@@ -108,16 +108,23 @@ def _section(stores: Stores, folder: Path, files: tuple[Path, Path], kind: str) 
     return _report(kind, middle)
 
 
-def _round(
-    stores: Stores, folder: Path, files: tuple[Path, Path], kind: str, program: Program, conns: int
+def one_round(
+    stores: Stores,
+    folder: Path,
+    files: tuple[Path, Path],
+    kind: str,
+    program: Program,
+    conns: int,
+    seconds: int = SECONDS,
 ) -> Round:
+    """Load one program on a fresh store. Ends the command if an answer has no event."""
     warm_up, requests = files
     with stores.fresh(kind) as store, program.serve(store, folder) as (url, pid):
         first = wrk(url, warm_up, conns, WARM_UP_SEC)
         before = _processor(pid)
-        seen = wrk(url, requests, conns, SECONDS)
+        seen = wrk(url, requests, conns, seconds)
         spent = (now - then for now, then in zip(_processor(pid), before, strict=True))
-        loop, writer, follower = (1e6 * seconds / seen.requests for seconds in spent)
+        loop, writer, follower = (1e6 * one / seen.requests for one in spent)
         if program.keeps:
             _check(store, program, first.requests + seen.requests, 2 * conns + 1)
     if seen.refused or seen.broken:
@@ -196,8 +203,9 @@ def _compared(
 
 
 @contextmanager
-def _repboard(workers: int, store: str, folder: Path) -> Iterator[Served]:
-    with Receiver(store, folder, RECEIVER_WORKERS=str(workers)) as receiver:
+def repboard(workers: int, store: str, folder: Path, code: Path = ROOT) -> Iterator[Served]:
+    """Repboard with so many workers, as the checkout `code` has it."""
+    with Receiver(store, folder, RECEIVER_WORKERS=str(workers), PYTHONPATH=str(code)) as receiver:
         yield Served(receiver.url, receiver.process.pid)
         if receiver.stop():
             sys.exit("The receiver did not stop as it should.")
@@ -243,10 +251,11 @@ def _running(
 ONE, TWO = "Repboard", "Repboard, 2 workers"
 
 
-def _programs(folder: Path) -> Sequence[Program]:
+def all_programs(folder: Path) -> Sequence[Program]:
+    """What is compared."""
     programs = [
-        Program(ONE, partial(_repboard, 1), Event),
-        Program(TWO, partial(_repboard, 2), Event),
+        Program(ONE, partial(repboard, 1), Event),
+        Program(TWO, partial(repboard, 2), Event),
         Program("textbook", partial(_module, "textbook", True), WebhookEvent),
         Program("nothing", partial(_module, "nothing", False), None),
     ]

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,14 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, delete, func, insert, inspect, select
+from sqlalchemy import Engine, delete, insert, inspect
 from sqlalchemy.exc import IntegrityError
 
-from shared import database
 from shared.bulk import insert_rows, table_of, upsert
-from shared.database import is_current, migrate, open_engine, write_log_back, write_transaction
+from shared.database import is_current, migrate, open_engine
 from shared.models import AuditLog, Heartbeat, Quarantine, Table
-from tests.conftest import FreshStore
 from tests.running import command
-from tests.stores import row, write_locked
+from tests.stores import row
 
 
 @pytest.fixture
@@ -155,45 +152,3 @@ def test_a_quarantined_body_cannot_outlive_its_delivery_row(store: Engine) -> No
     orphan = {"delivery_id": 1, "vendor": "x", "received_at": NOON, "state": "held"}
     with store.begin() as connection, pytest.raises(IntegrityError):
         connection.execute(insert(table_of(Quarantine)).values(**orphan, headers="{}", body=b""))
-
-
-def in_file_alone(path: Path, copy: Path) -> int:
-    """Rows of the audit log that the file has without its log."""
-    copy.write_bytes(path.read_bytes())
-    with closing(sqlite3.connect(copy)) as connection:
-        (found,) = connection.execute("SELECT count(*) FROM audit_log").fetchone()
-    return int(found)
-
-
-@pytest.mark.parametrize("long_log", [0, 10_000])
-def test_the_log_of_sqlite_is_written_back_while_another_process_reads(
-    fresh_store: FreshStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long_log: int
-) -> None:
-    monkeypatch.setattr(database, "LONG_LOG_PAGES", long_log)
-    with fresh_store("sqlite") as url:
-        engine = open_engine(url, intake=True)
-        path = Path(str(engine.url.database))
-        with write_transaction(engine) as connection:
-            connection.execute(
-                insert(table_of(AuditLog)).values(at=datetime.now(UTC), actor="a", action="b")
-            )
-        before = in_file_alone(path, tmp_path / "before.db")
-        with engine.connect() as reader:
-            reader.execute(select(func.count()).select_from(table_of(AuditLog)))
-            write_log_back(engine)
-        assert (before, in_file_alone(path, tmp_path / "after.db")) == (0, 1)
-        engine.dispose()
-
-
-def test_while_another_process_writes_the_log_of_sqlite_is_written_back_as_far_as_possible(
-    fresh_store: FreshStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(database, "LONG_LOG_PAGES", 0)
-    with fresh_store("sqlite") as url:
-        other, engine = open_engine(url), open_engine(url, intake=True)
-        with write_locked(other):
-            write_log_back(engine)
-        other.dispose()
-        with engine.connect() as connection:
-            assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 5000
-        engine.dispose()
