@@ -240,6 +240,7 @@ def lasting_receiver(
     """One receiver and store for all tests of a module, which therefore use ids of their own."""
     with (
         fresh_store(request.param) as url,
-        Receiver(url, tmp_path_factory.mktemp("receiver")) as running,
+        # Deliveries of tests are of fixed days, which a receiver may remove by age.
+        Receiver(url, tmp_path_factory.mktemp("receiver"), RETENTION_DAYS="0") as running,
     ):
         yield running
