@@ -12,7 +12,7 @@ def migrate() -> None:
     settings = ReceiverSettings.load()
     engine = open_engine(settings.database_url)
     upgrade(engine)
-    note_vendors(engine, settings)
+    note_vendors(engine, settings, receives=False)
     with engine.connect() as connection:
         due = rebuild_is_due(connection)
     if due:

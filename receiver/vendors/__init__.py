@@ -118,8 +118,12 @@ def vendor_facts(settings: ReceiverSettings) -> Mapping[str, VendorFacts]:
     }
 
 
-def note_vendors(engine: Engine, settings: ReceiverSettings) -> None:
-    """Write the facts of every vendor into the store, for the dashboard. Raises SettingsError."""
+def note_vendors(engine: Engine, settings: ReceiverSettings, *, receives: bool = True) -> None:
+    """Write the facts of every vendor into the store, for the dashboard. Raises SettingsError.
+
+    What a receiver has noted on which vendors are configured stays, unless this process `receives`:
+    a command may run without the receiver's secrets.
+    """
     facts, served = vendor_facts(settings), configured(settings)
     now = datetime.now(UTC)
     rows = [
@@ -132,10 +136,12 @@ def note_vendors(engine: Engine, settings: ReceiverSettings) -> None:
         for slug, one in facts.items()
     ]
     insert = insert_into(engine.dialect.name, VendorRow).values(rows)
-    updated = {name: insert.excluded[name] for name in ("facts", "configured", "noted_at")}
+    names = ("facts", "configured", "noted_at") if receives else ("facts",)
+    updated = {name: insert.excluded[name] for name in names}
     gone = update(table_of(VendorRow)).where(table_of(VendorRow).c.slug.not_in(facts))
     with write_transaction(engine) as connection:
-        connection.execute(gone.values(configured=False))
+        if receives:
+            connection.execute(gone.values(configured=False))
         connection.execute(insert.on_conflict_do_update(index_elements=["slug"], set_=updated))
 
 

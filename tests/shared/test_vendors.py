@@ -1,8 +1,11 @@
 """The facts of the vendors: what their guides say, and how the dashboard gets them."""
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import Engine
 
+from receiver.commands.migrate import migrate
 from receiver.vendors import adapters, note_vendors, vendor_facts
 from shared.models import Vendor
 from shared.queries.vendors import configured, vendor_facts as vendor_facts_in
@@ -61,6 +64,17 @@ def test_a_start_notes_again_which_vendors_are_configured(store: Engine) -> None
     ]  # fmt: skip
     assert noted(mindtickle_webhook_secret="whsec-hidden") == ["MindTickle"]
     assert not any("-hidden" in one.facts for one in rows(store, Vendor))
+
+
+def test_migrate_without_the_secrets_of_a_receiver_leaves_vendors_configured(
+    store_url: str, store: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    note_vendors(store, ReceiverSettings(_env_file=None, mindtickle_webhook_secret="whsec-hidden"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", store_url)
+    migrate()
+    with store.connect() as connection:
+        assert [one.name for one in configured(connection)] == ["MindTickle"]
 
 
 def test_the_slug_of_a_vendor_is_in_its_facts_and_in_the_names_of_its_settings() -> None:
