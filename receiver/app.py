@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from receiver.chores import Chores
 from receiver.errors import StoreUnavailable
+from receiver.field_counts import FieldCounts
 from receiver.key_sets import load_keys
 from receiver.metrics import Metrics
 from receiver.pipeline import RETRY_AFTER_SEC, Answer, Pipeline
@@ -19,7 +20,7 @@ from receiver.protocol import Whole
 from receiver.quarantine import Caps
 from receiver.trials import Trials
 from receiver.unknown_addresses import UnknownAddresses
-from receiver.vendors import configured
+from receiver.vendors import configured, vendor_facts
 from receiver.vendors.base import Vendor
 from receiver.writer import Writer
 from shared.database import open_engine
@@ -102,7 +103,9 @@ def create_app(settings: ReceiverSettings, trial_pass: str) -> ASGIApp:
     vendors = configured(settings)
     unknown = UnknownAddresses(spare, metrics)
     trials = Trials(spare, vendors, settings, trial_pass)
-    chores = Chores(spare, vendors, settings.retention_days, unknown, trials, metrics)
+    read = {slug: one.fields for slug, one in vendor_facts(settings).items()}
+    fields = FieldCounts(spare, read)
+    chores = Chores(spare, vendors, settings.retention_days, unknown, trials, metrics, fields)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -1,10 +1,10 @@
 """Chores: what a running receiver does besides deliveries, in a separate thread.
 
 Every second it stores the counts of unknown addresses, measures how far the read models are behind,
-fetches the vendors' public keys that are due, and runs requested tests and a requested replay.
-Every ten seconds it counts messages. Once an hour it updates the statistics of the store's planner
-(5 ms on SQLite with a million events). Once a day it prunes. Chores use small transactions with
-pauses between them, so deliveries do not wait.
+counts the fields of new events, fetches the vendors' public keys that are due, and runs requested
+tests and a requested replay. Every ten seconds it counts messages. Once an hour it updates the
+statistics of the store's planner (5 ms on SQLite with a million events). Once a day it prunes.
+Chores use small transactions with pauses between them, so deliveries do not wait.
 """
 
 import threading
@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from receiver.errors import Stopping, first_line
+from receiver.field_counts import FieldCounts
 from receiver.key_sets import KeySets
 from receiver.metrics import Metrics
 from receiver.prune import prune
@@ -53,7 +54,9 @@ class Chores:
         unknown: UnknownAddresses,
         trials: Trials,
         metrics: Metrics,
+        fields: FieldCounts,
     ) -> None:
+        self._fields = fields
         self._key_sets = KeySets(engine, vendors)
         self._unknown = unknown
         self._trials = trials
@@ -89,6 +92,7 @@ class Chores:
                 self._count_messages()
                 self._key_sets.carry_out()
                 self._trials.carry_out()
+                self._fields.carry_out()
                 if carry_out_next(self._engine, self._vendors, self._pause):
                     pause = 0.0  # there may be another request
             except Stopping:

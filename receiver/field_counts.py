@@ -1,7 +1,7 @@
 """Counts which fields the events of a type have, and in which shape, by the hour of their arrival.
 
-The follower reads the events that the read models have, behind a checkpoint of its own. So it takes
-no time from intake, and a rebuild or a replay counts no event twice. Names of fields are a sender's
+A chore reads the events that the read models have, behind a checkpoint of its own, so it is off the
+path of intake, and a rebuild or a replay counts no event twice. Names of fields are a sender's
 text: their number is bounded, and one that may be a person's address, number or ID counts as `*`.
 """
 
@@ -11,10 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-import structlog
 from sqlalchemy import Connection, Engine, delete, select, update
 
-from receiver.errors import first_line
 from receiver.readmodels.follower import reached_in
 from shared.bulk import encode, insert_into, insert_rows, table_of
 from shared.database import write_transaction
@@ -43,7 +41,6 @@ COLUMNS = ("vendor", "event_type", "hour", "field", "shape", "events")
 event = table_of(Event).c
 hourly = table_of(FieldHourly)
 checkpoint = table_of(FieldCheckpoint)
-log = structlog.get_logger()
 Type = tuple[str, str]
 """A vendor and an event type."""
 Fields = tuple[tuple[str, str], ...]
@@ -61,7 +58,7 @@ class Arrived(NamedTuple):
 
 
 class FieldCounts:
-    """Counts the fields of events, for this follower. `read` are the fields that the vendors'
+    """Counts the fields of events, for this receiver. `read` are the fields that the vendors'
     mappings read, by vendor and event type."""
 
     def __init__(self, engine: Engine, read: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
@@ -70,13 +67,6 @@ class FieldCounts:
         self._known: dict[Type, set[str]] = {}
         self._has_read_known = False
         self._clean_at = datetime.min.replace(tzinfo=UTC)
-
-    def count_some(self) -> None:
-        """Count a batch. An error is only logged: read models follow whatever becomes of counts."""
-        try:
-            self.carry_out()
-        except Exception as error:
-            log.error("fields_not_counted", error=first_line(error))
 
     def carry_out(self) -> bool:
         """Count a batch of events. Returns whether there may be more. Raises SQLAlchemyError if the
@@ -99,7 +89,7 @@ class FieldCounts:
         with write_transaction(self._engine) as connection:
             if rows:
                 _add(connection, rows)
-            # Another follower may have counted them meanwhile.
+            # Another receiver may have counted them meanwhile.
             if not connection.execute(moved.values(event_id=batch[-1].id)).rowcount:
                 connection.rollback()
         return len(batch) == BATCH

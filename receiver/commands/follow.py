@@ -1,11 +1,9 @@
 """`repboard follow`: keep the read models up to date with the events."""
 
 from receiver import logs
-from receiver.field_counts import FieldCounts
 from receiver.processes import until_stopped
 from receiver.readmodels.follower import Follower, new_holder, open_follower_engine
 from receiver.schema import current_engine
-from receiver.vendors import vendor_facts
 from shared.settings import ReceiverSettings
 
 
@@ -21,6 +19,4 @@ def follow() -> None:
 def run_follower(settings: ReceiverSettings, holder: str) -> None:
     """Follow under this name until SIGTERM or SIGINT, then end after the current round."""
     stopping = until_stopped()
-    engine = open_follower_engine(settings.database_url)
-    read = {slug: one.fields for slug, one in vendor_facts(settings).items()}
-    Follower(engine, holder).run(stopping, FieldCounts(engine, read).count_some)
+    Follower(open_follower_engine(settings.database_url), holder).run(stopping)

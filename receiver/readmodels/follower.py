@@ -35,12 +35,7 @@ from receiver.errors import first_line, is_of_the_store, is_passing
 from receiver.readmodels.events import StoredEvent, events, facts_of
 from receiver.readmodels.projections import project
 from shared.bulk import insert_into, table_of
-from shared.database import (
-    hold_write_lock,
-    open_engine,
-    store_time,
-    write_transaction,
-)
+from shared.database import hold_write_lock, open_engine, store_time, write_transaction
 from shared.models import Checkpoint, Event, UnfoldableEvent
 from shared.queries import row_of, rows_of
 
@@ -60,8 +55,6 @@ HOLD_SEC = {"sqlite": 0.03, "postgresql": 0.3}
 ANSWER_SEC = 60
 """The longest statement on Postgres."""
 LONGEST_REASON = 500
-CHORES_SEC = 1.0
-"""How often the chore is called."""
 
 checkpoint = table_of(Checkpoint)
 event = table_of(Event).c
@@ -139,23 +132,15 @@ class Follower:
         self._position: Position | None = None
         self._size = FIRST_BATCH
         self._poisoned: dict[int, str] = {}
-        self._chores_at = 0.0
 
-    def run(
-        self, stopping: Callable[[float], bool], chore: Callable[[], object] = lambda: None
-    ) -> None:
+    def run(self, stopping: Callable[[float], bool]) -> None:
         """Follow until stopped, whatever the store does. Then give the lease away. `stopping` waits
-        for so many seconds and says whether to stop. `chore` is called every second while this
-        follower works: in the same thread, as a second connection of this process would keep the
-        index of SQLite's log open where an admin has removed it."""
+        for so many seconds and says whether to stop."""
         pause = 0.0
         while not stopping(pause):
             began = time.monotonic()
             try:
                 done = self.step()
-                if done.works and time.monotonic() > self._chores_at:
-                    chore()
-                    self._chores_at = time.monotonic() + CHORES_SEC
             except Exception as error:  # a follower outlives any failure of the store
                 log.error("follower_failed", error=first_line(error))
                 pause = AFTER_FAILURE_SEC

@@ -240,7 +240,7 @@ def test_old_counts_are_removed(kind: str, fresh_store: FreshStore) -> None:
         assert counted(engine) == {}
 
 
-def test_of_two_followers_that_read_the_same_events_one_counts_them(
+def test_of_two_receivers_that_read_the_same_events_one_counts_them(
     kind: str, fresh_store: FreshStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with store(fresh_store, kind) as engine:
@@ -258,7 +258,7 @@ def test_of_two_followers_that_read_the_same_events_one_counts_them(
         assert counted(engine)["", ""] == 3
 
 
-def test_a_running_follower_counts(kind: str, fresh_store: FreshStore, tmp_path: Path) -> None:
+def test_a_running_receiver_counts(kind: str, fresh_store: FreshStore, tmp_path: Path) -> None:
     with fresh_store(kind) as url, Receiver(url, tmp_path) as receiver:
         receiver.deliver("module.progress", playing.progress())
         until(lambda: ("data.userId", "text") in counted(receiver.engine))
