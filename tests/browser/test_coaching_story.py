@@ -180,7 +180,7 @@ def test_a_manager_takes_a_case_of_their_team(
         expect(page.get_by_role("button", name="Pass marks")).not_to_be_visible()
         select_row(page, 0)
         page.get_by_role("button", name="Take 1 selected").click()
-        expect(page.get_by_text("1 case is yours.")).to_be_visible()
+        expect(page.get_by_text("1 case is yours.").first).to_be_visible()
         expect(page.get_by_text("1 case is open")).to_be_visible()
         until(lambda: stores.count(receiver.engine, CoachingCase) == 1)
         taken = case(receiver)

@@ -118,6 +118,7 @@ def test_its_first_event_is_sent_from_the_first_page_and_explains_a_rank(
             check=False,
         )  # fmt: skip
         assert sent.stdout == '{"received":true}'
+        receiver.followed()
         st.cache_data.clear()
         page = open_page(learner="acme/u-5")
         assert any(row.get("module_name") == "The first call" for row in rows(page, "module_name"))
