@@ -41,6 +41,7 @@ SHOWN = ("formula", "SQL", "formula with at", "bold", "markdown link", "markdown
 """What has to be seen as it is: these come last, two at a time, and so stand first in lists."""
 PATIENCE = 40
 CLICKS = 5
+DROPPED = "Client Error: Download Button source error - 404"
 AT_ONCE = 4
 LOOK_MS = 1_200
 INJECTED = """() => [...document.querySelectorAll(
@@ -198,8 +199,10 @@ def look(page: Page, seen: Seen) -> Seen:
 
 
 def _is_error(message: ConsoleMessage) -> bool:
-    """Streamlit asks for some files below a page first, and then where they are."""
-    return message.type == "error" and not message.text.startswith("Failed to load resource")
+    """Streamlit asks for some files below a page first, and then where they are. A download that it
+    drops is a limit that the README names: `clicked` asks again, until it has the file."""
+    expected = message.text.startswith("Failed to load resource") or message.text == DROPPED
+    return message.type == "error" and not expected
 
 
 def download(page: Page) -> list[str]:
