@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from shared.diagnosis import MOST_NAMED, NEARLY, Severity, diagnose
+from shared.diagnosis import NEARLY, Severity, diagnose
+from shared.drift import MOST_NAMED
 from shared.evidence import Evidence
 from shared.outcomes import HAS_EVENT, WORDS
 from shared.wording import duration, number_of

@@ -9,7 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from shared.drift import Drift
+from shared.drift import in_words
 from shared.evidence import Evidence, Failures
 from shared.outcomes import Outcome
 from shared.retries import Suspension
@@ -442,10 +442,6 @@ def _practice(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-MOST_NAMED = 5
-"""Fields that a finding names."""
-
-
 def _drifted(evidence: Evidence) -> Iterator[Finding]:
     """Fields that the mapping reads change what the boards show; others are worth a note."""
     name = evidence.vendor.name
@@ -456,7 +452,7 @@ def _drifted(evidence: Evidence) -> Iterator[Finding]:
             "fields-changed",
             Severity.WARNING,
             "Fields are missing or have another form",
-            _named(read),
+            in_words(read),
             f"Compare a recent delivery with the guide of {name}. If a field has another name or "
             "form now, declare it, restart the receiver, then rebuild.",
             "Boards lack what these events said before.",
@@ -466,23 +462,10 @@ def _drifted(evidence: Evidence) -> Iterator[Finding]:
             "other-fields-changed",
             Severity.NOTE,
             "Fields changed that nothing here reads",
-            _named(others),
+            in_words(others),
             "Nothing to do. It may be the first sign of a larger change.",
             "Nothing.",
         )
-
-
-def _named(drifts: Sequence[Drift]) -> str:
-    """`moduleName absent in 3 % of module.progress since 24 Nov, 14:00 UTC; …`."""
-    lines = [
-        f"{one.field} {f'{one.now} instead of {one.was}' if one.now else 'absent'} in "
-        f"{share(one.differ, one.events)} of {one.event_type} since "
-        f"{one.since.day} {one.since:%b, %H:%M} UTC"
-        for one in drifts[:MOST_NAMED]
-    ]
-    if len(drifts) > MOST_NAMED:
-        lines.append(number_of(len(drifts) - MOST_NAMED, "more field"))
-    return f"{'; '.join(lines)}."
 
 
 _RULES: Sequence[Callable[[Evidence], Iterator[Finding]]] = (

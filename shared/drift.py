@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from shared.wording import number_of, share
+
 LOOK_BACK = timedelta(days=14)
 RECENT = timedelta(days=3)
 """A change is looked for in this time; what is usual is what was before it."""
@@ -16,6 +18,8 @@ LEAST = 0.01
 UNUSUAL = 5
 """How many times as often as before."""
 NOTHING = "null"
+MOST_NAMED = 5
+"""Fields that a finding names."""
 
 
 class FieldCount(NamedTuple):
@@ -121,3 +125,16 @@ def _goes_on(total: Hours, differ: Hours, rate: float) -> bool:
         if events * rate >= FEW:
             return False
     return False
+
+
+def in_words(drifts: Sequence[Drift]) -> str:
+    """`moduleName absent in 3 % of module.progress since 24 Nov, 14:00 UTC; …`."""
+    lines = [
+        f"{one.field} {f'{one.now} instead of {one.was}' if one.now else 'absent'} in "
+        f"{share(one.differ, one.events)} of {one.event_type} since "
+        f"{one.since.day} {one.since:%b, %H:%M} UTC"
+        for one in drifts[:MOST_NAMED]
+    ]
+    if len(drifts) > MOST_NAMED:
+        lines.append(number_of(len(drifts) - MOST_NAMED, "more field"))
+    return f"{'; '.join(lines)}."
