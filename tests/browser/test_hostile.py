@@ -193,19 +193,17 @@ def look(page: Page, seen: Seen) -> Seen:
     seen.text, seen.width = page.evaluate(TEXT), page.evaluate(WIDTH)
     seen.hacked, seen.injected = page.evaluate("window.__hacked"), page.evaluate(INJECTED)
     seen.failed = page.locator("[data-testid=stException]").count() > 0
-    seen.cells = download(page)
+    seen.cells = download(page, seen.errors)
     page.close()
     return seen
 
 
 def _is_error(message: ConsoleMessage) -> bool:
-    """Streamlit asks for some files below a page first, and then where they are. A download that it
-    drops is a limit that the README names: `clicked` asks again, until it has the file."""
-    expected = message.text.startswith("Failed to load resource") or message.text == DROPPED
-    return message.type == "error" and not expected
+    """Streamlit asks for some files below a page first, and then where they are."""
+    return message.type == "error" and not message.text.startswith("Failed to load resource")
 
 
-def download(page: Page) -> list[str]:
+def download(page: Page, errors: list[str]) -> list[str]:
     """The cells of what the page offers as CSV, where it is shared; not below an open dialog."""
     cells: list[str] = []
     if page.get_by_role("dialog").count():
@@ -214,19 +212,23 @@ def download(page: Page) -> list[str]:
         share.click()
         expect(page.get_by_text("Anyone with access sees this view.")).to_be_visible()
     for button in page.get_by_role("button", name="CSV").all():
-        cells += clicked(page, button)
+        cells += clicked(page, button, errors)
     return cells
 
 
-def clicked(page: Page, button: Locator) -> list[str]:
+def clicked(page: Page, button: Locator, errors: list[str]) -> list[str]:
     """The cells of the file behind a button. Streamlit drops a file that has not been fetched when
-    two runs of any session have ended, so one may have to click again."""
+    two runs of any session have ended, so one may have to click again. Its error of that click is
+    taken out of `errors`, and no other."""
     for _ in range(CLICKS):
         with page.expect_download() as downloaded:
             button.click()
         if downloaded.value.failure() is None:
             with downloaded.value.path().open(newline="", encoding="utf-8-sig") as file:
                 return [cell for row in csv.reader(file) for cell in row]
+        page.wait_for_timeout(LOOK_MS)
+        if DROPPED in errors:
+            errors.remove(DROPPED)
     raise AssertionError(f"no file at {page.url}")
 
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import time
 from base64 import b64decode
 from collections.abc import Callable, Sequence
@@ -318,7 +317,6 @@ def test_messages_to_a_server_share_a_connection(monkeypatch: pytest.MonkeyPatch
     assert len(connections) == 1
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only its kernel does this")
 def test_a_message_that_was_begun_is_not_sent_once_the_notifier_is_killed(tmp_path: Path) -> None:
     pid, sent = tmp_path / "pid", tmp_path / "sent"
 
