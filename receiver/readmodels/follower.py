@@ -19,8 +19,8 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -45,6 +45,7 @@ AFTER_FAILURE_SEC = 1.0
 LEASE = timedelta(seconds=5)
 RENEW = timedelta(seconds=3)
 """A lease is extended when it has less than this left."""
+PAUSE = timedelta(minutes=1)
 MAX_BATCH = 1_000
 MIN_BATCH = 50
 """What a late event costs does not depend on how many are folded with it, so smaller rounds would
@@ -177,10 +178,7 @@ class Follower:
 
     def release(self) -> None:
         """Let another follower begin at once."""
-        with write_transaction(self._engine) as connection:
-            hold_write_lock(connection)
-            mine = update(checkpoint).where(checkpoint.c.holder == self._holder)
-            connection.execute(mine.values(lease_until=store_time(connection)))
+        _release(self._engine, self._holder)
 
     def _idle(self, connection: Connection) -> Round | None:
         """What a round without any change would return. None if there is something to do."""
@@ -274,6 +272,57 @@ def reached_in(connection: Connection) -> Reached | None:
 
 def _begin(connection: Connection) -> None:
     connection.execute(insert(checkpoint).values(id=1, event_id=0, newest_id=0, folds=0))
+
+
+def _release(engine: Engine, holder: str) -> None:
+    with write_transaction(engine) as connection:
+        hold_write_lock(connection)
+        held = update(checkpoint).where(checkpoint.c.holder == holder)
+        connection.execute(held.values(lease_until=store_time(connection)))
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """In which no follower works. `newest_id` is that of the last event that had arrived when it
+    began, `folds` the number of the last change to the read models before it."""
+
+    engine: Engine
+    holder: str
+    newest_id: int
+    folds: int
+
+    def extend(self) -> None:
+        """Let it last for PAUSE from now on. If this process ends, followers wait as long."""
+        with write_transaction(self.engine) as connection:
+            hold_write_lock(connection)
+            _hold(connection, self.holder, PAUSE)
+
+    def holds(self, connection: Connection) -> bool:
+        """Whether no follower has worked since it began. The transaction has the write lock."""
+        reached = reached_in(connection)
+        return reached is not None and (reached.holder, reached.folds) == (self.holder, self.folds)
+
+
+@contextmanager
+def paused(engine: Engine) -> Iterator[Pause]:
+    """Take the lease of the follower of this store, and give it away at the end."""
+    holder = new_holder()
+    with write_transaction(engine) as connection:
+        hold_write_lock(connection)
+        if reached_in(connection) is None:
+            _begin(connection)
+        _hold(connection, holder, PAUSE)
+        newest = connection.scalar(select(func.max(event.id))) or 0
+        folds = connection.scalar(select(checkpoint.c.folds)) or 0
+    try:
+        yield Pause(engine, holder, newest, folds)
+    finally:
+        _release(engine, holder)
+
+
+def _hold(connection: Connection, holder: str, time: timedelta) -> None:
+    until = store_time(connection) + time
+    connection.execute(update(checkpoint).values(holder=holder, lease_until=until))
 
 
 def set_aside(connection: Connection, reasons: Mapping[int, str], now: datetime) -> None:

@@ -1,8 +1,9 @@
 """Rebuild the read models from the events, while deliveries are accepted.
 
 New read models are made beside the old ones, a batch of events in each transaction: on SQLite in a
-file of its own, as a file has one writer, on Postgres in a schema of its own. At the end they are
-copied over the old ones in one transaction.
+file of its own, as a file has one writer, on Postgres in a schema of its own. At the end the
+follower pauses, so that the old ones stay as they are. Their rows that differ from the new ones are
+found, and replaced in one transaction.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -27,8 +28,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from receiver.errors import first_line, is_of_the_store, is_passing
+from receiver.readmodels import changes
 from receiver.readmodels.events import StoredEvent, events, facts_of
-from receiver.readmodels.follower import MAX_BATCH, set_aside
+from receiver.readmodels.follower import MAX_BATCH, Pause, paused, set_aside
 from receiver.readmodels.projections import READ_MODELS, clear, finish, project, refold
 from shared.audit import note
 from shared.bulk import table_of
@@ -49,10 +51,10 @@ from shared.store_errors import StoreError
 BATCH = 10_000
 BESIDE = "repboard_rebuild"
 """The schema with the new read models. SQLite has the other file under this name while it
-copies."""
+compares and replaces."""
 
 checkpoint = table_of(Checkpoint)
-COPIED = [*map(table_of, READ_MODELS), table_of(UnfoldableEvent)]
+REPLACED = [*map(table_of, READ_MODELS), table_of(UnfoldableEvent)]
 progress = SqlTable(
     "rebuild_progress",
     MetaData(),
@@ -85,8 +87,8 @@ def rebuild(engine: Engine, on_progress: Callable[[int], None] = lambda _: None)
     """Fold every event into new read models, which then take the place of the old ones.
 
     Readers see the old ones or the new ones. Deliveries are accepted meanwhile; on SQLite they wait
-    while the result is copied. A rebuild that was interrupted continues. `on_progress` is given the
-    number of events so far. Returns that number.
+    while rows that differ are replaced. A rebuild that was interrupted continues. `on_progress` is
+    given the number of events so far. Returns that number.
 
     Raises StoreError if another rebuild runs.
     """
@@ -180,7 +182,8 @@ def _begun(connection: Connection) -> Progress:
 
 
 def _beside(engine: Engine, begun: Progress, on_progress: Callable[[int], None]) -> int | None:
-    """Make new read models and copy them. None if a person was erased meanwhile."""
+    """Make new read models and have them take the place of the old ones. None if that has to begin
+    again."""
     beside = _open(engine, begun)
     try:
         _build(engine, beside, on_progress)
@@ -205,7 +208,7 @@ def _open(engine: Engine, begun: Progress) -> Engine:
         if engine.dialect.name == "sqlite":
             create_file(beside.url)
         with beside.begin() as connection:
-            Table.metadata.create_all(connection, COPIED)
+            Table.metadata.create_all(connection, REPLACED)
             progress.create(connection)
             connection.execute(insert(progress).values(begun._asdict()))
     return beside
@@ -263,39 +266,43 @@ def _settled(connection: Connection) -> int:
 
 
 def _take_over(engine: Engine, begun: Progress) -> int | None:
-    """Copy the new read models over those of the store, and fold what has arrived since. None, and
-    nothing is changed, if a person was erased meanwhile."""
-    with engine.connect().execution_options(immediate=True) as connection:
+    """Replace what differs in the read models of the store. None, and nothing is changed, if a
+    person was erased meanwhile, or if a follower has worked although it was to pause."""
+    with paused(engine) as pause, engine.connect() as connection:
         if engine.dialect.name == "postgresql":
-            with connection.begin():
-                return _copy(connection, begun)
+            return _replace(connection, begun, pause)
         connection.connection.cursor().execute(f"ATTACH ? AS {BESIDE}", (str(_path(engine)),))
         try:
-            with connection.begin():
-                return _copy(connection, begun)
+            return _replace(connection, begun, pause)
         finally:
             connection.connection.cursor().execute(f"DETACH {BESIDE}")
 
 
-def _copy(connection: Connection, begun: Progress) -> int | None:
-    hold_write_lock(connection)
-    if not begun.continues(_begun(connection)):
-        return None
-    for table in COPIED:
-        columns = [column.name for column in table.columns]
-        made = table.to_metadata(MetaData(), schema=BESIDE)
-        connection.execute(table.delete())
-        connection.execute(insert(table).from_select(columns, select(made)))
+def _replace(connection: Connection, begun: Progress, pause: Pause) -> int | None:
+    for table in REPLACED:
+        pause.extend()
+        with connection.begin():
+            changes.find(connection, table, BESIDE)
+    with connection.execution_options(immediate=True).begin():
+        hold_write_lock(connection)
+        if not begun.continues(_begun(connection)) or not pause.holds(connection):
+            return None
+        for table in REPLACED:
+            changes.take(connection, table, BESIDE)
+        done = _fold_rest(connection, pause.newest_id)
+        _note_change(connection)
+        connection.execute(table_of(RebuildDue).delete())
+        note(connection, "command line", "rebuild", None, f"{done} events")
+        return done
+
+
+def _fold_rest(connection: Connection, newest_id: int) -> int:
+    """Fold what the store had in its read models and the new ones do not have yet. What has arrived
+    since the pause began is left to the follower. Returns how many events the read models have."""
     made = progress.to_metadata(MetaData(), schema=BESIDE)
     last, done = connection.execute(select(made.c.event_id, made.c.events)).one()
-    # On Postgres deliveries go on. The follower, which waits, folds what arrives from now on: to go
-    # after it here would never end where it arrives as fast as it is folded.
-    newest = connection.scalar(select(func.max(table_of(Event).c.id))) or 0
-    while batch := _next(connection, last, MAX_BATCH, newest):
+    while batch := _next(connection, last, MAX_BATCH, newest_id):
         _fold(connection, batch, project)
         done += _count(batch)
         last = batch[-1].id
-    _note_change(connection)
-    connection.execute(table_of(RebuildDue).delete())
-    note(connection, "command line", "rebuild", None, f"{done} events")
     return int(done)

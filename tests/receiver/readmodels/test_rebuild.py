@@ -1,27 +1,33 @@
 """A rebuild while deliveries are accepted, interrupted ones included."""
 
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, inspect
+from sqlalchemy import Engine, delete, event, insert, inspect, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from receiver.erase import erase_person
 from receiver.pipeline import judge
-from receiver.readmodels.rebuild import BESIDE, rebuild
+from receiver.readmodels.follower import Follower, Round, open_follower_engine
+from receiver.readmodels.rebuild import BESIDE, fold_all, rebuild
 from receiver.store import write_batch
 from receiver.traces import Account
+from shared.bulk import table_of
 from shared.database import open_engine, write_transaction
-from shared.models import Learner
+from shared.models import Checkpoint, Learner, ModuleProgress
 from tests import holding, playing
 from tests.conftest import FreshStore
+from tests.holding import ARRIVAL
 from tests.load import Load
 from tests.running import Receiver, until
 from tests.stores import follow, read_models, rows
 
 TOO_MANY = 50
+COMPARED = f"INSERT INTO {BESIDE}.activity_changed"
+"""The last table but one that a rebuild compares."""
 VENDOR = holding.vendor(playing.SECRET)
 
 
@@ -174,3 +180,75 @@ def test_a_rebuild_ends_though_an_event_arrives_whenever_it_looks(fresh_store: F
         assert next(arrived) < TOO_MANY
         other.dispose()
         store.dispose()
+
+
+def test_a_rebuild_replaces_wrong_rows_and_no_others(store: Engine) -> None:
+    take(store, "u-1", "u-2", "u-3")
+    right = models(store)
+    with write_transaction(store) as connection:
+        learner, progress = table_of(Learner), table_of(ModuleProgress)
+        wrong = update(learner).where(learner.c.user_id == "u-1").values(name="Mallory")
+        connection.execute(wrong)
+        connection.execute(delete(progress).where(progress.c.user_id == "u-2"))
+        unknown = {"vendor": holding.V, "user_id": "u-4", "person": "u-4", "active": True}
+        connection.execute(insert(learner).values(unknown))
+    before = places(store)
+    rebuild(store)
+    assert models(store) == right
+    after = places(store)
+    assert after.keys() == {"u-1", "u-2", "u-3"}
+    assert [user for user in after if after[user] != before[user]] == ["u-1"]
+
+
+def places(store: Engine) -> dict[str, object]:
+    """Where the rows of learners are stored: a row that is written has another place."""
+    place = "rowid" if store.dialect.name == "sqlite" else "ctid::text"
+    with store.connect() as connection:
+        found = connection.exec_driver_sql(f"SELECT user_id, {place} FROM learner ORDER BY user_id")
+        return {row.user_id: row[1] for row in found}
+
+
+def test_a_follower_pauses_while_a_rebuild_compares(store: Engine) -> None:
+    take(store, "u-1")
+    steps: list[Round] = []
+
+    def step(*run: Any) -> None:
+        if run[2].startswith(COMPARED):
+            steps.append(follower.step())
+
+    own = open_follower_engine(store.url.render_as_string(hide_password=False))
+    follower = Follower(own)
+    event.listen(store, "after_cursor_execute", step)
+    rebuild(store)
+    assert steps
+    assert not any(one.works for one in steps)
+    assert follower.step().works
+    own.dispose()
+
+
+def test_a_rebuild_begins_again_if_a_follower_has_worked_while_it_compared(store: Engine) -> None:
+    take(store, "u-1")
+    with write_transaction(store) as connection:
+        connection.execute(update(table_of(ModuleProgress)).values(progress_pct=90.0))
+    compared: list[int] = []
+
+    def arrive(*run: Any) -> None:
+        if run[2].startswith(COMPARED):
+            compared.append(1)
+            if len(compared) == 1:
+                with write_transaction(other) as connection:
+                    connection.execute(update(table_of(Checkpoint)).values(lease_until=ARRIVAL))
+                later = ARRIVAL + timedelta(hours=1)
+                sent = holding.incoming("late", playing.SECRET, "u-1", later, progressPct=20)
+                holding.take(other, [sent], VENDOR)
+
+    other = open_engine(store.url.render_as_string(hide_password=False))
+    event.listen(store, "after_cursor_execute", arrive)
+    rebuild(store)
+    other.dispose()
+    event.remove(store, "after_cursor_execute", arrive)
+    assert len(compared) > 1
+    after = models(store)
+    with write_transaction(store) as connection:
+        fold_all(connection)
+    assert models(store) == after
