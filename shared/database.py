@@ -24,6 +24,9 @@ from shared.store_errors import StoreError, drop_connection
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_SEC = 5
+INTAKE_TIMEOUT_SEC = 9
+"""How long receivers and followers wait for SQLite's lock. A delivery is answered within 10 s, and
+`erase` has the lock while it rewrites the file."""
 COMMAND_TIMEOUT_SEC = 3
 """How long a command waits for SQLite's lock: a person waits for the command."""
 TRY_SEC = 0.001
@@ -81,9 +84,9 @@ def open_engine(
     connection might not have.
 
     With `intake` it is tuned for many small writes by key. It waits for a lock up to
-    BUSY_TIMEOUT_SEC on Postgres too, as a vendor waits for the response. The writer usually gets
-    the same connection again, whose cache has its rows. On SQLite it opens only a store with the
-    newest schema.
+    BUSY_TIMEOUT_SEC on Postgres and INTAKE_TIMEOUT_SEC on SQLite, as a vendor waits for the
+    response. The writer usually gets the same connection again, whose cache has its rows. On SQLite
+    it opens only a store with the newest schema.
 
     `answer_sec` limits how long one statement waits for a busy or silent Postgres.
 
@@ -111,7 +114,7 @@ def _sqlite(url: str, intake: bool, durable: bool) -> Engine:
 
     # SQLite's planner reads its statistics once for each connection: only new connections use the
     # result of a later `analyze`.
-    wait_sec = BUSY_TIMEOUT_SEC if intake else COMMAND_TIMEOUT_SEC
+    wait_sec = INTAKE_TIMEOUT_SEC if intake else COMMAND_TIMEOUT_SEC
     engine = create_engine(
         url,
         hide_parameters=True,

@@ -38,12 +38,13 @@ from receiver.erase.mentions import (
     renewal,
     replace_in_text,
 )
-from receiver.erase.person import AccountRow, accounts_of, person_of
+from receiver.erase.person import AccountRow, Person, accounts_of, person_of
+from receiver.erase.search import TEXTS, Found, Newest, newest, search
 from receiver.errors import EraseError
 from receiver.readmodels.follower import fold_rest
 from receiver.readmodels.projections import READ_MODELS
 from receiver.readmodels.rebuild import discard_unfinished, fold_all
-from receiver.traces import Account, Traces
+from receiver.traces import Account
 from shared.audit import note
 from shared.bulk import table_of
 from shared.database import hold_write_lock, overwrite_deleted
@@ -115,17 +116,18 @@ def erase_person(
     and rolls back.
 
     Events that the read models do not have yet are folded first, as an address may be in one of
-    them. On Postgres receivers go on. On SQLite they cannot write meanwhile: after a few seconds
-    they answer 503, and vendors retry.
+    them. Receivers go on. On SQLite they wait for the transaction, which the search precedes.
 
     Raises EraseError if the store does not know the person, or if a replay has locked one of their
     deliveries.
     """
+    before = _before(engine, email, account)
     with engine.connect().execution_options(immediate=True) as connection:
         transaction = connection.begin()
         hold_write_lock(connection)
         fold_rest(connection)
-        gone = _erase(connection, email, account)
+        person = person_of(connection, email, account)
+        gone = _erase(connection, person, _found(connection, person, before))
         if not any(gone):
             raise EraseError("The store does not know this person. Nothing was changed.")
         if dry_run:
@@ -140,23 +142,49 @@ def erase_person(
     return gone
 
 
+class Before(NamedTuple):
+    """What was found before the transaction: of whom, and in rows up to which."""
+
+    person: Person
+    newest: Newest
+    found: Found
+
+
+def _before(engine: Engine, email: str | None, account: Account | None) -> Before | None:
+    """None on Postgres: receivers do not wait there, and rows do not appear in the order of their
+    IDs."""
+    if engine.dialect.name == "postgresql":
+        return None
+    with engine.connect() as connection:
+        person = person_of(connection, email, account)
+        found = search(connection, person.traces(), Newest())
+        return Before(person, newest(connection), found)
+
+
+def _found(connection: Connection, person: Person, before: Before | None) -> Found:
+    if before is None or before.person != person:  # an event that was just folded names them
+        return search(connection, person.traces(), Newest())
+    return before.found.and_also(search(connection, person.traces(), before.newest))
+
+
 def clean(engine: Engine) -> bool:
     """Have the store overwrite the bytes of erased rows. False if another process used a SQLite
     file and old bytes may remain: repeat it then."""
     return overwrite_deleted(engine, map(table_of, OVERWRITTEN))
 
 
-def _erase(connection: Connection, email: str | None, account: Account | None) -> Gone:
-    accounts, address = person_of(connection, email, account)
-    traces = Traces(accounts, [address] if address else [])
+def _erase(connection: Connection, person: Person, found: Found) -> Gone:
+    accounts, address = person
+    traces = person.traces()
     named = named_by(connection, accounts)
-    ids = events_of(connection, accounts, traces)
-    bodies = remove_bodies(connection, traces)
-    deliveries = {*bodies, *repeats_of(connection, bodies), *deliveries_of(connection, ids, traces)}
+    ids = [*events_of(connection, accounts), *found.about]
+    bodies = remove_bodies(connection, found.bodies)
+    of_events = deliveries_of(connection, ids)
+    deliveries = {*bodies, *repeats_of(connection, bodies), *of_events, *found.keys}
     forget_deliveries(connection, deliveries)
     forget_activity(connection, ids)
     bury(connection, ids, traces)
-    mentions, differ = replace_in_payloads(connection, traces)
+    mentions, differ = replace_in_payloads(connection, found.payloads, traces)
     known = forget_read_models(connection, accounts, address)
     cases = forget_cases(connection, accounts, address)
     forget_audited(connection, renewal, "renewal", accounts)
@@ -164,6 +192,7 @@ def _erase(connection: Connection, email: str | None, account: Account | None) -
     forget_messages(connection, accounts, address)
     forget_findings(connection, accounts, traces)
     forget_fields(connection, traces)
+    mentions += replace_in_text(connection, table_of(Delivery), TEXTS, traces, found.texts)
     mentions += sum(replace_in_text(connection, table, names, traces) for table, names in FREE_TEXT)
     if differ:
         fold_all(connection)

@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, delete, or_, select, update
 
-from receiver.erase.person import ID_BATCH, batches, is_of, may_mention
+from receiver.erase.person import ID_BATCH, batches, is_of
 from receiver.readmodels.events import StoredEvent, facts_of
 from receiver.readmodels.projections import fold_names
 from receiver.traces import Account, Traces
 from shared.bulk import table_of
-from shared.facts import Acted, Attempted, Fact, Progressed
+from shared.facts import Attempted, Fact, Progressed
 from shared.models import Activity, Event, Module, Quiz
+from shared.queries import rows_of
 
 TOMBSTONE = {"type": "erased", "company_id": None, "user_id": None, "payload": ""}
 NAMED = ((table_of(Module), "module_id", Progressed), (table_of(Quiz), "quiz_id", Attempted))
@@ -72,23 +73,9 @@ def _named(fact: Fact) -> Named | None:
     return None
 
 
-def events_of(connection: Connection, accounts: Sequence[Account], traces: Traces) -> list[int]:
-    """The IDs of their events, and of events without a learner that mention them and are not what
-    another person did."""
-    theirs = select(event.c.id).where(is_of(event.c, accounts))
-    without_learner = select(*(event.c[name] for name in StoredEvent._fields)).where(
-        event.c.user_id.is_(None), event.c.payload != "", may_mention(event.c.payload, traces)
-    )
-    about_them = (
-        row.id
-        for row in connection.execute(without_learner, execution_options={"yield_per": ID_BATCH})
-        if traces.in_body(row.vendor, row.payload.encode())
-        and not any(
-            isinstance(fact, Acted) and not traces.in_text(fact.person)
-            for fact in facts_of(StoredEvent._make(row))
-        )
-    )
-    return [*connection.scalars(theirs), *about_them]
+def events_of(connection: Connection, accounts: Sequence[Account]) -> Sequence[int]:
+    """The IDs of their events."""
+    return connection.scalars(select(event.c.id).where(is_of(event.c, accounts))).all()
 
 
 def forget_activity(connection: Connection, events: Sequence[int]) -> None:
@@ -117,21 +104,21 @@ def bury(connection: Connection, events: Sequence[int], traces: Traces) -> None:
         )
 
 
-def replace_in_payloads(connection: Connection, traces: Traces) -> tuple[int, bool]:
-    """Replace mentions in other people's events. Returns how many, and whether a fact of one has
-    changed, such as the name of a module."""
+def replace_in_payloads(
+    connection: Connection, events: Sequence[int], traces: Traces
+) -> tuple[int, bool]:
+    """Replace mentions in those of these events that are another person's. Returns how many, and
+    whether a fact of one has changed, such as the name of a module."""
     row = event.c
     columns = [row[name] for name in StoredEvent._fields]
-    query = select(*columns).where(row.payload != "", may_mention(row.payload, traces))
-    found = connection.execute(query, execution_options={"yield_per": ID_BATCH})
-    changed = [
-        (one, payload)
-        for one in found
-        if (payload := traces.replaced(one.vendor, one.payload)) != one.payload
-    ]
-    differ = False
-    for one, payload in changed:
-        connection.execute(update(event).where(row.id == one.id).values(payload=payload))
-        now = connection.execute(select(*columns).where(row.id == one.id)).one()
-        differ = differ or facts_of(StoredEvent._make(now)) != facts_of(StoredEvent._make(one))
-    return len(changed), differ
+    changed, differ = 0, False
+    for ids in batches(events):
+        query = select(*columns).where(row.id.in_(ids), row.payload != "")
+        for one in rows_of(StoredEvent, connection.execute(query)):
+            new = one._replace(payload=traces.replaced(one.vendor, one.payload))
+            if new == one:
+                continue
+            connection.execute(update(event).where(row.id == one.id).values(payload=new.payload))
+            changed += 1
+            differ = differ or facts_of(new) != facts_of(one)
+    return changed, differ

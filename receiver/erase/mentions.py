@@ -16,7 +16,6 @@ from shared.models import (
     CoachingCase,
     Contest,
     ContestResult,
-    Delivery,
     FieldHourly,
     ImportFinding,
     ImportRun,
@@ -40,13 +39,12 @@ field = table_of(FieldHourly)
 FREE_TEXT = (
     (audit, ("subject", "detail")),
     (case, ("notes", "outcome")),
-    (table_of(Delivery), ("event_type", "reason")),
     (table_of(ReplayRequest), ("problem",)),
     (table_of(Contest), ("name",)),
     (table_of(UnknownAddress), ("latest_path",)),
     (table_of(ImportRun), ("file_name",)),
 )
-"""Columns that may mention a person, besides payloads and bodies."""
+"""Columns that may mention a person, besides what `receiver.erase.search` reads."""
 
 
 def forget_read_models(
@@ -127,16 +125,23 @@ def forget_fields(connection: Connection, traces: Traces) -> None:
 
 
 def replace_in_text(
-    connection: Connection, table: Table, names: Sequence[str], traces: Traces
+    connection: Connection,
+    table: Table,
+    names: Sequence[str],
+    traces: Traces,
+    ids: Sequence[int] | None = None,
 ) -> int:
-    """Replace addresses in free text. Returns the number of changed rows."""
+    """Replace addresses in free text: in the rows with these IDs, or wherever they are. Returns the
+    number of changed rows."""
     columns = [table.c[name] for name in names]
     (key,) = table.primary_key.columns
-    query = select(key.label("key"), *columns).where(
-        or_(*(may_mention(one, traces) for one in columns))
-    )
+    query = select(key.label("key"), *columns)
+    if ids is None:
+        queries = [query.where(or_(*(may_mention(one, traces) for one in columns)))]
+    else:
+        queries = [query.where(key.in_(some)) for some in batches(ids)]
     count = 0
-    for row in connection.execute(query).all():
+    for row in (row for one in queries for row in connection.execute(one).all()):
         old = {name: getattr(row, name) for name in names}
         new = {name: text and traces.without(text) for name, text in old.items()}
         if new != old:

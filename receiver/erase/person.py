@@ -31,12 +31,22 @@ class AccountRow(NamedTuple):
         )
 
 
+class Person(NamedTuple):
+    """Accounts, and the address that they share."""
+
+    accounts: Sequence[Account]
+    address: str | None
+
+    def traces(self) -> Traces:
+        return Traces(self.accounts, [self.address] if self.address else [])
+
+
 def accounts_of(
     engine: Engine, email: str | None = None, account: Account | None = None
 ) -> Sequence[AccountRow]:
     """The accounts that `erase_person` removes. Changes nothing and locks nothing."""
     with engine.connect() as connection:
-        accounts, _ = person_of(connection, email, account)
+        accounts = person_of(connection, email, account).accounts
         return [row for one in accounts if (row := _account_row(connection, one))]
 
 
@@ -49,9 +59,7 @@ def _account_row(connection: Connection, account: Account) -> AccountRow | None:
     return AccountRow(account, row.email if row else None, events) if row or events else None
 
 
-def person_of(
-    connection: Connection, email: str | None, account: Account | None
-) -> tuple[Sequence[Account], str | None]:
+def person_of(connection: Connection, email: str | None, account: Account | None) -> Person:
     """All accounts of the person, and their shared address if they have one. Addresses are compared
     as a whole, never by pattern: another person's address can contain it."""
     sought = as_compared(email or "")
@@ -59,11 +67,11 @@ def person_of(
         person = connection.scalar(select(learner.person).filter_by(**account._asdict())) or ""
         sought = as_compared(person) if "@" in person and " " not in person else ""
     if not sought:
-        return [account] if account else [], None
+        return Person([account] if account else [], None)
     query = select(learner.vendor, learner.user_id, learner.email).where(learner.email.is_not(None))
     rows = connection.execute(query, execution_options={"yield_per": ID_BATCH})
     found = {Account(row.vendor, row.user_id) for row in rows if as_compared(row.email) == sought}
-    return sorted(found | ({account} if account else set())), sought
+    return Person(sorted(found | ({account} if account else set())), sought)
 
 
 def is_of(row: Columns, accounts: Sequence[Account]) -> ColumnElement[bool]:

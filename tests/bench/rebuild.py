@@ -1,9 +1,14 @@
-"""How long `rebuild` and `replay` take."""
+"""How long `rebuild`, `erase` and `replay` take, and how long deliveries wait for them."""
 
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import perf_counter
+
+from sqlalchemy import select
 
 from receiver.pipeline import judge
 from receiver.store import Entry, write_batch
@@ -19,6 +24,8 @@ from tests.running import environment
 from tests.stores import count
 
 MILLION, TARGET_SEC = 1_000_000, 60
+EACH_SEC = 0.02
+ERASED = "mindtickle/u-00000"
 QUARANTINED, BATCH = 20_000, 500
 """As many as the quarantine of a vendor holds by default."""
 
@@ -28,19 +35,55 @@ def measure(stores: Stores, events: int) -> str:
     events = min(events, MILLION)
     rows, targets = [], []
     for kind, name in KINDS.items():
-        took = _command(stores.seeded(kind, events), "rebuild")
-        rows.append((f"`rebuild`, {name}", f"{events:,}", f"{took:.1f}", f"{events / took:,.0f}"))
+        seeded = stores.seeded(kind, events)
+        with _writing(seeded) as waits:
+            took = _command(seeded, "rebuild")
+        rows.append(_row(f"`rebuild`, {name}", events, took, waits))
         words = f"a rebuild at the pace of a million events in {TARGET_SEC} s on {name}"
         targets.append(report.holds(words, took * MILLION / events < TARGET_SEC))
+        with stores.copy(kind, events) as store, _writing(store) as waits:
+            took = _command(store, "erase", "--user", ERASED, "--yes")
+        rows.append(_row(f"`erase` of one person, {name}", events, took, waits))
         with stores.fresh(kind) as store:
             _fill_quarantine(store)
-            took = _command(store, "replay", "--vendor", "mindtickle")
+            with _writing(store) as waits:
+                took = _command(store, "replay", "--vendor", "mindtickle")
             _check(store)
-        rows.append(
-            (f"`replay`, {name}", f"{QUARANTINED:,}", f"{took:.1f}", f"{QUARANTINED / took:,.0f}")
-        )
-    head = ("the whole command", "events", "seconds", "events a second")
-    return f"{report.table(head, rows)}\n\n" + "\n".join(targets)
+        rows.append(_row(f"`replay`, {name}", QUARANTINED, took, waits))
+    head = ("the whole command", "events", "seconds", "events a second", "longest wait, ms")
+    return (
+        "*Longest wait*: of a transaction with the write lock, beside the command one each "
+        f"{1000 * EACH_SEC:.0f} ms.\n\n{report.table(head, rows)}\n\n" + "\n".join(targets)
+    )
+
+
+def _row(name: str, events: int, took: float, waits: Sequence[float]) -> Sequence[str]:
+    rate, longest = events / took, 1000 * max(waits)
+    return name, f"{events:,}", f"{took:.1f}", f"{rate:,.0f}", f"{longest:,.0f}"
+
+
+@contextmanager
+def _writing(store: str) -> Iterator[Sequence[float]]:
+    """What writes as a receiver does: for how many seconds each transaction waited."""
+    engine = open_engine(store, intake=True)
+    waits: list[float] = []
+    ended = threading.Event()
+
+    def write() -> None:
+        while not ended.wait(EACH_SEC):
+            began = perf_counter()
+            with write_transaction(engine) as connection:
+                connection.execute(select(1))
+                waits.append(perf_counter() - began)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield waits
+    finally:
+        ended.set()
+        thread.join()
+        engine.dispose()
 
 
 def _command(store: str, *arguments: str) -> float:

@@ -1,5 +1,6 @@
 """Stores to measure on: SQLite, and a real Postgres with fsync on as its makers ship it."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,21 @@ class Stores(NamedTuple):
             took = (datetime.now(UTC) - began).total_seconds()
             say(f"{KINDS[kind]} filled with {events:,} events in {took:.0f} s")
         return url
+
+    @contextmanager
+    def copy(self, kind: str, events: int) -> Iterator[str]:
+        """The URL of a copy of such a store; it is gone afterwards."""
+        self.seeded(kind, events)
+        if kind == "sqlite":
+            with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+                path = shutil.copy(self.folder / f"seeded_{events}.db", folder)
+                yield f"sqlite:///{path}"
+            return
+        self.postgres.run(f"CREATE DATABASE seeded_copy TEMPLATE seeded_{events}")
+        try:
+            yield self.postgres.url("seeded_copy")
+        finally:
+            self.postgres.run("DROP DATABASE seeded_copy")
 
     def drop(self, kind: str, events: int) -> None:
         """Make room on the disk."""

@@ -529,6 +529,47 @@ def test_a_body_that_a_replay_has_locked_stops_the_erasure_and_nothing_is_change
         engine.dispose()
 
 
+def test_what_arrives_between_the_search_and_the_lock_is_found_too(sqlite_url: str) -> None:
+    store, other = open_engine(sqlite_url), open_engine(sqlite_url)
+    fill(store)
+    arrived: list[int] = []
+
+    def arrive(*_connection: Any) -> None:
+        if not arrived:
+            arrived.append(1)
+            mention = {"userId": "u-late", "moduleId": f"with {DANA}", "progressPct": 5}
+            late = playing.body_of("module.progress", mention)
+            take(other, [of_body(late, "late", SECRET), of_body(DANA.encode(), "h-2", "x")], OURS)
+
+    listen(store, "checkin", arrive)  # the connection of the search
+    erase_person(store, DANA)
+    assert arrived
+    assert [
+        one for one in everything(store).values() if DANA in str(one).replace("jordana", "")
+    ] == []
+    store.dispose()
+    other.dispose()
+
+
+def test_a_new_account_that_arrives_after_the_search_is_searched_for_too(sqlite_url: str) -> None:
+    store, other = open_engine(sqlite_url), open_engine(sqlite_url)
+    fill(store)
+    mentions = playing.body_of("module.progress", {"userId": "u-x", "manager": "u-dana-3"})
+    take(store, [of_body(mentions, "mentions", SECRET)], OURS)
+    arrived: list[int] = []
+
+    def arrive(*_connection: Any) -> None:
+        if not arrived:
+            arrived.append(1)
+            take(other, [provisioned("late", "u-dana-3", DANA)], OURS)
+
+    listen(store, "checkin", arrive)  # the connection of the search
+    assert erase_person(store, DANA).accounts == 3
+    assert "u-dana-3" not in str(everything(store))
+    store.dispose()
+    other.dispose()
+
+
 # The bytes of deleted rows
 
 

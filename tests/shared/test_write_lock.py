@@ -69,7 +69,7 @@ def test_a_transaction_gets_the_lock_of_a_program_that_commits_or_is_killed(
 def test_a_lock_that_another_program_keeps_is_an_error_and_not_one_for_the_next_transaction(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_SEC", 1)
+    monkeypatch.setattr(database, "INTAKE_TIMEOUT_SEC", 1)
     hurried = database.open_engine(engine.url.render_as_string(), intake=True)
     with foreign_holder(engine), pytest.raises(OperationalError) as raised:
         write(hurried)
