@@ -152,6 +152,55 @@ def layers(rows: Iterable[Row], key_columns: int) -> Iterator[list[Row]]:
         keys = [key for key in keys if len(waiting[key]) > depth]
 
 
+class Ready(NamedTuple):
+    """Rows of a table that are ready to be stored, each in place of the one with its key."""
+
+    statement: str | Upsert
+    rows: Sequence[Row] | str
+
+    def store(self, connection: Connection) -> None:
+        """Store them. Little is left to do, as the transaction may keep others waiting."""
+        if isinstance(self.statement, str):
+            connection.exec_driver_sql(self.statement, [tuple(row) for row in self.rows])
+        else:
+            connection.execute(self.statement, {"rows": self.rows})
+
+
+def ready(
+    dialect: str,
+    model: type[SQLModel],
+    columns: tuple[str, ...],
+    key_columns: int,
+    rows: Sequence[Row],
+) -> Sequence[Ready]:
+    """Rows with different keys, to be stored later: nothing without rows. Values are those that the
+    driver knows. On SQLite rows are bound, which takes half as long as to unpack them from JSON."""
+    if not rows:
+        return ()
+    if dialect == "sqlite":
+        return (Ready(_replace_bound(table_of(model).name, columns, key_columns), rows),)
+    return (Ready(_replace(dialect, model, columns, key_columns), encode(rows)),)
+
+
+@cache
+def _replace_bound(table: str, columns: tuple[str, ...], key_columns: int) -> str:
+    keys, others = columns[:key_columns], columns[key_columns:]
+    new = ", ".join(f"{name} = excluded.{name}" for name in others)
+    head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES (?{', ?' * (len(columns) - 1)})"  # noqa: S608
+    return f"{head} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {new}"
+
+
+@cache
+def _replace(
+    dialect: str, model: type[SQLModel], columns: tuple[str, ...], key_columns: int
+) -> Upsert:
+    statement = insert_rows(dialect, model, columns)
+    return statement.on_conflict_do_update(
+        index_elements=list(columns[:key_columns]),
+        set_={name: statement.excluded[name] for name in columns[key_columns:]},
+    )
+
+
 def upsert(
     connection: Connection, statement: Upsert, rows: Iterable[Row], key_columns: int
 ) -> None:

@@ -4,7 +4,7 @@ A standing is a record of fixed length, and the records of a block follow one an
 a record is a multiple of three bytes, texts can be joined and read as one.
 """
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from struct import Struct
 from typing import NamedTuple
@@ -16,6 +16,8 @@ ones more to write again with each event."""
 LAST = 2**31 - 1
 """Where the newest block of a learner ends."""
 RECORD = Struct("<dqiii2x")
+CHARS = RECORD.size // 3 * 4
+"""What a record takes in a text."""
 
 
 class Standing(NamedTuple):
@@ -35,3 +37,8 @@ def block_of(slot: int) -> int:
 
 def packed(standings: Iterable[Standing]) -> str:
     return b64encode(b"".join(RECORD.pack(*one) for one in standings)).decode()
+
+
+def last_of(text: str) -> Standing:
+    """The last standing of a text with at least one."""
+    return Standing._make(RECORD.unpack(b64decode(text[-CHARS:])))

@@ -41,7 +41,7 @@ from receiver.erase.mentions import (
 from receiver.erase.person import AccountRow, Person, accounts_of, person_of
 from receiver.erase.search import TEXTS, Found, Newest, newest, search
 from receiver.errors import EraseError
-from receiver.readmodels.follower import fold_rest
+from receiver.readmodels.follower import fold_rest, note_change
 from receiver.readmodels.projections import READ_MODELS
 from receiver.readmodels.rebuild import discard_unfinished, fold_all
 from receiver.traces import Account
@@ -126,6 +126,7 @@ def erase_person(
         transaction = connection.begin()
         hold_write_lock(connection)
         fold_rest(connection)
+        note_change(connection)
         person = person_of(connection, email, account)
         gone = _erase(connection, person, _found(connection, person, before))
         if not any(gone):

@@ -4,18 +4,27 @@ A board compares four moments of each of thousands of learners, and eight weeks 
 one by one these are tens of thousands of searches; here they are a few rows of each learner.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import groupby, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Integer, Select, Update, cast, extract, func, select, update
 
 from shared.bulk import Row, Upsert, encode, given, insert_rows, table_of, upsert
 from shared.models import LearnerStanding, StandingBlock
 from shared.queries.people import same_account
-from shared.standing_blocks import LAST, SLOT_SEC, SLOTS, Standing, block_of, packed
+from shared.standing_blocks import (
+    CHARS,
+    LAST,
+    SLOT_SEC,
+    SLOTS,
+    Standing,
+    block_of,
+    last_of,
+    packed,
+)
 
 BATCH = 1_000
 KEY = ("vendor", "user_id", "block")
@@ -23,6 +32,52 @@ COLUMNS = (*KEY, "until", "standings")
 
 standing = table_of(LearnerStanding).c
 block = table_of(StandingBlock).c
+
+
+class Latest(NamedTuple):
+    """A learner's latest block."""
+
+    block: int
+    standings: str
+
+    @property
+    def standing(self) -> Standing:
+        """The latest one."""
+        return last_of(self.standings)
+
+
+def latest_of(connection: Connection, accounts: Iterable[Row]) -> Mapping[Row, Latest]:
+    """The latest block of each account (vendor, user_id) that has one."""
+    found = connection.execute(_latest(connection.dialect.name), {"rows": encode(accounts)})
+    return {tuple(row[:2]): Latest(*row[2:]) for row in found}
+
+
+@cache
+def _latest(dialect: str) -> Select[Any]:
+    new = given(dialect, [block.vendor, block.user_id]).subquery("given").c
+    return (
+        select(block.vendor, block.user_id, block.block, block.standings)
+        .join_from(new.vendor.table, table_of(StandingBlock), same_account(block, new))
+        .where(block.until == LAST)
+    )
+
+
+def after(account: Row, latest: Latest | None, standings: Sequence[Standing]) -> Iterator[Row]:
+    """The rows of an account from its latest block on, with standings that follow in order. The
+    first of them takes the place of the latest one if it is of the same quarter hour."""
+    blocks: dict[int, str] = {}
+    before = ""
+    if latest is not None:
+        before = latest.standings[-CHARS:]
+        is_same = latest.standing.slot == standings[0].slot
+        blocks[latest.block] = latest.standings[: -CHARS if is_same else None]
+    for one in standings:
+        number = block_of(one.slot)
+        record = packed([one])
+        blocks[number] = blocks.get(number, before) + record
+        before = record
+    for number, until in pairwise([*blocks, LAST]):
+        yield (*account, number, until, blocks[number])
 
 
 def follow(connection: Connection, moved: Iterable[Row]) -> None:

@@ -1,7 +1,10 @@
 """The follower: reads the events behind its checkpoint and folds them into the read models.
 
-Each round is one transaction, with the checkpoint in it. So a crash leaves read models and
-checkpoint as they were after a round, and an event may be folded twice, which changes nothing.
+A round first reads the next events and works out what they change, without a lock. Then it stores
+that in one transaction, with the checkpoint in it. So a crash leaves read models and checkpoint as
+they were after a round, and an event may be folded twice, which changes nothing. Each transaction
+that changes read models changes the checkpoint too. If it is not as it was read, the round begins
+again.
 
 On Postgres transactions do not commit in the order of the IDs that they drew, so an event can
 appear after one with a larger ID. Each missing ID below the newest known one is a gap. A gap closes
@@ -33,7 +36,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from receiver.errors import first_line, is_of_the_store, is_passing
 from receiver.readmodels.events import StoredEvent, events, facts_of
-from receiver.readmodels.projections import project
+from receiver.readmodels.projections import Ready, prepare, project, store
 from shared.bulk import insert_into, table_of
 from shared.database import hold_write_lock, open_engine, store_time, write_transaction
 from shared.models import Checkpoint, Event, UnfoldableEvent
@@ -98,6 +101,9 @@ class Reached(NamedTuple):
         return self.lease_until is not None and self.lease_until > now and self.holder != holder
 
 
+AT_FIRST = Reached(0, 0, 0, None, None)
+
+
 class Unfoldable(Exception):
     """These events cannot be folded together. The transaction is rolled back."""
 
@@ -112,6 +118,18 @@ class Round(NamedTuple):
 
     works: bool
     events: int = 0
+
+
+class Prepared(NamedTuple):
+    """A round that is worked out, as of the row `reached` of `checkpoint`. `ids` are those of the
+    events that `ready` has, `poisoned` the others of the round with the reasons."""
+
+    reached: Reached | None
+    position: Position
+    events: int
+    ids: Sequence[int]
+    ready: Ready
+    poisoned: Mapping[int, str]
 
 
 def open_follower_engine(url: str) -> Engine:
@@ -158,67 +176,78 @@ class Follower:
     def step(self) -> Round:
         """One round, if there is something to do. Raises an error only if the store fails."""
         try:
-            with self._engine.connect() as connection:
-                if (idle := self._idle(connection)) is not None:
-                    return idle
-            with write_transaction(self._engine) as connection:
-                began = time.monotonic()
-                done, position = self._round(connection)
+            while (done := self._round()) is None:
+                pass  # what was worked out is of no use any more
         except Unfoldable as found:
             self._narrow_down(found)
             return Round(works=True, events=1)
-        self._position = position
-        self._poisoned.clear()
-        if done.events:
-            hold_sec = HOLD_SEC[self._engine.dialect.name]
-            paced = done.events * hold_sec / max(time.monotonic() - began, 1e-6)
-            least = min(self._size, MIN_BATCH)
-            self._size = max(least, min(MAX_BATCH, 2 * done.events, int(paced)))
         return done
 
     def release(self) -> None:
         """Let another follower begin at once."""
         _release(self._engine, self._holder)
 
-    def _idle(self, connection: Connection) -> Round | None:
-        """What a round without any change would return. None if there is something to do."""
-        reached, now = reached_in(connection), store_time(connection)
-        if reached is None or reached.lease_until is None:
-            return None
-        if reached.is_held_by_another(self._holder, now):
-            return Round(works=False)
-        if reached.holder != self._holder or reached.lease_until - now < RENEW:
-            return None
-        position = self._position
-        if position is None or position.gaps or position.folds != reached.folds:
-            return None
-        newest = connection.scalar(select(func.max(event.id))) or 0
-        return Round(works=True) if newest <= reached.newest_id else None
+    def _round(self) -> Round | None:
+        """Work out what the next events change, then store it. None, and nothing is changed, if
+        another process has moved the checkpoint in between."""
+        with self._engine.connect() as connection:
+            with connection.begin():
+                prepared = self._prepare(connection)
+            if isinstance(prepared, Round):
+                return prepared
+            with connection.execution_options(immediate=True).begin():
+                hold_write_lock(connection)
+                began = time.monotonic()
+                if reached_in(connection) != prepared.reached:
+                    return None
+                self._store(connection, prepared)
+        self._position = prepared.position
+        self._poisoned.clear()
+        if prepared.events:
+            self._pace(prepared.events, time.monotonic() - began)
+        return Round(works=True, events=prepared.events)
 
-    def _round(self, connection: Connection) -> tuple[Round, Position | None]:
-        hold_write_lock(connection)
-        now = store_time(connection)
-        reached = reached_in(connection)
-        if reached is None:
-            _begin(connection)
-            return Round(works=True, events=1), None
-        if reached.is_held_by_another(self._holder, now):
-            return Round(works=False), None
-        position = self._position_at(reached)
+    def _prepare(self, connection: Connection) -> Prepared | Round:
+        """The next events and what they change. A Round if there is nothing to store."""
+        reached, now = reached_in(connection), store_time(connection)
+        if reached and reached.is_held_by_another(self._holder, now):
+            return Round(works=False)
+        position = self._position_at(reached or AT_FIRST)
         batch, after = _next_events(connection, position, self._size)
-        self._fold(connection, batch, now)
-        if batch:
-            after.folds += 1
-        if batch or after.event_id != reached.event_id or self._must_extend(reached, now):
-            values = {
-                "event_id": after.event_id,
-                "newest_id": after.newest_id,
-                "folds": after.folds,
-                "holder": self._holder,
-                "lease_until": now + LEASE,
-            }
-            connection.execute(update(checkpoint).values(values))
-        return Round(works=True, events=len(batch)), after
+        after.folds += bool(batch)
+        moves = batch or reached is None or after.event_id != reached.event_id
+        if not moves and not self._must_extend(reached or AT_FIRST, now):
+            self._position = after
+            return Round(works=True)
+        poisoned = {one.id: self._poisoned[one.id] for one in batch if one.id in self._poisoned}
+        good = [one for one in batch if one.id not in poisoned]
+        ids = [one.id for one in good]
+        with _folding(ids):
+            ready = prepare(connection, [fact for one in good for fact in facts_of(one)])
+        return Prepared(reached, after, len(batch), ids, ready, poisoned)
+
+    def _store(self, connection: Connection, prepared: Prepared) -> None:
+        now = store_time(connection)
+        if prepared.reached is None:
+            _begin(connection)
+        with _folding(prepared.ids):
+            store(connection, prepared.ready)
+        set_aside(connection, prepared.poisoned, now)
+        position = prepared.position
+        values = {
+            "event_id": position.event_id,
+            "newest_id": position.newest_id,
+            "folds": position.folds,
+            "holder": self._holder,
+            "lease_until": now + LEASE,
+        }
+        connection.execute(update(checkpoint).values(values))
+
+    def _pace(self, events: int, held_sec: float) -> None:
+        """Choose the size of the next round by the time that this one has had the write lock."""
+        paced = events * HOLD_SEC[self._engine.dialect.name] / max(held_sec, 1e-6)
+        least = min(self._size, MIN_BATCH)
+        self._size = max(least, min(MAX_BATCH, 2 * events, int(paced)))
 
     def _must_extend(self, reached: Reached, now: datetime) -> bool:
         until = reached.lease_until
@@ -236,20 +265,6 @@ class Follower:
             return known
         return Position(reached.event_id, reached.folds)
 
-    def _fold(self, connection: Connection, batch: Sequence[StoredEvent], now: datetime) -> None:
-        poisoned = {one.id: self._poisoned[one.id] for one in batch if one.id in self._poisoned}
-        try:
-            project(
-                connection,
-                [fact for one in batch if one.id not in poisoned for fact in facts_of(one)],
-            )
-        except Exception as error:
-            if is_of_the_store(error) or is_passing(error):
-                raise
-            good = [one.id for one in batch if one.id not in poisoned]
-            raise Unfoldable(good, first_line(error)) from error
-        set_aside(connection, poisoned, now)
-
     def _narrow_down(self, found: Unfoldable) -> None:
         """Make smaller rounds until one event is alone, and leave that out of the next round."""
         if len(found.ids) > 1:
@@ -257,6 +272,17 @@ class Follower:
             return
         self._poisoned = dict.fromkeys(found.ids, found.reason)
         log.error("event_not_foldable", event_id=found.ids[0], reason=found.reason)
+
+
+@contextmanager
+def _folding(ids: Sequence[int]) -> Iterator[None]:
+    """Raises Unfoldable for these events if they, and not the store, are the reason."""
+    try:
+        yield
+    except Exception as error:
+        if is_of_the_store(error) or is_passing(error):
+            raise
+        raise Unfoldable(ids, first_line(error)) from error
 
 
 def new_holder() -> str:
@@ -272,6 +298,12 @@ def reached_in(connection: Connection) -> Reached | None:
 
 def _begin(connection: Connection) -> None:
     connection.execute(insert(checkpoint).values(id=1, event_id=0, newest_id=0, folds=0))
+
+
+def note_change(connection: Connection) -> None:
+    """Say that the read models have changed, in the transaction that does so, apart from the
+    follower. What a follower has worked out from the state before is then of no use."""
+    connection.execute(update(checkpoint).values(folds=checkpoint.c.folds + 1))
 
 
 def _release(engine: Engine, holder: str) -> None:

@@ -10,13 +10,26 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+)
 from sqlmodel import SQLModel
 
-from receiver.readmodels import standings, teams
-from shared.bulk import Row, Upsert, insert_rows, table_of, upsert
+from receiver.readmodels import moves, standings, teams
+from receiver.readmodels.moves import Moves
+from shared import bulk
+from shared.bulk import Row, Upsert, encode, given, insert_rows, table_of, upsert
 from shared.facts import (
     Acted,
     Attempted,
@@ -45,6 +58,7 @@ from shared.models import (
     StandingBlock,
     TeamSpell,
 )
+from shared.queries.people import same_account
 
 BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 READ_MODELS: Sequence[type[SQLModel]] = (
@@ -68,17 +82,39 @@ OF_A_PERSON = (Provisioned, Deprovisioned, Identified)
 """Facts that say in which team a person is, or which accounts are theirs."""
 
 
+class Ready(NamedTuple):
+    """What a batch of facts changes."""
+
+    facts: Sequence[Fact]
+    unseen: Sequence[Row]
+    moves: Moves
+
+
 def project(connection: Connection, facts: Iterable[Fact]) -> None:
-    """Fold facts into the read models and their standings, in the caller's transaction."""
+    """Fold facts into the read models and their standings, in the caller's transaction, which must
+    have the store's write lock (`shared.database.hold_write_lock`)."""
+    store(connection, prepare(connection, facts))
+
+
+def prepare(connection: Connection, facts: Iterable[Fact]) -> Ready:
+    """Work out what facts change. This only reads, so it needs no lock."""
     facts = list(facts)
+    progressed = [fact for fact in facts if isinstance(fact, Progressed)]
+    return Ready(facts, _unseen(connection, facts), moves.prepare(connection, progressed))
+
+
+def store(connection: Connection, ready: Ready) -> None:
+    """Store what was worked out, in the caller's transaction, which must have the write lock. The
+    read models must be as they were then."""
+    facts = ready.facts
     listed = {(fact.vendor, fact.user_id) for fact in facts if isinstance(fact, OF_A_PERSON)}
     before = teams.persons_of(connection, listed) if listed else set()
-    _fold(connection, facts)
+    _store(connection, facts, ready.unseen, ready.moves.ready)
     if listed:
         teams.follow(connection, before | teams.persons_of(connection, listed))
     standings.follow(
         connection,
-        progress=_totals(facts),
+        progress=_totals(ready.moves.late),
         attempts=((*fact[:1], *fact[2:4]) for fact in facts if isinstance(fact, Attempted)),
     )
 
@@ -86,8 +122,10 @@ def project(connection: Connection, facts: Iterable[Fact]) -> None:
 def refold(connection: Connection, facts: Iterable[Fact]) -> None:
     """The same for `rebuild`, which then makes what is left in one go: `finish`."""
     facts = list(facts)
-    _fold(connection, facts)
-    standings.mark(connection, _totals(facts))
+    progressed = [fact for fact in facts if isinstance(fact, Progressed)]
+    totals = moves.totals(connection, progressed)
+    _store(connection, facts, _unseen(connection, facts), totals)
+    standings.mark(connection, _totals(progressed))
 
 
 def finish(connection: Connection) -> None:
@@ -96,19 +134,26 @@ def finish(connection: Connection) -> None:
     teams.make_all(connection)
 
 
-def _totals(facts: Iterable[Fact]) -> Iterable[Row]:
-    return (fact[:3] + fact[4:] for fact in facts if isinstance(fact, Progressed))
+def _totals(facts: Iterable[Progressed]) -> Iterable[Row]:
+    return (fact[:3] + fact[4:] for fact in facts)
 
 
-def _fold(connection: Connection, facts: Iterable[Fact]) -> None:
+def _store(
+    connection: Connection,
+    facts: Iterable[Fact],
+    unseen: Iterable[Row],
+    progress: Iterable[bulk.Ready],
+) -> None:
     by_kind: dict[type, list[Any]] = defaultdict(list)
     for fact in facts:
         by_kind[type(fact)].append(fact)
-    users = {(fact.vendor, fact.user_id) for fact in facts if not isinstance(fact, Acted)}
-    _write_seen(connection, users)
+    # Each user that an event names is a learner, so no board has to look for the unlisted.
+    upsert(connection, _seen(connection.dialect.name), unseen, key_columns=2)
+    for rows in progress:
+        rows.store(connection)
     for kind, write in _WRITERS.items():
-        if rows := by_kind.get(kind):
-            write(connection, rows)
+        if of_kind := by_kind.get(kind):
+            write(connection, of_kind)
 
 
 def fold_names(connection: Connection, facts: Sequence[Fact]) -> None:
@@ -123,10 +168,20 @@ def clear(connection: Connection) -> None:
         connection.execute(table_of(model).delete())
 
 
-def _write_seen(connection: Connection, people: set[tuple[str, str]]) -> None:
-    # Each user that an event names is a learner, so no board has to look for the unlisted.
-    rows = ((*who, person_of(*who, None), True) for who in people)
-    upsert(connection, _seen(connection.dialect.name), rows, key_columns=2)
+def _unseen(connection: Connection, facts: Iterable[Fact]) -> Sequence[Row]:
+    """The rows of learners that no event has named before."""
+    users = {(fact.vendor, fact.user_id) for fact in facts if not isinstance(fact, Acted)}
+    found = connection.execute(_unknown(connection.dialect.name), {"rows": encode(users)})
+    return [
+        (one.vendor, one.user_id, person_of(one.vendor, one.user_id, None), True) for one in found
+    ]
+
+
+@cache
+def _unknown(dialect: str) -> Select[Any]:
+    known = table_of(Learner).c
+    of = given(dialect, [known.vendor, known.user_id]).subquery("given").c
+    return select(of.vendor, of.user_id).where(~exists().where(same_account(known, of)))
 
 
 @cache
@@ -244,45 +299,9 @@ def _identify(dialect: str) -> Upsert:
     )
 
 
-def _write_progress(connection: Connection, facts: list[Progressed]) -> None:
-    dialect = connection.dialect.name
-    upsert(connection, _progress(dialect), _merged(facts), key_columns=3)
-    _name_modules(connection, facts)
-
-
 def _name_modules(connection: Connection, facts: Iterable[Progressed]) -> None:
     named = ((fact.vendor, *fact[2:4], fact.updated_at) for fact in facts if fact.module_name)
     upsert(connection, _module(connection.dialect.name), _newest(named), key_columns=2)
-
-
-def _merged(facts: Iterable[Progressed]) -> Iterable[Progressed]:
-    """One fact for each learner and module, as the store would merge them: in one transaction
-    Postgres walks past every earlier version of a row to change it once more."""
-    found: dict[Row, Progressed] = {}
-    for fact in facts:
-        one = found.setdefault(fact[:3], fact)
-        if one is not fact:
-            last = max(one, fact, key=lambda fact: (fact.updated_at, fact.module_name or ""))
-            pct = max(one.progress_pct, fact.progress_pct)
-            seconds = max(one.time_spent_sec, fact.time_spent_sec)
-            found[fact[:3]] = last._replace(progress_pct=pct, time_spent_sec=seconds)
-    return found.values()
-
-
-@cache
-def _progress(dialect: str) -> Upsert:
-    old = table_of(ModuleProgress).c
-    statement = insert_rows(dialect, ModuleProgress, Progressed._fields)
-    new = statement.excluded
-    newer = _after(new, old, by=("updated_at", "module_name"))
-    return statement.on_conflict_do_update(
-        index_elements=["vendor", "user_id", "module_id"],
-        set_={
-            "module_name": case((newer, new.module_name), else_=old.module_name),
-            "updated_at": _larger(new.updated_at, old.updated_at),
-            **_larger_totals(new, old),
-        },
-    )
 
 
 @cache
@@ -371,14 +390,6 @@ def _newest(named: Iterable[Row]) -> Iterable[Row]:
     return {tuple(row[:2]): row for row in by_time}.values()
 
 
-def _larger(new: Any, old: Any) -> ColumnElement[Any]:
-    return case((new > old, new), else_=old)
-
-
-def _larger_totals(new: Any, old: Any) -> dict[str, ColumnElement[Any]]:
-    return {name: _larger(new[name], old[name]) for name in ("progress_pct", "time_spent_sec")}
-
-
 def _after(new: Any, old: Any, by: tuple[str, ...]) -> ColumnElement[bool]:
     """Whether `new` comes after `old`: by time, and for one time by the words, so that a tie
     falls the same way in whatever order the two arrive."""
@@ -406,7 +417,7 @@ _WRITERS: dict[type, Any] = {
     Provisioned: _write_provisioned,
     Deprovisioned: _write_deprovisioned,
     Identified: _write_identified,
-    Progressed: _write_progress,
+    Progressed: _name_modules,
     Attempted: _write_attempts,
     Completed: _write_completions,
     Acted: _write_activity,

@@ -30,7 +30,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from receiver.errors import first_line, is_of_the_store, is_passing
 from receiver.readmodels import changes
 from receiver.readmodels.events import StoredEvent, events, facts_of
-from receiver.readmodels.follower import MAX_BATCH, Pause, paused, set_aside
+from receiver.readmodels.follower import MAX_BATCH, Pause, note_change, paused, set_aside
 from receiver.readmodels.projections import READ_MODELS, clear, finish, project, refold
 from shared.audit import note
 from shared.bulk import table_of
@@ -117,11 +117,7 @@ def fold_all(connection: Connection) -> None:
         _fold(connection, batch)
         last = batch[-1].id
     finish(connection)
-    _note_change(connection)
-
-
-def _note_change(connection: Connection) -> None:
-    connection.execute(update(checkpoint).values(folds=checkpoint.c.folds + 1))
+    note_change(connection)
 
 
 def _count(batch: Sequence[StoredEvent]) -> int:
@@ -290,7 +286,7 @@ def _replace(connection: Connection, begun: Progress, pause: Pause) -> int | Non
         for table in REPLACED:
             changes.take(connection, table, BESIDE)
         done = _fold_rest(connection, pause.newest_id)
-        _note_change(connection)
+        note_change(connection)
         connection.execute(table_of(RebuildDue).delete())
         note(connection, "command line", "rebuild", None, f"{done} events")
         return done

@@ -18,7 +18,6 @@ from sqlalchemy import (
     Update,
     and_,
     case,
-    exists,
     func,
     or_,
     select,
@@ -67,9 +66,9 @@ QUIZ = (
 def follow(connection: Connection, progress: Iterable[Row], attempts: Iterable[Row]) -> None:
     """Bring the standings up to date with what was just folded in.
 
-    `progress`: (vendor, user_id, module_id, progress_pct, time_spent_sec, at) of each fact, the
-    percent with no more than four decimals, so that sums are exact to six and equal ones tie;
-    `attempts`: (vendor, user_id, quiz_id) of each.
+    `progress`: (vendor, user_id, module_id, progress_pct, time_spent_sec, at) of each fact about
+    learners who moved before their latest standing (`receiver.readmodels.moves`); `attempts`:
+    (vendor, user_id, quiz_id) of each.
     """
     marks = [_in_slot(row) for row in progress]
     if marks:
@@ -197,51 +196,14 @@ def _run_up() -> Update:
 
 
 def _follow_learners(connection: Connection, moved: set[tuple[Any, ...]]) -> None:
-    """Mostly a learner moved later than ever before: then the standing is that of the progress."""
-    dialect = connection.dialect.name
-    newest = {row[:2]: row for row in sorted(moved)}.values()
-    rows = {"rows": encode(newest)}
-    late = [tuple(row) for row in connection.execute(_overtaken(dialect), rows)]
-    late += moved.difference(newest)
-    connection.execute(_current_sums(dialect), rows)
-    if late:
-        connection.execute(_sums(dialect), {"rows": encode(late)})
+    connection.execute(_sums(connection.dialect.name), {"rows": encode(moved)})
     blocks.follow(connection, moved)
-
-
-@cache
-def _overtaken(dialect: str) -> Select[Any]:
-    """Learners who moved in a quarter hour before one that has a standing already."""
-    moved = _moved(dialect).subquery()
-    return select(moved).where(_has_later(moved.c))
-
-
-@cache
-def _current_sums(dialect: str) -> Upsert:
-    """The others, summed up over their progress as it is now."""
-    at = _moved(dialect).subquery("given").c
-    rows = (
-        select(at.vendor, at.user_id, at.slot, *_summed(progress))
-        .join(table_of(ModuleProgress), _same(progress, at, LEARNER[:2]))
-        .where(~_has_later(at))
-        .group_by(at.vendor, at.user_id, at.slot)
-    )
-    return _taken(insert_into(dialect, LearnerStanding).from_select(LEARNER, rows), LEARNER, 3)
-
-
-def _moved(dialect: str) -> Select[Any]:
-    return given(dialect, [learner[name] for name in LEARNER[:3]])
-
-
-def _has_later(at: Any) -> ColumnElement[bool]:
-    later = table_of(LearnerStanding).alias().c
-    return exists().where(_same(later, at, LEARNER[:2]), later.slot > at.slot)
 
 
 @cache
 def _sums(dialect: str) -> Upsert:
     """The quarter hours in which a learner moved, and the later ones, summed up again."""
-    moved = _moved(dialect).cte("moved")
+    moved = given(dialect, [learner[name] for name in LEARNER[:3]]).cte("moved")
     later = select(*(learner[name] for name in LEARNER[:3])).join(
         moved, and_(_same(learner, moved.c, LEARNER[:2]), learner.slot > moved.c.slot)
     )

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine
 
 from receiver.pipeline import judge
 from receiver.quarantine import Caps
+from receiver.readmodels.follower import note_change
 from receiver.readmodels.projections import project
 from receiver.replay import replay
 from receiver.simulator import story
@@ -155,6 +156,7 @@ class _Archive:
                 connection,
                 [fact for one in self._waiting if one.event for fact in one.event.facts],
             )
+            note_change(connection)
             self._waiting.clear()
             yield connection
 

@@ -1,21 +1,39 @@
 """The follower: whatever it meets, the read models become those of all events."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
-from sqlalchemy import Engine, event, update
+from sqlalchemy import Connection, Engine, event, update
 
-from receiver.readmodels.follower import Follower, Reached, Round, reached_in
+from receiver.erase import erase_person
+from receiver.pipeline import judge
+from receiver.readmodels.follower import (
+    Follower,
+    Reached,
+    Round,
+    open_follower_engine,
+    reached_in,
+)
 from receiver.readmodels.rebuild import rebuild
 from receiver.store import write_batch
+from receiver.traces import Account
 from shared.bulk import table_of
-from shared.database import open_engine, write_transaction
-from shared.models import Checkpoint, Delivery, Event, ModuleProgress, UnfoldableEvent
+from shared.database import hold_write_lock, open_engine, write_transaction
+from shared.models import (
+    Checkpoint,
+    Delivery,
+    Event,
+    LearnerStanding,
+    ModuleProgress,
+    ModuleStanding,
+    UnfoldableEvent,
+)
 from shared.queries.follower import lag
+from tests import holding, playing
 from tests.conftest import FreshStore
 from tests.receiver.readmodels.test_projections import (
     deliveries,
@@ -167,6 +185,103 @@ def test_a_follower_notices_that_the_store_is_another_one(store: Engine) -> None
     append(store, "4")
     until_idle(follower)
     assert folded(store) == ["u-4"]
+
+
+# What changes between reading and writing
+
+
+@contextmanager
+def before_it_writes(engine: Engine, meanwhile: Callable[[], object]) -> Iterator[list[bool]]:
+    """Run `meanwhile` once, after this follower's engine has worked out a round and before it has
+    the write lock."""
+    ran: list[bool] = []
+
+    def intervene(connection: Connection) -> None:
+        if not connection.get_execution_options().get("immediate") and not ran:
+            ran.append(True)
+            meanwhile()
+
+    event.listen(engine, "commit", intervene)
+    yield ran
+    event.remove(engine, "commit", intervene)
+
+
+def correct(engine: Engine) -> Callable[[], object]:
+    """A rebuild after which the totals are lower: they were wrong."""
+    with write_transaction(engine) as connection:
+        connection.execute(update(table_of(ModuleProgress)).values(time_spent_sec=9_999))
+        connection.execute(update(table_of(ModuleStanding)).values(time_spent_sec=9_999))
+        connection.execute(update(table_of(LearnerStanding)).values(time_spent_sec=9_999))
+    return lambda: rebuild(engine)
+
+
+def erase(engine: Engine) -> Callable[[], object]:
+    return lambda: erase_person(engine, account=Account(holding.V, "u-1"))
+
+
+def restore(engine: Engine) -> Callable[[], object]:
+    """A store in which the same IDs are those of other events."""
+
+    def replace() -> None:
+        with write_transaction(engine) as connection:
+            hold_write_lock(connection)
+            empty(connection)
+            write_batch(connection, [entry("other", user="u-other")])
+
+    return replace
+
+
+def overtake(engine: Engine) -> Callable[[], object]:
+    """Another follower takes the lease and folds events of which some came later."""
+
+    def work() -> None:
+        expire_lease(engine)
+        send(engine, "3", 95.0)
+        other = Follower(engine, "other")
+        until_idle(other)
+        other.release()
+
+    return work
+
+
+def send(engine: Engine, key: str, pct: float) -> None:
+    at = holding.ARRIVAL + timedelta(minutes=int(key))
+    sent = holding.incoming(key, playing.SECRET, "u-1", at, progressPct=pct)
+    with write_transaction(engine) as connection:
+        write_batch(connection, [judge(holding.vendor(playing.SECRET), sent)])
+
+
+@pytest.mark.parametrize("change", [correct, erase, restore, overtake])
+def test_what_was_worked_out_before_another_process_changed_the_read_models_is_not_written(
+    store: Engine, change: Callable[[Engine], Callable[[], object]]
+) -> None:
+    own = open_follower_engine(store.url.render_as_string(hide_password=False))
+    follower = Follower(own)
+    send(store, "1", 10.0)
+    until_idle(follower)
+    meanwhile = change(store)
+    send(store, "2", 40.0)
+    with before_it_writes(own, meanwhile) as ran:
+        until_idle(follower)
+    assert ran
+    own.dispose()
+    with store.connect() as connection:
+        after = read_models(connection)
+    rebuild(store)
+    with store.connect() as connection:
+        assert after == read_models(connection)
+
+
+def test_a_round_that_is_of_no_use_any_more_is_worked_out_again(store: Engine) -> None:
+    own = open_follower_engine(store.url.render_as_string(hide_password=False))
+    follower = Follower(own)
+    until_idle(follower)
+    send(store, "1", 10.0)
+    with before_it_writes(own, restore(store)) as ran:
+        assert follower.step() == Round(works=True, events=1)
+    assert ran
+    assert folded(store) == ["u-other"]
+    own.dispose()
 
 
 # Transactions that commit late
