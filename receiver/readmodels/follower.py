@@ -54,7 +54,7 @@ MIN_BATCH = 50
 """What a late event costs does not depend on how many are folded with it, so smaller rounds would
 take longer in all. Only the search for an event that cannot be folded makes them smaller."""
 FIRST_BATCH = 100
-HOLD_SEC = {"sqlite": 0.03, "postgresql": 0.3}
+HOLD_SEC = {"sqlite": 0.02, "postgresql": 0.3}
 """How long a round may have the write lock. On SQLite an acknowledgement waits for it."""
 ANSWER_SEC = 60
 """The longest statement on Postgres."""
@@ -114,10 +114,12 @@ class Unfoldable(Exception):
 
 
 class Round(NamedTuple):
-    """What a round did. `works` is false while another follower does."""
+    """What a round did. `works` is false while another follower does. `more`: there may be
+    more events, as it was full."""
 
     works: bool
     events: int = 0
+    more: bool = False
 
 
 class Prepared(NamedTuple):
@@ -164,7 +166,7 @@ class Follower:
                 log.error("follower_failed", error=first_line(error))
                 pause = AFTER_FAILURE_SEC
                 continue
-            if not done.events:
+            if not done.more:
                 pause = POLL_SEC if done.works else STANDBY_SEC
             elif self._engine.dialect.name == "sqlite":
                 pause = time.monotonic() - began  # its lock has no queue: others get as much time
@@ -180,7 +182,7 @@ class Follower:
                 pass  # what was worked out is of no use any more
         except Unfoldable as found:
             self._narrow_down(found)
-            return Round(works=True, events=1)
+            return Round(works=True, events=1, more=True)
         return done
 
     def release(self) -> None:
@@ -203,9 +205,10 @@ class Follower:
                 self._store(connection, prepared)
         self._position = prepared.position
         self._poisoned.clear()
+        more = prepared.events == self._size
         if prepared.events:
             self._pace(prepared.events, time.monotonic() - began)
-        return Round(works=True, events=prepared.events)
+        return Round(True, prepared.events, more)
 
     def _prepare(self, connection: Connection) -> Prepared | Round:
         """The next events and what they change. A Round if there is nothing to store."""
@@ -244,10 +247,11 @@ class Follower:
         connection.execute(update(checkpoint).values(values))
 
     def _pace(self, events: int, held_sec: float) -> None:
-        """Choose the size of the next round by the time that this one has had the write lock."""
-        paced = events * HOLD_SEC[self._engine.dialect.name] / max(held_sec, 1e-6)
+        """Choose the size of the next round by the time that this one has had the write lock: half
+        as many events to twice as many, as other work of the machine may have been the reason."""
+        paced = int(events * HOLD_SEC[self._engine.dialect.name] / max(held_sec, 1e-6))
         least = min(self._size, MIN_BATCH)
-        self._size = max(least, min(MAX_BATCH, 2 * events, int(paced)))
+        self._size = max(least, events // 2, min(MAX_BATCH, 2 * events, paced))
 
     def _must_extend(self, reached: Reached, now: datetime) -> bool:
         until = reached.lease_until
