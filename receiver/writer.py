@@ -188,7 +188,7 @@ class Writer:
         waits = [not one.is_answered for one in batch]
         waiting = list(compress(batch, waits))
         self._answer(list(compress(batch, map(not_, waits))), repeat(None))
-        if (error := self._try(waiting)) is None:
+        if (error := self._try(waiting, joins=True)) is None:
             return
         if is_of_the_store(error) or len(waiting) <= 1:
             self._fail(waiting)
@@ -204,12 +204,11 @@ class Writer:
                     return
                 self._fail([one])
 
-    def _try(self, batch: Sequence[Waiting]) -> Exception | None:
-        """Commit and answer these entries. Returns the error if that fails."""
-        heartbeat = any(one.entry is None for one in batch)
+    def _try(self, batch: list[Waiting], *, joins: bool = False) -> Exception | None:
+        """Commit and answer these entries, and with `joins` those that arrive until the transaction
+        begins, which then are in `batch` too. Returns the error if that fails."""
         try:
-            entries = [one.entry for one in batch if one.entry]
-            results, lag = self._commit(entries, heartbeat=heartbeat)
+            results, lag = self._commit(batch, joins=joins)
         except Exception as error:  # without this thread no delivery is accepted
             self._metrics.store_failures.inc()
             log.error("commit_failed", deliveries=len(batch), error=first_line(error))
@@ -217,33 +216,48 @@ class Writer:
         written = iter(results)
         self._answer(batch, [next(written) if one.entry else lag for one in batch])
         if self._logs_batches:
-            _log_accepted(entries, results)
+            _log_accepted(_entries(batch), results)
         return None
 
     def _fail(self, batch: Sequence[Waiting]) -> None:
         self._answer(batch, repeat(StoreUnavailable("the store cannot be written")))
 
-    def _commit(
-        self, entries: Sequence[Entry], *, heartbeat: bool
-    ) -> tuple[list[Written], Lag | None]:
+    def _commit(self, batch: list[Waiting], *, joins: bool) -> tuple[list[Written], Lag | None]:
         now = datetime.now(UTC)
-        beat = heartbeat or self._seen_at is None or now - self._seen_at >= HEARTBEAT_EVERY
-        if not entries and not beat:
+        beat = self._seen_at is None or now - self._seen_at >= HEARTBEAT_EVERY
+        if not batch and not beat:
             return [], None
         with (
             self._metrics.commit_seconds.time(),
             self._engine.connect().execution_options(immediate=True) as connection,
         ):
             with connection.begin():
+                if joins:
+                    self._join(batch)
+                heartbeat = any(one.entry is None for one in batch)
+                entries = _entries(batch)
                 results = self._write_entries(connection, entries) if entries else []
-                if beat:
+                if beat or heartbeat:
                     write_heartbeat(connection, self._name, self._started_at, now)
                 lag = lag_in(connection) if heartbeat else None
             require_in_place(connection)
-        if beat:
+        if beat or heartbeat:
             self._seen_at = now
         self._metrics.batch_size.observe(len(entries))
         return results, lag
+
+    def _join(self, batch: list[Waiting]) -> None:
+        """Add what has arrived while the transaction waited for SQLite's write lock."""
+        with suppress(queue.Empty):
+            while len(batch) < MAX_BATCH:
+                one = self._waiting.get_nowait()
+                if one is None:  # to stop, after this batch
+                    self._waiting.put(None)
+                    return
+                if one.is_answered:
+                    self._answer([one], [None])
+                else:
+                    batch.append(one)
 
     def _write_entries(self, connection: Connection, entries: Sequence[Entry]) -> list[Written]:
         real = [entry for entry in entries if not entry.trial]
@@ -284,6 +298,10 @@ def _result(ask: Callable[[Callable[[Any], object]], object]) -> asyncio.Future[
 
     ask(settle)
     return future
+
+
+def _entries(batch: Iterable[Waiting]) -> list[Entry]:
+    return [one.entry for one in batch if one.entry]
 
 
 def _log_accepted(entries: Sequence[Entry], results: Sequence[Written]) -> None:

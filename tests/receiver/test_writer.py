@@ -90,6 +90,50 @@ def test_deliveries_that_wait_together_share_one_transaction(store: Engine) -> N
     assert count(store, ModuleProgress) == 0  # those follow
 
 
+def joined(url: str, entries: Sequence[Entry], metrics: Metrics) -> Sequence[object]:
+    """The results of one entry whose transaction has to wait for SQLite's lock, and of entries that
+    arrive meanwhile."""
+    store, other = open_engine(url, intake=True), open_engine(url)
+    waits = threading.Event()
+    event.listen(store, "checkout", lambda *_: waits.set())
+
+    async def run() -> list[object]:
+        writer = Writer(store, metrics, max_deliveries=1000, max_bytes=10_000_000)
+        writer.start()
+        with write_locked(other):
+            results = [asyncio.ensure_future(writer.write(entry("first")))]
+            await asyncio.to_thread(waits.wait)
+            results += [asyncio.ensure_future(writer.write(one)) for one in entries]
+            await asyncio.sleep(0)  # each has taken its place
+        try:
+            return await asyncio.gather(*results, return_exceptions=True)
+        finally:
+            writer.close()
+
+    results = asyncio.run(run())
+    store.dispose()
+    other.dispose()
+    return results
+
+
+def test_deliveries_that_arrive_while_a_transaction_waits_for_the_lock_are_in_it(
+    sqlite_url: str,
+) -> None:
+    metrics = Metrics()
+    results: Any = joined(sqlite_url, [entry("second"), entry("first"), entry("third")], metrics)
+    assert [one.outcome.value for one in results] == [
+        "accepted", "accepted", "duplicate", "accepted",
+    ]  # fmt: skip
+    assert transactions(metrics) == 1
+
+
+def test_one_that_joined_a_transaction_and_cannot_be_stored_fails_alone(sqlite_url: str) -> None:
+    bad = poisoned("an unknown outcome")
+    first, failed, last = joined(sqlite_url, [bad, entry("last")], Metrics())
+    assert isinstance(failed, StoreUnavailable)
+    assert [getattr(one, "outcome", None) for one in (first, last)] == [Outcome.ACCEPTED] * 2
+
+
 def test_each_delivery_of_a_shared_transaction_gets_its_own_row_and_outcome(
     store: Engine,
 ) -> None:
