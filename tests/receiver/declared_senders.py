@@ -3,6 +3,7 @@
 import base64
 import hmac
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ SECRETS = {
 AT = str(int(NOW.timestamp()))
 
 
-def vendor(slug: str) -> Vendor:
-    found = settings(**HOUSE, **SECRETS)
+def vendor(slug: str, house: Mapping[str, str] = HOUSE) -> Vendor:
+    found = settings(**house, **SECRETS)
     made = found.of_vendor(adapters(found)[slug].settings).vendor()
     assert made is not None
     return made

@@ -24,6 +24,7 @@ from tests.receiver.declared_senders import (
     AT,
     DEAL,
     DONE,
+    FILE,
     GENUINE,
     HEX_KEY,
     HOUSE,
@@ -38,6 +39,7 @@ from tests.receiver.declared_senders import (
     parts,
     problems,
     several,
+    vendor,
     with_password,
 )
 from tests.receiver.vendor_cases import (
@@ -348,11 +350,35 @@ def test_a_time_that_is_a_part_of_the_signatures_header_is_held_against_the_tole
         ("t={0};v1=", Outcome.BAD_SIGNATURE),
         ("t={0};v0={1}", Outcome.BAD_SIGNATURE),
         ("t={0};v1={1};", Outcome.BAD_SIGNATURE),
-        ("t={0}; v1={1}", Outcome.BAD_SIGNATURE),
+        ("t={0}; v1={1}", Outcome.ACCEPTED),
+        ("t={0} ;\tv1={1}", Outcome.ACCEPTED),
+        ("t={0};v1= {1}", Outcome.BAD_SIGNATURE),
+        ("t={0};v1={1}, v1={1}", Outcome.BAD_SIGNATURE),
     ],
 )
 def test_each_part_of_a_header_is_there_once(header: str, outcome: Outcome) -> None:
     assert judge(VENDORS["parts"], parts(LESSON, header=header)).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("header", "outcome"),
+    [
+        ("t={0},v1={1}", Outcome.ACCEPTED),
+        ("t={0}, v1={1}", Outcome.ACCEPTED),
+        ("t={0}, v1=AAAA, v1={1}", Outcome.ACCEPTED),
+        ("t={0}, t=1, v1={1}", Outcome.MISSING_CREDENTIALS),
+        ("t={0}, v1=AAAA", Outcome.BAD_SIGNATURE),
+        ("t={0}, , v1={1}", Outcome.BAD_SIGNATURE),
+        ("t={0}; v1={1}", Outcome.BAD_SIGNATURE),
+    ],
+)
+def test_a_space_may_follow_the_comma_between_parts(
+    tmp_path: Path, header: str, outcome: Outcome
+) -> None:
+    house = tmp_path / "vendors.toml"
+    house.write_text(FILE.read_text().replace('separator = ";"', 'separator = ","'))
+    with_commas = vendor("parts", {"vendors_file": str(house)})
+    assert judge(with_commas, parts(LESSON, header=header)).outcome is outcome
 
 
 def test_an_id_with_what_ends_it_in_the_signed_text_is_refused_with_the_reason() -> None:

@@ -134,8 +134,13 @@ class Signature(Proof):
     def _tokens(self, sent: bytes) -> Sequence[bytes]:
         if self._separator is None:
             return [sent]
-        # Repeated headers arrive joined by ", ", and are no list of signatures.
-        tokens = [] if b", " in sent else sent.split(self._separator)
+        # Repeated headers arrive joined by ", ". Between commas that is the same list, with the
+        # space that a sender may put there too (RFC 9110, 5.6.1); elsewhere it is no list.
+        if self._separator != b"," and b", " in sent:
+            return []
+        tokens = sent.split(self._separator)
+        if self._separator != b" ":
+            tokens = [one.lstrip(b" \t") for one in tokens]
         return tokens if all(tokens) and len(tokens) <= MAX_SIGNATURES else []
 
     def sign(self, key: bytes, message: bytes) -> bytes:
