@@ -19,6 +19,7 @@ from shared import certificates, coaching, contests
 from shared.contests import Draft
 from shared.queries.coaching import rounds
 from shared.queries.quiz_standings import Taker
+from shared.queries.windows import midnight as day_begins
 from shared.settings import Settings
 
 DAY = timedelta(days=1)
@@ -49,10 +50,12 @@ REPLAYS = ((timedelta(minutes=3), True), (timedelta(minutes=5), False))
 """How long after that the admin replayed, and whether as a dry run."""
 RESTART = timedelta(seconds=20)
 
+ZONE = "Europe/Berlin"
+"""Of the lead, who made the contests."""
 CONTESTS = (
-    (-40, Draft("Discovery sprint", date.min, date.min, "UTC"), -38, -25),
-    (-10, Draft("Race to the quarter's end", date.min, date.min, "UTC", board="teams"), -9, 11),
-    (-3, Draft("Modules of the month", date.min, date.min, "UTC", metric="completed"), 6, 33),
+    (-40, Draft("Discovery sprint", date.min, date.min, ZONE), -38, -25),
+    (-10, Draft("Race to the quarter's end", date.min, date.min, ZONE, board="teams"), -9, 11),
+    (-3, Draft("Modules of the month", date.min, date.min, ZONE, metric="completed"), 6, 33),
 )
 """Each contest: the day on which the lead made it, and its first and last day."""
 THRESHOLDS = ((-70, "q-07", 80.0), (-45, "q-03", 65.0))
@@ -144,7 +147,7 @@ def _leadership(end: datetime) -> Iterator[Act]:
         first_day, last_day = (end.date() + timedelta(days=days) for days in (first, last))
         dated = draft._replace(first_day=first_day, last_day=last_day)
         yield Act(at, _make(dated, at))
-        over = midnight + timedelta(days=last + 1) + contests.GRACE
+        over = day_begins(last_day + DAY, ZONE) + contests.GRACE
         yield Act(over, _store_results(over))
     for day, quiz_id, pct in THRESHOLDS:
         at = midnight + timedelta(days=day, hours=10, minutes=40)

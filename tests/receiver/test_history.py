@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from random import Random
 from statistics import median
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Connection, Engine
@@ -17,6 +18,7 @@ from receiver.simulator.history import write_history
 from receiver.simulator.story import OUTAGE, ROTATION, acts, working_day
 from receiver.vendors import vendor_facts
 from receiver.vendors.mindtickle.contract import SLUG as MINDTICKLE
+from shared import contests
 from shared.database import open_engine
 from shared.models import Contest, Delivery as DeliveryRow, Event, Learner, Quarantine
 from shared.queries import (
@@ -156,6 +158,12 @@ def test_one_contest_is_over_one_runs_and_one_is_to_come(store: Engine) -> None:
     assert over.stored_at
     assert running.first_day <= MONDAY.date() <= running.last_day
     assert to_come.first_day > MONDAY.date()
+
+
+def test_contests_begin_at_midnight_where_the_company_is(store: Engine) -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    begins = [contests.begins(one).astimezone(zone) for one in rows(store, Contest)]
+    assert {one.time() for one in begins} == {time()}
 
 
 # The story
