@@ -29,6 +29,7 @@ BADGES: Mapping[Standing, tuple[Colour, str]] = {
 ENOUGH = 10
 """With fewer deliveries in the last hour, a card shows the rate of 24 hours."""
 CARDS_IN_A_ROW = 4
+"""Also of fewer, so that a card has one width."""
 
 
 def cards(evidence: Sequence[Evidence]) -> None:
@@ -37,7 +38,7 @@ def cards(evidence: Sequence[Evidence]) -> None:
         return
     hours = data.vendor_hours()
     of = {slug: list(rows) for slug, rows in groupby(sorted(hours), key=lambda one: one.vendor)}
-    grid = st.grid(min(CARDS_IN_A_ROW, len(evidence)), min_column_width=150, border=True)
+    grid = st.grid(CARDS_IN_A_ROW, min_column_width=150, border=True)
     for one in sorted(evidence, key=lambda known: known.vendor.name):
         with grid.cell(), st.container(gap="xsmall"):
             _card(one, of.get(one.vendor.slug, []))
