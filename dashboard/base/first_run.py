@@ -18,6 +18,8 @@ from shared.queries.deliveries import Search
 from shared.vendors import VendorFacts
 from shared.wording import number_of
 
+NEEDS_NO_EVENT = "preferences"
+"""People subscribe to messages as soon as there is a channel."""
 LATEST = 5
 CARD_PX = 300
 REQUEST = {
@@ -31,6 +33,8 @@ REQUEST = {
 def waits(page: str) -> bool:
     """Whether no event was ever accepted; then the page says what to do, until one is. After a
     refused request it is in place of the leaderboard only, for roles that may see reasons."""
+    if page == NEEDS_NO_EVENT:
+        return False
     refused = not store.has_events() and page == "leaderboard" and access.may("deliveries")
     if waiting := store.is_empty() or refused:
         _wait()

@@ -53,6 +53,11 @@ def test_without_a_channel_the_page_says_what_to_set(visit: Visit) -> None:
     assert not app.selectbox
 
 
+@pytest.mark.usefixtures("channel")
+def test_before_the_first_event_a_manager_can_subscribe(visit: Visit) -> None:
+    assert "Weekly digest" in offered(visit("preferences", claims("ines")))
+
+
 @pytest.mark.usefixtures("company", "channel")
 def test_a_manager_subscribes_for_their_teams_and_sees_the_next_run(
     visit: Visit, store: Engine
