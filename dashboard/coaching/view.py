@@ -358,7 +358,7 @@ def result() -> None:
     """The result of the last action."""
     if found := st.session_state.pop("coaching_result", None):
         done, problems = found
-        if done:
+        if done and not undo.last():  # else it stands beside Undo
             st.toast(done, icon=":material/check_circle:")
         if problems:
             st.warning(problems, icon=":material/group:", title="Not everything was done")
