@@ -45,10 +45,6 @@ def diagnose(evidence: Evidence) -> list[Finding]:
     return sorted(found, key=lambda finding: list(Severity).index(finding.severity))
 
 
-KEPT = (
-    "A replay recovers what is in quarantine, where it stays for RETENTION_DAYS (90 by default). "
-    "An event that is not there is lost with its last retry."
-)
 COMPARE = (
     "Compare the receiver's settings with the vendor's and correct them, restart the receiver, "
     "then replay."
@@ -103,6 +99,16 @@ def _fixed(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
+def _kept(evidence: Evidence) -> str:
+    """What a replay recovers, and until when."""
+    days = evidence.vendor.kept_days
+    limit = f" for {number_of(days, 'day')} after its arrival" if days else ""
+    return (
+        f"A replay recovers what is in quarantine, where a delivery stays{limit}. An event that is "
+        "not there is lost with its last retry."
+    )
+
+
 def _cure(evidence: Evidence, outcome: Outcome, usual: str = COMPARE) -> str:
     """The cure by the vendor's own facts, or else the usual one."""
     return evidence.vendor.cures.get(outcome, usual)
@@ -121,7 +127,7 @@ def _rotated_secret(evidence: Evidence) -> Iterator[Finding]:
             f"{_events_and_attempts(failing.events, failing.attempts)}: all failed, "
             f"{failing.bad_signature:,} of the attempts with a wrong signature.",
             _cure(evidence, Outcome.BAD_SIGNATURE),
-            KEPT,
+            _kept(evidence),
             Outcome.BAD_SIGNATURE,
         )
     elif refused:
@@ -251,7 +257,7 @@ def _clock_skew(evidence: Evidence) -> Iterator[Finding]:
             "Nothing to do about a few. A replay accepts them only while a raised "
             "TIMESTAMP_TOLERANCE_PAST or _FUTURE covers their age at arrival. If there are more "
             "each day, set this machine's clock by NTP.",
-            KEPT,
+            _kept(evidence),
             Outcome.STALE_TIMESTAMP,
         )
         return
@@ -303,7 +309,9 @@ def _not_admitted(evidence: Evidence) -> Iterator[Finding]:
             title,
             f"{_counted(evidence, failures)}, {others}.",
             _cure(evidence, outcome),
-            KEPT if all_fail else f"Nothing, if they are not the vendor's. {KEPT}",
+            _kept(evidence)
+            if all_fail
+            else f"Nothing, if they are not the vendor's. {_kept(evidence)}",
             outcome,
         )
 
@@ -313,7 +321,7 @@ class _Refusal(NamedTuple):
     severity: Severity
     title: str
     cure: str
-    otherwise: str
+    otherwise: Callable[[Evidence], str]
 
 
 _REFUSALS = {
@@ -322,7 +330,7 @@ _REFUSALS = {
         Severity.LOSING,
         "Deliveries are for another company",
         COMPARE,
-        KEPT,
+        _kept,
     ),
     Outcome.TOO_LARGE: _Refusal(
         "too-large",
@@ -330,7 +338,7 @@ _REFUSALS = {
         "Bodies are larger than MAX_BODY_BYTES",
         "If they are the vendor's, raise MAX_BODY_BYTES and restart the receiver before the last "
         "retry: their bodies are not stored, so no replay recovers them.",
-        "Each is lost with its last retry.",
+        lambda _evidence: "Each is lost with its last retry.",
     ),
 }
 
@@ -344,7 +352,7 @@ def _refusals(evidence: Evidence) -> Iterator[Finding]:
                 refusal.title,
                 f"{_counted(evidence, failures)}.",
                 _cure(evidence, outcome, refusal.cure),
-                refusal.otherwise,
+                refusal.otherwise(evidence),
                 outcome,
             )
 
@@ -368,8 +376,7 @@ def _not_understood(evidence: Evidence) -> Iterator[Finding]:
             "If the vendor has changed its format, update Repboard or the declaration, restart the "
             "receiver, then replay.",
         ),
-        f"{evidence.vendor.name} never sends them again: they stay in quarantine until you replay "
-        "them.",
+        f"{evidence.vendor.name} never sends them again. {_kept(evidence)}",
         Outcome.UNREADABLE,
     )
 

@@ -104,6 +104,8 @@ class VendorFacts:
     """Of a vendor that counts failures, also between deliveries that pass."""
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The fields that are read of each event type, as paths."""
+    kept_days: int = 90
+    """How long the receiver keeps deliveries and quarantine; 0 is for ever."""
 
 
 FACTS: TypeAdapter[VendorFacts] = TypeAdapter(VendorFacts)

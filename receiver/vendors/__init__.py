@@ -2,6 +2,7 @@
 `base`, `fields` and `declared`, which all of them use. More can be declared in VENDORS_FILE."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from importlib import import_module
@@ -114,7 +115,8 @@ def required(settings: ReceiverSettings) -> dict[str, Vendor]:
 def vendor_facts(settings: ReceiverSettings) -> Mapping[str, VendorFacts]:
     """The facts of every vendor, configured or not, by slug. Raises SettingsError."""
     return {
-        slug: settings.of_vendor(one.settings).facts() for slug, one in adapters(settings).items()
+        slug: replace(settings.of_vendor(one.settings).facts(), kept_days=settings.retention_days)
+        for slug, one in adapters(settings).items()
     }
 
 

@@ -336,3 +336,21 @@ def test_the_most_urgent_stands_first() -> None:
     severities = [one.severity for one in diagnose(HEALTHY._replace(stored=stored, **failing(0.9)))]
     assert severities == sorted(severities, key=list(Severity).index)
     assert severities[0] is Severity.LOSING
+
+
+@pytest.mark.parametrize(
+    ("days", "says"),
+    [
+        (30, "where a delivery stays for 30 days after its arrival."),
+        (0, "where a delivery stays."),
+    ],
+)
+@pytest.mark.parametrize("outcome", [Outcome.BAD_SIGNATURE, Outcome.UNREADABLE])
+def test_what_a_replay_recovers_is_said_with_the_days_for_which_deliveries_are_kept(
+    outcome: Outcome, days: int, says: str
+) -> None:
+    settings = ReceiverSettings(_env_file=None, retention_days=days)
+    vendor = vendor_facts(settings)["mindtickle"]
+    broken = failing(0.1) | {"failures": {outcome: failures()}}
+    said = [one.otherwise for one in found(**broken, vendor=vendor).values()]
+    assert any(says in one for one in said)
