@@ -21,13 +21,13 @@ class Naming(NamedTuple):
     key: SecretStr | None
 
     def known_as(self, name: str | None, email: str | None, key: str) -> str:
-        """A person by name or e-mail address; without either, `unknown` with the user id. `key` is
-        vendor and user id."""
+        """A person by name or e-mail address; without either by the user ID, which an admin can
+        look up at the vendor. `key` is vendor and user ID."""
         if self.how == "anonymous":
             return f"Learner {self.code(key)[:CODE_DIGITS]}"
         if self.how == "initials":
             return initials(name or email)
-        return name or email or f"unknown ({key.partition('/')[2]})"
+        return name or email or f"Learner {key.partition('/')[2]} (no name)"
 
     def link_to(self, key: str) -> str:
         """What names a person in addresses: with NAMES_KEY a code, the same for all roles, so that
@@ -45,4 +45,4 @@ def initials(name: str | None) -> str:
     """`D. B.` of `Dana Brooks` and of `dana.brooks@acme.example`: of the first and last word."""
     words = re.findall(r"[^\W\d_]+", (name or "").partition("@")[0])
     few = words if len(words) < 2 else [words[0], words[-1]]  # noqa: PLR2004
-    return " ".join(f"{word[0].upper()}." for word in few) or "unknown"
+    return " ".join(f"{word[0].upper()}." for word in few) or "no name"

@@ -50,8 +50,8 @@ def with_people(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown_as(name: str | None, email: str | None, key: str, how: Names) -> str:
-    """A person by name or e-mail address; without either, `unknown` with the user id. `key` is
-    vendor and user id."""
+    """A person by name or e-mail address; without either by the user ID, as `Naming.known_as`.
+    `key` is vendor and user ID."""
     return _naming(how).known_as(name, email, key)
 
 

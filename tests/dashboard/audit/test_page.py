@@ -152,7 +152,7 @@ def test_each_entry_is_a_sentence_with_the_learner_that_its_case_is_about(
     rows = [dict(zip(names, one, strict=True)) | {"at": NOW} for one in entries]
     add(store, AuditLog, rows)
     assert sorted(page().dataframe[0].value["said"]) == [
-        "Marta Lindqvist started coaching unknown (u-1) on Pricing",
+        "Marta Lindqvist started coaching Learner u-1 (no name) on Pricing",
         "Theo Okonkwo replayed 27 deliveries of MindTickle",
         "ada asked for a test of the address of MindTickle",
         "ada tested the address of MindTickle: verified, kept and removed again",

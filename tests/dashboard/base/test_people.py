@@ -33,11 +33,11 @@ def keyed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_in_full_a_person_has_a_name_or_an_address_or_is_unknown_by_id() -> None:
     seen = [shown_as(*one, "full") for one in EVERYONE]
-    assert seen == ["Dana Brooks", "ines.ko@acme.example", "unknown (u-9)"]
+    assert seen == ["Dana Brooks", "ines.ko@acme.example", "Learner u-9 (no name)"]
 
 
 def test_initials_are_of_the_name_or_else_of_the_address() -> None:
-    assert [shown_as(*one, "initials") for one in EVERYONE] == ["D. B.", "I. K.", "unknown"]
+    assert [shown_as(*one, "initials") for one in EVERYONE] == ["D. B.", "I. K.", "no name"]
 
 
 def test_anonymous_names_are_stable_and_one_for_each_person() -> None:
@@ -68,9 +68,9 @@ def test_whatever_a_name_is_it_is_shown_as_something_short(how: people.Names, na
         ("Ana María de la Cruz", "A. C."),
         ("élodie-anne", "É. A."),
         ("dana_brooks2@acme.example", "D. B."),
-        ("12", "unknown"),
-        ("", "unknown"),
-        (None, "unknown"),
+        ("12", "no name"),
+        ("", "no name"),
+        (None, "no name"),
     ],
 )
 def test_initials_of_one_name(name: str | None, short: str) -> None:

@@ -179,7 +179,7 @@ def test_two_quizzes_with_one_name_have_their_ids(open_page: Open, send: Send) -
 @pytest.mark.usefixtures("company")
 def test_a_learner_on_no_roster_is_unknown_with_their_id(open_page: Open, send: Send) -> None:
     send("quiz.submitted", quiz("u-9", 4))
-    assert [row["learner"] for row in listed(open_page("coaching"))] == ["unknown (u-9)"]
+    assert [row["learner"] for row in listed(open_page("coaching"))] == ["Learner u-9 (no name)"]
 
 
 @pytest.mark.usefixtures("dana")

@@ -100,7 +100,7 @@ def test_a_leaver_is_shown_only_when_asked_for(open_page: Open, send: Send) -> N
 
 def test_a_learner_without_a_roster_event_is_shown_as_unknown(open_page: Open, send: Send) -> None:
     send("module.progress", playing.progress("u-9"))
-    assert open_page().dataframe[0].value["learner"].tolist() == ["unknown (u-9)"]
+    assert open_page().dataframe[0].value["learner"].tolist() == ["Learner u-9 (no name)"]
 
 
 @pytest.mark.usefixtures("company")
