@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true
 from shared.bulk import table_of
 from shared.models import Contest, ContestResult, ContestTeam, Event, Learner, TeamSpell
 from shared.queries import leaderboard, row_of, rows_of
-from shared.queries.groups import without_small
+from shared.queries.groups import too_small
 from shared.queries.movement import Board
 from shared.queries.people import Who, people, same_account
 from shared.queries.team_boards import teams as team_board
@@ -153,17 +153,21 @@ def _teams(connection: Connection, metric: str, board: Board, smallest: int) -> 
 
 def stored_result(connection: Connection, row: ContestRow, smallest: int = 1) -> Sequence[Place]:
     """The stored result of a contest. Learners have the name that they have today."""
-    query = _stored_teams(row, smallest) if row.board == "teams" else _stored_learners(row)
-    return rows_of(Place, connection.execute(query))
+    if row.board == "teams":
+        return _stored_teams(connection, row, smallest)
+    return rows_of(Place, connection.execute(_stored_learners(row)))
 
 
-def _stored_teams(row: ContestRow, smallest: int) -> Any:
+def _stored_teams(connection: Connection, row: ContestRow, smallest: int) -> Sequence[Place]:
     columns = (result.place, result.rank, result.value, result.team_id, result.members)
-    every = select(*columns).where(result.contest_id == row.id).subquery()
-    shown = without_small(every, smallest, ("place", "rank", "value")).subquery().c
-    return select(shown.place, shown.rank, shown.value, shown.team_id, shown.members).order_by(
-        shown.hidden, shown.place
-    )
+    query = select(*columns).where(result.contest_id == row.id).order_by(result.place)
+    every = rows_of(Place, connection.execute(query))
+    members = {one.team_id: one.members or 0 for one in every if one.team_id}
+    # By name: in the order of their places they would say which did better.
+    hidden = sorted(too_small(members, smallest))
+    return [one for one in every if one.team_id not in hidden] + [
+        Place(None, None, None, team_id, members=members[team_id]) for team_id in hidden
+    ]
 
 
 def _stored_learners(row: ContestRow) -> Any:
