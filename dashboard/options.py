@@ -45,7 +45,7 @@ LOOK: Mapping[str, Option] = {
     "theme.baseFontSize": 15,
     "theme.baseFontWeight": 400,
     "theme.headingFontSizes": ["1.75rem", "1.05rem", "1rem", "0.95rem", "0.9rem", "0.875rem"],
-    "theme.headingFontWeights": [650, 620, 620, 600, 600, 600],
+    "theme.headingFontWeights": [650, 600, 600, 600, 600, 600],
     "theme.metricValueFontSize": "1.6rem",
     "theme.metricValueFontWeight": 600,
     "theme.codeFontSize": "0.875rem",
