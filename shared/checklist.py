@@ -1,6 +1,6 @@
 """What is set up of a vendor, and what to do next. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -37,7 +37,8 @@ class Counting(StrEnum):
 class Seen(NamedTuple):
     """Event types that arrived lately, as far as events are counted."""
 
-    types: Sequence[str]
+    types: Mapping[str, datetime]
+    """The hour in which each arrived last."""
     counting: Counting = Counting.DONE
 
 
@@ -65,7 +66,7 @@ def checklist(evidence: Evidence, known: SetUpState, now: datetime) -> list[Item
         _credential(evidence, known),
         *_keys(known, now),
         _delivery(evidence, now),
-        *_types(evidence, known),
+        *_types(evidence, known, now),
         *_clock(evidence),
         _findings(evidence),
     ]
@@ -125,7 +126,7 @@ def _delivery(evidence: Evidence, now: datetime) -> Item:
     )
 
 
-def _types(evidence: Evidence, known: SetUpState) -> Iterator[Item]:
+def _types(evidence: Evidence, known: SetUpState, now: datetime) -> Iterator[Item]:
     """The types that its facts name. Others are only counted: they are a sender's text."""
     possible = evidence.vendor.set_up.events or tuple(evidence.vendor.fields)
     if not possible:
@@ -139,7 +140,8 @@ def _types(evidence: Evidence, known: SetUpState) -> Iterator[Item]:
     others = len(set(types) - set(possible))
     counted = f"{len(possible) - len(missing)} of {number_of(len(possible), 'type')} seen"
     more = f"; {number_of(others, 'other type')} stored, but on no page" if others else ""
-    says = f"{counted} in 14 days{more}."
+    ago = _longest_ago({one: types[one] for one in possible if one in types}, now)
+    says = f"{counted} in 14 days{more}.{ago}"
     if not missing:
         yield Item("Event types", State.DONE, says)
     elif counting is Counting.RUNNING:
@@ -147,6 +149,16 @@ def _types(evidence: Evidence, known: SetUpState) -> Iterator[Item]:
         yield Item("Event types", State.UNKNOWN, says)
     else:
         yield _missing(evidence, possible, missing, says)
+
+
+def _longest_ago(types: Mapping[str, datetime], now: datetime) -> str:
+    """What has not arrived for longest: one type can stop while others go on."""
+    said = [
+        f"{one} {duration(timedelta(hours=hours)) if hours else 'under 1 h'}"
+        for one, at in sorted(types.items(), key=lambda one: one[1])[:MOST_NAMED]
+        for hours in [(now - at) // timedelta(hours=1)]
+    ]
+    return f" Longest ago: {', '.join(said)}." if said else ""
 
 
 def _missing(

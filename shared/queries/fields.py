@@ -31,11 +31,11 @@ BEHIND = 1_000
 def types_seen(connection: Connection, vendor: str, now: datetime) -> Seen:
     """The event types of a vendor that arrived lately, whatever they said."""
     query = (
-        select(hourly.event_type)
-        .distinct()
+        select(hourly.event_type, func.max(hourly.hour))
         .where(hourly.vendor == vendor, hourly.hour >= now - LOOK_BACK)
+        .group_by(hourly.event_type)
     )
-    types = connection.scalars(query.order_by(hourly.event_type)).all()
+    types = dict(connection.execute(query).tuples().all())
     return Seen(types, _counting(connection))
 
 

@@ -221,14 +221,14 @@ def test_how_far_events_are_counted_is_known(
             with engine.connect() as connection:
                 return fields.types_seen(connection, "mindtickle", datetime.now(UTC))
 
-        assert seen() == Seen([], Counting.DONE)
+        assert seen() == Seen({}, Counting.DONE)
         put(engine, userId="u-1")
-        assert seen() == Seen([], Counting.NOT_BEGUN)
+        assert seen() == Seen({}, Counting.NOT_BEGUN)
         counts = FieldCounts(engine, READ)
         counts.carry_out()  # begins
-        assert seen() == Seen([], Counting.RUNNING)
+        assert seen() == Seen({}, Counting.RUNNING)
         count(engine, counts)
-        assert seen() == Seen(["module.progress"], Counting.DONE)
+        assert seen() == Seen({"module.progress": HOUR}, Counting.DONE)
 
 
 def test_old_counts_are_removed(kind: str, fresh_store: FreshStore) -> None:

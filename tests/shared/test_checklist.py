@@ -20,7 +20,10 @@ from shared.outcomes import Outcome
 from tests.shared.test_diagnosis import HEALTHY, NOON, VENDORS
 
 MINDTICKLE = VENDORS["mindtickle"]
-GOOD = SetUpState(configured=True, seen=Seen(MINDTICKLE.set_up.events), keys=None)
+HOUR = NOON - timedelta(minutes=20)
+GOOD = SetUpState(
+    configured=True, seen=Seen(dict.fromkeys(MINDTICKLE.set_up.events, HOUR)), keys=None
+)
 LAST = Latest(NOON - timedelta(minutes=5), Outcome.ACCEPTED)
 
 
@@ -35,7 +38,9 @@ def test_of_a_vendor_that_is_set_up_there_is_nothing_to_do() -> None:
     assert [one.says for one in found.values()] == [
         "MINDTICKLE_WEBHOOK_SECRET is set.",
         "5 min ago, accepted.",
-        "6 of 6 types seen in 14 days.",
+        "6 of 6 types seen in 14 days. Longest ago: course.completed under 1 h, "
+        "quiz.submitted under 1 h, user.provisioned under 1 h, user.deprovisioned under 1 h, "
+        "module.progress under 1 h.",
         "The latest deliveries arrived 2 s after they were signed (median).",
         "Nothing to act on.",
     ]
@@ -47,7 +52,7 @@ def test_of_a_vendor_that_is_set_up_there_is_nothing_to_do() -> None:
     [
         (GOOD._replace(configured=False), {}, "Setting", "Set MINDTICKLE_WEBHOOK_SECRET in"),
         (GOOD, {"last": None}, "Last delivery", "Register this address in MindTickle"),
-        (GOOD._replace(seen=Seen(["module.progress"])), {}, "Event types",
+        (GOOD._replace(seen=Seen({"module.progress": HOUR})), {}, "Event types",
          "See at MindTickle whether the subscription has course.completed, quiz.submitted"),
         (GOOD, {"lag": Lag(-timedelta(minutes=4), -timedelta(minutes=4))}, "Clocks", "Set this"),
         (GOOD._replace(keys=KeySetState("https://x/jwks", None, "It failed.")), {}, "Public keys",
@@ -65,20 +70,28 @@ def test_what_is_missing_has_a_next_step(
 
 def test_a_type_that_is_seldom_sent_is_no_task() -> None:
     seen = [one for one in MINDTICKLE.set_up.events if one != "certification.expired"]
-    found = items(GOOD._replace(seen=Seen([*seen, "badge.earned"])))["Event types"]
+    types = dict.fromkeys([*seen, "badge.earned"], HOUR)
+    found = items(GOOD._replace(seen=Seen(types)))["Event types"]
     assert (found.state, found.next) == (State.UNKNOWN, "")
-    assert found.says == (
+    assert found.says.startswith(
         "5 of 6 types seen in 14 days; 1 other type stored, but on no page. "
-        "Not seen: certification.expired."
+    )
+    assert found.says.endswith(" Not seen: certification.expired.")
+
+
+def test_a_type_that_stopped_while_others_go_on_is_named_first() -> None:
+    types = dict(GOOD.seen.types) | {"quiz.submitted": NOON - timedelta(hours=26, minutes=5)}
+    assert "Longest ago: quiz.submitted 26 h, course.completed under 1 h" in (
+        items(GOOD._replace(seen=Seen(types)))["Event types"].says
     )
 
 
 @pytest.mark.parametrize(
     ("seen", "says"),
     [
-        (Seen([], Counting.NOT_BEGUN),
+        (Seen({}, Counting.NOT_BEGUN),
          "Not counted yet. A running receiver counts the types of stored events."),
-        (Seen(["module.progress"], Counting.RUNNING),
+        (Seen({"module.progress": HOUR}, Counting.RUNNING),
          "1 of 6 types seen so far: older events are still being counted."),
     ],
 )  # fmt: skip
