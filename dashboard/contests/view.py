@@ -146,8 +146,9 @@ def _about(row: ContestRow, teams: data.Teams) -> str:
 
 
 def _columns(row: ContestRow, value: str = "value", label: str | None = None) -> Mapping[str, Any]:
+    per_member = ", per member" if row.board == "teams" else ""
     number = st.column_config.NumberColumn(
-        label or words.metric(row), format=words.FORMATS.get(row.metric, "%.1f")
+        label or f"{words.metric(row)}{per_member}", format=words.FORMATS.get(row.metric, "%.1f")
     )
     who = {"team_id": st.column_config.TextColumn("Team")}
     if row.board == "learners":

@@ -1,5 +1,6 @@
 """The page of contests, as a browser is sent it."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
@@ -116,6 +117,13 @@ def test_who_stands_at_zero_neither_leads_nor_wins(open_page: Open, store: Engin
     assert page.title[0].value == "No progress in Sprint yet"
     page = open_page("contests", contest=str(ended(store, board="teams")))
     assert page.title[0].value == "No one made progress in Sprint"
+
+
+@pytest.mark.usefixtures("company")
+def test_the_points_of_a_team_are_said_to_be_per_member(open_page: Open, store: Engine) -> None:
+    table = open_page("contests", contest=str(running(store, board="teams"))).dataframe[0]
+    columns = json.loads(table.proto.columns)
+    assert columns["value"]["label"] == "Progress gained, per member"
 
 
 @pytest.mark.usefixtures("company")
