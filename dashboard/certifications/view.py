@@ -51,6 +51,8 @@ RENEWED: Mapping[str, Any] = {
 }
 RENEWED_SHOWN = 200
 """Below the list that matters; the CSV has all."""
+FITTING = ("open", "learner", "stands")
+"""The columns that a phone shows."""
 MARK, UNDO = "Mark renewed", "Undo"
 
 
@@ -141,7 +143,9 @@ def listed(rows: Rows, part: paging.Part, who: Mapping[str, Any]) -> None:
         return
     all_columns = {**who, **people.in_file(), **CERTIFICATE}
     file = pieces.File(lambda: standing(rows(paging.WHOLE)), all_columns)
-    frame, columns = _with_mark(standing(frame), {**who, **CERTIFICATE}, MARK)
+    every = {**who, **CERTIFICATE}
+    urgent = {name: every[name] for name in FITTING}
+    frame, columns = _with_mark(standing(frame), {**urgent, **every}, MARK)
     pieces.section("Most urgent first", people.opened(frame), columns, "certificates", "", file)
 
 

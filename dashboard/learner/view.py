@@ -133,10 +133,10 @@ def lately() -> None:
         "face": FACE,
         "learner": st.column_config.ButtonColumn(
             "Learner", on_click=_lately_clicked, key="lately", type="tertiary", alignment="left",
-            width=220,
+            width=140,
         ),
         "gained": st.column_config.ProgressColumn(
-            "Progress gained", format="%.0f pts", min_value=0, max_value=most
+            "Progress gained", format="%.0f pts", min_value=0, max_value=most, width=150
         ),
         "completed": st.column_config.NumberColumn("Modules completed"),
         "team_id": st.column_config.TextColumn("Team"),

@@ -55,6 +55,14 @@ def test_the_most_urgent_certificates_come_first_with_what_is_left(open_page: Op
 
 
 @pytest.mark.usefixtures("certified")
+def test_how_late_a_renewal_is_stands_beside_the_name_where_a_phone_shows_it(
+    open_page: Open,
+) -> None:
+    table = open_page("certifications").dataframe[0]
+    assert list(table.value.columns)[:3] == ["open", "learner", "stands"]
+
+
+@pytest.mark.usefixtures("certified")
 def test_renewed_certificates_are_listed_apart_with_who_or_what_renewed_them(
     open_page: Open, store: Engine
 ) -> None:
