@@ -67,7 +67,10 @@ def _card(evidence: Evidence, hours: Sequence[VendorHour]) -> None:
         alt=f"{evidence.vendor.name}, share accepted by hour, last 24 hours: {stands}",
     )
     st.markdown(f":small[:gray[{_last(evidence)}]]")
-    st.progress(*_countdown(evidence))
+    if evidence.vendor.suspend_after is None:
+        st.markdown(":small[:gray[Never suspends]]")
+    else:
+        st.progress(*_countdown(evidence, evidence.vendor.suspend_after))
 
 
 def _rate(hours: Sequence[VendorHour]) -> tuple[str, int, int]:
@@ -93,16 +96,14 @@ def _last(evidence: Evidence) -> str:
     return f"Last delivery {ago(evidence.last.at)}{refused}"
 
 
-def _countdown(evidence: Evidence) -> tuple[float, str]:
+def _countdown(evidence: Evidence, limit: timedelta) -> tuple[float, str]:
     """How much of the time until a suspension has passed, and the words for it."""
-    limit, running = evidence.vendor.suspend_after, evidence.suspension
-    tolerated = evidence.vendor.tolerated
-    if running is None and limit and tolerated:
+    running, tolerated = evidence.suspension, evidence.vendor.tolerated
+    if running is None and tolerated:
         within = f"{tolerated.answered:,} failures in {duration(limit)}"
         return 0.0, f":small[:gray[Suspends after {within}]]"
     if running is None:
-        says = f"Suspends after {duration(limit)} of failures" if limit else "Never suspends"
-        return 0.0, f":small[:gray[{says}]]"
+        return 0.0, f":small[:gray[Suspends after {duration(limit)} of failures]]"
     if running.share >= 1:
         return 1.0, ":small[:red[Probably suspended]]"
     return running.share, f":small[Suspended in {clock().left(running.at)}]"

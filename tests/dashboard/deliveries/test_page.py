@@ -561,6 +561,13 @@ def test_each_cause_has_its_vendor_and_each_finding_links_to_its_deliveries_of_t
 
 
 @pytest.mark.usefixtures("two_vendors")
+def test_only_a_vendor_that_suspends_has_a_bar_for_it(open_page: Open) -> None:
+    page = open_page("deliveries", vendor="lessonly")
+    assert not page.get("progress")
+    assert any("Never suspends" in one.value for one in page.markdown)
+
+
+@pytest.mark.usefixtures("two_vendors")
 def test_the_vendor_filter_limits_verdict_and_list(open_page: Open) -> None:
     page = open_page("deliveries", view="deliveries", vendor="lessonly")
     assert "of 1 delivery accepted" in why(page)
