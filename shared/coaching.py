@@ -483,5 +483,5 @@ def _in_words(name: str, value: Any) -> str:
     if isinstance(value, date):
         return f"{value:%-d %b %Y}"
     if isinstance(value, float):
-        return f"{value:g} %"
+        return f"{round(value, 2):g} %"
     return str(value).replace("_", " ") if name == "status" else str(value)

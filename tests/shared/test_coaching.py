@@ -77,6 +77,16 @@ def test_a_flag_keeps_the_score_and_what_was_set(store: Engine, connection: Conn
     ]  # fmt: skip
 
 
+def test_a_score_is_in_the_log_with_two_decimals_at_most(
+    store: Engine, connection: Connection
+) -> None:
+    score = {"event_key": "third", "score": 2, "max_score": 3}
+    attempts(store, score | {"submitted_at": datetime.now(UTC)})
+    coaching.flag(connection, "lead", [DANA], 70)
+    connection.commit()
+    assert [entry[3] for entry in log(store)] == ["Pricing at 66.67 %"]
+
+
 def test_a_flagged_taker_is_not_flagged_twice(store: Engine, connection: Connection) -> None:
     flag(connection, actor="ines")
     again = flag(connection, DANA, PAUL)
