@@ -27,7 +27,7 @@ def headline(person: Profile, standing: data.Standing, counts: Summary, period: 
         with st.container(width="stretch", gap="xxsmall"):
             answer(
                 f"{plain(name)} {_stands(person, standing, period)}",
-                " ".join([*_changed(standing), *_due(counts)]),
+                " ".join([*_changed(standing), *_due(counts), *_nameless(person)]),
             )
             _badges(person)
 
@@ -71,6 +71,15 @@ def _due(counts: Summary) -> list[str]:
     return parts
 
 
+def _nameless(person: Profile) -> list[str]:
+    """What to do about a learner whose events came without the one of the roster."""
+    if person.name or person.email or not people.sees_names():
+        return []
+    return [
+        f"No name was sent yet: an admin can look up this user ID at {plain(_vendors(person))}."
+    ]
+
+
 def figures(standing: data.Standing, counts: Summary, period: Period) -> None:
     """Points of the period, and as things stand now: modules, quizzes and certificates. Each says
     of what time it is."""
@@ -102,12 +111,11 @@ def figures(standing: data.Standing, counts: Summary, period: Period) -> None:
 
 def _badges(person: Profile) -> None:
     """Team, role, since when, vendors; whether someone who left still learns."""
-    names = store.vendors()
     facts = [
         person.team_id or "team unknown",
         person.role or "role unknown",
         f"since {_day(person.provisioned_at)}",
-        ", ".join(sorted({names.get(one, one) for one in person.vendors.split(",")})),
+        _vendors(person),
         person.email if person.name and people.sees_names() else None,
     ]
     badges = [f":gray-badge[{plain(one)}]" for one in facts if one]
@@ -115,6 +123,11 @@ def _badges(person: Profile) -> None:
         later = ", still learns for no team" if person.after_leaving else ""
         badges.append(f":orange-badge[:material/logout: left{later}]")
     st.markdown(" ".join(badges))
+
+
+def _vendors(person: Profile) -> str:
+    names = store.vendors()
+    return ", ".join(sorted({names.get(one, one) for one in person.vendors.split(",")}))
 
 
 def _day(at: datetime | None) -> str:

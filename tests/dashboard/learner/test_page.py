@@ -50,6 +50,16 @@ def test_a_learner_has_an_address_that_says_who_it_is_and_where_they_stand(
 
 
 @pytest.mark.usefixtures("company")
+def test_of_a_learner_without_a_name_the_page_says_where_to_look_the_id_up(
+    open_page: Open, send: Send
+) -> None:
+    send("module.progress", playing.progress("u-9"))
+    page = open_page("learner", id="mindtickle/u-9")
+    assert page.title[0].value.startswith(f"{plain('Learner u-9 (no name)')} is ")
+    assert "No name was sent yet: an admin can look up this user ID at MindTickle." in written(page)
+
+
+@pytest.mark.usefixtures("company")
 @pytest.mark.parametrize("asked", ["mindtickle/absent", "u-1", "/", "%", "mindtickle/\0", HOSTILE])
 def test_an_unknown_address_says_so_and_offers_the_search(open_page: Open, asked: str) -> None:
     page = open_page("learner", id=asked)
