@@ -51,8 +51,8 @@ RENEWED: Mapping[str, Any] = {
 }
 RENEWED_SHOWN = 200
 """Below the list that matters; the CSV has all."""
-FITTING = ("open", "learner", "stands")
-"""The columns that a phone shows."""
+FITTING = ("open", "learner", "stands", "cert_name")
+"""The columns that come first: a phone shows no others."""
 MARK, UNDO = "Mark renewed", "Undo"
 
 

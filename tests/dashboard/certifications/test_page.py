@@ -59,7 +59,7 @@ def test_how_late_a_renewal_is_stands_beside_the_name_where_a_phone_shows_it(
     open_page: Open,
 ) -> None:
     table = open_page("certifications").dataframe[0]
-    assert list(table.value.columns)[:3] == ["open", "learner", "stands"]
+    assert list(table.value.columns)[:4] == ["open", "learner", "stands", "cert_name"]
 
 
 @pytest.mark.usefixtures("certified")
