@@ -37,7 +37,8 @@ def forget_process(pid: int) -> None:
 
 def _observe_all(histogram: Histogram, seconds: Sequence[float]) -> None:
     """Observe many values of a histogram with the bounds DURATIONS. The library has no function for
-    it."""
+    it, so this uses what `observe` itself uses: one call of that for each value costs the event
+    loop an eighth of its time."""
     histogram._sum.inc(sum(seconds))
     for place, number in Counts(bisect_left(DURATIONS, one) for one in seconds).items():
         histogram._buckets[place].inc(number)
