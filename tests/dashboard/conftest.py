@@ -1,6 +1,7 @@
 """Pages on a store of a few hand-made people."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 from streamlit.testing.v1 import AppTest, app_test
 
-from receiver.pipeline import judge
+from receiver.pipeline import Entry, judge
 from receiver.store import write_batch
 from receiver.vendors.base import Incoming
 from receiver.vendors.mindtickle import MindTickle
@@ -23,7 +24,6 @@ from tests.pages import go_to
 from tests.stores import follow
 
 ROOT = Path(__file__).parents[2]
-Send = Callable[..., None]
 Open = Callable[..., AppTest]
 
 
@@ -48,24 +48,46 @@ def store_url(sqlite_url: str) -> str:
     return sqlite_url
 
 
-@pytest.fixture
-def send(store: Engine) -> Send:
+class Send:
     """`send("module.progress", {…}, days_ago=2)`: take an event in as the receiver does."""
-    vendor = MindTickle([playing.SECRET.encode()], None, past=10**9, future=300)
 
-    def send(
-        event_type: str, data: object, days_ago: float = 0, secret: str = playing.SECRET
+    def __init__(self, store: Engine) -> None:
+        self._store = store
+        self._vendor = MindTickle([playing.SECRET.encode()], None, past=10**9, future=300)
+        self._waiting: list[Entry] | None = None
+
+    def __call__(
+        self, event_type: str, data: object, days_ago: float = 0, secret: str = playing.SECRET
     ) -> None:
         now = datetime.now(UTC)
         body = playing.body_of(event_type, data)
         headers = playing.signed(body, now - timedelta(days=days_ago), playing.new_id(), secret)
         encoded = {name: value.encode() for name, value in headers.items()}
-        entry = judge(vendor, Incoming(encoded, body, "192.0.2.7", now))
-        with write_transaction(store) as connection:
-            write_batch(connection, [entry])
-        follow(store)
+        entry = judge(self._vendor, Incoming(encoded, body, "192.0.2.7", now))
+        if self._waiting is None:
+            self._store_all([entry])
+        else:
+            self._waiting.append(entry)
 
-    return send
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What is sent inside is one batch, followed once: quicker than a batch for each event."""
+        self._waiting = []
+        try:
+            yield
+            self._store_all(self._waiting)
+        finally:
+            self._waiting = None
+
+    def _store_all(self, entries: Sequence[Entry]) -> None:
+        with write_transaction(self._store) as connection:
+            write_batch(connection, entries)
+        follow(self._store)
+
+
+@pytest.fixture
+def send(store: Engine) -> Send:
+    return Send(store)
 
 
 @pytest.fixture
@@ -111,8 +133,9 @@ def provision(send: Send, user_id: str, email: str, team: str) -> None:
 @pytest.fixture
 def company(send: Send) -> None:
     """Dana and Paul in west, Ines in east; Dana leads, the other two are tied."""
-    provision(send, "u-1", "dana@acme.example", "west")
-    provision(send, "u-2", "ines@acme.example", "east")
-    provision(send, "u-3", "paul@acme.example", "west")
-    for user_id, pct in (("u-1", 90), ("u-2", 60), ("u-3", 60)):
-        send("module.progress", playing.progress(user_id, progressPct=pct), days_ago=1)
+    with send.at_once():
+        provision(send, "u-1", "dana@acme.example", "west")
+        provision(send, "u-2", "ines@acme.example", "east")
+        provision(send, "u-3", "paul@acme.example", "west")
+        for user_id, pct in (("u-1", 90), ("u-2", 60), ("u-3", 60)):
+            send("module.progress", playing.progress(user_id, progressPct=pct), days_ago=1)

@@ -16,10 +16,11 @@ UNKNOWN = "Your browser's time zone is unknown: times are in UTC"
 
 def fill(send: Send) -> None:
     """Something on every page that has a time."""
-    send("quiz.submitted", {"userId": "u-1", "quizId": "q-1", "score": 3, "maxScore": 10})
-    send("course.completed", {"userId": "u-1", "courseId": "c-1", "courseName": "Onboarding"})
-    send("certification.expired", {"userId": "u-1", "certName": "Demo"})
-    send("quiz.submitted", {"userId": "u-1"}, secret="wrong")
+    with send.at_once():
+        send("quiz.submitted", {"userId": "u-1", "quizId": "q-1", "score": 3, "maxScore": 10})
+        send("course.completed", {"userId": "u-1", "courseId": "c-1", "courseName": "Onboarding"})
+        send("certification.expired", {"userId": "u-1", "certName": "Demo"})
+        send("quiz.submitted", {"userId": "u-1"}, secret="wrong")
 
 
 @pytest.mark.usefixtures("company")

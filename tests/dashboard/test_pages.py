@@ -38,10 +38,11 @@ def store_url(request: pytest.FixtureRequest, fresh_store: FreshStore) -> Iterat
 
 @pytest.mark.usefixtures("company")
 def test_a_page_opens_on_either_store(open_page: Open, send: Send) -> None:
-    send("quiz.submitted", {"userId": "u-1", "quizId": "q-1", "score": 3, "maxScore": 10})
-    send("course.completed", {"userId": "u-1", "courseId": "c-1", "courseName": "Onboarding"})
-    send("certification.expired", {"userId": "u-1", "certName": "Demo"})
-    send("quiz.submitted", {"userId": "u-1"}, secret="wrong")
+    with send.at_once():
+        send("quiz.submitted", {"userId": "u-1", "quizId": "q-1", "score": 3, "maxScore": 10})
+        send("course.completed", {"userId": "u-1", "courseId": "c-1", "courseName": "Onboarding"})
+        send("certification.expired", {"userId": "u-1", "certName": "Demo"})
+        send("quiz.submitted", {"userId": "u-1"}, secret="wrong")
     for page, query in VIEWS:
         shown = open_page(page, **query)
         assert not shown.exception, (page, query)

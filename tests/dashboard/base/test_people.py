@@ -84,9 +84,10 @@ PAGES = ("leaderboard", "coaching", "certifications", "learner")
 def failing(send: Send, store: Engine) -> None:
     """Dana Brooks, alone in team west, who gained, failed a quiz and lost a certificate."""
     fold(store, [Provisioned(V, "u-1", DANA[1], DANA[0], "rep", "west", LONG_AGO)])
-    send("module.progress", playing.progress("u-1", progressPct=50))
-    send("quiz.submitted", {"userId": "u-1", "quizId": "q-1", "score": 1, "maxScore": 10})
-    send("certification.expired", {"userId": "u-1", "certName": "Demo"})
+    with send.at_once():
+        send("module.progress", playing.progress("u-1", progressPct=50))
+        send("quiz.submitted", {"userId": "u-1", "quizId": "q-1", "score": 1, "maxScore": 10})
+        send("certification.expired", {"userId": "u-1", "certName": "Demo"})
 
 
 SAYS = ("title", "markdown", "caption", "header", "info")

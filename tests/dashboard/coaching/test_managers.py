@@ -31,12 +31,13 @@ MO = "paul@acme.example"
 @pytest.fixture(autouse=True)
 def low(company: None, send: Send) -> None:
     """One learner of each team has failed; in east they have failed another quiz, too."""
-    for user, team in (("u-1", "west"), ("u-2", "east")):
-        address = "dana" if user == "u-1" else "ines"
-        send("user.provisioned", {"userId": user, "email": f"{address}@acme.example",
-                                  "role": "rep", "teamId": team}, 30)  # fmt: skip
-        send("quiz.submitted", quiz(user, 4), days_ago=2)
-    send("quiz.submitted", quiz("u-2", 3, "q-2", quizName="Of east alone"), days_ago=2)
+    with send.at_once():
+        for user, team in (("u-1", "west"), ("u-2", "east")):
+            address = "dana" if user == "u-1" else "ines"
+            send("user.provisioned", {"userId": user, "email": f"{address}@acme.example",
+                                      "role": "rep", "teamId": team}, 30)  # fmt: skip
+            send("quiz.submitted", quiz(user, 4), days_ago=2)
+        send("quiz.submitted", quiz("u-2", 3, "q-2", quizName="Of east alone"), days_ago=2)
 
 
 def case(store: Engine) -> Any:

@@ -71,9 +71,10 @@ def dana(company: None, send: Send) -> None:
 
 @pytest.mark.usefixtures("company")
 def test_the_latest_graded_score_under_the_threshold_is_listed(open_page: Open, send: Send) -> None:
-    send("quiz.submitted", quiz("u-1", 6), days_ago=3)
-    send("quiz.submitted", quiz("u-1", 4), days_ago=2)
-    send("quiz.submitted", quiz("u-2", 9), days_ago=2)
+    with send.at_once():
+        send("quiz.submitted", quiz("u-1", 6), days_ago=3)
+        send("quiz.submitted", quiz("u-1", 4), days_ago=2)
+        send("quiz.submitted", quiz("u-2", 9), days_ago=2)
     page = open_page("coaching")
     (row,) = listed(page)
     assert row["learner"] == "dana@acme.example"
@@ -101,9 +102,10 @@ def test_a_score_that_needs_no_coaching_leaves_the_queue_with_one_click(open_pag
 def test_the_first_lines_say_how_retakes_went_with_coaching_and_without(
     open_page: Open, send: Send
 ) -> None:
-    send("quiz.submitted", quiz("u-1", 9), days_ago=1)
-    send("quiz.submitted", quiz("u-2", 3), days_ago=3)
-    send("quiz.submitted", quiz("u-2", 4), days_ago=1)
+    with send.at_once():
+        send("quiz.submitted", quiz("u-1", 9), days_ago=1)
+        send("quiz.submitted", quiz("u-2", 3), days_ago=3)
+        send("quiz.submitted", quiz("u-2", 4), days_ago=1)
     assert "Retakes passed so far: **50 %** of 2 not coached." in shown(open_page("coaching"))
 
 
@@ -115,9 +117,10 @@ def test_where_coached_and_others_are_compared_the_caveat_stands_beside_the_figu
     before = datetime.now(UTC) - timedelta(days=2)
     with store.begin() as connection:
         connection.execute(table_of(CoachingCase).update().values(opened_at=before))
-    send("quiz.submitted", quiz("u-1", 9), days_ago=1)
-    send("quiz.submitted", quiz("u-2", 3), days_ago=3)
-    send("quiz.submitted", quiz("u-2", 4), days_ago=1)
+    with send.at_once():
+        send("quiz.submitted", quiz("u-1", 9), days_ago=1)
+        send("quiz.submitted", quiz("u-2", 3), days_ago=3)
+        send("quiz.submitted", quiz("u-2", 4), days_ago=1)
     assert (
         "Retakes passed so far: **100 %** of 1 coached, **0 %** of 1 not coached (people are "
         "picked for coaching, so the difference does not show its effect)."
@@ -136,8 +139,9 @@ def test_a_snoozed_score_leaves_the_queue_and_says_when_it_is_back(open_page: Op
 
 @pytest.mark.usefixtures("company")
 def test_a_practice_run_is_never_a_low_score(open_page: Open, send: Send) -> None:
-    send("quiz.submitted", quiz("u-1", 9), days_ago=2)
-    send("quiz.submitted", quiz("u-1", quizType="practice"), days_ago=1)
+    with send.at_once():
+        send("quiz.submitted", quiz("u-1", 9), days_ago=2)
+        send("quiz.submitted", quiz("u-1", quizType="practice"), days_ago=1)
     page = open_page("coaching")
     assert not listed(page)
     assert "No latest score is low" in page.success[0].value
@@ -145,8 +149,9 @@ def test_a_practice_run_is_never_a_low_score(open_page: Open, send: Send) -> Non
 
 @pytest.mark.usefixtures("company")
 def test_the_quiz_filter_in_the_address_limits_the_list(open_page: Open, send: Send) -> None:
-    send("quiz.submitted", quiz("u-1", 4, "q-1"))
-    send("quiz.submitted", quiz("u-2", 5, "q-2"))
+    with send.at_once():
+        send("quiz.submitted", quiz("u-1", 4, "q-1"))
+        send("quiz.submitted", quiz("u-2", 5, "q-2"))
     rows = listed(open_page("coaching", quiz="mindtickle/q-2"))
     assert [row["learner"] for row in rows] == ["ines@acme.example"]
 
@@ -170,8 +175,9 @@ def test_without_graded_quizzes_the_subscription_is_named(open_page: Open) -> No
 
 @pytest.mark.usefixtures("company")
 def test_two_quizzes_with_one_name_have_their_ids(open_page: Open, send: Send) -> None:
-    for quiz_id in ("q-1", "q-2"):
-        send("quiz.submitted", quiz("u-1", 4, quiz_id, quizName="Pricing"))
+    with send.at_once():
+        for quiz_id in ("q-1", "q-2"):
+            send("quiz.submitted", quiz("u-1", 4, quiz_id, quizName="Pricing"))
     names = [row["quiz"] for row in listed(open_page("coaching"))]
     assert sorted(names) == ["Pricing (q-1)", "Pricing (q-2)"]
 
@@ -203,10 +209,11 @@ def test_each_view_says_why_it_is_empty(open_page: Open) -> None:
 def test_of_many_quizzes_that_most_people_fail_the_worst_is_named_and_the_others_are_counted(
     open_page: Open, send: Send
 ) -> None:
-    for number, failing in enumerate((3, 5, 4, 5, 5), start=1):
-        for user in range(1, 6):
-            score = 4 if user <= failing else 9
-            send("quiz.submitted", quiz(f"u-{user}", score, f"q-{number}"))
+    with send.at_once():
+        for number, failing in enumerate((3, 5, 4, 5, 5), start=1):
+            for user in range(1, 6):
+                score = 4 if user <= failing else 9
+                send("quiz.submitted", quiz(f"u-{user}", score, f"q-{number}"))
     page = open_page("coaching")
     assert (
         "**Quiz q-2** is a quiz problem, not a people problem: 100 % of 5 fail it; most people "
@@ -218,8 +225,9 @@ def test_of_many_quizzes_that_most_people_fail_the_worst_is_named_and_the_others
 def test_where_most_people_fail_the_quiz_is_named_and_not_the_people(
     open_page: Open, send: Send
 ) -> None:
-    for number in range(1, 6):
-        send("quiz.submitted", quiz(f"u-{number}", 4))
+    with send.at_once():
+        for number in range(1, 6):
+            send("quiz.submitted", quiz(f"u-{number}", 4))
     page = open_page("coaching")
     assert not listed(page)
     assert heading(page) == "Look at the quiz first, not at people"
@@ -235,8 +243,9 @@ def test_where_most_people_fail_the_quiz_is_named_and_not_the_people(
 def test_a_learner_who_fails_three_quizzes_is_shown_as_a_person(
     open_page: Open, send: Send
 ) -> None:
-    for number in range(1, 4):
-        send("quiz.submitted", quiz("u-1", number, f"q-{number}"))
+    with send.at_once():
+        for number in range(1, 4):
+            send("quiz.submitted", quiz("u-1", number, f"q-{number}"))
     page = open_page("coaching")
     (people,) = [one.value for one in page.dataframe if "flag" in one.value.columns]
     (row,) = people.to_dict("records")
@@ -248,10 +257,11 @@ def test_a_learner_who_fails_three_quizzes_is_shown_as_a_person(
 def test_quizzes_that_most_people_fail_are_not_counted_against_a_person(
     open_page: Open, send: Send
 ) -> None:
-    for number in range(1, 6):
-        send("quiz.submitted", quiz(f"u-{number}", 4, "q-hard"))
-    for number in range(1, 3):
-        send("quiz.submitted", quiz("u-1", number, f"q-{number}"))
+    with send.at_once():
+        for number in range(1, 6):
+            send("quiz.submitted", quiz(f"u-{number}", 4, "q-hard"))
+        for number in range(1, 3):
+            send("quiz.submitted", quiz("u-1", number, f"q-{number}"))
 
     def people(**query: str) -> list[str]:
         page = open_page("coaching", **query)
@@ -419,8 +429,9 @@ def test_several_are_flagged_and_the_one_that_was_already_is_named(
 def test_a_threshold_is_previewed_before_it_is_saved(
     open_page: Open, send: Send, store: Engine
 ) -> None:
-    for user_id, score in (("u-1", 4), ("u-2", 7.2), ("u-3", 9)):
-        send("quiz.submitted", quiz(user_id, score))
+    with send.at_once():
+        for user_id, score in (("u-1", 4), ("u-2", 7.2), ("u-3", 9)):
+            send("quiz.submitted", quiz(user_id, score))
     page = asked(open_page("coaching"), "thresholds")
     page.slider[0].set_value(75).run()
     assert "With a pass mark of 75 %, **2 people** of 3 fail, 1 more than now." in markdown(page)
@@ -532,8 +543,9 @@ def test_where_vendor_and_threshold_agree_the_vendor_is_not_named(
 
 @pytest.mark.usefixtures("company")
 def test_more_than_a_hundred_percent_is_drawn(open_page: Open, send: Send) -> None:
-    send("quiz.submitted", quiz("u-1", 12), days_ago=2)
-    send("quiz.submitted", quiz("u-1", 4), days_ago=1)
+    with send.at_once():
+        send("quiz.submitted", quiz("u-1", 12), days_ago=2)
+        send("quiz.submitted", quiz("u-1", 4), days_ago=1)
     page = open_page("coaching")
     (table,) = [one for one in page.dataframe if "open" in one.value.columns]
     columns = json.loads(table.proto.columns)
@@ -548,10 +560,11 @@ def test_more_than_a_hundred_percent_is_drawn(open_page: Open, send: Send) -> No
 def test_people_at_a_quiz_that_most_fail_count_in_the_first_line(
     open_page: Open, send: Send
 ) -> None:
-    for number in range(1, 6):
-        send("quiz.submitted", quiz(f"u-{number}", 4), days_ago=3)
-    for user in ("u-1", "u-2"):
-        send("quiz.submitted", quiz(user, 5, "q-2"), days_ago=3)
+    with send.at_once():
+        for number in range(1, 6):
+            send("quiz.submitted", quiz(f"u-{number}", 4), days_ago=3)
+        for user in ("u-1", "u-2"):
+            send("quiz.submitted", quiz(user, 5, "q-2"), days_ago=3)
     page = open_page("coaching")
     assert heading(page).startswith("Coach 2 people today, ")
     assert "3 more people failed only quizzes that most people fail." in shown(page)

@@ -50,8 +50,9 @@ def listed(page: AppTest) -> Any:
 
 def refuse(send: Send, times: int) -> None:
     """Deliveries signed with an unknown secret."""
-    for _ in range(times):
-        send("module.progress", playing.progress("u-1"), secret="rotated")
+    with send.at_once():
+        for _ in range(times):
+            send("module.progress", playing.progress("u-1"), secret="rotated")
 
 
 @pytest.mark.usefixtures("company")
@@ -478,11 +479,13 @@ def test_a_filter_that_matches_nothing_can_be_cleared(open_page: Open) -> None:
 def test_payload_text_reaches_no_markdown_and_no_html(
     open_page: Open, store: Engine, send: Send
 ) -> None:
-    send("user.provisioned", {"userId": HOSTILE, "email": HOSTILE, "teamId": HOSTILE})
-    send("module.progress", playing.progress(HOSTILE, moduleId=HOSTILE, moduleName=HOSTILE))
+    with send.at_once():
+        send("user.provisioned", {"userId": HOSTILE, "email": HOSTILE, "teamId": HOSTILE})
+        send("module.progress", playing.progress(HOSTILE, moduleId=HOSTILE, moduleName=HOSTILE))
     graded = {"score": 1, "maxScore": 10, "passed": False}
-    send("quiz.submitted", {"userId": HOSTILE, "quizId": HOSTILE, "quizName": HOSTILE} | graded)
-    send(HOSTILE, {"userId": HOSTILE}, secret="wrong")
+    with send.at_once():
+        send("quiz.submitted", {"userId": HOSTILE, "quizId": HOSTILE, "quizName": HOSTILE} | graded)
+        send(HOSTILE, {"userId": HOSTILE}, secret="wrong")
     assert stores.count(store, QuizAttempt) == 1
     pages = [open_page(name) for name in ("leaderboard", "coaching")]
     pages += [

@@ -24,8 +24,9 @@ def boards() -> Iterator[list[str]]:
 
 
 def test_a_page_works_its_board_out_once(open_page: Open, send: Send, boards: list[str]) -> None:
-    for number in range(3):
-        send("module.progress", progress(f"u-{number}", progressPct=10 * (number + 1)))
+    with send.at_once():
+        for number in range(3):
+            send("module.progress", progress(f"u-{number}", progressPct=10 * (number + 1)))
     assert open_page().dataframe
     assert len(boards) == 1
 

@@ -213,17 +213,19 @@ def test_the_first_line_says_who_is_one_module_from_passing_the_next(open_page: 
 
 @pytest.mark.usefixtures("company")
 def test_beside_the_board_stands_who_does_not_move(open_page: Open, send: Send) -> None:
-    send("module.progress", playing.progress("u-3", progressPct=30), days_ago=10)
-    send("module.progress", playing.progress("u-4", progressPct=30), days_ago=10)
-    provision(send, "u-4", "rosa@acme.example", "west")
+    with send.at_once():
+        send("module.progress", playing.progress("u-3", progressPct=30), days_ago=10)
+        send("module.progress", playing.progress("u-4", progressPct=30), days_ago=10)
+        provision(send, "u-4", "rosa@acme.example", "west")
     assert "1 learner with earlier progress, none in the last 7 days." in said(open_page())
 
 
 @pytest.mark.usefixtures("company")
 def test_in_a_period_that_is_over_no_one_is_about_to_pass(open_page: Open, send: Send) -> None:
-    for user_id, pct in (("u-1", 90), ("u-2", 60)):
-        more = playing.progress(user_id, moduleId="m-2", progressPct=pct)
-        send("module.progress", more, days_ago=9)
+    with send.at_once():
+        for user_id, pct in (("u-1", 90), ("u-2", 60)):
+            more = playing.progress(user_id, moduleId="m-2", progressPct=pct)
+            send("module.progress", more, days_ago=9)
     over = {"window": "custom", "days": [str(_days_ago(10)), str(_days_ago(8))]}
     words = said(open_page(**over, learner="mindtickle/u-2"))
     assert words.startswith(f"{DANA} leads with 90 points")
@@ -234,9 +236,10 @@ def test_in_a_period_that_is_over_no_one_is_about_to_pass(open_page: Open, send:
 
 @pytest.mark.usefixtures("company")
 def test_a_rank_is_compared_with_the_one_of_the_period_before(open_page: Open, send: Send) -> None:
-    for user_id, pct in (("u-1", 30), ("u-2", 50)):
-        more = playing.progress(user_id, moduleId="m-2", progressPct=pct)
-        send("module.progress", more, days_ago=9)
+    with send.at_once():
+        for user_id, pct in (("u-1", 30), ("u-2", 50)):
+            more = playing.progress(user_id, moduleId="m-2", progressPct=pct)
+            send("module.progress", more, days_ago=9)
     board = open_page().dataframe[0].value
     assert board[["learner", "move"]].values.tolist() == [
         [DANA, "▲ 1"],
@@ -248,10 +251,11 @@ def test_a_rank_is_compared_with_the_one_of_the_period_before(open_page: Open, s
 
 @pytest.mark.usefixtures("company")
 def test_where_all_had_nothing_before_no_place_was_lost(open_page: Open, send: Send) -> None:
-    for user_id in ("u-1", "u-2", "u-3"):
-        begun = playing.progress(user_id, moduleId="m-2", progressPct=30)
-        send("module.progress", begun, days_ago=9)
-    send("module.progress", playing.progress("u-3", progressPct=100))
+    with send.at_once():
+        for user_id in ("u-1", "u-2", "u-3"):
+            begun = playing.progress(user_id, moduleId="m-2", progressPct=30)
+            send("module.progress", begun, days_ago=9)
+        send("module.progress", playing.progress("u-3", progressPct=100))
     people = open_page(metric="completed").dataframe[0].value
     assert people[["place", "move"]].values.tolist() == [
         ["1", "none before"],
@@ -360,8 +364,9 @@ def test_a_learner_without_activity_has_no_rank(open_page: Open, send: Send) -> 
 
 @pytest.mark.usefixtures("company")
 def test_failed_events_are_announced_with_a_link_to_them(open_page: Open, send: Send) -> None:
-    send("module.progress", playing.progress("u-1"), secret="rotated")
-    send("module.progress", playing.progress("u-2"), secret="rotated")
+    with send.at_once():
+        send("module.progress", playing.progress("u-1"), secret="rotated")
+        send("module.progress", playing.progress("u-2"), secret="rotated")
     page = open_page()
     (link,) = [one for one in page.get("page_link") if one.proto.query_string]
     assert link.label.startswith(":orange[2 events missing since ")
@@ -394,8 +399,9 @@ def test_a_time_without_a_receiver_is_announced(open_page: Open, store: Engine) 
 
 def test_names_from_payloads_are_shown_as_they_are(open_page: Open, send: Send) -> None:
     hostile = "**x** [y](http://evil.example) www.evil.example <b>"
-    provision(send, "u-1", hostile, hostile)
-    send("module.progress", playing.progress("u-1", moduleName=hostile))
+    with send.at_once():
+        provision(send, "u-1", hostile, hostile)
+        send("module.progress", playing.progress("u-1", moduleName=hostile))
     page = open_page(learner="mindtickle/u-1")
     shown = " ".join([*(one.value for one in page.markdown), *(one.label for one in page.button)])
     assert plain(hostile) in shown

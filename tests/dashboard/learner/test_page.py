@@ -28,11 +28,14 @@ LATELY = ["face", "learner", "gained", "completed", "team_id"]
 def test_a_learner_has_an_address_that_says_who_it_is_and_where_they_stand(
     open_page: Open, send: Send
 ) -> None:
-    for n, score in enumerate((9, 4)):
-        graded = {"score": score, "maxScore": 10, "passed": score > 6}
-        send(
-            "quiz.submitted", {"userId": "u-1", "quizId": f"q-{n}", "quizName": "Q"} | graded, 2 - n
-        )
+    with send.at_once():
+        for n, score in enumerate((9, 4)):
+            graded = {"score": score, "maxScore": 10, "passed": score > 6}
+            send(
+                "quiz.submitted",
+                {"userId": "u-1", "quizId": f"q-{n}", "quizName": "Q"} | graded,
+                2 - n,
+            )
     page = open_page("learner", id=DANA)
     assert (
         page.title[0].value
@@ -213,8 +216,9 @@ def test_hostile_text_of_a_learner_reaches_no_markdown_and_no_link(
     open_page: Open, store: Engine, send: Send
 ) -> None:
     data = {"userId": HOSTILE, "email": HOSTILE, "role": HOSTILE, "teamId": HOSTILE}
-    send("user.provisioned", data, 3)
-    send("module.progress", playing.progress(HOSTILE, moduleId=HOSTILE, moduleName=HOSTILE))
+    with send.at_once():
+        send("user.provisioned", data, 3)
+        send("module.progress", playing.progress(HOSTILE, moduleId=HOSTILE, moduleName=HOSTILE))
     graded = {"score": 1, "maxScore": 10, "passed": False}
     send("quiz.submitted", {"userId": HOSTILE, "quizId": HOSTILE, "quizName": HOSTILE} | graded)
     fold(store, [Completed(V, "c", HOSTILE, HOSTILE, HOSTILE, 1, NOW, "javascript:alert(1)")])

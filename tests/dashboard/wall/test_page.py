@@ -102,9 +102,10 @@ def test_a_paired_screen_shows_the_board_without_a_sign_in(
 def test_a_screen_that_a_manager_paired_shows_only_their_teams(
     tv: Callable[[], str], store: Engine, send: Send, one_board: OneBoard, title: str
 ) -> None:
-    for user_id in ("u-1", "u-2"):
-        course = {"userId": user_id, "courseId": "c-1", "courseName": "Onboarding"}
-        send("course.completed", course)
+    with send.at_once():
+        for user_id in ("u-1", "u-2"):
+            course = {"userId": user_id, "courseId": "c-1", "courseName": "Onboarding"}
+            send("course.completed", course)
     pair(store, INES, ("east",))
     one_board(title)
     sent = tv()
