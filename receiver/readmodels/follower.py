@@ -101,9 +101,6 @@ class Reached(NamedTuple):
         return self.lease_until is not None and self.lease_until > now and self.holder != holder
 
 
-AT_FIRST = Reached(0, 0, 0, None, None)
-
-
 class Unfoldable(Exception):
     """These events cannot be folded together. The transaction is rolled back."""
 
@@ -190,8 +187,8 @@ class Follower:
         _release(self._engine, self._holder)
 
     def _round(self) -> Round | None:
-        """Work out what the next events change, then store it. None, and nothing is changed, if
-        another process has moved the checkpoint in between."""
+        """Work out what the next events change, then store it. None to begin again: there was no
+        checkpoint, or another process has moved it in between, and nothing is stored."""
         with self._engine.connect() as connection:
             with connection.begin():
                 prepared = self._prepare(connection)
@@ -203,6 +200,8 @@ class Follower:
                 if reached_in(connection) != prepared.reached:
                     return None
                 self._store(connection, prepared)
+        if prepared.reached is None:
+            return None
         self._position = prepared.position
         self._poisoned.clear()
         more = prepared.events == self._size
@@ -213,13 +212,15 @@ class Follower:
     def _prepare(self, connection: Connection) -> Prepared | Round:
         """The next events and what they change. A Round if there is nothing to store."""
         reached, now = reached_in(connection), store_time(connection)
-        if reached and reached.is_held_by_another(self._holder, now):
+        if reached is None:  # nothing that could show whether the read models change meanwhile
+            return Prepared(None, Position(0, 0), 0, (), prepare(connection, ()), {})
+        if reached.is_held_by_another(self._holder, now):
             return Round(works=False)
-        position = self._position_at(reached or AT_FIRST)
+        position = self._position_at(reached)
         batch, after = _next_events(connection, position, self._size)
         after.folds += bool(batch)
-        moves = batch or reached is None or after.event_id != reached.event_id
-        if not moves and not self._must_extend(reached or AT_FIRST, now):
+        moves = batch or after.event_id != reached.event_id
+        if not moves and not self._must_extend(reached, now):
             self._position = after
             return Round(works=True)
         poisoned = {one.id: self._poisoned[one.id] for one in batch if one.id in self._poisoned}

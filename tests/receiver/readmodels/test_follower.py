@@ -272,6 +272,17 @@ def test_what_was_worked_out_before_another_process_changed_the_read_models_is_n
         assert after == read_models(connection)
 
 
+def test_a_person_erased_during_the_first_round_of_all_does_not_come_back(store: Engine) -> None:
+    own = open_follower_engine(store.url.render_as_string(hide_password=False))
+    own.connect().close()
+    send(store, "1", 10.0)
+    with before_it_writes(own, erase(store)) as ran:
+        until_idle(Follower(own))
+    assert ran
+    assert folded(store) == []
+    own.dispose()
+
+
 def test_a_round_that_is_of_no_use_any_more_is_worked_out_again(store: Engine) -> None:
     own = open_follower_engine(store.url.render_as_string(hide_password=False))
     follower = Follower(own)
