@@ -295,7 +295,7 @@ def _failing(
 
 def achieved(asked: Asked) -> pd.DataFrame:
     """Results of retakes: the columns of `shared.queries.retakes.Retakes`. Not asked with every
-    delivery, as it reads all attempts of learners who tried again."""
+    delivery, as it reads the attempts of all learners who tried again."""
     # Results move with each attempt; with them an answer would be asked for as often.
     alone = [one._replace(problem=False, takers=0, low=0, share=None) for one in marks()]
     return framed(query_rarely(retakes.achieved, asked.filters(), alone))

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlmodel import SQLModel
 
-from receiver.readmodels import moves, standings, teams
+from receiver.readmodels import moves, retakes, standings, teams
 from receiver.readmodels.moves import Moves
 from shared import bulk
 from shared.bulk import Row, Upsert, encode, given, insert_rows, table_of, upsert
@@ -53,6 +53,7 @@ from shared.models import (
     ModuleStanding,
     Quiz,
     QuizAttempt,
+    QuizHistory,
     QuizStanding,
     RosterChange,
     StandingBlock,
@@ -73,6 +74,7 @@ READ_MODELS: Sequence[type[SQLModel]] = (
     Quiz,
     QuizAttempt,
     QuizStanding,
+    QuizHistory,
     CourseCompletion,
     Certification,
     Activity,
@@ -115,8 +117,10 @@ def store(connection: Connection, ready: Ready) -> None:
     standings.follow(
         connection,
         progress=_totals(ready.moves.late),
-        attempts=((*fact[:1], *fact[2:4]) for fact in facts if isinstance(fact, Attempted)),
+        attempts=(_taker(fact) for fact in facts if isinstance(fact, Attempted)),
     )
+    if graded := {_taker(fact) for fact in facts if isinstance(fact, Attempted) and fact.graded}:
+        retakes.follow(connection, graded)
 
 
 def refold(connection: Connection, facts: Iterable[Fact]) -> None:
@@ -129,9 +133,14 @@ def refold(connection: Connection, facts: Iterable[Fact]) -> None:
 
 
 def finish(connection: Connection) -> None:
-    """Make all standings and spells after `refold`."""
+    """Make all standings, histories and spells after `refold`."""
     standings.make_all(connection)
+    retakes.make_all(connection)
     teams.make_all(connection)
+
+
+def _taker(fact: Attempted) -> Row:
+    return (fact.vendor, fact.user_id, fact.quiz_id)
 
 
 def _totals(facts: Iterable[Progressed]) -> Iterable[Row]:

@@ -62,6 +62,7 @@ from shared.models.readmodels import (
     ModuleStanding as ModuleStanding,
     Quiz as Quiz,
     QuizAttempt as QuizAttempt,
+    QuizHistory as QuizHistory,
     QuizStanding as QuizStanding,
     RebuildDue as RebuildDue,
     RosterChange as RosterChange,

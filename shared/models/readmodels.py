@@ -206,6 +206,21 @@ class QuizStanding(Table, table=True):
     submitted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+class QuizHistory(Table, table=True):
+    """The graded attempts of a learner who tried a quiz again, as retakes are worked out from them:
+    `shared.quiz_histories`. `last_at` is when the latest was."""
+
+    __tablename__ = "quiz_history"
+    # SQLite keeps the rows of a quiz together: a page reads all of them.
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    vendor: str = Field(primary_key=True, sa_type=Words)
+    quiz_id: str = Field(primary_key=True, sa_type=Words)
+    user_id: str = Field(primary_key=True, sa_type=Words)
+    last_at: datetime = Field(sa_type=UtcDateTime)
+    attempts: str = Field(sa_type=Words)
+
+
 class CourseCompletion(Table, table=True):
     """One completion of a course. A learner who retakes it has several.
 

@@ -1,46 +1,45 @@
-"""Results of retakes, with coaching and without."""
+"""Results of retakes, with coaching and without.
 
+Where a retake begins and ends depends on the pass mark, which leads change at any time, so no
+counts are kept. The store joins the histories of a quiz into one text, and numpy finds the retakes
+in it. To look up for each history whose it is would take longer than that: those of leavers and of
+coached learners are read once more by themselves, and subtracted.
+"""
+
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Connection,
-    Float,
-    Integer,
     Select,
     and_,
-    case,
-    cast,
-    extract,
     func,
-    or_,
+    literal,
+    null,
     select,
     true,
+    union_all,
 )
 
-from shared.bulk import table_of
-from shared.figures import percent
-from shared.models import UNDONE, CoachingCase, QuizAttempt
-from shared.queries import rows_of
-from shared.queries.people import same_account
-from shared.queries.quiz_standings import (
-    Filters,
-    Mark,
-    Taker,
-    is_low,
-    passes,
-    rows_for,
-    same_quiz,
-    standings,
-)
+from shared.bulk import encode, given, table_of
+from shared.models import UNDONE, CoachingCase, Learner, Quiz, QuizHistory
+from shared.queries.people import is_of, leavers, same_account
+from shared.queries.quiz_standings import Filters, Mark, same_quiz
 from shared.queries.quizzes import marks
+from shared.queries.retake_figures import Runs, Tally, median, runs_of, tally
+from shared.quiz_histories import END, microseconds
 
-DAY_SEC = 86_400
+COACHED, EVERYONE, LEFT = "coached", "everyone", "left"
+NEVER = 2**62
 
-attempt = table_of(QuizAttempt).c
-coached = table_of(CoachingCase).c
+learner = table_of(Learner).c
+quiz = table_of(Quiz).c
+history = table_of(QuizHistory).c
+case = table_of(CoachingCase).c
 
 
 class Retakes(NamedTuple):
@@ -66,127 +65,113 @@ def achieved(
     """
     if known is None:
         known = marks(connection, filters.default_pct, filters.rule)
-    query = _achieved(filters, connection.dialect.name)
-    return rows_of(Retakes, connection.execute(query, rows_for(known)))
+    limits = {
+        (one.vendor, one.quiz_id): one.threshold_pct for one in known if _is_asked_for(one, filters)
+    }
+    query = _histories(filters, connection.dialect.name)
+    runs: dict[str, list[Runs]] = {EVERYONE: [], LEFT: [], COACHED: []}
+    with_case = defaultdict(list)
+    for row in connection.execute(query, {"rows": encode(limits)}):
+        key = (row.vendor, row.quiz_id)
+        if key not in limits:
+            continue
+        if row.part == COACHED:
+            with_case[key].append(row)
+        elif row.attempts:
+            found = runs_of(row.attempts, limits[key], filters.rule, filters.since)
+            runs[row.part].append(found)
+    runs[COACHED] = [_coached(rows, limits[key], filters) for key, rows in with_case.items()]
+    everyone, left, coached = (tally(found) for found in runs.values())
+    kinds = ((True, coached), (False, everyone.without(left).without(coached)))
+    return [_result(is_coached, kind) for is_coached, kind in kinds if kind.retakes]
+
+
+def _is_asked_for(mark: Mark, filters: Filters) -> bool:
+    of_quiz = filters.quiz in (None, (mark.vendor, mark.quiz_id))
+    return of_quiz and filters.who.vendor in (None, mark.vendor)
+
+
+def _coached(rows: Sequence[Any], threshold_pct: float, filters: Filters) -> Runs:
+    """The coached retakes at a quiz, from a row of each case."""
+    histories = {row.user_id: row.attempts for row in rows}
+    places = {user_id: place for place, user_id in enumerate(histories)}
+    runs = runs_of(END.join(histories.values()), threshold_pct, filters.rule, filters.since)
+    cases = [
+        (
+            places[row.user_id],
+            microseconds(row.opened_at),
+            microseconds(row.closed_at) if row.closed_at else NEVER,
+        )
+        for row in rows
+    ]
+    return runs.where(runs.open_between(cases))
+
+
+def _result(is_coached: bool, of: Tally) -> Retakes:
+    return Retakes(is_coached, of.retakes, len(of.days), median(of.lifts), median(of.days))
+
+
+# The histories
 
 
 @lru_cache
-def _achieved(filters: Filters, dialect: str) -> Select[Any]:
-    retake = _retakes(filters, dialect).subquery().c
-    lift, lifts = _ordered(retake, retake.lift)
-    days, durations = _ordered(retake, retake.days)
-    placed = select(*retake, lift, lifts, days, durations).subquery().c
+def _histories(filters: Filters, dialect: str) -> CompoundSelect[Any]:
+    """The histories of coached learners, in a row of each case; those at a quiz of everyone asked
+    for, joined to one text; and those of leavers among them. All in one statement, as they have to
+    be of one moment."""
+    mark = given(dialect, [quiz.vendor, quiz.quiz_id]).cte("mark").prefix_with("MATERIALIZED").c
+    if filters.who.teams is not None:
+        asked = is_of(learner, filters.who)
+        return union_all(_of_cases(filters), _of_some(EVERYONE, asked, mark, filters))
+    parts = [_of_cases(filters), _of_everyone(filters)]
+    if not filters.who.leavers:
+        parts.append(_of_some(LEFT, learner.person.in_(leavers()), mark, filters))
+    return union_all(*parts)
+
+
+def _of_cases(filters: Filters) -> Select[Any]:
+    key = and_(same_quiz(history, case), same_account(history, case))
     return (
         select(
-            placed.coached,
-            func.count().label("retakes"),
-            cast(func.count(placed.passed_at), Integer).label("passed"),
-            _median(placed, "lift").label("lift_pct"),
-            _median(placed, "days").label("days"),
+            literal(COACHED).label("part"),
+            *(history.vendor, history.quiz_id, history.user_id, history.attempts),
+            *(case.opened_at, case.closed_at),
         )
-        .group_by(placed.coached)
-        .order_by(placed.coached.desc())
+        .join_from(table_of(CoachingCase), table_of(QuizHistory), key)
+        .join(table_of(Learner), same_account(learner, history))
+        .where(case.status.not_in(("dismissed", UNDONE)), is_of(learner, filters.who))
+        .where(_is_recent(filters))
     )
 
 
-def _ordered(retake: Any, value: ColumnElement[float]) -> tuple[ColumnElement[int], ...]:
-    """The place of a value among its kind, and how many there are; None is no value."""
-    of_kind = [retake.coached, value.is_(None)]
-    place = func.row_number().over(partition_by=of_kind, order_by=value)
-    of = func.count().over(partition_by=of_kind)
-    return place.label(f"{value.key}_place"), of.label(f"{value.key}_of")
+def _of_everyone(filters: Filters) -> Select[Any]:
+    # All in the order of the table: Postgres takes twice as long quiz by quiz.
+    columns = _row(EVERYONE, history, func.aggregate_strings(history.attempts, END))
+    query = select(*columns).where(_is_recent(filters))
+    if filters.quiz:
+        query = query.where(history.vendor == filters.quiz[0], history.quiz_id == filters.quiz[1])
+    return query.group_by(history.vendor, history.quiz_id)
 
 
-def _median(placed: Any, name: str) -> ColumnElement[float]:
-    twice, of = 2 * placed[f"{name}_place"], placed[f"{name}_of"]
-    return func.avg(case((and_(twice >= of, twice <= of + 2), placed[name])))
-
-
-def _retakes(filters: Filters, dialect: str) -> Select[Any]:
-    run = _runs(filters, dialect).subquery().c
-    meanwhile = (
-        select(coached.id)
-        .where(same_account(coached, run), coached.quiz_id == run.quiz_id)
-        .where(coached.status.not_in(("dismissed", UNDONE)), coached.opened_at < run.last_at)
-        .where(or_(coached.closed_at.is_(None), coached.closed_at > run.failed_at))
+def _of_some(part: str, learners: ColumnElement[bool], mark: Any, filters: Filters) -> Select[Any]:
+    """Of some learners, quiz by quiz."""
+    # SQLite looks up the histories of a list; it would read all of them for a join.
+    query = select(learner.vendor, learner.user_id).where(learners)
+    account = query.cte("account").prefix_with("MATERIALIZED").c
+    users = select(account.user_id).where(account.vendor == mark.vendor)
+    text = (
+        select(func.aggregate_strings(history.attempts, END))
+        .where(same_quiz(history, mark), _is_recent(filters))
+        .where(history.user_id.in_(users.correlate(mark.vendor.table)))
+        .scalar_subquery()
     )
-    seconds = _epoch(run.passed_at) - _epoch(run.failed_at)
-    return select(
-        meanwhile.exists().label("coached"),
-        run.passed_at,
-        (run.last_pct - run.first_pct).label("lift"),
-        (seconds / DAY_SEC).label("days"),
-    ).where(run.last_at >= filters.since if filters.since else true())
+    return select(*_row(part, mark, text))
 
 
-def _epoch(at: Any) -> ColumnElement[float]:
-    return cast(extract("epoch", at), Float)
+def _row(part: str, of: Any, text: ColumnElement[str]) -> list[ColumnElement[Any]]:
+    """The columns of `_of_cases`."""
+    return [literal(part), of.vendor, of.quiz_id, null(), text, null(), null()]
 
 
-def _runs(filters: Filters, dialect: str) -> Select[Any]:
-    """Each first fail with what followed up to the next pass, if anything did."""
-    tried = _numbered(filters, dialect).subquery().c
-
-    def at(place: Any, value: Any) -> ColumnElement[Any]:
-        return func.max(case((place, value)))
-
-    key = [*(tried[name] for name in Taker._fields), tried.run]
-    return (
-        select(
-            *key[:-1],
-            func.min(tried.submitted_at).label("failed_at"),
-            at(tried.passes, tried.submitted_at).label("passed_at"),
-            func.max(tried.submitted_at).label("last_at"),
-            at(tried.begins, tried.pct).label("first_pct"),
-            at(tried.ends, tried.pct).label("last_pct"),
-        )
-        .group_by(*key)
-        .having(func.max(case((tried.low, 1), else_=0)) == 1, func.count() > 1)
-    )
-
-
-def _numbered(filters: Filters, dialect: str) -> Select[Any]:
-    """The graded attempts of learners who tried again, with how many they had passed before each,
-    and whether it is the first or last up to a pass. One way of ordering: each more is a sort."""
-    tried = _tried(filters, dialect).subquery().c
-    passes = case((tried.passes, 1), else_=0)
-    in_order: Any = {
-        "partition_by": [tried[name] for name in Taker._fields],
-        "order_by": (tried.submitted_at, tried.event_key),
-        "rows": (None, -1),
-    }
-    return select(
-        *tried,
-        func.coalesce(func.sum(passes).over(**in_order), 0).label("run"),
-        (func.lag(passes, 1, 1).over(**in_order) == 1).label("begins"),
-        or_(tried.passes, func.lead(passes).over(**in_order).is_(None)).label("ends"),
-    )
-
-
-def _tried(filters: Filters, dialect: str) -> Select[Any]:
-    row = standings(filters, dialect).subquery().c
-    pct = percent(attempt).label("latest_pct")
-    scored = (
-        select(
-            *(attempt[name] for name in (*Taker._fields, "event_key", "submitted_at", "passed")),
-            pct,
-            row.threshold_pct,
-        )
-        .join(row.vendor.table, and_(same_account(attempt, row), same_quiz(attempt, row)))
-        .where(attempt.graded, row.tries > 1)
-        .where(row.submitted_at >= filters.since if filters.since else true())
-        .where(_at(row, filters.quiz))
-        .subquery()
-        .c
-    )
-    low = is_low(scored, scored.threshold_pct, filters.rule)
-    return select(
-        *(scored[name] for name in (*Taker._fields, "event_key", "submitted_at")),
-        scored.latest_pct.label("pct"),
-        low.label("low"),
-        passes(scored, low).label("passes"),
-    )
-
-
-def _at(row: Any, quiz: tuple[str, str] | None) -> ColumnElement[bool]:
-    return true() if quiz is None else and_(row.vendor == quiz[0], row.quiz_id == quiz[1])
+def _is_recent(filters: Filters) -> ColumnElement[bool]:
+    return true() if filters.since is None else history.last_at >= filters.since

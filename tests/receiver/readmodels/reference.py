@@ -3,7 +3,7 @@
 import base64
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -71,6 +71,13 @@ def reference(facts: Iterable[Fact]) -> dict[str, list[tuple[Any, ...]]]:
             at_a_quiz([one for one in attempts if (one.vendor, one.user_id, one.quiz_id) == key])
             for key in sorted({(one.vendor, one.user_id, one.quiz_id) for one in attempts})
         ],
+        "quiz_history": sorted(
+            several_tries(group)
+            for group in keyed(
+                ((f.vendor, f.quiz_id, f.user_id, f) for f in attempts if f.graded), 3
+            )
+            if len(group) > 1
+        ),
         "course_completion": sorted(tuple(one) for one in by_kind.get(Completed, ())),
         "activity": sorted(tuple(one) for one in by_kind.get(Acted, ())),
         "certification": [an_expiry(group) for group in keyed(by_kind.get(Expired, ()), 3)],
@@ -194,10 +201,7 @@ def at_a_quiz(attempts: list[Attempted]) -> tuple[Any, ...]:
     graded = sorted(
         (one for one in attempts if one.graded), key=lambda one: (one.submitted_at, one.event_key)
     )
-    pcts = [
-        None if one.score is None else round(100 * one.score / (one.max_score or 0), 6)
-        for one in graded
-    ]
+    pcts = [pct_of(one) for one in graded]
     scored = [pct for pct in pcts if pct is not None]
     last = graded[-1] if graded else None
     return (
@@ -205,6 +209,28 @@ def at_a_quiz(attempts: list[Attempted]) -> tuple[Any, ...]:
         pcts[-1] if pcts else None, max(scored, default=None),
         last.passed if last else None, last.submitted_at if last else None,
     )  # fmt: skip
+
+
+def several_tries(group: list[Any]) -> tuple[Any, ...]:
+    """The attempts as pairs of numbers: microseconds since 1970, times four, plus 0 for not passed,
+    1 for passed, 2 for neither; and the percentage."""
+    attempts = sorted((one[3] for one in group), key=lambda one: (one.submitted_at, one.event_key))
+    records = [
+        struct.pack(
+            "<qd",
+            4 * ((one.submitted_at - EPOCH) // timedelta(microseconds=1))
+            + {False: 0, True: 1, None: 2}[one.passed],
+            float("nan") if (pct := pct_of(one)) is None else pct,
+        )
+        for one in attempts
+    ]
+    return (*group[0][:3], attempts[-1].submitted_at, b"".join(records).hex())
+
+
+def pct_of(attempt: Attempted) -> float | None:
+    return (
+        None if attempt.score is None else round(100 * attempt.score / (attempt.max_score or 0), 6)
+    )
 
 
 def keyed(facts: Iterable[Any], columns: int) -> Iterator[list[Any]]:
