@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from shared import stopped
 from shared.drift import in_words
 from shared.evidence import Evidence, Failures
 from shared.outcomes import Outcome
@@ -221,6 +222,21 @@ def _silence(evidence: Evidence) -> Iterator[Finding]:
         else f"Deliveries were accepted before, so no failure suspended the webhook. {check}",
         "Events that the vendor cannot deliver are lost after their last retry.",
     )
+
+
+def _stopped(evidence: Evidence) -> Iterator[Finding]:
+    """While nothing arrives at all, the types say no more than `_silence`."""
+    if evidence.stopped and not evidence.silence:
+        name = evidence.vendor.name
+        yield Finding(
+            "types-stopped",
+            Severity.WARNING,
+            stopped.title(evidence.stopped),
+            f"{stopped.in_words(evidence.stopped)} Other events of {name} arrive.",
+            f"See at {name} whether the subscription still has this type, and whether there was "
+            "anything to send. An import of its export shows what is missing.",
+            "Pages lack what these events would have said.",
+        )
 
 
 def _missing_subscription(evidence: Evidence) -> Iterator[Finding]:
@@ -481,6 +497,7 @@ _RULES: Sequence[Callable[[Evidence], Iterator[Finding]]] = (
     _rotated_secret,
     _clock_skew,
     _silence,
+    _stopped,
     _missing_subscription,
     _not_admitted,
     _refusals,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from shared.drift import Drift
 from shared.outcomes import Outcome
 from shared.retries import Forecast, Silence, Suspension
+from shared.stopped import Stopped
 from shared.vendors import VendorFacts
 
 NO_LOSS = Forecast()
@@ -118,6 +119,8 @@ class Evidence(NamedTuple):
     last: Latest | None = None
     drifts: Sequence[Drift] = ()
     """Fields that are missing or have another shape lately."""
+    stopped: Sequence[Stopped] = ()
+    """Event types that no longer arrive."""
 
     @property
     def deliveries(self) -> int:

@@ -46,7 +46,7 @@ from shared.queries import (
 from shared.queries.deliveries import Detail, Listed, Search, VendorHour
 from shared.queries.evidence import gather, unrecovered_chains
 from shared.queries.failures import Attempted, Refused
-from shared.queries.fields import drifted, types_seen
+from shared.queries.fields import drifted, stopped_types, types_seen
 from shared.queries.follower import lag, unfoldable
 from shared.queries.imports import RunRow
 from shared.queries.missing import Missing
@@ -176,8 +176,11 @@ def vendors() -> list[VendorFacts]:
 
 def evidence(vendor: VendorFacts, window: str) -> Evidence:
     """The evidence for a diagnosis. The clock alone changes it."""
-    lately = query_seldom(drifted, vendor, this_hour() + timedelta(hours=1))
-    return query_now(_evidence, vendor, window)._replace(drifts=lately)
+    hour = this_hour() + timedelta(hours=1)
+    return query_now(_evidence, vendor, window)._replace(
+        drifts=query_seldom(drifted, vendor, hour),
+        stopped=query_seldom(stopped_types, vendor, hour),
+    )
 
 
 def set_up(vendor: VendorFacts) -> SetUpState:

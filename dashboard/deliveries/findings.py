@@ -26,6 +26,7 @@ OF_SEVERAL = {
     "silence": "No deliveries",
     "strangers": "Requests of strangers refused",
     "suspended": "Webhook probably suspended",
+    "types-stopped": "Event types no longer arrive",
     "suspension-near": "Webhook about to be suspended",
     "unreadable": "Authentic events not understood",
 }

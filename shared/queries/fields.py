@@ -9,6 +9,7 @@ from shared.checklist import Counting, Seen
 from shared.drift import LOOK_BACK, Drift, FieldCount, drifts
 from shared.models import Event, FieldCheckpoint, FieldHourly
 from shared.queries import rows_of
+from shared.stopped import Stopped, TypeCount, stopped
 from shared.vendors import VendorFacts
 
 hourly = table_of(FieldHourly).c
@@ -22,6 +23,20 @@ def drifted(connection: Connection, facts: VendorFacts, now: datetime) -> list[D
         hourly.vendor == facts.slug, hourly.hour >= now - LOOK_BACK
     )
     return drifts(rows_of(FieldCount, connection.execute(query)), facts.fields, now)
+
+
+def stopped_types(connection: Connection, facts: VendorFacts, now: datetime) -> list[Stopped]:
+    """The event types of a vendor that no longer arrive, of those that its facts name: others are a
+    sender's text. None while older events are still being counted."""
+    if _counting(connection) is not Counting.DONE:
+        return []
+    query = select(*(hourly[name] for name in TypeCount._fields)).where(
+        hourly.vendor == facts.slug,
+        hourly.hour >= now - LOOK_BACK,
+        hourly.field == "",
+        hourly.event_type.in_(facts.set_up.events or tuple(facts.fields)),
+    )
+    return stopped(rows_of(TypeCount, connection.execute(query)))
 
 
 BEHIND = 1_000

@@ -20,7 +20,8 @@ from shared.checklist import Counting, Seen
 from shared.database import open_engine
 from shared.models import Checkpoint, Event, FieldHourly, Learner
 from shared.queries import fields
-from shared.queries.fields import drifted
+from shared.queries.fields import drifted, stopped_types
+from shared.stopped import Stopped
 from tests import playing
 from tests.conftest import FreshStore
 from tests.receiver.vendor_cases import settings
@@ -41,8 +42,15 @@ def store(fresh_store: FreshStore, kind: str) -> Iterator[Engine]:
         engine.dispose()
 
 
-def put(engine: Engine, count: int = 1, *, at: datetime = HOUR, **data: Any) -> None:
-    """Stored events of module.progress that arrived at a time."""
+def put(
+    engine: Engine,
+    count: int = 1,
+    *,
+    at: datetime = HOUR,
+    type_: str = "module.progress",
+    **data: Any,
+) -> None:
+    """Stored events that arrived at a time."""
     with engine.begin() as connection:
         connection.execute(
             table_of(Event).insert(),
@@ -51,12 +59,12 @@ def put(engine: Engine, count: int = 1, *, at: datetime = HOUR, **data: Any) -> 
                     "vendor": "mindtickle",
                     "event_key": playing.new_id(),
                     "digest": playing.new_id(),
-                    "type": "module.progress",
+                    "type": type_,
                     "user_id": "u-1",
                     "occurred_at": at,
                     "received_at": at,
                     "delivery_id": 1,
-                    "payload": json.dumps({"event": "module.progress", "data": data}),
+                    "payload": json.dumps({"event": type_, "data": data}),
                 }
                 for _ in range(count)
             ],
@@ -209,6 +217,23 @@ def test_a_missing_field_is_found_in_the_store(kind: str, fresh_store: FreshStor
             (one,) = drifted(connection, vendor, datetime.now(UTC))
         assert (one.field, one.now, one.differ, one.events) == ("data.moduleName", None, 15, 25)
         assert (one.since, one.is_read) == (HOUR, True)
+
+
+def test_an_event_type_that_no_longer_arrives_is_found_in_the_store(
+    kind: str, fresh_store: FreshStore
+) -> None:
+    with store(fresh_store, kind) as engine:
+        for day in range(1, 9):
+            put(engine, 20, at=HOUR - timedelta(days=day), userId="u-1")
+            if day > 1:
+                put(engine, 20, type_="quiz.submitted", at=HOUR - timedelta(days=day))
+            put(engine, 20, type_="made.up", at=HOUR - timedelta(days=9))
+        put(engine, 20, userId="u-1")
+        count(engine)
+        vendor = vendor_facts(settings())["mindtickle"]
+        with engine.connect() as connection:
+            (one,) = stopped_types(connection, vendor, datetime.now(UTC))
+        assert one == Stopped("quiz.submitted", HOUR - timedelta(days=2), 40.0)
 
 
 def test_how_far_events_are_counted_is_known(

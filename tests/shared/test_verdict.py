@@ -13,6 +13,7 @@ from shared.evidence import Evidence, Failing, Failures, Replayed, Strangers
 from shared.outages import Outage
 from shared.outcomes import Outcome
 from shared.retries import Ending, Forecast, Schedule, Silence, suspension
+from shared.stopped import Stopped
 from shared.verdict import Clock, Countdown, Level, Standing, Traffic, Verdict, standing, verdict
 from tests.shared.test_diagnosis import HEALTHY, VENDORS
 
@@ -374,3 +375,10 @@ def test_causes_are_in_the_order_of_their_first_loss_then_of_severity_and_of_ope
         ("mindtickle", Outcome.UNREADABLE),
         ("lessonly", Outcome.BAD_SIGNATURE),
     ]
+
+
+def test_where_a_type_no_longer_arrives_all_is_not_well() -> None:
+    types = [Stopped("quiz.submitted", NOW - 70 * HOUR, 20.4)]
+    found = judged(HEALTHY._replace(stopped=types))
+    assert found.level is Level.WARNING
+    assert found.headline == "Check MindTickle: quiz.submitted no longer arrives"

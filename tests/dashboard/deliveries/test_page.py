@@ -7,14 +7,24 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, func, insert, select
 from streamlit.testing.v1 import AppTest
 
 from dashboard.base.pieces import NO_LINK, _no_formula, plain
 from dashboard.deliveries import data
 from receiver.vendors.base import Incoming
 from shared.bulk import table_of
-from shared.models import AuditLog, Heartbeat, QuizAttempt, ReplayRequest, UnknownAddress, Vendor
+from shared.models import (
+    AuditLog,
+    Event,
+    FieldCheckpoint,
+    FieldHourly,
+    Heartbeat,
+    QuizAttempt,
+    ReplayRequest,
+    UnknownAddress,
+    Vendor,
+)
 from shared.outcomes import STRANGERS_LISTED
 from tests import playing, stores
 from tests.dashboard.conftest import Open, Send
@@ -610,6 +620,31 @@ def test_a_delivery_shows_its_own_body_or_says_whose_it_is_or_that_it_is_not_sto
     page = open_page("deliveries", delivery="2")
     assert says in [one.value for one in page.caption]
     assert page.code[-1].value == body
+
+
+@pytest.mark.usefixtures("company")
+def test_a_type_that_no_longer_arrives_is_the_headline(open_page: Open, store: Engine) -> None:
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    days = [(hour - timedelta(days=day), day) for day in range(13)]
+    rows = [
+        {
+            "vendor": "mindtickle",
+            "event_type": name,
+            "hour": at,
+            "field": "",
+            "shape": "",
+            "events": 9,
+        }
+        for at, day in days
+        for name in ("module.progress", "quiz.submitted")
+        if name == "module.progress" or day > 3
+    ]
+    with store.begin() as connection:
+        newest = connection.scalar(select(func.max(table_of(Event).c.id)))
+        connection.execute(insert(table_of(FieldHourly)), rows)
+        connection.execute(insert(table_of(FieldCheckpoint)).values(id=1, event_id=newest))
+    page = open_page("deliveries")
+    assert headline(page).endswith("Check MindTickle: quiz.submitted no longer arrives")
 
 
 @pytest.mark.usefixtures("company")
