@@ -30,8 +30,14 @@ def running(sqlite_url: str, tmp_path: Path) -> Iterator[Receiver]:
 @pytest.fixture
 def two_workers(store_url: str, tmp_path: Path) -> Iterator[Receiver]:
     with Receiver(store_url, tmp_path, RECEIVER_WORKERS="2") as receiver:
-        until(lambda: count(receiver.engine, Heartbeat) == 2)
+        until(lambda: both_beat(receiver))
         yield receiver
+
+
+def both_beat(receiver: Receiver) -> bool:
+    """Whether both workers receive. One notes its heartbeat when asked, else after 15 seconds."""
+    by_itself(receiver, "GET", "/readyz")
+    return count(receiver.engine, Heartbeat) == 2
 
 
 def by_itself(receiver: Receiver, method: str, path: str, **sent: Any) -> httpx.Response:
