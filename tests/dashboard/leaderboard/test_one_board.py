@@ -11,11 +11,12 @@ from tests.playing import progress
 
 @pytest.fixture
 def boards() -> Iterator[list[str]]:
-    """The statements that read what boards are made of."""
+    """The statements that read what boards are made of. The follower, too, reads standings, but of
+    accounts."""
     asked: list[str] = []
 
     def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if statement.startswith("SELECT") and "standing_block" in statement:
+        if statement.startswith("SELECT learner.person") and "standing_block" in statement:
             asked.append(statement)
 
     event.listen(Engine, "before_cursor_execute", listen)
