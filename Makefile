@@ -42,7 +42,7 @@ check: $(VENV)/dev
 flood: $(VENV)/dev
 	$(PYTHON) -m tests.flood
 
-# Needs more than an hour, 20 GB of disk and `wrk`. `python -m tests.bench --help` shows the parts.
+# Needs more than an hour, 30 GB of disk and `wrk`. `python -m tests.bench --help` shows the parts.
 bench: $(VENV)/dev
 	$(PYTHON) -m tests.bench all
 

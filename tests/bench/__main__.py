@@ -37,6 +37,7 @@ class Part(StrEnum):
     MEMORY = "memory"
     REBUILD = "rebuild"
     IMPORT = "import"
+    QUERIES = "queries"
     PAGES = "pages"
     PAINT = "paint"
     WALL = "wall"
@@ -53,6 +54,7 @@ PARTS: dict[Part, tuple[str, Callable[[Stores, int], str]]] = {
     Part.MEMORY: ("Memory", memory.measure),
     Part.REBUILD: ("Rebuild and replay", rebuild.measure),
     Part.IMPORT: ("Import", imports.measure),
+    Part.QUERIES: ("Queries", pages.measure_queries),
     Part.PAGES: ("Pages", pages.measure),
     Part.PAINT: ("First paint", paint.measure),
     Part.WALL: ("Wall display", wall.measure),

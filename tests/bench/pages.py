@@ -3,7 +3,7 @@
 import gc
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from math import isfinite
@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from sqlalchemy import select
+from sqlalchemy import func, select
 from streamlit.testing.v1 import AppTest
 
 from shared.bulk import table_of
@@ -36,41 +36,55 @@ Times = Mapping[str, tuple[float, float]]
 
 
 def measure(stores: Stores, events: int) -> str:
-    """The section of the report, for stores of up to so many events."""
-    sizes = [size for size in SIZES if size <= events] or [events]
-    return INTRODUCTION + "\n\n".join(_on(stores, kind, sizes) for kind in KINDS)
+    """The section of the report on pages, for stores of up to so many events. They are the last
+    that need the largest one."""
+    section = PAGES_INTRODUCTION + _tables(stores, events, "page", _pages)
+    if not stores.kept and events > TEXTBOOK_UP_TO:
+        for kind in KINDS:
+            stores.drop(kind, min(events, SIZES[-1]))
+    return section
 
 
-INTRODUCTION = f"""\
+def measure_queries(stores: Stores, events: int) -> str:
+    """The section on queries."""
+    return QUERIES_INTRODUCTION + _tables(stores, events, "query", _queries, _verdict)
+
+
+QUERIES_INTRODUCTION = f"""\
 Stores of 5,000 learners and 40 modules over a year. Every public query of `shared/queries/` that
 takes a connection, ten times on a warm cache: median / p95 in milliseconds, for the window that
 costs most. After a store was filled `ANALYZE` has run once, with `analysis_limit=1000` on SQLite
 and as `VACUUM (ANALYZE)` on Postgres. The targets are {LIMIT_MS} ms, and {GROWTH} × what a query
-costs at the smallest size if it takes more than {NOISE_MS} ms at all. A page's script is run by
-streamlit's AppTest with empty caches: what it takes of a processor, in the thread of the script
-alone, as AppTest itself reads the names of all installed packages each time. The textbook page
-loads all payloads into pandas and groups
+costs at the smallest size if it takes more than {NOISE_MS} ms at all.
+
+"""
+PAGES_INTRODUCTION = """\
+The same stores as for queries. A page's script is run by streamlit's AppTest with empty caches:
+what it takes of a processor, in the thread of the script alone, as AppTest itself reads the names
+of all installed packages each time. The textbook page loads all payloads into pandas and groups
 them by learner and module.
 
 """
 
 
-def _on(stores: Stores, kind: str, sizes: Sequence[int]) -> str:
-    queries: list[Times] = []
-    pages: list[Times] = []
-    for size in sizes:
-        url = stores.seeded(kind, size)
-        report.say(f"{KINDS[kind]}, {size:,} events: queries")
-        queries.append(_queries(url))
-        report.say(f"{KINDS[kind]}, {size:,} events: pages")
-        pages.append(_pages(url, with_textbook=size <= TEXTBOOK_UP_TO))
-        if not stores.kept:
-            stores.drop(kind, size)
-    head = [f"{size:,}" for size in sizes]
-    return (
-        f"### {KINDS[kind]}\n\n{_table('query', head, queries)}\n\n{_verdict(queries)}\n\n"
-        f"{_table('page', head, pages)}"
-    )
+def _tables(
+    stores: Stores,
+    events: int,
+    what: str,
+    ask: Callable[[str], Times],
+    verdict: Callable[[Sequence[Times]], str] = lambda _: "",
+) -> str:
+    """A table for each kind of store, with a column for each size."""
+    sizes = [size for size in SIZES if size <= events] or [events]
+    tables = []
+    for kind, name in KINDS.items():
+        columns = []
+        for size in sizes:
+            report.say(f"{name}, {size:,} events")
+            columns.append(ask(stores.seeded(kind, size)))
+        table = _table(what, [f"{size:,}" for size in sizes], columns)
+        tables.append(f"### {name}\n\n{table}\n\n{verdict(columns)}".rstrip())
+    return "\n\n".join(tables)
 
 
 def _queries(url: str) -> Times:
@@ -86,12 +100,20 @@ def _queries(url: str) -> Times:
     return found
 
 
-def _pages(url: str, *, with_textbook: bool) -> Times:
+def _pages(url: str) -> Times:
     with _dashboard_on(url):
         times = {f"page {name}": _opened(name) for name in PAGES}
-    if with_textbook:
+    if _events(url) <= TEXTBOOK_UP_TO:
         times["textbook page"] = _textbook(url)
     return times
+
+
+def _events(url: str) -> int:
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        newest = connection.scalar(select(func.max(table_of(Event).c.id)))
+    engine.dispose()
+    return newest or 0
 
 
 @contextmanager
